@@ -1,0 +1,3 @@
+//! strata: a declarative experiment-graph runner for machine-learning research.
+
+pub mod ml;

@@ -1,0 +1,105 @@
+//! Labelled images in memory, and where they come from.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::Result;
+
+/// Labelled 8-bit images of one size, row-major `[N, C, H, W]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageSet {
+    /// Pixels, `N * C * H * W` bytes.
+    pub pixels: Vec<u8>,
+    /// Class of each image, an index into `classes`.
+    pub labels: Vec<u32>,
+    /// Channels, rows and columns of each image.
+    pub size: [usize; 3],
+    /// Names of the classes.
+    pub classes: Vec<String>,
+}
+
+impl ImageSet {
+    /// Number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// True without images.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Bytes of one image.
+    #[must_use]
+    pub fn stride(&self) -> usize {
+        self.size.iter().product()
+    }
+
+    /// The pixels of image `index`, `[C, H, W]`.
+    ///
+    /// # Panics
+    /// If there is no such image.
+    #[must_use]
+    pub fn image(&self, index: usize) -> &[u8] {
+        &self.pixels[index * self.stride()..][..self.stride()]
+    }
+
+    /// The images at `indices`, in that order, as channels-last floats in [0, 1]: f32 `[B, H, W, C]`.
+    ///
+    /// # Errors
+    /// If the tensor cannot be made on the device.
+    ///
+    /// # Panics
+    /// If an index is out of range.
+    pub fn batch(&self, indices: &[u32], device: &Device) -> Result<Tensor> {
+        let [channels, height, width] = self.size;
+        let mut floats = Vec::with_capacity(indices.len() * self.stride());
+        for &index in indices {
+            let image = self.image(index as usize);
+            for pixel in 0..height * width {
+                floats.extend((0..channels).map(|c| f32::from(image[c * height * width + pixel]) / 255.0));
+            }
+        }
+        Ok(Tensor::from_vec(floats, (indices.len(), height, width, channels), device)?)
+    }
+
+    /// The set made of the images at `indices`, in that order.
+    ///
+    /// # Panics
+    /// If an index is out of range.
+    #[must_use]
+    pub fn subset(&self, indices: &[u32]) -> Self {
+        Self {
+            pixels: indices.iter().flat_map(|&i| self.image(i as usize)).copied().collect(),
+            labels: indices.iter().map(|&i| self.labels[i as usize]).collect(),
+            size: self.size,
+            classes: self.classes.clone(),
+        }
+    }
+
+    /// As tensors: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
+    ///
+    /// # Errors
+    /// If the sizes do not fit each other.
+    pub fn to_tensors(&self) -> Result<(Tensor, Tensor)> {
+        let [c, h, w] = self.size;
+        let images = Tensor::from_slice(&self.pixels, (self.len(), c, h, w), &Device::Cpu)?;
+        let labels = Tensor::from_slice(&self.labels, self.len(), &Device::Cpu)?;
+        Ok((images, labels))
+    }
+
+    /// The inverse of [`ImageSet::to_tensors`].
+    ///
+    /// # Errors
+    /// If the tensors have other types or shapes.
+    pub fn from_tensors(images: &Tensor, labels: &Tensor, classes: Vec<String>) -> Result<Self> {
+        let (_, c, h, w) = images.dims4()?;
+        Ok(Self {
+            pixels: images.flatten_all()?.to_vec1()?,
+            labels: labels.to_dtype(DType::U32)?.to_vec1()?,
+            size: [c, h, w],
+            classes,
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! Tensors in, tensors out: data sources, networks, losses, optimisers and the training loop.
+//!
+//! Nothing here knows a pipeline file, a cache or a terminal. Activations are channels-last, `[N, H, W, C]`;
+//! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
+
+pub mod data;
+mod error;
+pub mod rng;
+
+pub use error::{Error, Result};

@@ -1,0 +1,4 @@
+//! The one integration binary: each module proves one kind of behaviour from outside.
+
+mod reference_cluster;
+mod reference_nn;

@@ -1,0 +1,1 @@
+//! Clustering, probes and statistics against scikit-learn and SciPy.
