@@ -5,6 +5,7 @@
 
 pub mod data;
 mod error;
+pub mod kernels;
 pub mod rng;
 
 pub use error::{Error, Result};
