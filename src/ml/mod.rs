@@ -5,7 +5,13 @@
 
 pub mod data;
 mod error;
+pub mod init;
 pub mod kernels;
+pub mod loss;
+pub mod nn;
+pub mod optim;
 pub mod rng;
+pub mod schedule;
+pub mod train;
 
 pub use error::{Error, Result};
