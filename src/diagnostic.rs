@@ -36,15 +36,19 @@ pub struct Place {
 }
 
 impl Sources {
-    /// Adds a text, and gives the offset where it starts.
-    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
+    /// Adds a text.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) {
         let start = self.texts.last().map_or(0, |last| last.start + last.text.len() + 1);
         self.texts.push(Text { name: name.into(), text: text.into(), start });
-        start
     }
 
     fn text(&self, offset: usize) -> Option<&Text> {
         self.texts.iter().rev().find(|text| text.start <= offset)
+    }
+
+    /// The texts, each with the offset where it starts.
+    pub fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.texts.iter().map(|text| (text.start, text.text.as_str()))
     }
 
     /// The place where a span begins.

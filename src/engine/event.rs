@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{plan::Reason, run::Counts};
+use super::{Reason, run::Counts};
 use crate::{digest::StageKey, store::Output};
 
 /// What became of an instance.

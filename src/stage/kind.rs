@@ -46,7 +46,7 @@ impl<S: Stage> AnyStage for S {
     }
 }
 
-type Parse = fn(Spanned<DeTable<'static>>) -> Result<Box<dyn AnyStage>, toml::de::Error>;
+type Parse = fn(Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error>;
 
 /// One kind of stage.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ impl StageKind {
     ///
     /// # Errors
     /// If a value has the wrong type; the error has the place.
-    pub fn parse(&self, table: Spanned<DeTable<'static>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
+    pub fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
         (self.parse)(table)
     }
 

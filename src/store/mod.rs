@@ -226,6 +226,18 @@ impl Store {
         Ok(key)
     }
 
+    /// Makes sure, before hours of work, that results can be written.
+    ///
+    /// # Errors
+    /// If the folders cannot be made, or no file can be made in them.
+    pub fn ensure_writable(&self) -> Result<(), StoreError> {
+        self.tag()?;
+        let tmp = self.root.join("tmp");
+        fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
+        tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        Ok(())
+    }
+
     /// Deletes the object of a hash, so that whatever made it is seen as unfinished. A missing one is fine.
     ///
     /// # Errors
