@@ -7,7 +7,14 @@ pub mod cluster;
 pub mod data;
 mod error;
 pub mod features;
+pub mod init;
+pub mod kernels;
+pub mod loss;
 pub mod metric;
+pub mod nn;
+pub mod optim;
 pub mod rng;
+pub mod schedule;
+pub mod train;
 
 pub use error::{Error, Result};
