@@ -14,7 +14,9 @@
 //! point, and all that it names is there. Deleting the whole folder is always safe and costs only time.
 
 mod artifact;
+mod checkpoint;
 mod history;
+mod lock;
 mod manifest;
 mod memo;
 
@@ -25,7 +27,9 @@ use std::{
 };
 
 pub use artifact::{Artifact, ArtifactError, canonical};
+pub use checkpoint::{Checkpoints, Position};
 pub use history::History;
+pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use manifest::{Manifest, Output, Provenance, Recipe, Series};
 pub use memo::Memo;
 
