@@ -19,6 +19,7 @@
 //! plan says `waiting`, since whether an instance below must run depends on the bytes that come out above.
 
 mod coordinator;
+mod crew;
 pub mod event;
 pub mod graph;
 mod instance;

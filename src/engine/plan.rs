@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{Graph, Instance, Reason, Selection, recipe::recipe};
 use crate::{
     digest::{ArtifactHash, StageKey},
+    stage::Extent,
     store::{History, Lookup, Manifest, Recipe, Store, StoreError},
 };
 
@@ -28,6 +29,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What would run; `None` while inputs are not known or source files cannot be read.
     pub recipe: Option<Recipe>,
+    /// How far it goes, for work that can be taken further.
+    pub extent: Option<Extent>,
 }
 
 impl Decision {
@@ -35,6 +38,22 @@ impl Decision {
     #[must_use]
     pub fn key(&self) -> Option<StageKey> {
         self.recipe.as_ref().map(Recipe::key)
+    }
+
+    /// The trajectory that the work is on: equal for works that go the same way, less or more far.
+    #[must_use]
+    pub fn trajectory(&self) -> Option<StageKey> {
+        self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
+    }
+
+    /// The first reason to run.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match &self.verdict {
+            Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
+            Verdict::Waiting(on) => Reason::Waiting { on: on.clone() },
+            Verdict::Cached(_) => Reason::Forced,
+        }
     }
 }
 
@@ -64,7 +83,7 @@ pub fn decide(
         Ok(recipe) => recipe,
         Err(error) => {
             let reason = Reason::Unreadable { message: error.to_string() };
-            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None });
+            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None });
         }
     };
     let key = recipe.key();
@@ -79,7 +98,7 @@ pub fn decide(
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
     };
-    Ok(Decision { verdict, recipe: Some(recipe) })
+    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent() })
 }
 
 /// The word of a plan.
@@ -176,7 +195,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
             Err(on) => {
                 let on = on.into_iter().map(|from| graph.instances[from].name.clone()).collect();
-                Decision { verdict: Verdict::Waiting(on), recipe: None }
+                Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None }
             }
         };
         let seconds = match &decision.verdict {
@@ -200,7 +219,7 @@ fn inputs_in_plan(
     for link in &instance.inputs {
         match &stages[position[&link.from]].decision.verdict {
             Verdict::Cached(manifest) => {
-                if let Some(output) = manifest.outputs.get(link.output) {
+                if let Some(output) = manifest.outputs.get(&link.output) {
                     inputs.insert(link.port.to_owned(), output.hash);
                 }
             }

@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use candle_core::Device;
@@ -14,7 +14,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Instance;
 use crate::{
-    stage::{Context, Inputs, Note, Outputs, StageError},
+    digest::StageKey,
+    stage::{Context, Inputs, Note, Outputs, Saving, StageError},
     store::{Manifest, Provenance, Recipe, Series, Store, StoreError},
 };
 
@@ -22,11 +23,13 @@ use crate::{
 pub(super) struct Job<'a> {
     pub instance: &'a Instance<'a>,
     pub recipe: Recipe,
+    pub trajectory: StageKey,
     pub pipeline: &'a str,
     pub root: &'a Path,
     pub store: &'a Store,
     pub device: Device,
     pub threads: usize,
+    pub save_every: Duration,
     pub cancel: &'a AtomicBool,
 }
 
@@ -57,7 +60,13 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         tell(note);
     };
     let start = Instant::now();
-    let mut cx = Context::new(job.device.clone(), job.threads, job.root, job.cancel, &mut listener);
+    let saving = job.instance.work.extent().map(|extent| Saving {
+        checkpoints: job.store.checkpoints(&job.trajectory),
+        epochs: extent.epochs,
+        keep: extent.keep,
+        every: job.save_every,
+    });
+    let mut cx = Context::new(job.device.clone(), job.threads, job.root, job.cancel, &mut listener).saving(saving);
     let run = catch_unwind(AssertUnwindSafe(|| job.instance.work.run(&inputs, &mut cx)));
     let outputs = match run {
         Ok(Ok(outputs)) => outputs,
@@ -69,7 +78,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     drop(inputs);
     declared(job.instance, &outputs)?;
 
-    let written = outputs.ports().iter().map(|(port, artifact)| Ok(((*port).to_owned(), job.store.write(artifact)?)));
+    let written = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), job.store.write(artifact)?)));
     let outputs = written.collect::<Result<_, StoreError>>().map_err(failed)?;
     let provenance = Provenance {
         strata: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Context, Inputs, Outputs, Port, Problems, Rows, Source, Stage, StageError};
+use super::{Context, Extent, Inputs, Outputs, Port, Problems, Rows, Source, Stage, StageError};
 
 /// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
 pub trait AnyStage: Send + Sync {
@@ -21,6 +21,8 @@ pub trait AnyStage: Send + Sync {
     /// # Errors
     /// If the files cannot be listed.
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError>;
+    /// See [`Stage::extent`].
+    fn extent(&self) -> Option<Extent>;
     /// See [`Stage::run`].
     ///
     /// # Errors
@@ -40,6 +42,9 @@ impl<S: Stage> AnyStage for S {
     }
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
         Stage::sources(self, root)
+    }
+    fn extent(&self) -> Option<Extent> {
+        Stage::extent(self)
     }
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         Stage::run(self, inputs, cx)
@@ -108,9 +113,10 @@ impl StageKind {
         self.inputs.iter().find(|port| port.name == name)
     }
 
-    /// The output port of that name.
+    /// The output port of that name; `PORT@EPOCH` names a port too.
     #[must_use]
     pub fn output(&self, name: &str) -> Option<&'static Port> {
+        let name = name.split('@').next().unwrap_or(name);
         self.outputs.iter().find(|port| port.name == name)
     }
 }

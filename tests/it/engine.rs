@@ -184,6 +184,8 @@ impl Bench {
                 device: Device::Cpu,
                 force: self.force,
                 keep_going: self.keep_going,
+                save_every: std::time::Duration::from_secs(60),
+                until: None,
                 cancel: Arc::new(AtomicBool::new(false)),
             };
             let selection = graph.select(&self.targets).expect("targets are there");
