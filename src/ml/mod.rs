@@ -3,8 +3,10 @@
 //! Nothing here knows a pipeline file, a cache or a terminal. Activations are channels-last, `[N, H, W, C]`;
 //! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
 
+pub mod augment;
 pub mod data;
 mod error;
+pub mod noise;
 pub mod rng;
 
 pub use error::{Error, Result};
