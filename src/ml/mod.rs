@@ -4,9 +4,19 @@
 //! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
 
 pub mod augment;
+pub mod cluster;
 pub mod data;
 mod error;
+pub mod features;
+pub mod init;
+pub mod kernels;
+pub mod loss;
+pub mod metric;
+pub mod nn;
 pub mod noise;
+pub mod optim;
 pub mod rng;
+pub mod schedule;
+pub mod train;
 
 pub use error::{Error, Result};
