@@ -2,10 +2,7 @@
 
 use candle_core::Device;
 
-use super::{
-    images::{self, Images},
-    watch::Watch,
-};
+use super::{loader::Images, network, watch::Watch};
 use crate::{
     ml::{
         augment::Augment,
@@ -115,8 +112,7 @@ impl Classifier {
         let trained = self.params.parameters().iter().filter(|(name, _)| all || name.starts_with("classifier."));
         let optim = Optim::new(phase.optimizer, &trained.cloned().collect::<Vec<_>>())?;
         let mut run = Run::new(self.params.clone(), optim);
-        let settings =
-            Settings { epochs: phase.epochs, schedule: phase.schedule.clone(), patience: phase.patience };
+        let settings = Settings { epochs: phase.epochs, schedule: phase.schedule.clone(), patience: phase.patience };
         let mut watch = Watch::part(cx, phase.around.map(|epochs| epochs as u64 * steps), phase.around);
         train(&mut task, &mut run, &settings, &mut watch)?;
         super::record(cx, &run, &["loss", "val_loss", "val_accuracy"]);
@@ -143,6 +139,6 @@ impl Classifier {
         cx.metric("test_accuracy", share(right, all.len()));
         cx.metric("test_accuracy_low", low);
         cx.metric("test_accuracy_high", high);
-        Ok(Outputs::new().with("weights", images::save(&self.architecture, &self.params)?))
+        Ok(Outputs::new().with("weights", network::save(&self.architecture, &self.params)?))
     }
 }

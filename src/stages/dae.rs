@@ -4,10 +4,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    images::{self, Images},
-    watch::Watch,
-};
+use super::{loader::Images, network, watch::Watch};
 use crate::{
     ml::{
         data::split,
@@ -120,7 +117,7 @@ impl Stage for Dae {
             .with("clean", pixels(&clean.batch(&shown, 0, &device)?)?)
             .with("noisy", pixels(&input)?)
             .with("reconstruction", pixels(&restored)?);
-        Ok(Outputs::new().with("weights", images::save(&architecture, &params)?).with("reconstructions", grid))
+        Ok(Outputs::new().with("weights", network::save(&architecture, &params)?).with("reconstructions", grid))
     }
 }
 

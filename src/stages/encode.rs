@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::images::{self, Images};
+use super::{loader::Images, network};
 use crate::{
     ml::nn::Pool,
     stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
@@ -54,7 +54,7 @@ impl Stage for Encode {
         let images = Images::read(inputs.at("images"))?;
         let set = images.set();
         let device = cx.device().clone();
-        let network = inputs.get("weights").map(|weights| images::load(weights, set.size[0], &device)).transpose()?;
+        let trained = inputs.get("weights").map(|weights| network::load(weights, set.size[0], &device)).transpose()?;
         let all: Vec<u32> = (0..set.len() as u32).collect();
         let mut parts: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
         for indices in all.chunks(self.batch_size) {
@@ -62,7 +62,7 @@ impl Stage for Encode {
                 return Err(StageError::Cancelled);
             }
             let batch = images.batch(indices, 0, &device)?;
-            let levels = match &network {
+            let levels = match &trained {
                 Some((network, _)) => network.levels(&batch, self.pool)?,
                 None => vec![("pixels".to_owned(), batch.flatten_from(1)?)],
             };

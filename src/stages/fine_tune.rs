@@ -86,8 +86,7 @@ impl Stage for FineTune {
         Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),
     ];
-    const OUTPUTS: &'static [Port] =
-        &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
+    const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
 
     fn check(&self, problems: &mut Problems) {
         problems.positive("fraction", self.fraction);

@@ -3,10 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    images::{self, Images},
-    watch::Watch,
-};
+use super::{loader::Images, network, watch::Watch};
 use crate::{
     ml::{
         augment::Augment,
@@ -122,7 +119,9 @@ impl Stage for Simclr {
         let labels = match (self.negatives, inputs.get("labels")) {
             (Negatives::All, _) => None,
             (Negatives::Mask, Some(labels)) => Some(labels.tensor("labels")?.to_vec1::<u32>()?),
-            (Negatives::Mask, None) => return Err(StageError::failed("`negatives = \"mask\"` needs the input `labels`")),
+            (Negatives::Mask, None) => {
+                return Err(StageError::failed("`negatives = \"mask\"` needs the input `labels`"));
+            }
         };
         if let Some(count) = labels.as_ref().map(Vec::len).filter(|&count| count != set.len()) {
             return Err(StageError::failed(format!("{count} labels for {} images", set.len())));
@@ -150,6 +149,6 @@ impl Stage for Simclr {
         let settings = Settings { epochs: self.epochs, schedule: self.schedule.clone(), patience: 0 };
         train(&mut task, &mut run, &settings, &mut Watch::whole(cx))?;
         super::record(cx, &run, &["loss", "contrastive_top1", "alignment", "uniformity"]);
-        Ok(Outputs::new().with("weights", images::save(&architecture, &params)?))
+        Ok(Outputs::new().with("weights", network::save(&architecture, &params)?))
     }
 }

@@ -4,3 +4,4 @@ mod engine;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
+mod training_stages;
