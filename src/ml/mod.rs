@@ -9,5 +9,6 @@ mod error;
 pub mod features;
 pub mod metric;
 pub mod rng;
+pub mod sampler;
 
 pub use error::{Error, Result};
