@@ -8,6 +8,7 @@ pub mod data;
 mod error;
 pub mod features;
 pub mod metric;
+pub mod probe;
 pub mod rng;
 pub mod sampler;
 
