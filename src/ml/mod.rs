@@ -7,9 +7,16 @@ pub mod cluster;
 pub mod data;
 mod error;
 pub mod features;
+pub mod init;
+pub mod kernels;
+pub mod loss;
 pub mod metric;
+pub mod nn;
+pub mod optim;
 pub mod probe;
 pub mod rng;
 pub mod sampler;
+pub mod schedule;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,0 +1,125 @@
+//! A run: what it is given and what it gives. The loop itself is the coordinator's.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool, mpsc},
+    thread,
+    time::Instant,
+};
+
+use candle_core::Device;
+use serde::Serialize;
+
+use super::{Event, Graph, Reason, Reporter, Selection, Status, coordinator::Coordinator};
+use crate::{
+    digest::StageKey,
+    store::{Manifest, Store, StoreError},
+};
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Instances that may run at one time, at least 1.
+    pub jobs: usize,
+    /// Threads of each of them, at least 1.
+    pub threads: usize,
+    /// Where tensors are computed.
+    pub device: Device,
+    /// Run the targets whatever the cache holds.
+    pub force: bool,
+    /// After a failure, go on with what does not depend on it.
+    pub keep_going: bool,
+    /// Set from outside to stop at the next good moment.
+    pub cancel: Arc<AtomicBool>,
+}
+
+/// Instances by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Found in the cache.
+    pub cached: usize,
+    /// Ran to the end.
+    pub ran: usize,
+    /// Went on from a checkpoint to the end.
+    pub resumed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not reached, since something above failed or the run was stopped.
+    pub blocked: usize,
+}
+
+/// What became of one instance.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The instance, an index into the graph.
+    pub index: usize,
+    /// What became of it.
+    pub status: Status,
+    /// Its key, where it was known.
+    pub key: Option<StageKey>,
+    /// The first reason that it ran.
+    pub reason: Option<Reason>,
+    /// Its record, if it has results.
+    pub manifest: Option<Box<Manifest>>,
+    /// Why it failed, or what blocked it.
+    pub message: Option<String>,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// One for each selected instance, in the order of the graph.
+    pub outcomes: Vec<Outcome>,
+    /// Instances by status.
+    pub counts: Counts,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// True if it was stopped from outside before its end.
+    pub interrupted: bool,
+}
+
+/// Runs the selected instances, as far as the cache does not hold their results.
+///
+/// # Errors
+/// If the cache cannot be read or written. A stage that fails is no error of the run: its outcome says so.
+pub fn run(
+    graph: &Graph<'_>,
+    selection: &Selection,
+    store: &Store,
+    options: &Options,
+    reporter: &mut dyn Reporter,
+) -> Result<Report, StoreError> {
+    let start = Instant::now();
+    let mut history = store.history(&graph.pipeline.name);
+    reporter.event(&Event::RunStarted { pipeline: graph.pipeline.name.clone(), stages: selection.all.len() });
+    let (sender, receiver) = mpsc::channel();
+    let mut coordinator = Coordinator::new(graph, selection, store, options, &mut *reporter);
+    let result = thread::scope(|scope| coordinator.drive(scope, &sender, &receiver, &history));
+    let outcomes = coordinator.outcomes();
+    let interrupted = coordinator.interrupted;
+    for outcome in outcomes.iter().filter(|outcome| outcome.manifest.is_some()) {
+        if let Some(key) = outcome.key {
+            history.note(&graph.instances[outcome.index].name, key);
+        }
+    }
+    // Only explanations need the history, so a cache that cannot be written does not fail a run that wrote nothing.
+    let _ = store.save(&history);
+    result?;
+    let counts = count(&outcomes);
+    let seconds = start.elapsed().as_secs_f64();
+    reporter.event(&Event::RunFinished { counts, seconds });
+    Ok(Report { outcomes, counts, seconds, interrupted })
+}
+
+fn count(outcomes: &[Outcome]) -> Counts {
+    let mut counts = Counts::default();
+    for outcome in outcomes {
+        *match outcome.status {
+            Status::Cached => &mut counts.cached,
+            Status::Ran => &mut counts.ran,
+            Status::Resumed => &mut counts.resumed,
+            Status::Failed => &mut counts.failed,
+            Status::Blocked => &mut counts.blocked,
+        } += 1;
+    }
+    counts
+}
