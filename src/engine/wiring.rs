@@ -85,6 +85,9 @@ fn join(
         found.push(Diagnostic::new(span, message).help(help));
         return None;
     };
+    if pipeline.unread.contains(maker) {
+        return None;
+    }
     let Some(&index) = by_name.get(maker) else {
         let names: Vec<&str> = by_name.keys().copied().collect();
         found.push(Diagnostic::new(span, format!("there is no stage `{maker}`")).help(meant(maker, &names)));
