@@ -101,6 +101,7 @@ pub struct WorkArgs {
 
 impl WorkArgs {
     /// Threads of each running instance.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(|| (cores() / self.jobs).max(1))

@@ -80,7 +80,7 @@ impl Args {
         };
         match self.output {
             Format::Json => console.json(&document)?,
-            Format::Csv => console.print(&grid(&document, |value| value.to_string()).csv())?,
+            Format::Csv => console.print(&grid(&document, plain).csv())?,
             Format::Markdown => console.print(&grid(&document, shown).markdown())?,
             Format::Text if document.parameters.is_empty() && document.metrics.is_empty() => {
                 console.print(&format!("{} and {} do not differ\n", document.a, document.b))?;
@@ -153,7 +153,6 @@ fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::Null => String::new(),
         Value::Number(n) if n.is_f64() => n.as_f64().map(number).unwrap_or_default(),
         value => plain(value),
     }
@@ -161,7 +160,10 @@ fn shown(value: &Value) -> String {
 
 fn grid(document: &Document<'_>, shown: impl Fn(&Value) -> String) -> Grid {
     let mut grid = Grid::new([("", Align::Left), (document.a, Align::Right), (document.b, Align::Right)]);
-    for one in document.parameters.iter().chain(&document.metrics) {
+    for one in &document.parameters {
+        grid.push(vec![one.name.clone(), plain(&one.a), plain(&one.b)]);
+    }
+    for one in &document.metrics {
         grid.push(vec![one.name.clone(), shown(&one.a), shown(&one.b)]);
     }
     grid

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     digest::StageKey,
     engine::{self, Graph, Plan, Reason, plan::PlanStatus},
-    report::{Align, Grid, Styles, duration, middle},
+    report::{Align, Grid, duration},
     stage::Registry,
 };
 
@@ -112,11 +112,9 @@ fn text(lines: &[Line<'_>], plan: &Plan, console: &Console) -> String {
         };
         let time = line.seconds.filter(|_| line.status != PlanStatus::Cached).map(duration).unwrap_or_default();
         let word = lines_of.word(word(line.status), style);
-        text.push_str(&format!("{word}  {}\n", lines_of.name_and(line.instance, &time)));
-        if let Some(reason) = line.reason.as_ref().filter(|_| line.status != PlanStatus::Cached || console.verbose) {
-            let reason = middle(&reason.to_string(), lines_of.width.unwrap_or(usize::MAX).saturating_sub(11));
-            text.push_str(&format!("{:10}{}\n", "", Styles::paint(styles.faint, &reason)));
-        }
+        let reason = line.reason.as_ref().filter(|_| line.status != PlanStatus::Cached || console.verbose);
+        let reason = reason.map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!("{}\n", lines_of.remarked(&word, line.instance, &reason, &time)));
     }
     text.push_str(&format!("{}\n", price(plan)));
     text

@@ -228,7 +228,11 @@ fn shown(name: &str, value: f64) -> String {
     if is_fraction(name) { percent(value) } else { number(value) }
 }
 
-/// A value of an axis without quotes.
+/// A value as people write it: text without quotes, nothing for null.
 pub fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
 }

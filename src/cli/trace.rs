@@ -157,7 +157,7 @@ impl<'a, 't> Tracer<'a, 't> {
             let maker = &self.graph.instances[link.from];
             let Some(now) = &self.plan[&link.from].decision.recipe else { continue };
             let now = now.clone();
-            let Some(before) = self.maker(old, maker.kind.name)? else { continue };
+            let Some(before) = self.maker(old, maker)? else { continue };
             let changes = Reason::between(&before, &now);
             let path = longer(&maker.name, path);
             let own = changes.iter().filter(|reason| !matches!(reason, Reason::Input { .. })).cloned();
@@ -173,8 +173,8 @@ impl<'a, 't> Tracer<'a, 't> {
         Ok(())
     }
 
-    /// The recipe by which content was made, best by the kind that makes it now, the last if there are several.
-    fn maker(&mut self, hash: &str, kind: &str) -> Result<Option<Recipe>, StoreError> {
+    /// The recipe by which content was made. Of several, the one most like what makes it now, then the latest.
+    fn maker(&mut self, hash: &str, now: &Instance<'_>) -> Result<Option<Recipe>, StoreError> {
         if self.makers.is_none() {
             let mut makers: BTreeMap<String, Vec<Manifest>> = BTreeMap::new();
             for (_, manifest) in self.store.manifests()? {
@@ -185,7 +185,13 @@ impl<'a, 't> Tracer<'a, 't> {
             self.makers = Some(makers);
         }
         let known = self.makers.as_ref().and_then(|makers| makers.get(hash));
-        let rank = |manifest: &&Manifest| (manifest.recipe.kind == kind, manifest.provenance.finished.clone());
+        let rank = |manifest: &&Manifest| {
+            let made = &manifest.provenance;
+            let instance = made.instance.rsplit('/').next().unwrap_or_default();
+            let stage = instance.split('@').next().unwrap_or_default();
+            let alike = (manifest.recipe.kind == now.kind.name, stage == now.stage, instance == now.name);
+            (alike, made.finished.clone())
+        };
         Ok(known.and_then(|makers| makers.iter().max_by_key(rank)).map(|manifest| manifest.recipe.clone()))
     }
 

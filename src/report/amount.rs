@@ -1,10 +1,11 @@
 //! Times, sizes and numbers as people read them.
 
-/// Seconds: `42 ms`, `2.1 s`, `31 s`, `1 min 12 s`, `2 h 05 min`.
+/// Seconds: `<1 ms`, `42 ms`, `2.1 s`, `31 s`, `1 min 12 s`, `2 h 05 min`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match seconds {
+        s if s < 0.0005 => "<1 ms".to_owned(),
         s if s < 0.9995 => format!("{:.0} ms", s * 1000.0),
         s if s < 9.95 => format!("{s:.1} s"),
         s if s < 59.5 => format!("{whole} s"),
@@ -59,8 +60,10 @@ mod tests {
 
     #[test]
     fn times_round_without_gaps() {
-        let shown: Vec<String> = [0.0042, 0.9996, 2.14, 9.96, 59.4, 59.6, 72.0, 3599.6, 7505.0].map(duration).into();
-        let right = ["4 ms", "1.0 s", "2.1 s", "10 s", "59 s", "1 min 00 s", "1 min 12 s", "1 h 00 min", "2 h 05 min"];
+        let shown: Vec<String> =
+            [0.0001, 0.0042, 0.9996, 2.14, 9.96, 59.4, 59.6, 72.0, 3599.6, 7505.0].map(duration).into();
+        let right =
+            ["<1 ms", "4 ms", "1.0 s", "2.1 s", "10 s", "59 s", "1 min 00 s", "1 min 12 s", "1 h 00 min", "2 h 05 min"];
         assert_eq!(shown, right);
         assert_eq!([42, 725, 3753].map(clock), ["0:42", "12:05", "1:02:33"]);
     }

@@ -38,21 +38,29 @@ impl Lines {
         line
     }
 
-    /// `run  simclr@batches.policy=random  (temperature: 0.5 -> 0.2)`: its code begins.
+    /// `run  simclr@batches.policy=random (temperature: 0.5 -> 0.2)`: its code begins.
     #[must_use]
     pub fn started(&self, instance: &str, reason: &Reason) -> String {
-        let reason = format!("({reason})");
-        let word = self.word("run", self.styles.strong);
-        let space = self.width.map(|width| width.min(WIDEST).saturating_sub(WORD + 3));
-        let (name, reason) = match space {
-            Some(space) => {
-                let name = middle(instance, space.saturating_sub(width_of(&reason)).max(space / 2));
-                let reason = middle(&reason, space.saturating_sub(width_of(&name)));
-                (name, reason)
+        self.remarked(&self.word("run", self.styles.strong), instance, &reason.to_string(), "")
+    }
+
+    /// A word at its column, a name, a remark on it, and something short on the right.
+    #[must_use]
+    pub fn remarked(&self, word: &str, name: &str, remark: &str, right: &str) -> String {
+        let remark = if remark.is_empty() { String::new() } else { format!("({remark})") };
+        let (name, remark) = match self.width {
+            Some(width) => {
+                let space =
+                    width.min(WIDEST).saturating_sub(WORD + 4 + if right.is_empty() { 0 } else { width_of(right) + 2 });
+                let name = middle(name, space.saturating_sub(width_of(&remark)).max(space / 2));
+                let remark = middle(&remark, space.saturating_sub(width_of(&name)));
+                (name, remark)
             }
-            None => (instance.to_owned(), reason),
+            None => (name.to_owned(), remark),
         };
-        format!("{word}  {name} {}", Styles::paint(self.styles.faint, &reason))
+        let gap = if remark.is_empty() { "" } else { " " };
+        let remark = Styles::paint(self.styles.faint, &remark);
+        format!("{word}  {}", self.name_and(&format!("{name}{gap}{remark}"), right))
     }
 
     /// How far an instance has come, with what is known of epoch, loss, rate (units a second) and seconds left.
