@@ -89,6 +89,10 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, seconds, provenance };
     job.store.commit(&manifest).map_err(failed)?;
+    if job.instance.work.extent().is_some_and(|extent| !extent.extends()) {
+        // Nothing can go on from these states. Failing to delete them costs space only.
+        let _ = job.store.checkpoints(&job.trajectory).clear();
+    }
     Ok(manifest)
 }
 

@@ -116,11 +116,25 @@ impl<'a> Context<'a> {
     /// If the cache cannot be read.
     pub fn resume(&mut self) -> Result<Option<(Position, Artifact)>, StageError> {
         let Some(saving) = &self.saving else { return Ok(None) };
-        let found = saving.checkpoints.latest(Position { epoch: saving.epochs, step: 0 })?;
+        // A state behind an epoch that is to be kept is of no use where the state at that epoch is gone.
+        let mut limit = Position { epoch: saving.epochs, step: 0 };
+        for &epoch in &saving.keep {
+            let kept = Position { epoch, step: 0 };
+            if saving.checkpoints.position(kept)? != Some(kept) {
+                limit = limit.min(kept);
+            }
+        }
+        let found = saving.checkpoints.latest(limit)?;
         if let Some((at, _)) = &found {
             (self.listener)(Note::Resumed(*at));
         }
         Ok(found)
+    }
+
+    /// The earlier epochs whose states are outputs too.
+    #[must_use]
+    pub fn keep(&self) -> Vec<u64> {
+        self.saving.as_ref().map(|saving| saving.keep.clone()).unwrap_or_default()
     }
 
     /// The saved state at the end of `epoch`, if there is one.
@@ -133,13 +147,13 @@ impl<'a> Context<'a> {
         Ok(saving.checkpoints.latest(at)?.filter(|(found, _)| *found == at).map(|(_, state)| state))
     }
 
-    /// Whether a state should be saved at this position: at the last epoch, at those to be kept, when the time has
-    /// come, and before stopping.
+    /// Whether a state should be saved at this position: at the last epoch, at those to be kept, and when the time has
+    /// come.
     #[must_use]
     pub fn save_due(&self, at: Position) -> bool {
         self.saving.as_ref().is_some_and(|saving| {
             let whole = at.step == 0 && (at.epoch == saving.epochs || saving.keep.contains(&at.epoch));
-            whole || self.saved.elapsed() >= saving.every || self.cancelled()
+            whole || self.saved.elapsed() >= saving.every
         })
     }
 

@@ -80,6 +80,17 @@ impl Checkpoints {
         Ok(self.saved()?.into_iter().rev().map(|saved| saved.at).find(|at| *at <= limit))
     }
 
+    /// Forgets all states.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("delete", &self.folder)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// All states, the furthest last.
     fn saved(&self) -> Result<Vec<Saved>, StoreError> {
         let mut saved: Vec<Saved> = list(&self.folder)?.into_iter().filter_map(parse).collect();
