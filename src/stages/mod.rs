@@ -2,6 +2,10 @@
 //!
 //! A new kind is one file and one line in [`registry`].
 
+mod dataset;
+mod images;
+mod noise;
+
 use crate::{
     ml,
     stage::{Registry, StageError, StageKind},
@@ -10,8 +14,7 @@ use crate::{
 /// Every kind that a pipeline file may use.
 #[must_use]
 pub fn registry() -> Registry {
-    let kinds: [StageKind; 0] = [];
-    kinds.into_iter().collect()
+    [StageKind::of::<dataset::Dataset>(), StageKind::of::<noise::Noise>()].into_iter().collect()
 }
 
 impl From<ml::Error> for StageError {
