@@ -2,16 +2,33 @@
 //!
 //! A new kind is one file and one line in [`registry`].
 
+mod classifier;
+mod dae;
+mod encode;
+mod fine_tune;
+mod loader;
+mod network;
+mod simclr;
+mod supervised;
+mod watch;
+
 use crate::{
     ml,
-    stage::{Registry, StageError, StageKind},
+    stage::{Context, Problems, Registry, StageError, StageKind},
 };
 
 /// Every kind that a pipeline file may use.
 #[must_use]
 pub fn registry() -> Registry {
-    let kinds: [StageKind; 0] = [];
-    kinds.into_iter().collect()
+    [
+        StageKind::of::<dae::Dae>(),
+        StageKind::of::<encode::Encode>(),
+        StageKind::of::<simclr::Simclr>(),
+        StageKind::of::<fine_tune::FineTune>(),
+        StageKind::of::<supervised::Supervised>(),
+    ]
+    .into_iter()
+    .collect()
 }
 
 impl From<ml::Error> for StageError {
@@ -20,6 +37,23 @@ impl From<ml::Error> for StageError {
             ml::Error::Tensor(error) => Self::Tensor(error),
             ml::Error::Cancelled => Self::Cancelled,
             other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// Notes a problem of a table of parameters under the parameter that holds it.
+fn nested(problems: &mut Problems, table: &str, checked: Result<(), (&'static str, String)>) {
+    if let Err((field, message)) = checked {
+        problems.add(&format!("{table}.{field}"), message);
+    }
+}
+
+/// Records the named series of a run as metrics: their values at the epoch whose weights are kept.
+fn record(cx: &mut Context<'_>, run: &ml::train::Run, names: &[&str]) {
+    let epoch = run.best.as_ref().map_or(run.epoch, |best| best.epoch);
+    for name in names {
+        if let Some(&value) = run.series.get(*name).and_then(|values| values.get(epoch.wrapping_sub(1))) {
+            cx.metric(*name, value);
         }
     }
 }
