@@ -6,7 +6,17 @@
 //! Layouts: activations `[N, H, W, C]` float32, convolution weights `[out, in, height, width]`, linear weights `[out, in]`.
 
 mod candle;
+mod convolve;
+mod convolve_grad;
+#[cfg(test)]
+mod convolve_test;
 mod geometry;
+mod plan;
+mod simd;
+mod strip;
+#[cfg(test)]
+mod test_support;
+mod tile;
 
 use candle_core::Tensor;
 
