@@ -1,3 +1,10 @@
 //! strata: a declarative experiment-graph runner for machine-learning research.
 
+pub mod diagnostic;
+pub mod digest;
+pub mod engine;
 pub mod ml;
+pub mod pipeline;
+pub mod stage;
+pub mod stages;
+pub mod store;

@@ -3,9 +3,18 @@
 //! Nothing here knows a pipeline file, a cache or a terminal. Activations are channels-last, `[N, H, W, C]`;
 //! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
 
+pub mod cluster;
 pub mod data;
 mod error;
+pub mod features;
+pub mod init;
 pub mod kernels;
+pub mod loss;
+pub mod metric;
+pub mod nn;
+pub mod optim;
 pub mod rng;
+pub mod schedule;
+pub mod train;
 
 pub use error::{Error, Result};

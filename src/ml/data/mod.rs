@@ -1,5 +1,9 @@
 //! Labelled images in memory, and where they come from.
 
+pub mod cifar10;
+pub mod shapes;
+pub mod split;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::Result;

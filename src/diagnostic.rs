@@ -1,0 +1,147 @@
+//! Mistakes in what the user wrote, with their places.
+//!
+//! A pipeline is read from several texts: the file, and each `-S` of the command line. They lie behind each other in
+//! one [`Sources`], so that a span is one range of offsets whichever text it points into.
+
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// A range of bytes in a [`Sources`].
+pub type Span = Range<usize>;
+
+/// The texts that a pipeline was read from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    texts: Vec<Text>,
+}
+
+#[derive(Clone, Debug)]
+struct Text {
+    name: String,
+    text: String,
+    start: usize,
+}
+
+/// A place that people can find: line and column count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, or `command line`.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1.
+    pub column: usize,
+}
+
+impl Sources {
+    /// Adds a text.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) {
+        let start = self.texts.last().map_or(0, |last| last.start + last.text.len() + 1);
+        self.texts.push(Text { name: name.into(), text: text.into(), start });
+    }
+
+    fn text(&self, offset: usize) -> Option<&Text> {
+        self.texts.iter().rev().find(|text| text.start <= offset)
+    }
+
+    /// The texts, each with the offset where it starts.
+    pub fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.texts.iter().map(|text| (text.start, text.text.as_str()))
+    }
+
+    /// The place where a span begins.
+    #[must_use]
+    pub fn place(&self, span: &Span) -> Option<Place> {
+        let text = self.text(span.start)?;
+        let before = text.text.get(..(span.start - text.start).min(text.text.len()))?;
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        Some(Place {
+            file: text.name.clone(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        })
+    }
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong: a lowercase sentence without a full stop.
+    pub message: String,
+    /// Where.
+    pub span: Span,
+    /// What to say at that place; may be empty.
+    pub label: String,
+    /// Other places that matter, and what to say there.
+    pub others: Vec<(Span, String)>,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// A mistake at a place.
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { message: message.into(), span, label: String::new(), others: Vec::new(), help: None }
+    }
+
+    /// Adds what to say at the place.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn other(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.others.push((span, label.into()));
+        self
+    }
+
+    /// Adds what would be right.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The mistake with the lines it is about, as a compiler would show it.
+    #[must_use]
+    pub fn render(&self, sources: &Sources, color: bool) -> String {
+        let title = Level::ERROR.primary_title(self.message.clone());
+        let mut group = Group::with_title(title);
+        if let Some(text) = sources.text(self.span.start) {
+            let local = |span: &Span| {
+                let end = text.text.len();
+                (span.start.saturating_sub(text.start)).min(end)..(span.end.saturating_sub(text.start)).min(end)
+            };
+            let mut snippet = Snippet::source(text.text.clone())
+                .path(text.name.clone())
+                .annotation(AnnotationKind::Primary.span(local(&self.span)).label(self.label.clone()));
+            for (span, label) in &self.others {
+                if sources.text(span.start).is_some_and(|other| other.start == text.start) {
+                    snippet = snippet.annotation(AnnotationKind::Context.span(local(span)).label(label.clone()));
+                }
+            }
+            group = group.element(snippet);
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.clone()));
+        }
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group])
+    }
+}
+
+/// The candidate most like `word`, if one is like enough to be what was meant.
+#[must_use]
+pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(word.chars().count()) / 3 + 1)
+        .min()
+        .map(|(_, candidate)| candidate)
+}

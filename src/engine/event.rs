@@ -1,0 +1,132 @@
+//! What happens during a run. Events are the whole interface between the engine and what people see.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Reason, run::Counts};
+use crate::{digest::StageKey, store::Output};
+
+/// What became of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Its results were in the cache.
+    Cached,
+    /// Its code ran to the end.
+    Ran,
+    /// Its code went on from a checkpoint, to the end.
+    Resumed,
+    /// Its code failed.
+    Failed,
+    /// Something that it needs failed, or the run was stopped before its turn.
+    Blocked,
+}
+
+impl Status {
+    /// The word that people and scripts read.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Ran => "ran",
+            Self::Resumed => "resumed",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Something that happened. Each is one line of `--events`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins.
+    RunStarted {
+        /// The pipeline.
+        pipeline: String,
+        /// Instances selected.
+        stages: usize,
+    },
+    /// The code of an instance begins.
+    StageStarted {
+        /// The instance.
+        instance: String,
+        /// Its kind.
+        kind: String,
+        /// Why it runs.
+        reason: Reason,
+    },
+    /// An instance has come this far.
+    Progress {
+        /// The instance.
+        instance: String,
+        /// Units done.
+        done: u64,
+        /// Units in all, 0 when not known.
+        total: u64,
+        /// What a unit is.
+        unit: &'static str,
+        /// The epoch being worked on, from 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<usize>,
+        /// The number of epochs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epochs: Option<usize>,
+        /// The loss of the last step.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        loss: Option<f64>,
+    },
+    /// A number came out: final, or (with an epoch) a point of a curve.
+    Metric {
+        /// The instance.
+        instance: String,
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: f64,
+        /// The epoch of a point.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
+    },
+    /// An instance is done with, one way or another.
+    StageFinished {
+        /// The instance.
+        instance: String,
+        /// Its kind.
+        kind: String,
+        /// How.
+        status: Status,
+        /// Its key, where known.
+        key: Option<StageKey>,
+        /// Seconds that its code took now, or (cached) when it ran.
+        seconds: Option<f64>,
+        /// What came out, by port.
+        outputs: BTreeMap<String, Output>,
+        /// Why it failed, or what blocked it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// The run is over.
+    RunFinished {
+        /// Instances by status.
+        counts: Counts,
+        /// Wall-clock seconds.
+        seconds: f64,
+    },
+}
+
+/// Someone who wants to know: a terminal, a file of events.
+pub trait Reporter {
+    /// Called for each event, in order, from one thread.
+    fn event(&mut self, event: &Event);
+}
+
+/// Several reporters, told one after another.
+impl Reporter for Vec<Box<dyn Reporter>> {
+    fn event(&mut self, event: &Event) {
+        for reporter in self {
+            reporter.event(event);
+        }
+    }
+}

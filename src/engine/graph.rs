@@ -1,0 +1,96 @@
+//! The merged graph of a pipeline and its sweep.
+
+use std::collections::BTreeSet;
+
+pub use super::instance::{Instance, Link};
+use super::{instance, wiring};
+use crate::{
+    diagnostic::{Diagnostic, Place, Span, suggest},
+    pipeline::Pipeline,
+};
+
+/// All instances of a pipeline, each after what it needs.
+pub struct Graph<'t> {
+    /// The pipeline.
+    pub pipeline: Pipeline<'t>,
+    /// The instances; links are indices into this.
+    pub instances: Vec<Instance<'t>>,
+}
+
+/// Which instances a command is about, as indices in the order of the graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// What was asked for.
+    pub targets: BTreeSet<usize>,
+    /// The targets and all that they need.
+    pub all: Vec<usize>,
+}
+
+impl<'t> Graph<'t> {
+    /// Wires a pipeline and unrolls its sweep.
+    ///
+    /// # Errors
+    /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
+    pub fn build(pipeline: Pipeline<'t>, mut found: Vec<Diagnostic>) -> Result<Self, Vec<Diagnostic>> {
+        let (wires, order) = wiring::check(&pipeline, &mut found);
+        let instances = order.map(|order| instance::expand(&pipeline, &wires, &order, &mut found)).unwrap_or_default();
+        if pipeline.stages.is_empty() && found.is_empty() {
+            found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
+        }
+        if found.is_empty() {
+            return Ok(Self { pipeline, instances });
+        }
+        let mut distinct: Vec<Diagnostic> = Vec::new();
+        for diagnostic in found {
+            if !distinct.contains(&diagnostic) {
+                distinct.push(diagnostic);
+            }
+        }
+        distinct.sort_by_key(|diagnostic| diagnostic.span.start);
+        Err(distinct)
+    }
+
+    /// The instances that `targets` name (stages, or instances), and all that they need. No target means all.
+    ///
+    /// # Errors
+    /// If a target is neither; the message has a suggestion.
+    pub fn select(&self, targets: &[String]) -> Result<Selection, String> {
+        let mut chosen = BTreeSet::new();
+        for target in targets {
+            let named = |instance: &Instance<'_>| instance.name == *target || instance.stage == *target;
+            let before = chosen.len();
+            chosen.extend((0..self.instances.len()).filter(|&index| named(&self.instances[index])));
+            if chosen.len() == before && !self.instances.iter().any(named) {
+                return Err(self.no_such(target));
+            }
+        }
+        if targets.is_empty() {
+            chosen.extend(0..self.instances.len());
+        }
+        let mut needed = chosen.clone();
+        for index in (0..self.instances.len()).rev() {
+            if needed.contains(&index) {
+                let instance = &self.instances[index];
+                needed.extend(instance.inputs.iter().map(|link| link.from));
+                needed.extend(instance.same_as);
+            }
+        }
+        Ok(Selection { targets: chosen, all: needed.into_iter().collect() })
+    }
+
+    fn no_such(&self, target: &str) -> String {
+        let stages = self.instances.iter().map(|instance| instance.stage.as_str());
+        let names = self.instances.iter().map(|instance| instance.name.as_str());
+        let candidates: Vec<&str> = if target.contains('@') { names.collect() } else { stages.collect() };
+        match suggest(target, candidates) {
+            Some(like) => format!("there is no stage `{target}`; did you mean `{like}`?"),
+            None => format!("there is no stage `{target}`; `strata graph` lists them"),
+        }
+    }
+
+    /// The place of a span, for people.
+    #[must_use]
+    pub fn place(&self, span: &Span) -> Option<Place> {
+        self.pipeline.sources.place(span)
+    }
+}

@@ -1,0 +1,207 @@
+//! Instances: a stage of the file for one combination of the axes that reach it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::wiring::Wires;
+use crate::{
+    diagnostic::{Diagnostic, Span},
+    pipeline::{Axis, Pipeline, StageDef, document, typed},
+    stage::{AnyStage, BadParam, Problems, Rows, StageKind},
+    store::canonical,
+};
+
+/// One node of the merged graph of a sweep.
+pub struct Instance<'t> {
+    /// The stage in the file.
+    pub stage: String,
+    /// `stage`, or `stage@axis=value,axis=value` with the axes that reach it.
+    pub name: String,
+    /// The axes that reach it, with their values here.
+    pub axes: BTreeMap<String, Value>,
+    /// Its kind.
+    pub kind: StageKind,
+    /// Its parameters, ready to run.
+    pub work: Box<dyn AnyStage>,
+    /// Its parameters after defaults, as JSON.
+    pub params: Value,
+    /// What its input ports are joined to.
+    pub inputs: Vec<Link>,
+    /// How often a failed run is tried again.
+    pub retries: u32,
+    /// An earlier instance that is the same work, if there is one.
+    pub same_as: Option<usize>,
+    pub(super) rows: Rows,
+    table: DeTable<'t>,
+    header: Span,
+    inputs_span: BTreeMap<&'static str, Span>,
+}
+
+/// An input port and the output of another instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Link {
+    /// The input port.
+    pub port: &'static str,
+    /// The other instance, an index into the graph.
+    pub from: usize,
+    /// Its output port.
+    pub output: &'static str,
+}
+
+impl Instance<'_> {
+    /// The place of a parameter, or of the stage's name if the file does not give it.
+    #[must_use]
+    pub fn span(&self, param: &str) -> Span {
+        document::span_of(&self.table, param).unwrap_or_else(|| self.header.clone())
+    }
+
+    /// The place of the wire into an input port.
+    #[must_use]
+    pub fn input_span(&self, port: &str) -> Span {
+        self.inputs_span.get(port).unwrap_or(&self.header).clone()
+    }
+}
+
+/// All instances, each after what it needs.
+pub(super) fn expand<'t>(
+    pipeline: &Pipeline<'t>,
+    wires: &Wires,
+    order: &[usize],
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Instance<'t>> {
+    let mut axes: Vec<&Axis<'t>> = pipeline.axes.iter().collect();
+    axes.sort_by_key(|axis| axis.key.span().start);
+    let reach = reach(pipeline, wires, order, &axes);
+
+    let mut instances: Vec<Instance<'t>> = Vec::new();
+    let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
+    let mut by_work: BTreeMap<String, usize> = BTreeMap::new();
+    for &stage in order {
+        let def = &pipeline.stages[stage];
+        for point in points(&reach[stage], &axes) {
+            let inputs: Vec<Link> = wires[stage]
+                .iter()
+                .map(|&(port, from, output)| {
+                    let name = name(&pipeline.stages[from], &reach[from], &axes, &point);
+                    Link { port, from: by_name[&name], output }
+                })
+                .collect();
+            let mut instance = make(def, &reach[stage], &axes, &point, inputs, found);
+            check(&mut instance, &instances, pipeline, found);
+            let index = instances.len();
+            let work = work_id(&instance, &instances);
+            instance.same_as = by_work.get(&work).copied();
+            by_work.entry(work).or_insert(index);
+            by_name.insert(instance.name.clone(), index);
+            instances.push(instance);
+        }
+    }
+    instances
+}
+
+/// For each stage, the axes (as indices) of itself and of all that it needs.
+fn reach(pipeline: &Pipeline<'_>, wires: &Wires, order: &[usize], axes: &[&Axis<'_>]) -> Vec<Vec<usize>> {
+    let mut reach: Vec<Vec<usize>> = vec![Vec::new(); pipeline.stages.len()];
+    for &stage in order {
+        let own = (0..axes.len()).filter(|&axis| axes[axis].stage == *pipeline.stages[stage].name.get_ref());
+        let above = wires[stage].iter().flat_map(|&(_, from, _)| reach[from].iter().copied());
+        let mut all: Vec<usize> = own.chain(above).collect();
+        all.sort_unstable();
+        all.dedup();
+        reach[stage] = all;
+    }
+    reach
+}
+
+/// Every combination of values of some axes: for each axis of the sweep the index of a value, the last varying fastest.
+fn points(reach: &[usize], axes: &[&Axis<'_>]) -> Vec<BTreeMap<usize, usize>> {
+    let mut points = vec![BTreeMap::new()];
+    for &axis in reach {
+        let values = 0..axes[axis].values.len();
+        let extended = points.iter().flat_map(|point| {
+            values.clone().map(move |value| {
+                let mut point = point.clone();
+                point.insert(axis, value);
+                point
+            })
+        });
+        points = extended.collect();
+    }
+    points
+}
+
+fn name(def: &StageDef<'_>, reach: &[usize], axes: &[&Axis<'_>], point: &BTreeMap<usize, usize>) -> String {
+    let mut name = def.name.get_ref().clone();
+    for (at, axis) in reach.iter().enumerate() {
+        let value = axes[*axis].values[point[axis]].get_ref();
+        let separator = if at == 0 { '@' } else { ',' };
+        name.push_str(&format!("{separator}{}={}", axes[*axis].key.get_ref(), document::display(value)));
+    }
+    name
+}
+
+fn make<'t>(
+    def: &StageDef<'t>,
+    reach: &[usize],
+    axes: &[&Axis<'t>],
+    point: &BTreeMap<usize, usize>,
+    inputs: Vec<Link>,
+    found: &mut Vec<Diagnostic>,
+) -> Instance<'t> {
+    let mut table = def.params.clone();
+    for axis in reach.iter().filter(|&&axis| axes[axis].stage == *def.name.get_ref()) {
+        let value = axes[*axis].values[point[axis]].clone();
+        document::set(&mut table, &axes[*axis].path, axes[*axis].key.span(), value);
+    }
+    let work = typed(&def.kind, &def.name.span(), &table, found);
+    let values = reach.iter().map(|axis| {
+        let value = document::to_json(axes[*axis].values[point[axis]].get_ref());
+        (axes[*axis].key.get_ref().clone(), value)
+    });
+    let wired = def.inputs.iter().filter_map(|wire| {
+        let port = def.kind.input(wire.port.get_ref())?;
+        Some((port.name, wire.from.span()))
+    });
+    Instance {
+        stage: def.name.get_ref().clone(),
+        name: name(def, reach, axes, point),
+        axes: values.collect(),
+        kind: def.kind,
+        params: work.params(),
+        work,
+        inputs,
+        retries: def.retries,
+        same_as: None,
+        rows: Rows::new(),
+        table,
+        header: def.name.span(),
+        inputs_span: wired.collect(),
+    }
+}
+
+/// Parameters that cannot be right, alone or for the number of rows that come in.
+fn check(instance: &mut Instance<'_>, above: &[Instance<'_>], pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) {
+    let mut problems = Problems::default();
+    instance.work.check(&mut problems);
+    let known = instance.inputs.iter().filter_map(|link| Some((link.port, *above[link.from].rows.get(link.output)?)));
+    instance.rows = instance.work.rows(&known.collect(), &pipeline.root, &mut problems);
+    for BadParam { path, message, help } in problems.into_vec() {
+        let mut diagnostic = Diagnostic::new(instance.span(&path), format!("`{}.{path}` {message}", instance.stage));
+        diagnostic.help = help;
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+}
+
+/// Equal for two instances exactly if they are the same work: equal kind, parameters and makers of their inputs.
+fn work_id(instance: &Instance<'_>, above: &[Instance<'_>]) -> String {
+    let inputs: Vec<_> = instance
+        .inputs
+        .iter()
+        .map(|link| (link.port, above[link.from].same_as.unwrap_or(link.from), link.output))
+        .collect();
+    canonical(&(instance.kind.name, &instance.params, inputs))
+}

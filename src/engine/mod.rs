@@ -1,0 +1,36 @@
+//! Planning and the run loop. Knows no tensor and no kind of stage.
+//!
+//! The states of an instance during a run:
+//!
+//! ```text
+//!             inputs known, decide()
+//!   Pending ───────────────────────────► Finished(Cached)      its results are in the cache
+//!      │  │
+//!      │  └────────────► Running ──────► Finished(Ran)         committed: objects, then the manifest
+//!      │    decide()        │  │
+//!      │                    │  └───────► Finished(Failed)      after its retries
+//!      │                    ▼
+//!      │                 Pending          an input was damaged: its maker runs first, then this again
+//!      ▼
+//!   Finished(Blocked)                     something that it needs failed, or the run was stopped
+//! ```
+//!
+//! A plan is a run with the execution left out: both ask [`plan::decide`]. Below the first instance that must run, a
+//! plan says `waiting`, since whether an instance below must run depends on the bytes that come out above.
+
+pub mod event;
+pub mod graph;
+mod instance;
+pub mod plan;
+pub mod reason;
+mod recipe;
+pub mod run;
+mod wiring;
+mod worker;
+
+pub use event::{Event, Reporter, Status};
+pub use graph::{Graph, Selection};
+pub use instance::{Instance, Link};
+pub use plan::{Plan, Planned, Verdict, plan};
+pub use reason::Reason;
+pub use run::{Counts, Options, Outcome, Report, run};

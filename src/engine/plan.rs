@@ -1,0 +1,213 @@
+//! What would run, and why. `decide` is the only place that knows what is fresh.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Graph, Instance, Reason, Selection, recipe::recipe};
+use crate::{
+    digest::{ArtifactHash, StageKey},
+    store::{History, Lookup, Manifest, Recipe, Store, StoreError},
+};
+
+/// Whether an instance must run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Its results are in the cache.
+    Cached(Box<Manifest>),
+    /// It must run, for these reasons (at least one).
+    Run(Vec<Reason>),
+    /// Not known yet: something above must run first.
+    Waiting(Vec<String>),
+}
+
+/// A verdict, and the recipe it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Whether it must run.
+    pub verdict: Verdict,
+    /// What would run; `None` while inputs are not known or source files cannot be read.
+    pub recipe: Option<Recipe>,
+}
+
+impl Decision {
+    /// The key of the work.
+    #[must_use]
+    pub fn key(&self) -> Option<StageKey> {
+        self.recipe.as_ref().map(Recipe::key)
+    }
+}
+
+/// What a decision looks at beside the instance.
+pub struct Surroundings<'a> {
+    /// The cache.
+    pub store: &'a Store,
+    /// What ran last.
+    pub history: &'a History,
+    /// Where relative paths start.
+    pub root: &'a std::path::Path,
+    /// Whether hashes of source files may be written to the cache.
+    pub remember: bool,
+}
+
+/// Decides whether an instance with these inputs must run.
+///
+/// # Errors
+/// If the cache cannot be read. Source files that cannot be read are a reason to run (and to fail with their name).
+pub fn decide(
+    instance: &Instance<'_>,
+    inputs: BTreeMap<String, ArtifactHash>,
+    force: bool,
+    around: &Surroundings<'_>,
+) -> Result<Decision, StoreError> {
+    let recipe = match recipe(instance, inputs, around.root, around.store, around.remember) {
+        Ok(recipe) => recipe,
+        Err(error) => {
+            let reason = Reason::Unreadable { message: error.to_string() };
+            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None });
+        }
+    };
+    let key = recipe.key();
+    let verdict = match around.store.lookup(&key)? {
+        _ if force => Verdict::Run(vec![Reason::Forced]),
+        Lookup::Found(manifest) => Verdict::Cached(manifest),
+        Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
+        Lookup::Absent => {
+            let last =
+                around.history.last(&instance.name).map(|key| around.store.manifest(&key)).transpose()?.flatten();
+            let changes = last.map(|last| Reason::between(&last.recipe, &recipe)).unwrap_or_default();
+            Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
+        }
+    };
+    Ok(Decision { verdict, recipe: Some(recipe) })
+}
+
+/// The word of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanStatus {
+    /// Its results are in the cache (or will be, as another instance is the same work).
+    Cached,
+    /// It will run.
+    Run,
+    /// It will run unless what runs above gives the same bytes as before.
+    Waiting,
+}
+
+/// One line of a plan.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The instance, an index into the graph.
+    pub index: usize,
+    /// The decision.
+    pub decision: Decision,
+    /// Another instance that is the same work and stands earlier.
+    pub same_as: Option<usize>,
+    /// Seconds that it took when it, or its stage, last ran.
+    pub seconds: Option<f64>,
+}
+
+impl Planned {
+    /// The word of the plan.
+    #[must_use]
+    pub fn status(&self) -> PlanStatus {
+        match self.decision.verdict {
+            _ if self.same_as.is_some() => PlanStatus::Cached,
+            Verdict::Cached(_) => PlanStatus::Cached,
+            Verdict::Run(_) => PlanStatus::Run,
+            Verdict::Waiting(_) => PlanStatus::Waiting,
+        }
+    }
+
+    /// The first reason that it is not simply cached.
+    #[must_use]
+    pub fn reason(&self, graph: &Graph<'_>) -> Option<Reason> {
+        match (&self.decision.verdict, self.same_as) {
+            (Verdict::Cached(_), _) => None,
+            (_, Some(other)) => Some(Reason::SameAs { instance: graph.instances[other].name.clone() }),
+            (Verdict::Run(reasons), None) => reasons.first().cloned(),
+            (Verdict::Waiting(on), None) => Some(Reason::Waiting { on: on.clone() }),
+        }
+    }
+}
+
+/// What a run would do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// One line for each selected instance, in the order of the graph.
+    pub stages: Vec<Planned>,
+}
+
+impl Plan {
+    /// Instances by status word.
+    #[must_use]
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::from([("cached", 0), ("run", 0), ("waiting", 0)]);
+        for stage in &self.stages {
+            let word = match stage.status() {
+                PlanStatus::Cached => "cached",
+                PlanStatus::Run => "run",
+                PlanStatus::Waiting => "waiting",
+            };
+            *counts.entry(word).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The line of an instance.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Planned> {
+        self.stages.iter().find(|stage| stage.index == index)
+    }
+}
+
+/// Plans a run of the selected instances. Writes nothing. With `force`, the targets run whatever the cache holds.
+///
+/// # Errors
+/// If the cache cannot be read.
+pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool) -> Result<Plan, StoreError> {
+    let history = store.history(&graph.pipeline.name);
+    let around = Surroundings { store, history: &history, root: &graph.pipeline.root, remember: false };
+    let mut stages: Vec<Planned> = Vec::new();
+    let mut position: BTreeMap<usize, usize> = BTreeMap::new();
+    for &index in &selection.all {
+        let instance = &graph.instances[index];
+        let decision = match inputs_in_plan(instance, &stages, &position) {
+            Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
+            Err(on) => {
+                let on = on.into_iter().map(|from| graph.instances[from].name.clone()).collect();
+                Decision { verdict: Verdict::Waiting(on), recipe: None }
+            }
+        };
+        let seconds = match &decision.verdict {
+            Verdict::Cached(_) => None,
+            _ => history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten().map(|m| m.seconds),
+        };
+        position.insert(index, stages.len());
+        stages.push(Planned { index, decision, same_as: instance.same_as, seconds });
+    }
+    Ok(Plan { stages })
+}
+
+/// The input hashes of an instance, or the instances above that must run first.
+fn inputs_in_plan(
+    instance: &Instance<'_>,
+    stages: &[Planned],
+    position: &BTreeMap<usize, usize>,
+) -> Result<BTreeMap<String, ArtifactHash>, Vec<usize>> {
+    let mut inputs = BTreeMap::new();
+    let mut on = Vec::new();
+    for link in &instance.inputs {
+        match &stages[position[&link.from]].decision.verdict {
+            Verdict::Cached(manifest) => {
+                if let Some(output) = manifest.outputs.get(link.output) {
+                    inputs.insert(link.port.to_owned(), output.hash);
+                }
+            }
+            _ => on.push(link.from),
+        }
+    }
+    on.sort_unstable();
+    on.dedup();
+    if on.is_empty() { Ok(inputs) } else { Err(on) }
+}

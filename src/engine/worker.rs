@@ -1,0 +1,121 @@
+//! One execution of one instance: load, compute, commit. Talks to nobody but through `tell` and its result.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use candle_core::Device;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::Instance;
+use crate::{
+    stage::{Context, Inputs, Note, Outputs, StageError},
+    store::{Manifest, Provenance, Recipe, Series, Store, StoreError},
+};
+
+/// What a worker is given.
+pub(super) struct Job<'a> {
+    pub instance: &'a Instance<'a>,
+    pub recipe: Recipe,
+    pub pipeline: &'a str,
+    pub root: &'a Path,
+    pub store: &'a Store,
+    pub device: Device,
+    pub threads: usize,
+    pub cancel: &'a AtomicBool,
+}
+
+/// Why there is no result.
+pub(super) enum Failure {
+    /// The stage, or the writing of what it made, failed.
+    Failed(String),
+    /// It was asked to stop.
+    Cancelled,
+    /// What lies at this input port is not what its hash says; its maker must run again.
+    Damaged { port: String, message: String },
+}
+
+/// Runs the instance and commits what it made.
+pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manifest, Failure> {
+    let inputs = load(job)?;
+    let mut metrics = BTreeMap::new();
+    let mut series: BTreeMap<String, Series> = BTreeMap::new();
+    let mut listener = |note: Note| {
+        match &note {
+            // JSON has no NaN; a number that is not one says nothing either.
+            Note::Metric { name, value } if value.is_finite() => drop(metrics.insert(name.clone(), *value)),
+            Note::Point { series: name, epoch, value } if value.is_finite() => {
+                series.entry(name.clone()).or_default().push((*epoch, *value));
+            }
+            _ => {}
+        }
+        tell(note);
+    };
+    let start = Instant::now();
+    let mut cx = Context::new(job.device.clone(), job.threads, job.root, job.cancel, &mut listener);
+    let run = catch_unwind(AssertUnwindSafe(|| job.instance.work.run(&inputs, &mut cx)));
+    let outputs = match run {
+        Ok(Ok(outputs)) => outputs,
+        Ok(Err(StageError::Cancelled)) => return Err(Failure::Cancelled),
+        Ok(Err(error)) => return Err(Failure::Failed(error.to_string())),
+        Err(panic) => return Err(Failure::Failed(format!("its code panicked: {}", words(panic.as_ref())))),
+    };
+    let seconds = start.elapsed().as_secs_f64();
+    drop(inputs);
+    declared(job.instance, &outputs)?;
+
+    let written = outputs.ports().iter().map(|(port, artifact)| Ok(((*port).to_owned(), job.store.write(artifact)?)));
+    let outputs = written.collect::<Result<_, StoreError>>().map_err(failed)?;
+    let provenance = Provenance {
+        strata: env!("CARGO_PKG_VERSION").to_owned(),
+        instance: format!("{}/{}", job.pipeline, job.instance.name),
+        finished: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
+        device: if job.device.is_cpu() { "cpu".to_owned() } else { format!("{:?}", job.device.location()) },
+        threads: job.threads,
+    };
+    let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, seconds, provenance };
+    job.store.commit(&manifest).map_err(failed)?;
+    Ok(manifest)
+}
+
+fn failed(error: StoreError) -> Failure {
+    Failure::Failed(error.to_string())
+}
+
+fn load(job: &Job<'_>) -> Result<Inputs, Failure> {
+    let read = |(port, hash): (&String, _)| match job.store.read(hash) {
+        Ok(artifact) => Ok((port.clone(), Arc::new(artifact))),
+        Err(StoreError::Io { source, path, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Err(Failure::Damaged { port: port.clone(), message: format!("{} is missing", path.display()) })
+        }
+        Err(error @ StoreError::Corrupt { .. }) => {
+            Err(Failure::Damaged { port: port.clone(), message: error.to_string() })
+        }
+        Err(error) => Err(failed(error)),
+    };
+    job.recipe.inputs.iter().map(read).collect()
+}
+
+/// The outputs must be those that the kind declares: what is missing here would only be missed much later.
+fn declared(instance: &Instance<'_>, outputs: &Outputs) -> Result<(), Failure> {
+    let kind = &instance.kind;
+    let missing = kind.outputs.iter().find(|port| !port.optional && !outputs.ports().contains_key(port.name));
+    let unknown = outputs.ports().keys().find(|port| kind.output(port).is_none());
+    match (missing, unknown) {
+        (Some(port), _) => {
+            Err(Failure::Failed(format!("kind `{}` did not make its output `{}`", kind.name, port.name)))
+        }
+        (_, Some(port)) => Err(Failure::Failed(format!("kind `{}` made an undeclared output `{port}`", kind.name))),
+        _ => Ok(()),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,148 @@
+//! Feature matrices, one row for each image, and how they are brought to a common scale.
+
+use ndarray::{Array2, ArrayView2, Axis};
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Result};
+
+/// How features are scaled before distances are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Normalize {
+    /// As they are.
+    #[default]
+    None,
+    /// Every row to unit Euclidean length, so that distances depend on angles alone.
+    L2,
+    /// Every column to mean 0 and standard deviation 1.
+    Standardize,
+}
+
+impl Normalize {
+    /// A scaled copy of `features` `[N, D]`. Rows and columns without extent stay zero.
+    #[must_use]
+    pub fn apply(self, features: ArrayView2<'_, f32>) -> Array2<f32> {
+        let mut out = features.as_standard_layout().into_owned();
+        match self {
+            Self::None => {}
+            Self::L2 => out.axis_iter_mut(Axis(0)).into_par_iter().for_each(|mut row| {
+                let norm = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+                if norm > 0.0 {
+                    row.mapv_inplace(|x| (f64::from(x) / norm) as f32);
+                }
+            }),
+            Self::Standardize => Scaler::fit(features).apply(&mut out),
+        }
+        out
+    }
+}
+
+/// Mean and standard deviation of every column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scaler {
+    /// Means, `[D]`.
+    pub mean: Vec<f64>,
+    /// Population standard deviations, `[D]`; 1 for a constant column.
+    pub deviation: Vec<f64>,
+}
+
+impl Scaler {
+    /// The statistics of `features` `[N, D]`.
+    #[must_use]
+    pub fn fit(features: ArrayView2<'_, f32>) -> Self {
+        let (mean, variance) = moments(features);
+        // A column of one repeated value has a variance of rounding errors; dividing by them would make noise of it.
+        let floor = |m: f64| (f64::from(f32::EPSILON) * m.abs()).powi(2);
+        let deviation = mean.iter().zip(&variance).map(|(&m, &v)| if v <= floor(m) { 1.0 } else { v.sqrt() }).collect();
+        Self { mean, deviation }
+    }
+
+    /// Scales `features` `[N, D]` in place.
+    pub fn apply(&self, features: &mut Array2<f32>) {
+        features.axis_iter_mut(Axis(0)).into_par_iter().for_each(|mut row| {
+            for ((x, mean), deviation) in row.iter_mut().zip(&self.mean).zip(&self.deviation) {
+                *x = ((f64::from(*x) - mean) / deviation) as f32;
+            }
+        });
+    }
+}
+
+/// Mean and population variance of every column of `features` `[N, D]`, in double precision.
+#[must_use]
+pub fn moments(features: ArrayView2<'_, f32>) -> (Vec<f64>, Vec<f64>) {
+    let n = features.nrows().max(1) as f64;
+    let sum = |term: &(dyn Fn(f64, f64) -> f64 + Sync), centre: &[f64]| {
+        // Fixed chunks, added in order: the same sum at any number of threads.
+        let partial: Vec<Vec<f64>> = features
+            .axis_chunks_iter(Axis(0), 1024)
+            .into_par_iter()
+            .map(|chunk| {
+                let mut sums = vec![0.0; centre.len()];
+                for row in chunk.rows() {
+                    for ((s, &x), &c) in sums.iter_mut().zip(row).zip(centre) {
+                        *s += term(f64::from(x), c);
+                    }
+                }
+                sums
+            })
+            .collect();
+        let mut total = vec![0.0; centre.len()];
+        for sums in partial {
+            for (t, s) in total.iter_mut().zip(sums) {
+                *t += s;
+            }
+        }
+        total.iter().map(|t| t / n).collect::<Vec<f64>>()
+    };
+    let mean = sum(&|x, _| x, &vec![0.0; features.ncols()]);
+    let variance = sum(&|x, c| (x - c) * (x - c), &mean);
+    (mean, variance)
+}
+
+/// Refuses features that are empty or hold a value that is not finite.
+pub(crate) fn check(features: ArrayView2<'_, f32>) -> Result<()> {
+    if features.is_empty() {
+        let (rows, columns) = features.dim();
+        return Err(Error::Invalid(format!("there are no features: {rows} rows of {columns} columns")));
+    }
+    match features.rows().into_iter().position(|row| row.iter().any(|x| !x.is_finite())) {
+        Some(row) => Err(Error::Invalid(format!("the features of row {row} are not all finite numbers"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn standardised_columns_have_mean_zero_and_deviation_one() {
+        let scaled = Normalize::Standardize.apply(array![[1.0, 5.0], [3.0, 5.0], [5.0, 5.0]].view());
+        let edge = (1.5_f32).sqrt();
+        for (value, expected) in scaled.iter().zip([-edge, 0.0, 0.0, 0.0, edge, 0.0]) {
+            assert!((value - expected).abs() < 1e-6, "{scaled}");
+        }
+    }
+
+    #[test]
+    fn a_constant_column_stays_zero_whatever_its_rounding() {
+        let column = Array2::from_elem((1000, 1), 0.1_f32);
+        assert!(Normalize::Standardize.apply(column.view()).iter().all(|x| x.abs() < 1e-6));
+    }
+
+    #[test]
+    fn l2_rows_have_length_one() {
+        let scaled = Normalize::L2.apply(array![[3.0, 4.0], [0.0, 0.0]].view());
+        assert_eq!(scaled, array![[0.6, 0.8], [0.0, 0.0]]);
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_is_refused() {
+        assert!(check(array![[0.0, 1.0]].view()).is_ok());
+        assert!(check(array![[0.0, 1.0], [f32::NAN, 0.0]].view()).unwrap_err().to_string().contains("row 1"));
+        assert!(check(Array2::zeros((0, 3)).view()).is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! The parameter table of an encoder.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An encoder: which residual network, and how large.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Encoder {
+    /// The network: `resnet` (bottleneck ResNet of depth 9n + 2), `resnet18` or `resnet50`.
+    pub kind: EncoderKind,
+    /// Blocks in each of the three groups of `resnet`, from 1. Ignored by the others.
+    pub n: usize,
+    /// Factor on every channel count, above 0.
+    pub width: f64,
+    /// Whether the convolutions of `resnet` have biases. Those of the others never have.
+    pub bias: bool,
+    /// Zeros around the image: `symmetric` (PyTorch) or `same` (TensorFlow, more at the bottom and right).
+    pub padding: Padding,
+    /// First layers of `resnet18` and `resnet50`: `3x3`, `7x7` (stride 2, then max-pool), or `auto` by image size.
+    pub stem: Stem,
+    /// Added to the variance in batch normalisation.
+    pub bn_eps: f64,
+    /// Weight of a new batch in the running statistics, in (0, 1].
+    pub bn_momentum: f64,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            kind: EncoderKind::Resnet,
+            n: 4,
+            width: 1.0,
+            bias: true,
+            padding: Padding::Symmetric,
+            stem: Stem::Auto,
+            bn_eps: 1e-3,
+            bn_momentum: 0.1,
+        }
+    }
+}
+
+/// Which residual network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderKind {
+    /// The bottleneck ResNet of the G-SimCLR reference code, for small images.
+    Resnet,
+    /// ResNet-18 (He et al. 2016).
+    Resnet18,
+    /// ResNet-50 with the stride on the 3x3 convolution.
+    Resnet50,
+}
+
+/// Zeros around the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// As many on every side, as in PyTorch.
+    Symmetric,
+    /// TensorFlow's `same`: where the number is odd, the larger half is at the bottom and the right.
+    Same,
+}
+
+/// The first layers of ResNet-18 and ResNet-50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Stem {
+    /// `3x3` up to 64 pixels, `7x7` above.
+    #[serde(rename = "auto")]
+    Auto,
+    /// One 3x3 convolution, stride 1, no pooling.
+    #[serde(rename = "3x3")]
+    Small,
+    /// A 7x7 convolution and a 3x3 max-pool, stride 2 each.
+    #[serde(rename = "7x7")]
+    Large,
+}
+
+impl Encoder {
+    /// What is wrong with the values, as the name of the field and a message.
+    ///
+    /// # Errors
+    /// If a value is out of range.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.n == 0 {
+            return Err(("n", "must be at least 1".to_owned()));
+        }
+        if !(self.width > 0.0 && self.width <= 16.0) {
+            return Err(("width", format!("must be above 0 and at most 16, not {}", self.width)));
+        }
+        if !(self.bn_eps > 0.0 && self.bn_eps.is_finite()) {
+            return Err(("bn_eps", format!("must be above 0, not {}", self.bn_eps)));
+        }
+        if !(self.bn_momentum > 0.0 && self.bn_momentum <= 1.0) {
+            return Err(("bn_momentum", format!("must be in (0, 1], not {}", self.bn_momentum)));
+        }
+        Ok(())
+    }
+
+    /// `channels` times the width factor, at least 1.
+    pub(super) fn scaled(&self, channels: usize) -> usize {
+        ((channels as f64 * self.width).round() as usize).max(1)
+    }
+
+    /// The same encoder with the stem that images of `size` (height, width) get.
+    #[must_use]
+    pub fn resolved(&self, size: [usize; 2]) -> Self {
+        let stem = match self.stem {
+            Stem::Auto if size[0].max(size[1]) <= 64 => Stem::Small,
+            Stem::Auto => Stem::Large,
+            chosen => chosen,
+        };
+        Self { stem, ..self.clone() }
+    }
+}

@@ -1,0 +1,18 @@
+//! Networks: encoders, projection heads, the denoising autoencoder, and the description they are rebuilt from.
+//!
+//! A network is an [`Architecture`] (small, serialisable) and named tensors. All arithmetic goes through
+//! [`kernels`](super::kernels).
+
+mod architecture;
+mod autoencoder;
+mod encoder;
+mod head;
+mod layers;
+mod resnet;
+
+pub use architecture::{Architecture, Network, Pool};
+pub use autoencoder::Autoencoder;
+pub use encoder::{Encoder, EncoderKind, Padding, Stem};
+pub use head::Head;
+pub use layers::{BatchNorm, Conv2d, ConvBn, Linear, Mode};
+pub use resnet::ResNet;

@@ -1,0 +1,177 @@
+//! Residual networks: the bottleneck ResNet of the reference, ResNet-18 and ResNet-50.
+
+use candle_core::Tensor;
+
+use super::{
+    Encoder, EncoderKind, Stem,
+    layers::{BatchNorm, Conv2d, ConvBn, ConvShape, Mode},
+};
+use crate::ml::{
+    Result,
+    init::{Init, Scope},
+    kernels,
+};
+
+/// A residual network up to its last activation; [`ResNet::forward`] pools it.
+#[derive(Clone, Debug)]
+pub struct ResNet {
+    stem: ConvBn,
+    pool: bool,
+    blocks: Vec<Block>,
+    features: usize,
+}
+
+/// `relu(body(x) + shortcut(x))`.
+#[derive(Clone, Debug)]
+struct Block {
+    body: Vec<ConvBn>,
+    shortcut: Shortcut,
+}
+
+#[derive(Clone, Debug)]
+enum Shortcut {
+    Identity,
+    /// The reference: a biased 1x1 convolution, not normalised.
+    Conv(Conv2d),
+    /// He et al. 2016.
+    ConvBn(ConvBn),
+}
+
+/// One group of blocks: middle channels, output channels, stride of the first block, number of blocks.
+type Group = (usize, usize, usize, usize);
+
+impl ResNet {
+    /// Creates the parameters below `scope`. `channels` is the number of image channels.
+    ///
+    /// # Errors
+    /// If a parameter cannot be made.
+    pub fn new(scope: &mut Scope, encoder: &Encoder, channels: usize) -> Result<Self> {
+        let n = encoder.n;
+        let (stem, groups): (usize, Vec<Group>) = match encoder.kind {
+            EncoderKind::Resnet => (16, vec![(16, 64, 1, n), (64, 128, 2, n), (128, 256, 2, n)]),
+            EncoderKind::Resnet18 => (64, vec![(64, 64, 1, 2), (128, 128, 2, 2), (256, 256, 2, 2), (512, 512, 2, 2)]),
+            EncoderKind::Resnet50 => {
+                (64, vec![(64, 256, 1, 3), (128, 512, 2, 4), (256, 1024, 2, 6), (512, 2048, 2, 3)])
+            }
+        };
+        let large = encoder.kind != EncoderKind::Resnet && encoder.stem == Stem::Large;
+        let (kernel, stride) = if large { (7, 2) } else { (3, 1) };
+        let build = Builder { encoder };
+        let mut inputs = encoder.scaled(stem);
+        let stem = build.conv_bn(&mut scope.at("stem"), "", (channels, inputs), kernel, stride)?;
+        let mut blocks = Vec::new();
+        for (index, (middle, outputs, stride, count)) in groups.into_iter().enumerate() {
+            let (middle, outputs) = (encoder.scaled(middle), encoder.scaled(outputs));
+            let mut group = scope.at(&format!("group{}", index + 1));
+            for block in 0..count {
+                let stride = if block == 0 { stride } else { 1 };
+                let mut scope = group.at(&format!("block{block}"));
+                blocks.push(build.block(&mut scope, [inputs, middle, outputs], stride, block == 0)?);
+                inputs = outputs;
+            }
+        }
+        Ok(Self { stem, pool: large, blocks, features: inputs })
+    }
+
+    /// Length of the pooled features.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Pooled features of images: `[N, H, W, C]` to `[N, F]`.
+    ///
+    /// # Errors
+    /// If the images are too small or have other channels.
+    pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = self.stem.forward(images, mode, None, true)?;
+        if self.pool {
+            x = kernels::max_pool2d(&x, 3, 2, 1)?;
+        }
+        for block in &self.blocks {
+            x = block.forward(&x, mode)?;
+        }
+        kernels::global_avg_pool(&x)
+    }
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let residual = match &self.shortcut {
+            Shortcut::Identity => x.clone(),
+            Shortcut::Conv(conv) => conv.forward(x, mode)?,
+            Shortcut::ConvBn(conv) => conv.forward(x, mode, None, false)?,
+        };
+        let last = self.body.len() - 1;
+        let mut x = x.clone();
+        for (index, layer) in self.body.iter().enumerate() {
+            x = layer.forward(&x, mode, (index == last).then_some(&residual), true)?;
+        }
+        Ok(x)
+    }
+}
+
+struct Builder<'a> {
+    encoder: &'a Encoder,
+}
+
+impl Builder<'_> {
+    fn shape(&self, (inputs, outputs): (usize, usize), kernel: usize, stride: usize, bias: bool) -> ConvShape {
+        ConvShape { inputs, outputs, kernel, stride, padding: self.encoder.padding, bias }
+    }
+
+    fn init(&self) -> Init {
+        if self.reference() { Init::HeNormal } else { Init::HeNormalFanOut }
+    }
+
+    fn reference(&self) -> bool {
+        self.encoder.kind == EncoderKind::Resnet
+    }
+
+    /// A convolution `conv{suffix}` and its normalisation `bn{suffix}`.
+    fn conv_bn(
+        &self,
+        scope: &mut Scope,
+        suffix: &str,
+        channels: (usize, usize),
+        kernel: usize,
+        stride: usize,
+    ) -> Result<ConvBn> {
+        let Encoder { bias, bn_eps, bn_momentum, .. } = *self.encoder;
+        let shape = self.shape(channels, kernel, stride, bias && self.reference());
+        let conv = Conv2d::new(&mut scope.at(&format!("conv{suffix}")), shape, self.init())?;
+        let bn = BatchNorm::new(&mut scope.at(&format!("bn{suffix}")), channels.1, bn_eps, bn_momentum)?;
+        Ok(ConvBn::new(conv, bn))
+    }
+
+    fn block(
+        &self,
+        scope: &mut Scope,
+        [inputs, middle, outputs]: [usize; 3],
+        stride: usize,
+        first: bool,
+    ) -> Result<Block> {
+        let body = if self.encoder.kind == EncoderKind::Resnet18 {
+            vec![
+                self.conv_bn(scope, "1", (inputs, outputs), 3, stride)?,
+                self.conv_bn(scope, "2", (outputs, outputs), 3, 1)?,
+            ]
+        } else {
+            vec![
+                self.conv_bn(scope, "1", (inputs, middle), 1, 1)?,
+                self.conv_bn(scope, "2", (middle, middle), 3, stride)?,
+                self.conv_bn(scope, "3", (middle, outputs), 1, 1)?,
+            ]
+        };
+        let mut scope = scope.at("shortcut");
+        let shortcut = if self.reference() && first {
+            let shape = self.shape((inputs, outputs), 1, stride, true);
+            Shortcut::Conv(Conv2d::new(&mut scope, shape, self.init())?)
+        } else if first && (stride != 1 || inputs != outputs) {
+            Shortcut::ConvBn(self.conv_bn(&mut scope, "", (inputs, outputs), 1, stride)?)
+        } else {
+            Shortcut::Identity
+        };
+        Ok(Block { body, shortcut })
+    }
+}

@@ -1,0 +1,202 @@
+//! The one training loop.
+//!
+//! A [`Task`] says what a batch is and what its loss is; [`train`] does the rest: the order of steps, the optimiser, the
+//! schedule, series, early stopping, divergence and cancellation. The next batch is prepared on the thread pool while the
+//! network works on the present one.
+//!
+//! All that a run consists of lies in [`Run`]. A task's batch is a pure function of (epoch, step), so a run that was
+//! interrupted after any step, saved, and loaded goes on to the same bytes.
+
+mod classify;
+mod contrastive;
+mod denoise;
+mod order;
+mod run;
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use candle_core::Tensor;
+
+pub use classify::{Classify, accuracy};
+pub use contrastive::{Contrastive, Loss, LossKind, Views};
+pub use denoise::{Denoise, Loader};
+pub use order::Order;
+pub use run::{Best, Run};
+
+use super::{Error, Result, schedule::Schedule};
+
+/// What is learnt, and from what.
+pub trait Task: Sync {
+    /// The material of one step.
+    type Batch: Send;
+
+    /// Steps of every epoch.
+    fn steps(&self) -> usize;
+
+    /// Prepares the order of `epoch` (from 0). Depends on the epoch alone.
+    ///
+    /// # Errors
+    /// If the order cannot be made.
+    fn begin(&mut self, _epoch: usize) -> Result<()> {
+        Ok(())
+    }
+
+    /// The material of a step; a pure function of (epoch, step), called ahead of time and from another thread.
+    ///
+    /// # Errors
+    /// If the batch cannot be made.
+    fn batch(&self, epoch: usize, step: usize) -> Result<Self::Batch>;
+
+    /// Runs the network on a batch.
+    ///
+    /// # Errors
+    /// If the network fails.
+    fn loss(&self, batch: Self::Batch) -> Result<StepLoss>;
+
+    /// Values at the end of an epoch. Early stopping watches `val_loss` if it is among them, else `loss`.
+    ///
+    /// # Errors
+    /// If the evaluation fails.
+    fn evaluate(&self) -> Result<Vec<(&'static str, f64)>> {
+        Ok(Vec::new())
+    }
+}
+
+/// The outcome of the forward pass of a step.
+#[derive(Debug)]
+pub struct StepLoss {
+    /// A scalar with its graph.
+    pub loss: Tensor,
+    /// Further values; their means over the epoch become series.
+    pub values: Vec<(&'static str, f64)>,
+    /// Images in the step, its weight in the means.
+    pub images: usize,
+}
+
+/// What a run may take.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Passes over the data.
+    pub epochs: usize,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// Epochs without a better value after which to stop; the best weights are then restored, also where the run
+    /// ends by itself. 0: never, and the last weights are kept.
+    pub patience: usize,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done, over all epochs.
+    pub done: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// The present epoch, from 1.
+    pub epoch: usize,
+    /// Epochs of the whole run.
+    pub epochs: usize,
+    /// Loss of the last step.
+    pub loss: f64,
+    /// Images a second, smoothed.
+    pub rate: f64,
+}
+
+/// Who watches a run.
+pub trait Observer: Send {
+    /// A step is done.
+    fn step(&mut self, _progress: &Progress) {}
+
+    /// Epoch number `epoch` (from 1) is done, with its values.
+    fn epoch(&mut self, _epoch: usize, _values: &BTreeMap<String, f64>) {}
+
+    /// Whether the run should stop after the present step.
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {}
+
+/// Trains from where `run` stands to the end.
+///
+/// After an error `run` stands behind the last whole step.
+///
+/// # Errors
+/// [`Error::Diverged`] if a loss is not finite, [`Error::Cancelled`] if the observer says so, and what the task returns.
+pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer: &mut dyn Observer) -> Result<()> {
+    let steps = task.steps();
+    if steps == 0 && settings.epochs > 0 {
+        return Err(Error::Invalid("there is not one batch to train on".to_owned()));
+    }
+    let mut rate = Rate::default();
+    while run.epoch < settings.epochs && !run.stopped(settings.patience) {
+        task.begin(run.epoch)?;
+        let mut next = if run.step < steps { Some(task.batch(run.epoch, run.step)?) } else { None };
+        while let Some(batch) = next.take() {
+            if observer.cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let started = Instant::now();
+            let (epoch, ahead) = (run.epoch, run.step + 1);
+            let factor = settings.schedule.factor((epoch * steps + run.step) as u64, steps, settings.epochs);
+            let shared: &T = task;
+            let (outcome, prepared) = rayon::join(
+                || step(shared, batch, run, factor),
+                || (ahead < steps).then(|| shared.batch(epoch, ahead)).transpose(),
+            );
+            let (loss, images) = outcome?;
+            next = prepared?;
+            observer.step(&Progress {
+                done: (epoch * steps + run.step) as u64,
+                total: (settings.epochs * steps) as u64,
+                epoch: epoch + 1,
+                epochs: settings.epochs,
+                loss,
+                rate: rate.update(images, started.elapsed()),
+            });
+        }
+        let values = run.finish_epoch(&task.evaluate()?, settings.patience > 0)?;
+        observer.epoch(run.epoch, &values);
+    }
+    if settings.patience > 0 { run.restore_best() } else { Ok(()) }
+}
+
+/// Forward, backward, update. The graph is dropped before the weights move.
+fn step<T: Task>(task: &T, batch: T::Batch, run: &mut Run, factor: f64) -> Result<(f64, usize)> {
+    let StepLoss { loss, values, images } = task.loss(batch)?;
+    let value = f64::from(loss.to_scalar::<f32>()?);
+    if !value.is_finite() {
+        return Err(Error::Diverged { value, epoch: run.epoch + 1, step: run.step + 1 });
+    }
+    let mut gradients = loss.backward()?;
+    drop(loss);
+    run.optim.step(&mut gradients, factor)?;
+    run.add("loss", value, images);
+    run.add("lr", run.optim.lr() * factor, images);
+    for (name, value) in values {
+        run.add(name, value, images);
+    }
+    run.step += 1;
+    Ok((value, images))
+}
+
+/// Images a second, an exponential mean over about ten steps.
+#[derive(Default)]
+struct Rate(Option<f64>);
+
+impl Rate {
+    fn update(&mut self, images: usize, took: Duration) -> f64 {
+        let now = images as f64 / took.as_secs_f64().max(1e-9);
+        let smoothed = self.0.map_or(now, |old| old + 0.1 * (now - old));
+        self.0 = Some(smoothed);
+        smoothed
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Which images make up a batch.
+
+use crate::ml::rng::Stream;
+
+/// Batches of a shuffled index, reshuffled every epoch. Images that do not fill a last batch sit the epoch out; fewer
+/// images than a batch make one batch.
+#[derive(Clone, Debug)]
+pub struct Order {
+    indices: Vec<u32>,
+    batch_size: usize,
+    stream: Stream,
+    current: Vec<u32>,
+}
+
+impl Order {
+    /// Batches of `indices`; the order is drawn from `seed` and the epoch.
+    #[must_use]
+    pub fn new(indices: Vec<u32>, batch_size: usize, seed: u64) -> Self {
+        let current = indices.clone();
+        let batch_size = batch_size.min(indices.len()).max(1);
+        Self { indices, batch_size, stream: Stream::new(seed, "train/order"), current }
+    }
+
+    /// Batches of an epoch.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.indices.len() / self.batch_size
+    }
+
+    /// Draws the order of `epoch`.
+    pub fn begin(&mut self, epoch: usize) {
+        self.current.clone_from(&self.indices);
+        self.stream.at(epoch as u64).shuffle(&mut self.current);
+    }
+
+    /// The indices of a batch.
+    ///
+    /// # Panics
+    /// If there is no such step.
+    #[must_use]
+    pub fn batch(&self, step: usize) -> &[u32] {
+        &self.current[step * self.batch_size..][..self.batch_size]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_holds_each_image_once_in_an_order_of_its_own() {
+        let mut order = Order::new((10..20).collect(), 3, 7);
+        let mut epoch = |epoch| {
+            order.begin(epoch);
+            (0..order.steps()).flat_map(|step| order.batch(step).to_vec()).collect::<Vec<u32>>()
+        };
+        let (first, second, again) = (epoch(0), epoch(1), epoch(0));
+        assert_eq!(first, again);
+        assert_ne!(first, second);
+        assert_eq!(first.len(), 9);
+        let mut sorted = first;
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert!(sorted.len() == 9 && sorted.iter().all(|i| (10..20).contains(i)));
+    }
+
+    #[test]
+    fn few_images_make_one_batch() {
+        let order = Order::new(vec![4, 5], 64, 0);
+        assert_eq!((order.steps(), order.batch(0).len()), (1, 2));
+        assert_eq!(Order::new(vec![], 64, 0).steps(), 0);
+    }
+}

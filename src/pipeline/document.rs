@@ -1,0 +1,114 @@
+//! Parsed TOML that keeps its places: look up, set and remove by key path.
+
+use std::{borrow::Cow, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use crate::diagnostic::Span;
+
+/// The place of the value at a key path, or of the longest part of the path that is there.
+#[must_use]
+pub fn span_of(table: &DeTable<'_>, path: &str) -> Option<Span> {
+    let mut found = None;
+    let mut table = Some(table);
+    for key in path.split('.') {
+        let Some(value) = table.and_then(|t| t.get(key)) else { break };
+        found = Some(value.span());
+        table = value.get_ref().as_table();
+    }
+    found
+}
+
+/// Sets the value at a key path, making tables on the way. A value in the way that is no table is replaced.
+pub fn set<'t>(table: &mut DeTable<'t>, path: &[String], key: Span, value: Spanned<DeValue<'t>>) {
+    let [first, rest @ ..] = path else { return };
+    // Insertion under an equal key keeps the old key with its old place, so that goes first.
+    let old = table.remove(first.as_str());
+    let value = if rest.is_empty() {
+        value
+    } else {
+        let mut inner = match old.map(Spanned::into_inner) {
+            Some(DeValue::Table(inner)) => inner,
+            _ => DeTable::new(),
+        };
+        set(&mut inner, rest, key.clone(), value);
+        Spanned::new(key.clone(), DeValue::Table(inner))
+    };
+    table.insert(Spanned::new(key, Cow::Owned(first.clone())), value);
+}
+
+/// Removes the entry whose key or value covers `span`; true if there was one. Goes into tables first.
+pub fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    let covers = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    let hit = table.iter().find(|(k, v)| covers(&k.span()) || covers(&v.span())).map(|(k, _)| k.get_ref().to_string());
+    let Some(key) = hit else { return false };
+    if let Some(DeValue::Table(inner)) = table.get_mut(key.as_str()).map(Spanned::get_mut)
+        && remove_at(inner, span)
+    {
+        return true;
+    }
+    table.remove(key.as_str()).is_some()
+}
+
+/// The value with all its places moved by `offset`.
+#[must_use]
+pub fn shifted<'t>(value: Spanned<DeValue<'t>>, offset: usize) -> Spanned<DeValue<'t>> {
+    let span = value.span().start + offset..value.span().end + offset;
+    let moved = match value.into_inner() {
+        DeValue::Array(items) => {
+            let mut moved = DeArray::new();
+            for item in items.iter() {
+                moved.push(shifted(item.clone(), offset));
+            }
+            DeValue::Array(moved)
+        }
+        DeValue::Table(entries) => DeValue::Table(
+            entries
+                .into_iter()
+                .map(|(key, value)| {
+                    let span = key.span().start + offset..key.span().end + offset;
+                    (Spanned::new(span, key.into_inner()), shifted(value, offset))
+                })
+                .collect(),
+        ),
+        other => other,
+    };
+    Spanned::new(span, moved)
+}
+
+/// How a value is shown in the name of an instance: strings without quotes, the rest as in TOML.
+#[must_use]
+pub fn display(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => text.to_string(),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(flag) => flag.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| display(item.get_ref())).collect();
+            format!("[{}]", items.join(","))
+        }
+        DeValue::Table(entries) => {
+            let entries: Vec<String> =
+                entries.iter().map(|(k, v)| format!("{}={}", k.get_ref(), display(v.get_ref()))).collect();
+            format!("{{{}}}", entries.join(","))
+        }
+    }
+}
+
+/// The value as JSON, for results tables.
+#[must_use]
+pub fn to_json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::Integer(_) | DeValue::Float(_) => {
+            serde_json::from_str(&display(value).replace('_', "")).unwrap_or_else(|_| display(value).into())
+        }
+        DeValue::Boolean(flag) => (*flag).into(),
+        DeValue::Array(items) => items.iter().map(|item| to_json(item.get_ref())).collect(),
+        other => display(other).into(),
+    }
+}

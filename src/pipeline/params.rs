@@ -1,0 +1,146 @@
+//! Which parameters a kind has, and typed parameters from a table, with every mistake at once.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::document;
+use crate::{
+    diagnostic::{Diagnostic, Span, suggest},
+    stage::{AnyStage, StageKind},
+};
+
+/// The parameters of a kind, from its JSON schema.
+pub struct Params {
+    schema: Value,
+}
+
+impl Params {
+    /// The parameters of `kind`.
+    #[must_use]
+    pub fn of(kind: &StageKind) -> Self {
+        Self { schema: kind.schema().to_value() }
+    }
+
+    /// True if the kind has the parameter.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.fields(&self.schema).is_some_and(|fields| fields.contains_key(name))
+    }
+
+    /// Checks a key path such as `optimizer.lr`; an error is a message and the likely meant path.
+    ///
+    /// # Errors
+    /// If the kind has no such parameter.
+    pub fn check_path(&self, path: &[String]) -> Result<(), (String, Option<String>)> {
+        let mut schema = &self.schema;
+        for (depth, key) in path.iter().enumerate() {
+            let Some(fields) = self.fields(schema) else {
+                let parent = path[..depth].join(".");
+                return Err((format!("`{parent}` is not a table, so it has no `{key}`"), None));
+            };
+            schema = fields.get(key.as_str()).ok_or_else(|| {
+                let mut meant = path[..depth].to_vec();
+                let like = suggest(key, fields.keys().copied()).map(|like| {
+                    meant.push(like.to_owned());
+                    meant.join(".")
+                });
+                (format!("no parameter `{}`", path.join(".")), like)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Takes unknown keys out of `table`, at any depth, and reports each.
+    pub fn take_unknown(&self, kind: &str, table: &mut DeTable<'_>, found: &mut Vec<Diagnostic>) {
+        self.take_unknown_at(&self.schema, kind, "", table, found);
+    }
+
+    fn take_unknown_at(
+        &self,
+        schema: &Value,
+        kind: &str,
+        prefix: &str,
+        table: &mut DeTable<'_>,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let Some(fields) = self.fields(schema) else { return };
+        let unknown: Vec<(String, Span)> = table
+            .iter()
+            .filter(|(key, _)| !fields.contains_key(key.get_ref().as_ref()))
+            .map(|(key, _)| (key.get_ref().to_string(), key.span()))
+            .collect();
+        for (key, span) in unknown {
+            table.remove(key.as_str());
+            let mut names: Vec<&str> = fields.keys().copied().collect();
+            names.sort_unstable();
+            let place = if prefix.is_empty() { String::new() } else { format!(" in `{prefix}`") };
+            let help = match suggest(&key, names.iter().copied()) {
+                Some(like) => format!("did you mean `{like}`?"),
+                None => format!("it has {}", quoted(&names)),
+            };
+            found.push(Diagnostic::new(span, format!("kind `{kind}` has no parameter `{key}`{place}")).help(help));
+        }
+        for (key, value) in table.iter_mut() {
+            if let (Some(schema), DeValue::Table(inner)) = (fields.get(key.get_ref().as_ref()), value.get_mut()) {
+                let prefix =
+                    if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+                self.take_unknown_at(schema, kind, &prefix, inner, found);
+            }
+        }
+    }
+
+    /// The properties of an object schema, through `$ref` and the `anyOf` of an optional one.
+    fn fields<'a>(&'a self, schema: &'a Value) -> Option<BTreeMap<&'a str, &'a Value>> {
+        if let Some(Value::Object(fields)) = schema.get("properties") {
+            return Some(fields.iter().map(|(name, schema)| (name.as_str(), schema)).collect());
+        }
+        if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+            return self.fields(self.schema.pointer(name.strip_prefix('#')?)?);
+        }
+        let alternatives = ["anyOf", "oneOf", "allOf"].iter().find_map(|key| schema.get(key)?.as_array())?;
+        alternatives.iter().find_map(|schema| self.fields(schema))
+    }
+}
+
+/// Reads typed parameters. Every value that cannot be read is reported; the stage that comes back (with defaults in
+/// their place) is only good for finding more mistakes, if any was.
+pub fn typed(kind: &StageKind, header: &Span, table: &DeTable<'_>, found: &mut Vec<Diagnostic>) -> Box<dyn AnyStage> {
+    let mut table = table.clone();
+    loop {
+        let error = match kind.parse(Spanned::new(header.clone(), table.clone())) {
+            Ok(stage) => return stage,
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or_else(|| header.clone());
+        found.push(value_mistake(&table, &span, error.message()));
+        if !document::remove_at(&mut table, &span) {
+            return kind.default_stage();
+        }
+    }
+}
+
+/// serde's message, with the parameter named and a suggestion where it lists what would be right.
+fn value_mistake(table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
+    let key = table.iter().find(|(k, v)| k.span().start <= span.start && span.end <= v.span().end);
+    let name = key.map_or_else(String::new, |(key, _)| format!("`{}`: ", key.get_ref()));
+    let diagnostic = Diagnostic::new(span.clone(), format!("{name}{}", message.trim()));
+    // serde writes: unknown variant `x`, expected one of `a`, `b`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown variant"), quoted.next()) {
+        (true, Some(word)) => match suggest(word, quoted) {
+            Some(like) => diagnostic.help(format!("did you mean \"{like}\"?")),
+            None => diagnostic,
+        },
+        _ => diagnostic,
+    }
+}
+
+/// Names in backquotes, separated by commas.
+pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
+    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
+}

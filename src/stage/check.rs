@@ -1,0 +1,93 @@
+//! Mistakes in parameters, found before any work.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// A parameter with a value that cannot be right. The parser adds where it stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadParam {
+    /// The parameter, a key path such as `optimizer.lr`.
+    pub path: String,
+    /// What is wrong, a fragment such as "must be positive, got -1".
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+/// Collects what [`Stage::check`](super::Stage::check) and [`Stage::rows`](super::Stage::rows) find.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<BadParam>);
+
+impl Problems {
+    /// Notes a problem with the parameter `path` unless `fine`.
+    pub fn require(&mut self, fine: bool, path: &str, message: impl Into<String>) {
+        if !fine {
+            self.add(path, message);
+        }
+    }
+
+    /// Notes a problem.
+    pub fn add(&mut self, path: &str, message: impl Into<String>) {
+        self.0.push(BadParam { path: path.to_owned(), message: message.into(), help: None });
+    }
+
+    /// Notes a problem and its remedy.
+    pub fn add_with_help(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.0.push(BadParam { path: path.to_owned(), message: message.into(), help: Some(help.into()) });
+    }
+
+    /// Requires `low <= value <= high`; infinite ends are open. NaN is never fine.
+    pub fn within(&mut self, path: &str, value: f64, low: f64, high: f64) {
+        let bounds = match (low.is_finite(), high.is_finite()) {
+            (true, true) => format!("between {low} and {high}"),
+            (true, false) => format!("at least {low}"),
+            _ => format!("at most {high}"),
+        };
+        let fine = (low..=high).contains(&value) && (value.is_finite());
+        self.require(fine, path, format!("must be {bounds}, got {value}"));
+    }
+
+    /// Requires a number above zero.
+    pub fn positive(&mut self, path: &str, value: f64) {
+        self.require(value > 0.0 && value.is_finite(), path, format!("must be above 0, got {value}"));
+    }
+
+    /// Requires a count of at least `low`.
+    pub fn at_least(&mut self, path: &str, value: usize, low: usize) {
+        self.require(value >= low, path, format!("must be at least {low}, got {value}"));
+    }
+
+    /// What was found.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<BadParam> {
+        self.0
+    }
+}
+
+/// Numbers of rows (images, feature vectors, …) by port, as far as they are known before anything runs.
+pub type Rows = BTreeMap<&'static str, usize>;
+
+/// Files outside the cache that a stage reads. Their content is in the stage's key in place of the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The parameter that names them, `path`.
+    pub param: &'static str,
+    /// The folder that their names are relative to.
+    pub base: PathBuf,
+    /// Every file whose content matters, in a fixed order.
+    pub files: Vec<PathBuf>,
+}
+
+/// Where relative paths in parameters start: the project root.
+#[derive(Clone, Copy, Debug)]
+pub struct Root<'a>(pub &'a Path);
+
+impl Root<'_> {
+    /// The file or folder that a parameter names.
+    #[must_use]
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+}

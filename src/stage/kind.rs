@@ -1,0 +1,145 @@
+//! Kinds behind function pointers, and the registry that names them.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::Value;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::{Context, Inputs, Outputs, Port, Problems, Rows, Source, Stage, StageError};
+
+/// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
+pub trait AnyStage: Send + Sync {
+    /// The parameters after defaults, as JSON.
+    fn params(&self) -> Value;
+    /// See [`Stage::check`].
+    fn check(&self, problems: &mut Problems);
+    /// See [`Stage::rows`].
+    fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows;
+    /// See [`Stage::sources`].
+    ///
+    /// # Errors
+    /// If the files cannot be listed.
+    fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError>;
+    /// See [`Stage::run`].
+    ///
+    /// # Errors
+    /// If the stage fails.
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError>;
+}
+
+impl<S: Stage> AnyStage for S {
+    fn params(&self) -> Value {
+        serde_json::to_value(self).expect("parameters are plain data with string keys")
+    }
+    fn check(&self, problems: &mut Problems) {
+        Stage::check(self, problems);
+    }
+    fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows {
+        Stage::rows(self, inputs, root, problems)
+    }
+    fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
+        Stage::sources(self, root)
+    }
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        Stage::run(self, inputs, cx)
+    }
+}
+
+type Parse = fn(Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error>;
+
+/// One kind of stage.
+#[derive(Clone, Copy)]
+pub struct StageKind {
+    /// The name in pipeline files.
+    pub name: &'static str,
+    /// See [`Stage::VERSION`].
+    pub version: u32,
+    /// See [`Stage::INPUTS`].
+    pub inputs: &'static [Port],
+    /// See [`Stage::OUTPUTS`].
+    pub outputs: &'static [Port],
+    parse: Parse,
+    schema: fn() -> schemars::Schema,
+    default: fn() -> Box<dyn AnyStage>,
+}
+
+impl StageKind {
+    /// The kind that `S` implements.
+    #[must_use]
+    pub const fn of<S: Stage>() -> Self {
+        Self {
+            name: S::KIND,
+            version: S::VERSION,
+            inputs: S::INPUTS,
+            outputs: S::OUTPUTS,
+            parse: |table| {
+                let deserializer = toml::de::Deserializer::from(table);
+                S::deserialize(deserializer).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
+            },
+            schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(),
+            default: || Box::new(S::default()),
+        }
+    }
+
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// If a value has the wrong type; the error has the place.
+    pub fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
+        (self.parse)(table)
+    }
+
+    /// The JSON schema of the parameters.
+    #[must_use]
+    pub fn schema(&self) -> schemars::Schema {
+        (self.schema)()
+    }
+
+    /// The stage with every parameter at its default.
+    #[must_use]
+    pub fn default_stage(&self) -> Box<dyn AnyStage> {
+        (self.default)()
+    }
+
+    /// The input port of that name.
+    #[must_use]
+    pub fn input(&self, name: &str) -> Option<&'static Port> {
+        self.inputs.iter().find(|port| port.name == name)
+    }
+
+    /// The output port of that name.
+    #[must_use]
+    pub fn output(&self, name: &str) -> Option<&'static Port> {
+        self.outputs.iter().find(|port| port.name == name)
+    }
+}
+
+/// The kinds that a pipeline file may use.
+#[derive(Clone, Default)]
+pub struct Registry(BTreeMap<&'static str, StageKind>);
+
+impl Registry {
+    /// The kind called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&StageKind> {
+        self.0.get(name)
+    }
+
+    /// All kinds, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &StageKind> {
+        self.0.values()
+    }
+}
+
+impl FromIterator<StageKind> for Registry {
+    /// # Panics
+    /// If two kinds have one name.
+    fn from_iter<I: IntoIterator<Item = StageKind>>(kinds: I) -> Self {
+        let mut registry = Self::default();
+        for kind in kinds {
+            assert!(registry.0.insert(kind.name, kind).is_none(), "two kinds are called `{}`", kind.name);
+        }
+        registry
+    }
+}

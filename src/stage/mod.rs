@@ -1,0 +1,126 @@
+//! The contract between the engine and the kinds of stages.
+//!
+//! A kind is one file with one struct, and one line in the registry. The struct *is* the parameters in the pipeline
+//! file; its docs and defaults become the schema and the help:
+//!
+//! ```
+//! use candle_core::Tensor;
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//! use strata::stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError};
+//! use strata::store::Artifact;
+//!
+//! /// Scales features.
+//! #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+//! #[serde(default, deny_unknown_fields)]
+//! struct Scale {
+//!     /// The factor, above 0.
+//!     factor: f64,
+//! }
+//!
+//! impl Default for Scale {
+//!     fn default() -> Self {
+//!         Self { factor: 2.0 }
+//!     }
+//! }
+//!
+//! impl Stage for Scale {
+//!     const KIND: &'static str = "scale";
+//!     const VERSION: u32 = 1;
+//!     const INPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "what to scale")];
+//!     const OUTPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "the scaled features")];
+//!
+//!     fn check(&self, problems: &mut Problems) {
+//!         problems.positive("factor", self.factor);
+//!     }
+//!
+//!     fn run(&self, inputs: &Inputs, _: &mut Context<'_>) -> Result<Outputs, StageError> {
+//!         let mut scaled = Artifact::new();
+//!         for (name, tensor) in inputs.at("features").tensors() {
+//!             scaled = scaled.with(name, tensor.affine(self.factor, 0.0)?);
+//!         }
+//!         Ok(Outputs::new().with("features", scaled))
+//!     }
+//! }
+//! ```
+//!
+//! A test over the whole registry then holds the new kind, unasked, to what all kinds must do: documented parameters
+//! and ports, defaults that pass `check`, equal bytes at every run and number of threads, outputs as declared.
+
+mod check;
+mod context;
+mod kind;
+mod port;
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use check::{BadParam, Problems, Root, Rows, Source};
+pub use context::{Context, Note, Progress};
+pub use kind::{AnyStage, Registry, StageKind};
+pub use port::{Form, Inputs, Outputs, Port};
+
+/// One kind of work. The struct that implements it *is* its parameters in the pipeline file.
+pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sync + 'static {
+    /// The name in pipeline files, snake_case.
+    const KIND: &'static str;
+    /// Raised when the same recipe would give other bytes; keep its history in a comment.
+    const VERSION: u32;
+    /// What comes in.
+    const INPUTS: &'static [Port];
+    /// What comes out.
+    const OUTPUTS: &'static [Port];
+
+    /// Notes parameters that cannot be right, each by its key path. Sees only the parameters.
+    fn check(&self, problems: &mut Problems) {
+        let _ = problems;
+    }
+
+    /// The number of rows at each output, as far as it can be known without running, from those at the inputs. The
+    /// place to note a parameter that does not fit the data (more clusters than images).
+    fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows {
+        let _ = (inputs, root, problems);
+        Rows::new()
+    }
+
+    /// The files outside the cache that `run` reads. Their content takes the place of the named parameter in the key.
+    ///
+    /// # Errors
+    /// If they cannot be listed; the error names the path.
+    fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
+        let _ = root;
+        Ok(Vec::new())
+    }
+
+    /// Does the work, inside a rayon pool of `cx.threads()` threads. Equal recipes must give equal bytes.
+    ///
+    /// # Errors
+    /// If the work cannot be done; the message says what would help.
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError>;
+}
+
+/// Why a stage could not do its work. Messages fit behind "failed to …:".
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// An input is not what the stage needs.
+    #[error(transparent)]
+    Artifact(#[from] crate::store::ArtifactError),
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+    /// Anything else; the message says what, where, and what would help.
+    #[error("{0}")]
+    Failed(String),
+    /// It was asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl StageError {
+    /// A failure with a message.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed(message.into())
+    }
+}

@@ -1,0 +1,182 @@
+//! What stages hand to each other: named tensors and a few JSON attributes, as safetensors.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::{Device, Tensor};
+use safetensors::SafeTensors;
+use serde_json::{Map, Value};
+
+use crate::digest::ArtifactHash;
+
+/// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
+const METADATA: &str = "strata";
+
+/// Named tensors (on the CPU) with JSON attributes such as class names or a network's architecture.
+#[derive(Clone, Debug, Default)]
+pub struct Artifact {
+    tensors: BTreeMap<String, Tensor>,
+    attributes: Map<String, Value>,
+}
+
+/// Why an artifact is not what its reader needs. Messages fit behind "failed to …:".
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// No tensor of that name.
+    #[error("no tensor `{name}` among {}", present.join(", "))]
+    NoTensor {
+        /// The tensor asked for.
+        name: String,
+        /// The tensors there are.
+        present: Vec<String>,
+    },
+    /// No attribute of that name, or one of another type.
+    #[error("attribute `{name}`: {message}")]
+    Attribute {
+        /// The attribute asked for.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The bytes are not safetensors.
+    #[error(transparent)]
+    Format(#[from] safetensors::SafeTensorError),
+    /// A tensor could not be made or read.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl Artifact {
+    /// An artifact without tensors or attributes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds (or replaces) a tensor.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, tensor: Tensor) -> Self {
+        self.tensors.insert(name.into(), tensor);
+        self
+    }
+
+    /// Adds (or replaces) tensors.
+    #[must_use]
+    pub fn with_all(mut self, tensors: impl IntoIterator<Item = (String, Tensor)>) -> Self {
+        self.tensors.extend(tensors);
+        self
+    }
+
+    /// Adds (or replaces) an attribute.
+    #[must_use]
+    pub fn attribute(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.attributes.insert(name.into(), value.into());
+        self
+    }
+
+    /// All tensors, by name.
+    #[must_use]
+    pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
+        &self.tensors
+    }
+
+    /// All attributes, by name.
+    #[must_use]
+    pub fn attributes(&self) -> &Map<String, Value> {
+        &self.attributes
+    }
+
+    /// The tensor `name`.
+    ///
+    /// # Errors
+    /// If there is none; the error names those there are.
+    pub fn tensor(&self, name: &str) -> Result<&Tensor, ArtifactError> {
+        self.tensors.get(name).ok_or_else(|| ArtifactError::NoTensor {
+            name: name.to_owned(),
+            present: self.tensors.keys().cloned().collect(),
+        })
+    }
+
+    /// The attribute `name`, read as `T`.
+    ///
+    /// # Errors
+    /// If there is none, or it is not a `T`.
+    pub fn get<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, ArtifactError> {
+        let fail = |message: String| ArtifactError::Attribute { name: name.to_owned(), message };
+        let value = self.attributes.get(name).ok_or_else(|| fail("not there".to_owned()))?;
+        T::deserialize(value).map_err(|error| fail(error.to_string()))
+    }
+
+    /// The safetensors bytes: equal artifacts give equal bytes.
+    ///
+    /// # Errors
+    /// If a tensor cannot be copied to the CPU.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ArtifactError> {
+        let tensors = self
+            .tensors
+            .iter()
+            .map(|(name, tensor)| Ok((name, tensor.to_device(&Device::Cpu)?.contiguous()?)))
+            .collect::<Result<Vec<_>, candle_core::Error>>()?;
+        let attributes = Value::Object(self.attributes.clone());
+        let metadata = HashMap::from([(METADATA.to_owned(), canonical(&attributes))]);
+        Ok(safetensors::serialize(tensors, Some(metadata))?)
+    }
+
+    /// Reads what [`Artifact::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are something else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ArtifactError> {
+        use candle_core::safetensors::Load;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        let attributes = header.metadata().as_ref().and_then(|m| m.get(METADATA)).map_or("{}", String::as_str);
+        let attributes = serde_json::from_str(attributes)
+            .map_err(|e| ArtifactError::Attribute { name: METADATA.to_owned(), message: e.to_string() })?;
+        let tensors = SafeTensors::deserialize(bytes)?
+            .iter()
+            .map(|(name, view)| Ok((name.to_owned(), view.load(&Device::Cpu)?)))
+            .collect::<Result<_, candle_core::Error>>()?;
+        Ok(Self { tensors, attributes })
+    }
+}
+
+/// The digest of an artifact's bytes; large ones are hashed on all threads.
+#[must_use]
+pub fn hash(bytes: &[u8]) -> ArtifactHash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_rayon(bytes);
+    hasher.finalize().into()
+}
+
+/// JSON with sorted keys and one way to write each number (RFC 8785), the form that is hashed.
+///
+/// # Panics
+/// Never for values without NaN, which JSON values cannot hold.
+#[must_use]
+pub fn canonical(value: &impl serde::Serialize) -> String {
+    serde_json_canonicalizer::to_string(value).expect("JSON values have a canonical form")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_do_not_depend_on_the_order_of_making() -> Result<(), ArtifactError> {
+        let a = Tensor::new(&[1f32, 2.0], &Device::Cpu)?;
+        let b = Tensor::new(&[3u32], &Device::Cpu)?;
+        let one = Artifact::new().with("a", a.clone()).with("b", b.clone()).attribute("x", 1).attribute("y", "z");
+        let two = Artifact::new().attribute("y", "z").with("b", b).attribute("x", 1).with("a", a);
+        assert_eq!(one.to_bytes()?, two.to_bytes()?);
+        let read = Artifact::from_bytes(&one.to_bytes()?)?;
+        assert_eq!(read.to_bytes()?, one.to_bytes()?);
+        assert_eq!(read.tensor("a")?.to_vec1::<f32>()?, [1.0, 2.0]);
+        assert_eq!(read.get::<u32>("x")?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn canonical_json_is_sorted_and_has_one_form_of_a_number() {
+        let value = serde_json::json!({"b": 1.0, "a": [1e-4, 2, true], "c": {"z": null, "y": "ü"}});
+        assert_eq!(canonical(&value), r#"{"a":[0.0001,2,true],"b":1,"c":{"y":"ü","z":null}}"#);
+    }
+}

@@ -1,0 +1,59 @@
+//! The last key of each instance of a pipeline, so that `why` can say what changed since.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError};
+use crate::digest::StageKey;
+
+/// Which key each instance of a pipeline had when it was last up to date.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    keys: BTreeMap<String, StageKey>,
+    #[serde(skip)]
+    path: PathBuf,
+    #[serde(skip)]
+    changed: bool,
+}
+
+impl Store {
+    /// The history of the pipeline called `name`. One that cannot be read counts as empty: only explanations need it.
+    #[must_use]
+    pub fn history(&self, name: &str) -> History {
+        let id = blake3::hash(name.as_bytes()).to_hex();
+        let readable: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+        let path = self.root.join("history-v1").join(format!("{readable}-{}.json", &id[..8]));
+        let read = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        History { path, ..read.unwrap_or_default() }
+    }
+
+    /// Writes what changed in a history.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn save(&self, history: &History) -> Result<(), StoreError> {
+        if !history.changed {
+            return Ok(());
+        }
+        self.write_atomically(&history.path, &super::to_json(history))
+    }
+}
+
+impl History {
+    /// The last key of an instance (`clusters@clusters.clusters=8`), else of any instance of its stage (`clusters`).
+    #[must_use]
+    pub fn last(&self, instance: &str) -> Option<StageKey> {
+        let stage = instance.split('@').next().unwrap_or(instance);
+        self.keys.get(instance).or_else(|| self.keys.get(stage)).copied()
+    }
+
+    /// Notes that `instance` is up to date under `key`.
+    pub fn note(&mut self, instance: &str, key: StageKey) {
+        let stage = instance.split('@').next().unwrap_or(instance);
+        if self.keys.insert(instance.to_owned(), key) != Some(key) {
+            self.keys.insert(stage.to_owned(), key);
+            self.changed = true;
+        }
+    }
+}

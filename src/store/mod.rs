@@ -1,0 +1,289 @@
+//! Facts on disk. Knows no TOML and no graph.
+//!
+//! ```text
+//! cache/
+//!   CACHEDIR.TAG                        backup programs leave such folders out
+//!   objects/ab/ab12….safetensors        an artifact; its name is the blake3 of its bytes
+//!   manifests-v1/cd/cd34….json          the record of a finished stage; its name is the stage's key
+//!   history-v1/NAME-ef56….json          the last key of each instance of one pipeline, for `why`
+//!   memo-v1/7890….json                  hashes of source files, by size, times and inode
+//!   tmp/                                files being written; anything here may be deleted when nothing runs
+//! ```
+//!
+//! A file is written to `tmp/`, flushed to the disk, and renamed. The manifest is renamed last: it is the commit
+//! point, and all that it names is there. Deleting the whole folder is always safe and costs only time.
+
+mod artifact;
+mod history;
+mod manifest;
+mod memo;
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+pub use artifact::{Artifact, ArtifactError, canonical};
+pub use history::History;
+pub use manifest::{Manifest, Output, Provenance, Recipe, Series};
+pub use memo::Memo;
+
+use crate::digest::{ArtifactHash, StageKey};
+
+/// The folder of a cache.
+#[derive(Clone, Debug)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What can go wrong with a cache. Messages fit behind "failed to …:".
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "write", "read", …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An object or manifest does not hold what its name says.
+    #[error("{} is corrupt: {message}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// An artifact could not be turned into bytes.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+/// The state of what a manifest promises.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lookup {
+    /// No manifest under this key.
+    Absent,
+    /// The manifest, with all its objects in place.
+    Found(Box<Manifest>),
+    /// The manifest is there, but the object of a port is missing or has another size.
+    Damaged {
+        /// The port whose object is not as it was.
+        port: String,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// It is not there.
+    Missing,
+    /// It is there, but not as it was written.
+    Corrupt,
+}
+
+pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::Io { action, path: path.to_owned(), source }
+}
+
+impl Store {
+    /// The cache at `root`, which need not exist yet: reading makes nothing, the first commit makes the folders.
+    #[must_use]
+    pub fn open(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file that holds (or would hold) an artifact.
+    #[must_use]
+    pub fn object_path(&self, hash: &ArtifactHash) -> PathBuf {
+        self.root.join("objects").join(hash.shard()).join(format!("{hash}.safetensors"))
+    }
+
+    fn manifest_path(&self, key: &StageKey) -> PathBuf {
+        self.root.join("manifests-v1").join(key.shard()).join(format!("{key}.json"))
+    }
+
+    /// What is known under `key`. Reads one manifest and the sizes of its objects, no tensor.
+    ///
+    /// # Errors
+    /// If the manifest is there but cannot be read. One that cannot be parsed counts as absent: the work is redone.
+    pub fn lookup(&self, key: &StageKey) -> Result<Lookup, StoreError> {
+        let Some(manifest) = self.manifest(key)? else { return Ok(Lookup::Absent) };
+        for (port, output) in &manifest.outputs {
+            let damage = match fs::metadata(self.object_path(&output.hash)) {
+                Ok(found) if found.len() == output.bytes => continue,
+                Ok(_) => Damage::Corrupt,
+                Err(_) => Damage::Missing,
+            };
+            return Ok(Lookup::Damaged { port: port.clone(), damage });
+        }
+        Ok(Lookup::Found(Box::new(manifest)))
+    }
+
+    /// The manifest under `key`, whatever became of its objects.
+    ///
+    /// # Errors
+    /// If it is there but cannot be read.
+    pub fn manifest(&self, key: &StageKey) -> Result<Option<Manifest>, StoreError> {
+        let path = self.manifest_path(key);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice::<Manifest>(&bytes).ok().filter(|m| m.recipe.key() == *key)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(io_error("read", &path)(source)),
+        }
+    }
+
+    /// All manifests, in the order of their keys.
+    ///
+    /// # Errors
+    /// If a folder or file cannot be read.
+    pub fn manifests(&self) -> Result<Vec<(StageKey, Manifest)>, StoreError> {
+        let mut found = Vec::new();
+        for path in self.files("manifests-v1")? {
+            let key = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+            if let Some(key) = key
+                && let Some(manifest) = self.manifest(&key)?
+            {
+                found.push((key, manifest));
+            }
+        }
+        found.sort_by_key(|(key, _)| *key);
+        Ok(found)
+    }
+
+    /// Every object: its path and its size in bytes.
+    ///
+    /// # Errors
+    /// If a folder cannot be read.
+    pub fn objects(&self) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+        let sized = |path: PathBuf| {
+            let size = fs::metadata(&path).map_err(io_error("read", &path))?.len();
+            Ok((path, size))
+        };
+        self.files("objects")?.into_iter().map(sized).collect()
+    }
+
+    fn files(&self, folder: &str) -> Result<Vec<PathBuf>, StoreError> {
+        let folder = self.root.join(folder);
+        let mut files = Vec::new();
+        for shard in list(&folder)? {
+            files.extend(list(&shard)?);
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// Reads an artifact and checks that it is what its name says.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or its bytes have another hash.
+    pub fn read(&self, hash: &ArtifactHash) -> Result<Artifact, StoreError> {
+        let path = self.object_path(hash);
+        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        if artifact::hash(&bytes) != *hash {
+            let message = format!("its {} bytes have another hash than its name", bytes.len());
+            return Err(StoreError::Corrupt { path, message });
+        }
+        Ok(Artifact::from_bytes(&bytes)?)
+    }
+
+    /// Writes an artifact, unless one with these bytes is there.
+    ///
+    /// # Errors
+    /// If the disk refuses. Nothing half-written is ever visible under an object's name.
+    pub fn write(&self, artifact: &Artifact) -> Result<Output, StoreError> {
+        let bytes = artifact.to_bytes()?;
+        let hash = artifact::hash(&bytes);
+        let path = self.object_path(&hash);
+        let size = bytes.len() as u64;
+        // The size alone is no proof, so an object of the right size is replaced too unless its hash is right.
+        let intact = fs::read(&path).is_ok_and(|old| artifact::hash(&old) == hash);
+        if !intact {
+            self.write_atomically(&path, &bytes)?;
+        }
+        Ok(Output { hash, bytes: size })
+    }
+
+    /// Writes the manifest: from now on the work under its key is done.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn commit(&self, manifest: &Manifest) -> Result<StageKey, StoreError> {
+        let key = manifest.recipe.key();
+        self.write_atomically(&self.manifest_path(&key), &to_json(manifest))?;
+        Ok(key)
+    }
+
+    /// Makes sure, before hours of work, that results can be written.
+    ///
+    /// # Errors
+    /// If the folders cannot be made, or no file can be made in them.
+    pub fn ensure_writable(&self) -> Result<(), StoreError> {
+        self.tag()?;
+        let tmp = self.root.join("tmp");
+        fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
+        tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        Ok(())
+    }
+
+    /// Deletes the object of a hash, so that whatever made it is seen as unfinished. A missing one is fine.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn discard(&self, hash: &ArtifactHash) -> Result<(), StoreError> {
+        let path = self.object_path(hash);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", &path)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let folder = path.parent().unwrap_or(&self.root);
+        let tmp = self.root.join("tmp");
+        self.tag()?;
+        for folder in [&tmp, folder] {
+            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        }
+        let mut file = tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io_error("write", path))?;
+        file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
+        // Without this the rename itself may be lost with the power.
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("flush", folder))
+    }
+
+    fn tag(&self) -> Result<(), StoreError> {
+        let path = self.root.join("CACHEDIR.TAG");
+        if path.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(&self.root).map_err(io_error("create", &self.root))?;
+        let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by strata; see https://bford.info/cachedir/\n";
+        fs::write(&path, text).map_err(io_error("write", &path))
+    }
+}
+
+fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_error("list", folder)(error)),
+    };
+    entries.map(|entry| entry.map(|e| e.path()).map_err(io_error("list", folder))).collect()
+}
+
+fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).expect("records have string keys and finite or null numbers")
+}
