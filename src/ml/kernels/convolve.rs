@@ -6,14 +6,20 @@ use super::plan::Plan;
 use super::strip::{Kernel, Strip};
 use super::tile::Tile;
 
-/// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(unit, outputs of the unit)` sees each unit's
-/// outputs while they are in the cache.
-pub(super) fn forward(plan: &Plan, x: &[f32], packed: &[f32], y: &mut [f32], done: impl Fn(usize, &mut [f32]) + Sync) {
+/// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(outputs of a unit)` sees each unit's
+/// outputs while they are in the cache. What it returns is returned in the order of the units.
+pub(super) fn forward<T: Send>(
+    plan: &Plan,
+    x: &[f32],
+    packed: &[f32],
+    y: &mut [f32],
+    done: impl Fn(&mut [f32]) -> T + Sync,
+) -> Vec<T> {
     let (whole_in, whole_out) = (plan.whole_input() * plan.inputs, plan.whole_unit() * plan.outputs);
     let per_task = plan.units.div_ceil(64).max(1);
-    y.par_chunks_mut(per_task * whole_out).enumerate().for_each(|(task, y)| {
+    let tasks = y.par_chunks_mut(per_task * whole_out).enumerate().map(|(task, y)| {
         let mut tile = plan.needs_padding().then(|| Tile::of_inputs(plan));
-        for (j, y) in y.chunks_mut(whole_out).enumerate() {
+        let unit = |(j, y): (usize, &mut [f32])| {
             let unit = task * per_task + j;
             let x = &x[unit * whole_in..x.len().min((unit + 1) * whole_in)];
             match &mut tile {
@@ -23,9 +29,11 @@ pub(super) fn forward(plan: &Plan, x: &[f32], packed: &[f32], y: &mut [f32], don
                 }
                 None => convolve(plan, unit, x, packed, y),
             }
-            done(unit, y);
-        }
+            done(y)
+        };
+        y.chunks_mut(whole_out).enumerate().map(unit).collect::<Vec<_>>()
     });
+    tasks.collect::<Vec<_>>().into_iter().flatten().collect()
 }
 
 /// One unit from its tile of inputs.

@@ -27,12 +27,12 @@ impl Transposed {
 /// Gradients of the inputs (where `dx` is wanted) and of the weights: returns `[out, in, k, k]`.
 ///
 /// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
-/// `add` is added to the gradient of the inputs.
+/// With `accumulate` the gradient of the inputs is added to what `dx` holds.
 pub(super) fn backward(
     plan: &Plan,
     x: &[f32],
     dx: Option<(&Transposed, &mut [f32])>,
-    add: Option<&[f32]>,
+    accumulate: bool,
     fill: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
     let groups = plan.groups();
@@ -62,19 +62,17 @@ pub(super) fn backward(
                 }
                 let tile = match &mut padded {
                     Some(tile) => {
-                        tile.fill(plan, &x[span.clone()]);
+                        tile.fill(plan, &x[span]);
                         &tile.data
                     }
-                    None => &x[span.clone()],
+                    None => &x[span],
                 };
                 weight_gradient(plan, columns, tile, &gradients, &mut partial);
                 if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
-                    match add {
-                        Some(add) => dx.copy_from_slice(&add[span]),
-                        None if plan.kernel < plan.stride => dx.fill(0.0),
-                        None => {}
+                    if !accumulate && plan.kernel < plan.stride {
+                        dx.fill(0.0);
                     }
-                    input_gradient(plan, columns, &gradients, transposed, dx, add.is_some());
+                    input_gradient(plan, columns, &gradients, transposed, dx, accumulate);
                 }
             }
             partial

@@ -56,13 +56,13 @@ fn check(n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32
     let [y64, dx64, dw64] = reference(n, size, i, o, g, &x, &weights, &dy);
     let runs = in_pools(|| {
         let mut y = vec![f32::NAN; dy.len()];
-        forward(&plan, &x, &plan.pack_forward(&weights), &mut y, |_, _| {});
+        forward(&plan, &x, &plan.pack_forward(&weights), &mut y, |_| {});
         let mut dx = vec![f32::NAN; x.len()];
         let transposed = Transposed::new(&plan, &weights);
         let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&dy[first * o..][..line.len()]);
-        let dw = backward(&plan, &x, Some((&transposed, &mut dx)), None, fill);
-        let mut dx_add = vec![f32::NAN; x.len()];
-        backward(&plan, &x, Some((&transposed, &mut dx_add)), Some(&add), fill);
+        let dw = backward(&plan, &x, Some((&transposed, &mut dx)), false, fill);
+        let mut dx_add = add.clone();
+        backward(&plan, &x, Some((&transposed, &mut dx_add)), true, fill);
         vec![y, dx, dw, dx_add]
     });
     let sum64: Vec<f64> = dx64.iter().zip(&add).map(|(a, &b)| a + f64::from(b)).collect();

@@ -41,7 +41,7 @@ impl Kernel {
         let (lanes, single) = (isa.lanes(), cols <= isa.lanes());
         let run: unsafe fn(&Strip) = match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if single => avx512::<16, 1>,
+            Isa::Avx512 if single => avx512::<8, 1>,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => avx512::<8, 2>,
             #[cfg(target_arch = "x86_64")]
