@@ -14,9 +14,9 @@ use strata::ml::{
 #[global_allocator]
 static MEMORY: Reuse = Reuse::new();
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn main() -> Outcome {
+fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let number = |index: usize, default: usize| arguments.get(index).and_then(|a| a.parse().ok()).unwrap_or(default);
     let network = arguments.first().map_or("resnet", String::as_str);
@@ -29,7 +29,7 @@ fn main() -> Outcome {
 }
 
 /// Median seconds of a step, after two to warm up.
-fn step(network: &str, batch: usize, steps: usize) -> Result<f64, Box<dyn std::error::Error + Send + Sync>> {
+fn step(network: &str, batch: usize, steps: usize) -> Result<f64, Failure> {
     let kind = if network == "resnet18" { EncoderKind::Resnet18 } else { EncoderKind::Resnet };
     let encoder = Encoder { kind, ..Encoder::default() };
     let architecture = if network == "dae" {
