@@ -8,7 +8,6 @@ mod dataset;
 mod encode;
 mod fine_tune;
 mod images;
-mod loader;
 mod network;
 mod noise;
 mod simclr;

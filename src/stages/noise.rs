@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::images::image_set;
+use super::images::Images;
 use crate::{
     ml::noise::noisy,
     stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError},
@@ -48,7 +48,7 @@ impl Stage for Noise {
 
     fn run(&self, inputs: &Inputs, _: &mut Context<'_>) -> Result<Outputs, StageError> {
         let clean = inputs.at("images");
-        let set = image_set(clean)?;
+        let set = Images::bytes(clean)?;
         let noisy = noisy(&set, self.std as f32, self.draws, self.seed)?;
         let artifact = Artifact::new()
             .with("images", noisy)

@@ -3,7 +3,7 @@ use std::{fs, sync::atomic::AtomicBool};
 use candle_core::Device;
 
 use super::*;
-use crate::stages::images::image_set;
+use crate::stages::images::Images;
 
 fn run(stage: &Dataset, root: &Path) -> Result<Outputs, StageError> {
     let (cancel, mut listener) = (AtomicBool::new(false), |_| ());
@@ -11,7 +11,7 @@ fn run(stage: &Dataset, root: &Path) -> Result<Outputs, StageError> {
 }
 
 fn set(outputs: &Outputs, port: &str) -> ImageSet {
-    image_set(&outputs.ports()[port]).unwrap()
+    Images::bytes(&outputs.ports()[port]).unwrap()
 }
 
 fn problems(stage: &Dataset) -> Vec<String> {
