@@ -4,14 +4,17 @@
 
 mod classifier;
 mod dae;
+mod dataset;
 mod encode;
 mod fine_tune;
+mod images;
 mod kmeans;
 mod knn_probe;
 mod level;
 mod linear_probe;
 mod loader;
 mod network;
+mod noise;
 mod sampler;
 mod simclr;
 mod supervised;
@@ -26,6 +29,8 @@ use crate::{
 #[must_use]
 pub fn registry() -> Registry {
     [
+        StageKind::of::<dataset::Dataset>(),
+        StageKind::of::<noise::Noise>(),
         StageKind::of::<dae::Dae>(),
         StageKind::of::<encode::Encode>(),
         StageKind::of::<kmeans::KMeans>(),
