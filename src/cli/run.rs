@@ -110,6 +110,9 @@ impl Args {
             (Format::Text, _) => console.print(&format!("{line}\n"))?,
             _ => console.note(&line),
         }
+        if report.interrupted && !console.quiet {
+            console.note("interrupted; what is finished is in the cache, and the next run goes on from there");
+        }
         Ok(())
     }
 }

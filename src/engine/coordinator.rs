@@ -44,6 +44,8 @@ pub(super) struct Coordinator<'a, 't> {
     states: BTreeMap<usize, Outcome>,
     /// Those that must run as soon as there is room.
     ready: BTreeMap<usize, Decision>,
+    /// Those whose evicted output is needed.
+    wanted: BTreeMap<usize, String>,
     /// Those that another process works on, and what it said last.
     elsewhere: BTreeMap<usize, String>,
     tries: BTreeMap<usize, Tries>,
@@ -69,6 +71,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             crew: Crew::new(store, options),
             states: BTreeMap::new(),
             ready: BTreeMap::new(),
+            wanted: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
             tries: BTreeMap::new(),
             stopping: false,
@@ -107,7 +110,9 @@ impl<'a, 't> Coordinator<'a, 't> {
     {
         loop {
             self.settle(history)?;
-            self.start(scope, sender, history)?;
+            if self.start(scope, sender, history)? {
+                continue;
+            }
             if self.crew.is_idle() && (self.stopping || self.ready.is_empty()) {
                 self.block_the_rest();
                 return Ok(());
@@ -123,7 +128,7 @@ impl<'a, 't> Coordinator<'a, 't> {
                     }
                     Err(_) => settled = !self.ready.is_empty() || self.crew.is_idle(),
                 }
-                self.crew.beat();
+                self.crew.beat(|| self.states.values().filter_map(|state| state.key).collect());
                 self.watch_the_clock();
             }
         }
@@ -155,7 +160,12 @@ impl<'a, 't> Coordinator<'a, 't> {
         let around = Surroundings { store, history, root: &graph.pipeline.root, remember: true };
         let instance = &graph.instances[index];
         let force = self.options.force && self.selection.targets.contains(&index) && instance.same_as.is_none();
-        let decision = decide(instance, inputs, force, &around)?;
+        let mut decision = decide(instance, inputs, force, &around)?;
+        if let (Some(port), Verdict::Cached(manifest)) = (self.wanted.get(&index), &decision.verdict)
+            && manifest.outputs.values().any(|output| !store.has(&output.hash))
+        {
+            decision.verdict = Verdict::Run(vec![Reason::Evicted { port: port.clone() }]);
+        }
         match decision.verdict {
             Verdict::Cached(manifest) => {
                 let key = decision.recipe.map(|recipe| recipe.key());
@@ -173,19 +183,21 @@ impl<'a, 't> Coordinator<'a, 't> {
     }
 
     /// Starts what is ready, while there is room. What was decided earlier is decided again: it may be done by now.
+    /// True if something must be settled anew.
     fn start<'scope>(
         &mut self,
         scope: &'scope thread::Scope<'scope, '_>,
         sender: &mpsc::Sender<Message>,
         history: &History,
-    ) -> Result<(), StoreError>
+    ) -> Result<bool, StoreError>
     where
         'a: 'scope,
     {
         let now = Instant::now();
+        let mut unsettled = false;
         for index in self.ready.keys().copied().collect::<Vec<_>>() {
             if self.stopping || self.crew.is_full() {
-                return Ok(());
+                break;
             }
             let paused = self.tries.get(&index).and_then(|tries| tries.pause).is_some_and(|pause| pause > now);
             let Some(decision) = self.ready.get(&index) else { continue };
@@ -195,6 +207,12 @@ impl<'a, 't> Coordinator<'a, 't> {
             let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
             self.decide(index, inputs.unwrap_or_default(), history)?;
             let Some(decision) = self.ready.get(&index).cloned() else { continue };
+            if let Some(port) = self.gone(&decision) {
+                let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
+                self.remake(index, &port, &inputs.unwrap_or_default())?;
+                unsettled = true;
+                continue;
+            }
             let reason = decision.reason();
             let instance = &self.graph.instances[index];
             match self.crew.start(scope, sender, self.graph, index, decision)? {
@@ -212,7 +230,13 @@ impl<'a, 't> Coordinator<'a, 't> {
                 }
             }
         }
-        Ok(())
+        Ok(unsettled)
+    }
+
+    /// An input port whose bytes were evicted or lost.
+    fn gone(&self, decision: &Decision) -> Option<String> {
+        let inputs = &decision.recipe.as_ref()?.inputs;
+        inputs.iter().find(|(_, hash)| !self.store.has(hash)).map(|(port, _)| port.clone())
     }
 
     /// The input hashes of an instance; `None` while something above is not done.
@@ -304,15 +328,19 @@ impl<'a, 't> Coordinator<'a, 't> {
         Ok(())
     }
 
-    /// Throws away the damaged object at an input port; its maker becomes pending and will find it missing.
+    /// Lets the maker of what lies at an input port run again. A damaged object is thrown away; an evicted one is wanted.
     fn remake(&mut self, index: usize, port: &str, inputs: &BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
-        if let Some(hash) = inputs.get(port) {
+        let evicted = inputs.get(port).is_some_and(|hash| self.store.is_evicted(hash));
+        if let Some(hash) = inputs.get(port).filter(|_| !evicted) {
             self.store.discard(hash)?;
         }
         for link in self.graph.instances[index].inputs.iter().filter(|link| link.port == port) {
             let maker = self.graph.instances[link.from].same_as.unwrap_or(link.from);
             self.states.remove(&link.from);
             self.states.remove(&maker);
+            if evicted {
+                self.wanted.insert(maker, link.output.clone());
+            }
         }
         Ok(())
     }

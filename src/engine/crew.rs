@@ -47,6 +47,8 @@ pub(super) struct Crew<'a> {
     running: BTreeMap<usize, Running>,
     pools: Vec<Arc<ThreadPool>>,
     beat: Instant,
+    /// Tells upkeep elsewhere what this run needs.
+    announced: Option<Lock>,
 }
 
 /// Whether work was started.
@@ -59,7 +61,7 @@ pub(super) enum Start {
 
 impl<'a> Crew<'a> {
     pub fn new(store: &'a Store, options: &'a Options) -> Self {
-        Self { store, options, running: BTreeMap::new(), pools: Vec::new(), beat: Instant::now() }
+        Self { store, options, running: BTreeMap::new(), pools: Vec::new(), beat: Instant::now(), announced: None }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -102,6 +104,10 @@ impl<'a> Crew<'a> {
     {
         // Better now than after hours of work.
         self.store.ensure_writable()?;
+        if self.announced.is_none() {
+            self.announced = self.store.announce()?;
+            self.beat -= BEAT;
+        }
         let (Some(recipe), Some(trajectory)) = (decision.recipe.clone(), decision.trajectory()) else {
             unreachable!("only work with a recipe is started");
         };
@@ -146,14 +152,17 @@ impl<'a> Crew<'a> {
     }
 
     /// Shows other processes that the holders of the locks live. Called often; acts when it is time.
-    pub fn beat(&mut self) {
+    pub fn beat(&mut self, needs: impl FnOnce() -> BTreeSet<StageKey>) {
         if self.beat.elapsed() < BEAT {
             return;
         }
         self.beat = Instant::now();
         for running in self.running.values_mut() {
             // A lost lock (the machine slept) or a full disk costs double work at worst, never a wrong result.
-            let _ = running.lock.beat(&running.progress);
+            let _ = running.lock.beat(&running.progress, &BTreeSet::new());
+        }
+        if let Some(lock) = &mut self.announced {
+            let _ = lock.beat("a run", &needs());
         }
     }
 }

@@ -62,8 +62,11 @@ impl Terminal {
             bar.set_length(*total);
         }
         bar.set_position(*done);
-        let left = (*total > 0 && *done > 0).then(|| bar.eta().as_secs());
-        bar.set_message(lines.progress(event, Some(bar.per_sec()), left).unwrap_or_default());
+        // The first moments say little about the rest.
+        let settled = bar.elapsed() > Duration::from_secs(1);
+        let left = (settled && *total > 0).then(|| bar.eta().as_secs());
+        let rate = settled.then(|| bar.per_sec());
+        bar.set_message(lines.progress(event, rate, left).unwrap_or_default());
     }
 
     fn print(&self, line: &str) {

@@ -3,7 +3,7 @@
 use candle_core::Device;
 
 use super::{
-    loader::Images,
+    images::Images,
     network,
     session::{Part, Session},
 };

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    loader::Images,
+    images::Images,
     network,
     session::{Part, Session},
 };

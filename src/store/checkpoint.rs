@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf};
 
-use super::{Artifact, Store, StoreError, artifact, io_error, list};
+use super::{Artifact, Store, StoreError, artifact, io_error, list, remove};
 use crate::digest::{ArtifactHash, StageKey};
 
 /// How far a state is: whole epochs, and steps into the next one.
@@ -105,13 +105,6 @@ fn parse(path: PathBuf) -> Option<Saved> {
     let at = Position { epoch: parts.next()?.parse().ok()?, step: parts.next()?.parse().ok()? };
     let hash = parts.next()?.parse().ok()?;
     Some(Saved { at, path, hash })
-}
-
-fn remove(path: &std::path::Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("delete", path)(error)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

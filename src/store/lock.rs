@@ -5,6 +5,7 @@
 //! clock, so machines with different clocks agree. A holder on this machine that is gone is seen at once.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -13,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, io_error};
+use super::{Store, StoreError, io_error, list};
 use crate::digest::StageKey;
 
 /// How often a holder shows that it lives.
@@ -32,6 +33,12 @@ pub struct Holder {
     pub started: u64,
     /// What it says of its progress, for people: `epoch 3/10`.
     pub progress: String,
+    /// The finished work that it needs, which upkeep must leave alone.
+    #[serde(default)]
+    pub needs: BTreeSet<StageKey>,
+    /// When it began, by the clock of the file system, in seconds.
+    #[serde(default)]
+    pub began: u64,
     /// Different for every acquisition.
     token: String,
 }
@@ -77,6 +84,33 @@ impl Store {
             }
             self.take_away(&path, &other)?;
         }
+    }
+
+    /// Tells upkeep that a run goes on. The lock is on nothing but a name of its own.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn announce(&self) -> Result<Option<Lock>, StoreError> {
+        let name = StageKey::of(Holder::here().token.as_bytes());
+        let Attempt::Held(mut lock) = self.try_lock(&name)? else { return Ok(None) };
+        lock.holder.began = modified(&lock.path).unwrap_or_else(now_secs);
+        Ok(Some(lock))
+    }
+
+    /// Those at work, wherever they are: all holders of locks that live.
+    ///
+    /// # Errors
+    /// If the locks cannot be read.
+    pub fn holders(&self) -> Result<Vec<Holder>, StoreError> {
+        let mut holders = Vec::new();
+        for path in list(&self.root.join("locks-v1"))? {
+            if let Some(holder) = read(&path)?
+                && !self.is_lost(&path, &holder)?
+            {
+                holders.push(holder);
+            }
+        }
+        Ok(holders)
     }
 
     /// Who works on `key`, if anybody does.
@@ -132,11 +166,12 @@ impl Lock {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn beat(&mut self, progress: &str) -> Result<bool, StoreError> {
+    pub fn beat(&mut self, progress: &str, needs: &BTreeSet<StageKey>) -> Result<bool, StoreError> {
         if read(&self.path)?.is_none_or(|now| now.token != self.holder.token) {
             return Ok(false);
         }
         progress.clone_into(&mut self.holder.progress);
+        needs.clone_into(&mut self.holder.needs);
         let tmp = self.store.written(&self.holder)?;
         tmp.persist(&self.path).map_err(|error| io_error("write", &self.path)(error.error))?;
         Ok(true)
@@ -157,7 +192,8 @@ impl Holder {
         let (host, pid) = (host(), std::process::id());
         let started = process_start(pid).unwrap_or_default();
         let token = format!("{host}-{pid}-{started}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        Self { host, pid, started, progress: "starting".to_owned(), token }
+        let needs = BTreeSet::new();
+        Self { host, pid, started, progress: "starting".to_owned(), needs, began: 0, token }
     }
 
     /// True if it was a process of this machine that is not there any more.
@@ -191,6 +227,16 @@ fn process_start(pid: u32) -> Option<u64> {
     if state == "Z" || state == "X" { None } else { fields.nth(18)?.parse().ok() }
 }
 
+/// When a file was last changed, in seconds of the file system's clock.
+fn modified(path: &Path) -> Option<u64> {
+    let time = fs::metadata(path).and_then(|found| found.modified()).ok()?;
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+fn now_secs() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 fn read(path: &Path) -> Result<Option<Holder>, StoreError> {
     match fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
@@ -214,7 +260,7 @@ mod tests {
         let (_folder, store) = store();
         let key = StageKey::of(b"work");
         let Attempt::Held(mut lock) = store.try_lock(&key)? else { panic!("nobody else is there") };
-        assert!(lock.beat("epoch 2/3")?);
+        assert!(lock.beat("epoch 2/3", &BTreeSet::new())?);
         match store.try_lock(&key)? {
             Attempt::Busy(holder) => {
                 assert_eq!((holder.pid, holder.progress.as_str()), (std::process::id(), "epoch 2/3"))
