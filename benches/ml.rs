@@ -14,9 +14,9 @@ use strata::ml::{
 #[global_allocator]
 static MEMORY: Reuse = Reuse::new();
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn main() -> Outcome {
+fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let number = |index: usize, default: usize| arguments.get(index).and_then(|a| a.parse().ok()).unwrap_or(default);
     let network = arguments.first().map_or("resnet", String::as_str);
@@ -24,12 +24,15 @@ fn main() -> Outcome {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let seconds = pool.install(|| step(network, batch, steps))?;
     let views = 2 * batch;
-    println!("strata {network}  batch {batch}  threads {threads}  {seconds:.4} s/step  {:.1} views/s", views as f64 / seconds);
+    println!(
+        "strata {network}  batch {batch}  threads {threads}  {seconds:.4} s/step  {:.1} views/s",
+        views as f64 / seconds
+    );
     Ok(())
 }
 
 /// Median seconds of a step, after two to warm up.
-fn step(network: &str, batch: usize, steps: usize) -> Result<f64, Box<dyn std::error::Error + Send + Sync>> {
+fn step(network: &str, batch: usize, steps: usize) -> Result<f64, Failure> {
     let kind = if network == "resnet18" { EncoderKind::Resnet18 } else { EncoderKind::Resnet };
     let encoder = Encoder { kind, ..Encoder::default() };
     let architecture = if network == "dae" {
@@ -59,7 +62,12 @@ fn step(network: &str, batch: usize, steps: usize) -> Result<f64, Box<dyn std::e
         let backward = start.elapsed();
         optimizer.step(&mut gradients, 1.0)?;
         if std::env::var_os("STRATA_BENCH_PARTS").is_some() {
-            println!("forward {forward:?} backward {:?} update {:?} loss {}", backward - forward, start.elapsed() - backward, loss.to_scalar::<f32>()?);
+            println!(
+                "forward {forward:?} backward {:?} update {:?} loss {}",
+                backward - forward,
+                start.elapsed() - backward,
+                loss.to_scalar::<f32>()?
+            );
         }
         drop((loss, gradients));
         times.push(start.elapsed().as_secs_f64());

@@ -15,7 +15,9 @@ pub mod metric;
 pub mod nn;
 pub mod noise;
 pub mod optim;
+pub mod probe;
 pub mod rng;
+pub mod sampler;
 pub mod schedule;
 pub mod train;
 

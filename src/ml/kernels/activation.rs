@@ -50,7 +50,8 @@ struct Origin {
 pub(super) trait Layer: std::fmt::Debug + Send + Sync {
     /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
     /// those of the parameters.
-    fn backward(&self, parameters: &[Floats], out: &[f32], gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>>;
+    fn backward(&self, parameters: &[Floats], out: &[f32], gradient: Vec<f32>, parents: &mut [Parent])
+    -> Vec<Vec<f32>>;
 }
 
 /// A parent of a layer: its value, and its gradient as summed up so far.
@@ -169,7 +170,6 @@ impl Node {
             Data::Tensor(tensor) => Floats::of(tensor),
         }
     }
-
 
     /// The result of a layer. `layer` is asked only if a gradient is wanted.
     pub(super) fn result(
@@ -320,7 +320,13 @@ impl CustomOp2 for Chain {
         "layers"
     }
 
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         self.forward()
     }
 

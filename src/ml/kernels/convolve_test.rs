@@ -20,8 +20,7 @@ fn reference(
 ) -> [Vec<f64>; 3] {
     let [ho, wo] = g.output([h, w]);
     let (k, s, [top, _, left, _]) = (g.kernel, g.stride, g.padding);
-    let (mut y, mut dx, mut dw) =
-        (vec![0f64; n * ho * wo * o], vec![0f64; n * h * w * i], vec![0f64; o * i * k * k]);
+    let (mut y, mut dx, mut dw) = (vec![0f64; n * ho * wo * o], vec![0f64; n * h * w * i], vec![0f64; o * i * k * k]);
     for image in 0..n {
         for (oy, ox) in (0..ho).flat_map(|a| (0..wo).map(move |b| (a, b))) {
             for (ky, kx) in (0..k).flat_map(|a| (0..k).map(move |b| (a, b))) {

@@ -6,10 +6,10 @@ use candle_core::{Device, Tensor};
 
 use super::activation::{Activation, Floats, Layer, Node, Parent, contiguous};
 use super::buffer::buffer;
-use super::normalise::{self, Affine};
-use super::plan::Plan;
 use super::convolve::forward;
 use super::convolve_grad::{Transposed, backward};
+use super::normalise::{self, Affine};
+use super::plan::Plan;
 use super::{Geometry, Norm, Stats, channel};
 use crate::ml::Result;
 
@@ -74,7 +74,13 @@ pub(super) fn conv_bn(
 }
 
 impl Layer for ConvBn {
-    fn backward(&self, parameters: &[Floats], out: &[f32], mut gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+    fn backward(
+        &self,
+        parameters: &[Floats],
+        out: &[f32],
+        mut gradient: Vec<f32>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
         let (weight, gamma) = (&parameters[0], &parameters[1]);
         let (x, residual) = parents.split_at_mut(1);
         let behind = match (residual, self.relu) {
@@ -185,7 +191,13 @@ fn affinely(
 }
 
 impl Layer for Affinely {
-    fn backward(&self, parameters: &[Floats], out: &[f32], mut gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+    fn backward(
+        &self,
+        parameters: &[Floats],
+        out: &[f32],
+        mut gradient: Vec<f32>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
         if self.relu {
             normalise::mask(&mut gradient, out);
         }

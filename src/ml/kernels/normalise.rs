@@ -94,16 +94,17 @@ impl Affine {
     /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
     pub(super) fn backward<'a>(&'a self, gamma: &[f32], y: &'a [f32], dout: &'a [f32], relu: bool) -> Backward<'a> {
         let (chunk, channels) = (self.chunk, self.channels);
-        let sums = y.par_chunks(chunk).with_min_len(8).enumerate().map_init(Vec::new, |masked: &mut Vec<f32>, (j, y)| {
-            let dout = &dout[j * chunk..][..y.len()];
-            if !relu {
-                return channel::gradient_sums(dout, y, &self.centre, channels);
-            }
-            masked.resize(chunk, 0.0);
-            let g = &mut masked[..y.len()];
-            channel::mask_by_value(dout, y, self.scale.get(), self.shift.get(), g);
-            channel::gradient_sums(g, y, &self.centre, channels)
-        });
+        let sums =
+            y.par_chunks(chunk).with_min_len(8).enumerate().map_init(Vec::new, |masked: &mut Vec<f32>, (j, y)| {
+                let dout = &dout[j * chunk..][..y.len()];
+                if !relu {
+                    return channel::gradient_sums(dout, y, &self.centre, channels);
+                }
+                masked.resize(chunk, 0.0);
+                let g = &mut masked[..y.len()];
+                channel::mask_by_value(dout, y, self.scale.get(), self.shift.get(), g);
+                channel::gradient_sums(g, y, &self.centre, channels)
+            });
         self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
     }
 
@@ -136,7 +137,8 @@ impl Affine {
     ) -> Backward<'a> {
         let count = sums.count.max(1.0);
         let through = if self.batch { 1.0 / count } else { 0.0 };
-        let scale: Vec<f64> = self.inverse.iter().zip(gamma).map(|(inverse, &gamma)| inverse * f64::from(gamma)).collect();
+        let scale: Vec<f64> =
+            self.inverse.iter().zip(gamma).map(|(inverse, &gamma)| inverse * f64::from(gamma)).collect();
         let by_y: Vec<f64> = scale
             .iter()
             .zip(&self.inverse)

@@ -133,9 +133,10 @@ impl Plan {
         for panel in (0..self.outputs).step_by(width) {
             for tap in 0..k * k {
                 for i in 0..inputs {
-                    packed.extend((panel..panel + width).map(|o| {
-                        if o < self.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }
-                    }));
+                    packed.extend(
+                        (panel..panel + width)
+                            .map(|o| if o < self.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }),
+                    );
                 }
             }
         }
@@ -153,9 +154,10 @@ impl Plan {
             for &ky in &rows.taps {
                 for &kx in &columns.taps {
                     for o in 0..self.outputs {
-                        packed.extend((panel..panel + width).map(|i| {
-                            if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }
-                        }));
+                        packed.extend(
+                            (panel..panel + width)
+                                .map(|i| if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }),
+                        );
                     }
                 }
             }

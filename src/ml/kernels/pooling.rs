@@ -58,9 +58,7 @@ pub(super) fn max_pool2d(
             let (row, column) = (index / sizes.columns, index % sizes.columns);
             y.fill(f32::NEG_INFINITY);
             let mut started = false;
-            for (iy, ix) in
-                inside(row, height).flat_map(|iy| inside(column, width).map(move |ix| (iy, ix)))
-            {
+            for (iy, ix) in inside(row, height).flat_map(|iy| inside(column, width).map(move |ix| (iy, ix))) {
                 let pixel = iy * width + ix;
                 let x = &x[pixel * channels..][..channels];
                 if !started {
