@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use super::{loader::Images, network, watch::Watch};
+use super::{images::Images, network, watch::Watch};
 use crate::{
     ml::{
         augment::Augment,

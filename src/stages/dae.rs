@@ -4,7 +4,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{loader::Images, network, watch::Watch};
+use super::{images::Images, network, watch::Watch};
 use crate::{
     ml::{
         data::split,

@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{loader::Images, network};
+use super::{images::Images, network};
 use crate::{
     ml::nn::Pool,
     stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},

@@ -4,10 +4,12 @@
 
 mod classifier;
 mod dae;
+mod dataset;
 mod encode;
 mod fine_tune;
-mod loader;
+mod images;
 mod network;
+mod noise;
 mod simclr;
 mod supervised;
 mod watch;
@@ -21,6 +23,8 @@ use crate::{
 #[must_use]
 pub fn registry() -> Registry {
     [
+        StageKind::of::<dataset::Dataset>(),
+        StageKind::of::<noise::Noise>(),
         StageKind::of::<dae::Dae>(),
         StageKind::of::<encode::Encode>(),
         StageKind::of::<simclr::Simclr>(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{loader::Images, network, watch::Watch};
+use super::{images::Images, network, watch::Watch};
 use crate::{
     ml::{
         augment::Augment,

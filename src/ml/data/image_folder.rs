@@ -13,8 +13,6 @@ use rayon::prelude::*;
 use super::{ImageSet, resize};
 use crate::ml::{Error, Result};
 
-const SPLITS: [&str; 2] = ["train", "test"];
-
 /// One image file and its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
@@ -58,11 +56,7 @@ pub fn load(root: &Path, size: Option<usize>) -> Result<(ImageSet, ImageSet)> {
 }
 
 fn list(root: &Path) -> Result<[Vec<Entry>; 2]> {
-    let mut splits = SPLITS.map(|split| (split, Vec::new()));
-    for (split, entries) in &mut splits {
-        *entries = list_split(&root.join(&*split), root)?;
-    }
-    Ok(splits.map(|(_, entries)| entries))
+    Ok([list_split(&root.join("train"), root)?, list_split(&root.join("test"), root)?])
 }
 
 fn list_split(dir: &Path, root: &Path) -> Result<Vec<Entry>> {

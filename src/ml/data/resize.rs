@@ -4,6 +4,31 @@ use image::{
     RgbImage,
     imageops::{self, FilterType},
 };
+use rayon::prelude::*;
+
+use super::ImageSet;
+
+/// All images of a set (of 3 channels) as squares of `edge`, by [`square`].
+///
+/// # Panics
+/// If images do not have 3 channels.
+#[must_use]
+pub fn all(set: &ImageSet, edge: usize) -> ImageSet {
+    let [_, height, width] = set.size;
+    if [height, width] == [edge; 2] {
+        return set.clone();
+    }
+    let images: Vec<Vec<u8>> = (0..set.len())
+        .into_par_iter()
+        .map(|i| planes(&square(&interleaved(set.image(i), height, width), edge)))
+        .collect();
+    ImageSet {
+        pixels: images.concat(),
+        labels: set.labels.clone(),
+        size: [3, edge, edge],
+        classes: set.classes.clone(),
+    }
+}
 
 /// Scales the shorter side to `edge` (bilinear, averaging where it shrinks) and cuts out the square in the middle.
 #[must_use]
@@ -71,6 +96,16 @@ mod tests {
         assert_eq!(square(&image, 4).dimensions(), (4, 4));
         assert_eq!(square(&image, 25).dimensions(), (25, 25));
         assert_eq!(square(&RgbImage::new(101, 333), 7).dimensions(), (7, 7));
+    }
+
+    #[test]
+    fn a_set_is_resized_image_by_image() {
+        let pixels = [[10; 3 * 16], [200; 3 * 16]].concat();
+        let set = ImageSet { pixels, labels: vec![1, 0], size: [3, 4, 4], classes: vec!["a".into(), "b".into()] };
+        let small = all(&set, 2);
+        assert_eq!(small.pixels, [[10; 12], [200; 12]].concat());
+        assert_eq!((small.labels.as_slice(), small.size), ([1, 0].as_slice(), [3, 2, 2]));
+        assert_eq!(all(&set, 4), set);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
 use crate::ml::{
     Error, Result,
     init::{Init, Scope},
-    kernels,
+    kernels::Activation,
 };
 
 /// Convolutional autoencoder: each stage down is convolution, batch normalisation, ReLU and 2x2 max-pool; each stage up
@@ -55,7 +55,11 @@ impl Autoencoder {
     /// # Errors
     /// If height or width is not a multiple of `2^s`.
     pub fn encode(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let (_, height, width, _) = images.dims4()?;
+        self.bottleneck(&Activation::new(images)?, mode)?.into_tensor()
+    }
+
+    fn bottleneck(&self, images: &Activation, mode: Mode) -> Result<Activation> {
+        let [_, height, width, _] = images.dims4()?;
         let multiple = 1 << self.down.len();
         if height % multiple != 0 || width % multiple != 0 {
             return Err(Error::Invalid(format!(
@@ -65,7 +69,7 @@ impl Autoencoder {
         }
         let mut x = images.clone();
         for stage in &self.down {
-            x = kernels::max_pool2d(&stage.forward(&x, mode, None, true)?, 2, 2, 0)?;
+            x = stage.forward(&x, mode, None, true)?.max_pool2d(2, 2, 0)?;
         }
         Ok(x)
     }
@@ -75,11 +79,11 @@ impl Autoencoder {
     /// # Errors
     /// As [`Autoencoder::encode`].
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = self.encode(images, mode)?;
+        let mut x = self.bottleneck(&Activation::new(images)?, mode)?;
         for stage in &self.up {
-            x = stage.forward(&kernels::upsample_nearest2x(&x)?, mode, None, true)?;
+            x = stage.forward(&x.upsample_nearest2x()?, mode, None, true)?;
         }
-        let logits = self.last.forward(&x, mode)?;
+        let logits = self.last.forward(&x, mode)?.into_tensor()?;
         Ok(candle_nn::ops::sigmoid(&logits)?)
     }
 }

@@ -6,7 +6,7 @@ use super::Padding;
 use crate::ml::{
     Result,
     init::{Init, Scope},
-    kernels::{self, Geometry, Norm},
+    kernels::{self, Activation, Geometry, Norm},
 };
 
 /// How a network is run.
@@ -59,8 +59,8 @@ impl Conv2d {
         Ok(Self { weight, bias, kernel, stride, padding })
     }
 
-    fn geometry(&self, x: &Tensor) -> Result<Geometry> {
-        let (_, height, width, _) = x.dims4()?;
+    fn geometry(&self, x: &Activation) -> Result<Geometry> {
+        let [_, height, width, _] = x.dims4()?;
         Ok(match self.padding {
             Padding::Symmetric => Geometry::symmetric(self.kernel, self.stride),
             Padding::Same => Geometry::same_tf(self.kernel, self.stride, [height, width]),
@@ -71,9 +71,9 @@ impl Conv2d {
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Activation, mode: Mode) -> Result<Activation> {
         let (weight, bias) = (mode.operand(&self.weight), self.bias.as_ref().map(|bias| mode.operand(bias)));
-        kernels::conv2d(x, &weight, bias.as_ref(), &self.geometry(x)?)
+        x.conv2d(&weight, bias.as_ref(), &self.geometry(x)?)
     }
 }
 
@@ -116,10 +116,10 @@ impl BatchNorm {
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward(&self, x: &Tensor, mode: Mode, relu: bool) -> Result<Tensor> {
+    pub fn forward(&self, x: &Activation, mode: Mode, relu: bool) -> Result<Activation> {
         let (gamma, beta) = (mode.operand(&self.gamma), mode.operand(&self.beta));
         let (mean, var) = (self.mean.as_detached_tensor(), self.var.as_detached_tensor());
-        let (y, stats) = kernels::batch_norm(x, &gamma, &beta, self.eps, norm(mode, &mean, &var), relu)?;
+        let (y, stats) = x.batch_norm(&gamma, &beta, self.eps, norm(mode, &mean, &var), relu)?;
         if let Some(stats) = stats {
             self.update(&stats, x.elem_count() / x.dims().last().copied().unwrap_or(1).max(1))?;
         }
@@ -150,16 +150,16 @@ impl ConvBn {
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward(&self, x: &Tensor, mode: Mode, residual: Option<&Tensor>, relu: bool) -> Result<Tensor> {
+    pub fn forward(&self, x: &Activation, mode: Mode, residual: Option<&Activation>, relu: bool) -> Result<Activation> {
         let Self { conv, bn } = self;
         let (weight, bias) = (mode.operand(&conv.weight), conv.bias.as_ref().map(|bias| mode.operand(bias)));
         let (gamma, beta) = (mode.operand(&bn.gamma), mode.operand(&bn.beta));
         let (mean, var) = (bn.mean.as_detached_tensor(), bn.var.as_detached_tensor());
         let norm = norm(mode, &mean, &var);
         let g = conv.geometry(x)?;
-        let (y, stats) = kernels::conv_bn(x, &weight, bias.as_ref(), &g, &gamma, &beta, bn.eps, norm, residual, relu)?;
+        let (y, stats) = x.conv_bn(&weight, bias.as_ref(), &g, &gamma, &beta, bn.eps, norm, residual, relu)?;
         if let Some(stats) = stats {
-            let (n, height, width, _) = y.dims4()?;
+            let [n, height, width, _] = y.dims4()?;
             bn.update(&stats, n * height * width)?;
         }
         Ok(y)

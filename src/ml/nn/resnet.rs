@@ -9,7 +9,7 @@ use super::{
 use crate::ml::{
     Result,
     init::{Init, Scope},
-    kernels,
+    kernels::Activation,
 };
 
 /// A residual network up to its last activation; [`ResNet::forward`] pools it.
@@ -84,19 +84,27 @@ impl ResNet {
     /// # Errors
     /// If the images are too small or have other channels.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.features_of(&Activation::new(images)?, mode)?.into_tensor()
+    }
+
+    /// [`ResNet::forward`] of an activation.
+    ///
+    /// # Errors
+    /// If the images are too small or have other channels.
+    pub fn features_of(&self, images: &Activation, mode: Mode) -> Result<Activation> {
         let mut x = self.stem.forward(images, mode, None, true)?;
         if self.pool {
-            x = kernels::max_pool2d(&x, 3, 2, 1)?;
+            x = x.max_pool2d(3, 2, 1)?;
         }
         for block in &self.blocks {
             x = block.forward(&x, mode)?;
         }
-        kernels::global_avg_pool(&x)
+        x.global_avg_pool()
     }
 }
 
 impl Block {
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Activation, mode: Mode) -> Result<Activation> {
         let residual = match &self.shortcut {
             Shortcut::Identity => x.clone(),
             Shortcut::Conv(conv) => conv.forward(x, mode)?,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use argmin::{
-    core::{CostFunction, Executor, Gradient, State, TerminationReason, TerminationStatus},
+    core::{CostFunction, Executor, Gradient, State},
     solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
 };
 
@@ -21,13 +21,13 @@ pub struct Logistic {
     pub c: f64,
     /// Most iterations.
     pub max_iterations: usize,
-    /// Converged when the gradient's Euclidean norm is at most this.
+    /// Converged when the gradient's Euclidean norm is at most this (scikit-learn bounds its largest entry).
     pub tolerance: f64,
 }
 
 impl Default for Logistic {
     fn default() -> Self {
-        Self { c: 1.0, max_iterations: 1000, tolerance: 1e-5 }
+        Self { c: 1.0, max_iterations: 1000, tolerance: 1e-4 }
     }
 }
 
@@ -55,42 +55,58 @@ impl Logistic {
         scaler.apply(&mut scaled);
         let l2 = 1.0 / (self.c * train.len() as f64);
         let objective = Objective { features: scaled.view(), labels: train.labels, classes, l2 };
-        let start = vec![0.0; objective.parameters()];
-        let failed = |e: argmin::core::Error| Error::Invalid(format!("logistic regression: {e}"));
+        let mut best = objective.at(&vec![0.0; objective.parameters()]);
+        let mut parameters = vec![0.0; objective.parameters()];
+        let mut iterations = 0;
+        while norm(&best.gradient) > self.tolerance && iterations < self.max_iterations {
+            let before = best.cost;
+            let (found, steps) = self.descend(&objective, &parameters, self.max_iterations - iterations)?;
+            iterations += steps.max(1);
+            let value = objective.at(&found);
+            if value.cost < before {
+                (parameters, best) = (found, value);
+            }
+            // A search ends early where rounding spoils its memory of curvature. A fresh one may still go lower.
+            if best.cost >= before * (1.0 - 1e-9) {
+                break;
+            }
+        }
+        Ok(Fit {
+            model: Linear::from_parameters(&parameters, classes, Some(&scaler)),
+            loss: best.cross_entropy,
+            iterations,
+            converged: norm(&best.gradient) <= self.tolerance,
+            held_out_loss: Vec::new(),
+        })
+    }
 
-        let line_search = MoreThuenteLineSearch::new();
-        let solver = LBFGS::new(line_search, MEMORY).with_tolerance_grad(self.tolerance).map_err(failed)?;
-        let problem = Remembered { objective, last: RefCell::new(None) };
-        let result = Executor::new(problem, solver)
-            .configure(|state| state.param(start).max_iters(self.max_iterations as u64))
+    /// One search from `start`: the best parameters on its way, and its number of iterations.
+    fn descend(&self, objective: &Objective<'_>, start: &[f64], most: usize) -> Result<(Vec<f64>, usize)> {
+        let failed = |e: argmin::core::Error| Error::Invalid(format!("logistic regression: {e}"));
+        let search = MoreThuenteLineSearch::new();
+        let solver = LBFGS::new(search, MEMORY).with_tolerance_grad(self.tolerance).map_err(failed)?;
+        let result = Executor::new(Remembered { objective, last: RefCell::new(None) }, solver)
+            .configure(|state| state.param(start.to_vec()).max_iters(most as u64))
             .timer(false)
             .run()
             .map_err(failed)?;
         let state = result.state();
-        let best = state
-            .get_best_param()
-            .ok_or_else(|| Error::Invalid("logistic regression found no finite parameters".into()))?;
-        let ran_out = TerminationStatus::Terminated(TerminationReason::MaxItersReached);
-        let Some(problem) = result.problem.problem.as_ref() else {
-            return Err(Error::Invalid("logistic regression lost its problem".into()));
-        };
-        Ok(Fit {
-            model: Linear::from_parameters(best, classes, Some(&scaler)),
-            loss: problem.objective.at(best).cross_entropy,
-            iterations: state.get_iter() as usize,
-            converged: *state.get_termination_status() != ran_out,
-            held_out_loss: Vec::new(),
-        })
+        let best = state.get_best_param().map_or_else(|| start.to_vec(), Clone::clone);
+        Ok((best, state.get_iter() as usize))
     }
 }
 
+fn norm(vector: &[f64]) -> f64 {
+    vector.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
 /// The last value, because the solver asks for the cost and the gradient one after the other.
-struct Remembered<'a> {
-    objective: Objective<'a>,
+struct Remembered<'a, 'b> {
+    objective: &'a Objective<'b>,
     last: RefCell<Option<(Vec<f64>, Value)>>,
 }
 
-impl Remembered<'_> {
+impl Remembered<'_, '_> {
     fn at(&self, parameters: &[f64]) -> Value {
         let mut last = self.last.borrow_mut();
         if let Some((point, value)) = &*last
@@ -104,7 +120,7 @@ impl Remembered<'_> {
     }
 }
 
-impl CostFunction for Remembered<'_> {
+impl CostFunction for Remembered<'_, '_> {
     type Param = Vec<f64>;
     type Output = f64;
 
@@ -113,7 +129,7 @@ impl CostFunction for Remembered<'_> {
     }
 }
 
-impl Gradient for Remembered<'_> {
+impl Gradient for Remembered<'_, '_> {
     type Param = Vec<f64>;
     type Gradient = Vec<f64>;
 

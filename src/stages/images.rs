@@ -1,9 +1,19 @@
-//! Images at an input port, as batches for a network.
+//! Images as they pass between stages, and batches of them for a network.
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 
-use crate::{ml::data::ImageSet, stage::StageError, store::Artifact};
+use crate::{
+    ml::{self, data::ImageSet},
+    stage::StageError,
+    store::Artifact,
+};
+
+/// The artifact of labelled images: `images` u8 `[N, C, H, W]`, `labels` u32 `[N]`, attribute `classes`.
+pub(super) fn artifact(set: &ImageSet) -> Result<Artifact, ml::Error> {
+    let (images, labels) = set.to_tensors()?;
+    Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", set.classes.clone()))
+}
 
 /// The images of an artifact: bytes, or noisy draws.
 pub(super) enum Images {
@@ -45,7 +55,7 @@ impl Images {
     }
 
     /// Images as f32 `[B, H, W, C]` in [0, 1]; of the draws, number `draw` modulo their count.
-    pub(super) fn batch(&self, indices: &[u32], draw: usize, device: &Device) -> crate::ml::Result<Tensor> {
+    pub(super) fn batch(&self, indices: &[u32], draw: usize, device: &Device) -> ml::Result<Tensor> {
         match self {
             Self::Bytes(set) => set.batch(indices, device),
             Self::Draws(values, set) => {

@@ -1,0 +1,373 @@
+//! Activations between layers, and the backward pass through a chain of layers as one operation of candle.
+//!
+//! candle adds up gradients out of place, on one thread, through a tensor of zeros. So layers on the CPU are not
+//! candle operations one by one: each result remembers the layer that made it, and only when a chain ends
+//! ([`Activation::into_tensor`]) it becomes a tensor, made by one custom operation whose backward pass walks the chain.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Shape, Storage, Tensor};
+
+use crate::ml::{Error, Result};
+
+/// What flows from layer to layer: a tensor, or a result of the CPU kernels. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Activation(pub(super) Repr);
+
+#[derive(Clone, Debug)]
+pub(super) enum Repr {
+    /// For layers made of candle's operations.
+    Tensor(Tensor),
+    /// For layers made of this module's kernels.
+    Node(Arc<Node>),
+}
+
+/// A value and, where gradients are wanted, how it was made.
+#[derive(Debug)]
+pub(super) struct Node {
+    dims: Vec<usize>,
+    data: Data,
+    origin: Option<Origin>,
+    /// Whether a gradient of this value is wanted.
+    tracked: bool,
+}
+
+#[derive(Debug)]
+enum Data {
+    Floats(Vec<f32>),
+    Tensor(Tensor),
+}
+
+#[derive(Debug)]
+struct Origin {
+    layer: Box<dyn Layer>,
+    parents: Vec<Arc<Node>>,
+    parameters: Vec<Tensor>,
+}
+
+/// One layer's backward pass.
+pub(super) trait Layer: std::fmt::Debug + Send + Sync {
+    /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
+    /// those of the parameters.
+    fn backward(&self, parameters: &[Floats], out: &[f32], gradient: Vec<f32>, parents: &mut [Parent])
+    -> Vec<Vec<f32>>;
+}
+
+/// A parent of a layer: its value, and its gradient as summed up so far.
+pub(super) struct Parent<'a> {
+    pub value: Floats<'a>,
+    pub tracked: bool,
+    pub gradient: Option<Vec<f32>>,
+}
+
+impl Parent<'_> {
+    /// Adds to the gradient.
+    pub(super) fn add(&mut self, more: Vec<f32>) {
+        match &mut self.gradient {
+            Some(sum) => super::normalise::add_to(sum, &more),
+            none => *none = Some(more),
+        }
+    }
+}
+
+/// Contiguous floats, borrowed from a vector or from a tensor.
+pub(super) enum Floats<'a> {
+    Slice(&'a [f32]),
+    Guard(Box<dyn Deref<Target = Storage> + 'a>, [usize; 2]),
+}
+
+impl Deref for Floats<'_> {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Slice(floats) => floats,
+            Self::Guard(guard, [start, end]) => match &***guard {
+                Storage::Cpu(CpuStorage::F32(floats)) => &floats[*start..*end],
+                _ => &[],
+            },
+        }
+    }
+}
+
+impl Floats<'_> {
+    /// The elements of a contiguous float32 tensor of the CPU.
+    pub(super) fn of(tensor: &Tensor) -> Floats<'_> {
+        let (guard, layout) = tensor.storage_and_layout();
+        let start = layout.start_offset();
+        Floats::Guard(Box::new(guard), [start, start + layout.shape().elem_count()])
+    }
+}
+
+/// A contiguous version of a tensor; the tensor itself if it is one.
+pub(super) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.dtype() != DType::F32 {
+        return Err(Error::Invalid(format!("kernels: float32 is needed, not {:?}", tensor.dtype())));
+    }
+    Ok(tensor.contiguous()?)
+}
+
+impl Activation {
+    /// A tensor as the input of layers: by the kernels of this module on the CPU, else by candle's operations.
+    ///
+    /// # Errors
+    /// If the tensor cannot be made contiguous.
+    pub fn new(tensor: &Tensor) -> Result<Self> {
+        if !tensor.device().is_cpu() || tensor.dtype() != DType::F32 {
+            return Ok(Self::by_candle(tensor));
+        }
+        let tensor = contiguous(tensor)?;
+        let (dims, tracked) = (tensor.dims().to_vec(), tensor.track_op());
+        Ok(Self(Repr::Node(Arc::new(Node { dims, data: Data::Tensor(tensor), origin: None, tracked }))))
+    }
+
+    /// A tensor as the input of layers made of candle's own operations, on any device: slow, and the yardstick of the
+    /// kernels.
+    #[must_use]
+    pub fn by_candle(tensor: &Tensor) -> Self {
+        Self(Repr::Tensor(tensor.clone()))
+    }
+
+    /// The dimensions.
+    #[must_use]
+    pub fn dims(&self) -> &[usize] {
+        match &self.0 {
+            Repr::Tensor(tensor) => tensor.dims(),
+            Repr::Node(node) => &node.dims,
+        }
+    }
+
+    /// Images, rows, columns and channels.
+    ///
+    /// # Errors
+    /// If it has another rank.
+    pub fn dims4(&self) -> Result<[usize; 4]> {
+        self.dims().try_into().map_err(|_| Error::Invalid(format!("{:?} is not [N, H, W, C]", self.dims())))
+    }
+
+    /// The number of elements.
+    #[must_use]
+    pub fn elem_count(&self) -> usize {
+        self.dims().iter().product()
+    }
+
+    /// The activation as a tensor, from which gradients flow back through all layers to the inputs and parameters.
+    ///
+    /// # Errors
+    /// If more than two tensors went into the chain, or the parameters cannot be gathered.
+    pub fn into_tensor(self) -> Result<Tensor> {
+        match self.0 {
+            Repr::Tensor(tensor) => Ok(tensor),
+            Repr::Node(node) => chain(node),
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn floats(&self) -> Floats<'_> {
+        match &self.data {
+            Data::Floats(floats) => Floats::Slice(floats),
+            Data::Tensor(tensor) => Floats::of(tensor),
+        }
+    }
+
+    /// The result of a layer. `layer` is asked only if a gradient is wanted.
+    pub(super) fn result(
+        dims: Vec<usize>,
+        floats: Vec<f32>,
+        parents: &[&Arc<Node>],
+        parameters: &[&Tensor],
+        layer: impl FnOnce() -> Box<dyn Layer>,
+    ) -> Activation {
+        let tracked = parents.iter().any(|p| p.tracked) || parameters.iter().any(|p| p.track_op());
+        let origin = tracked.then(|| Origin {
+            layer: layer(),
+            parents: parents.iter().map(|&p| p.clone()).collect(),
+            parameters: parameters.iter().map(|&p| p.clone()).collect(),
+        });
+        Activation(Repr::Node(Arc::new(Node { dims, data: Data::Floats(floats), origin, tracked })))
+    }
+}
+
+/// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
+fn chain(mut last: Arc<Node>) -> Result<Tensor> {
+    if let Data::Tensor(tensor) = &last.data {
+        return Ok(tensor.clone());
+    }
+    let dims = last.dims.clone();
+    let floats = match Arc::get_mut(&mut last) {
+        Some(Node { data: Data::Floats(floats), .. }) => std::mem::take(floats),
+        _ => last.floats().to_vec(),
+    };
+    if !last.tracked {
+        return Ok(Tensor::from_vec(floats, dims, &candle_core::Device::Cpu)?);
+    }
+    let nodes = in_order(&last);
+    let inputs: Vec<Tensor> = nodes
+        .iter()
+        .filter_map(|node| match &node.data {
+            Data::Tensor(tensor) => Some(tensor.clone()),
+            Data::Floats(_) => None,
+        })
+        .collect();
+    let parameters: Vec<Tensor> =
+        nodes.iter().filter_map(|n| n.origin.as_ref()).flat_map(|o| o.parameters.clone()).collect();
+    let chain = Chain { nodes, dims, out: Mutex::new(Some(floats)) };
+    let flat = parameters.iter().map(Tensor::flatten_all).collect::<candle_core::Result<Vec<_>>>()?;
+    let mut operands = inputs;
+    if !flat.is_empty() {
+        operands.push(Tensor::cat(&flat, 0)?);
+    }
+    match operands.as_slice() {
+        [a] => Ok(a.apply_op1(chain)?),
+        [a, b] => Ok(a.apply_op2(b, chain)?),
+        [a, b, c] => Ok(a.apply_op3(b, c, chain)?),
+        _ => Err(Error::Invalid("a chain of layers takes at most two inputs".to_owned())),
+    }
+}
+
+/// All values that `last` was made of, parents first.
+fn in_order(last: &Arc<Node>) -> Vec<Arc<Node>> {
+    fn visit(node: &Arc<Node>, seen: &mut Vec<Arc<Node>>) {
+        if seen.iter().any(|other| Arc::ptr_eq(node, other)) {
+            return;
+        }
+        for parent in node.origin.iter().flat_map(|origin| &origin.parents) {
+            visit(parent, seen);
+        }
+        seen.push(node.clone());
+    }
+    let mut seen = Vec::new();
+    visit(last, &mut seen);
+    seen
+}
+
+/// A whole chain of layers as one operation: the result exists already, the backward pass walks the layers.
+struct Chain {
+    nodes: Vec<Arc<Node>>,
+    dims: Vec<usize>,
+    out: Mutex<Option<Vec<f32>>>,
+}
+
+impl Chain {
+    fn forward(&self) -> candle_core::Result<(CpuStorage, Shape)> {
+        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let out = out.ok_or_else(|| candle_core::Error::Msg("a chain of layers runs once".to_owned()))?;
+        Ok((CpuStorage::F32(out), Shape::from(self.dims.clone())))
+    }
+
+    /// Gradients of the tensors that went in, in the order of the operands; `None` where none is wanted.
+    fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Vec<Option<Tensor>>> {
+        let position = |node: &Arc<Node>| self.nodes.iter().position(|other| Arc::ptr_eq(node, other)).unwrap_or(0);
+        let last = self.nodes.len() - 1;
+        let mut gradients: Vec<Option<Vec<f32>>> = self.nodes.iter().map(|_| None).collect();
+        let gradient = gradient.contiguous()?;
+        gradients[last] = Some(Floats::of(&gradient).to_vec());
+        let mut parameters: Vec<Vec<Vec<f32>>> = self.nodes.iter().map(|_| Vec::new()).collect();
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            let Some(origin) = &node.origin else { continue };
+            let Some(gradient) = gradients[index].take() else { continue };
+            let mut parents: Vec<Parent> = Vec::with_capacity(origin.parents.len());
+            for parent in &origin.parents {
+                // A value used twice by one layer gets both gradients through one slot: the second starts empty.
+                let gradient = gradients[position(parent)].take();
+                parents.push(Parent { value: parent.floats(), tracked: parent.tracked, gradient });
+            }
+            let contiguous = origin.parameters.iter().map(Tensor::contiguous).collect::<Result<Vec<_>, _>>()?;
+            let values: Vec<Floats> = contiguous.iter().map(Floats::of).collect();
+            let value = if index == last { Floats::of(out) } else { node.floats() };
+            parameters[index] = origin.layer.backward(&values, &value, gradient, &mut parents);
+            for (parent, node) in parents.into_iter().zip(&origin.parents) {
+                let slot = &mut gradients[position(node)];
+                match (slot.as_mut(), parent.gradient) {
+                    (Some(sum), Some(more)) => super::normalise::add_to(sum, &more),
+                    (_, more) => *slot = more.or_else(|| slot.take()),
+                }
+            }
+        }
+        let mut results = Vec::new();
+        for (node, gradient) in self.nodes.iter().zip(gradients) {
+            if let Data::Tensor(tensor) = &node.data {
+                let gradient = gradient.map(|g| Tensor::from_vec(g, tensor.dims(), tensor.device()));
+                results.push(gradient.transpose()?);
+            }
+        }
+        let flat: Vec<f32> = parameters.into_iter().flatten().flatten().collect();
+        if !flat.is_empty() {
+            let length = flat.len();
+            results.push(Some(Tensor::from_vec(flat, length, &candle_core::Device::Cpu)?));
+        }
+        Ok(results)
+    }
+}
+
+impl CustomOp1 for Chain {
+    fn name(&self) -> &'static str {
+        "layers"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward()
+    }
+
+    fn bwd(&self, _: &Tensor, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(self.backward(out, gradient)?.into_iter().next().flatten())
+    }
+}
+
+impl CustomOp2 for Chain {
+    fn name(&self) -> &'static str {
+        "layers"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward()
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        out: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let mut gradients = self.backward(out, gradient)?.into_iter();
+        Ok((gradients.next().flatten(), gradients.next().flatten()))
+    }
+}
+
+impl CustomOp3 for Chain {
+    fn name(&self) -> &'static str {
+        "layers"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.forward()
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        out: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let mut gradients = self.backward(out, gradient)?.into_iter();
+        Ok((gradients.next().flatten(), gradients.next().flatten(), gradients.next().flatten()))
+    }
+}

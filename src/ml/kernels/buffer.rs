@@ -1,0 +1,14 @@
+//! Memory for results.
+
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+/// `len` floats of any value, for a kernel that writes them all: zeroing them first would cost a pass over memory.
+pub(super) fn buffer(len: usize) -> Vec<f32> {
+    let mut floats: Vec<MaybeUninit<f32>> = Vec::with_capacity(len);
+    // SAFETY: `MaybeUninit` needs no value, and the capacity is at least `len`.
+    unsafe { floats.set_len(len) };
+    let mut floats = ManuallyDrop::new(floats);
+    // SAFETY: the parts are those of a vector of elements of the same layout. Every bit pattern is a float, and callers
+    // write each element before anything reads it.
+    unsafe { Vec::from_raw_parts(floats.as_mut_ptr().cast(), len, floats.capacity()) }
+}

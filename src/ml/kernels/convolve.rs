@@ -1,0 +1,74 @@
+//! The forward convolution: windows are read in place from an image, or from a padded copy that stays in the cache.
+
+use rayon::prelude::*;
+
+use super::plan::Plan;
+use super::strip::{Kernel, Strip};
+use super::tile::Tile;
+
+/// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(outputs of a unit)` sees each unit's
+/// outputs while they are in the cache. What it returns is returned in the order of the units.
+pub(super) fn forward<T: Send>(
+    plan: &Plan,
+    x: &[f32],
+    packed: &[f32],
+    y: &mut [f32],
+    done: impl Fn(&mut [f32]) -> T + Sync,
+) -> Vec<T> {
+    let (whole_in, whole_out) = (plan.whole_input() * plan.inputs, plan.whole_unit() * plan.outputs);
+    let per_task = plan.units.div_ceil(64).max(1);
+    let tasks = y.par_chunks_mut(per_task * whole_out).enumerate().map(|(task, y)| {
+        let mut tile = plan.needs_padding().then(|| Tile::of_inputs(plan));
+        let unit = |(j, y): (usize, &mut [f32])| {
+            let unit = task * per_task + j;
+            let x = &x[unit * whole_in..x.len().min((unit + 1) * whole_in)];
+            match &mut tile {
+                Some(tile) => {
+                    tile.fill(plan, x);
+                    convolve(plan, unit, &tile.data, packed, y);
+                }
+                None => convolve(plan, unit, x, packed, y),
+            }
+            done(y)
+        };
+        y.chunks_mut(whole_out).enumerate().map(unit).collect::<Vec<_>>()
+    });
+    tasks.collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+/// One unit from its tile of inputs.
+fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
+    let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
+    let columns = plan.unit_columns(unit);
+    let line = plan.tile_columns() * inputs;
+    let segments: Vec<usize> = (0..k).map(|ky| ky * line).collect();
+    let kernel = Kernel::of(outputs);
+    let panels = packed.chunks_exact((k * k * inputs * kernel.width).max(1));
+    assert!(y.len() >= plan.rows.output * columns * outputs);
+    assert!(panels.len() * kernel.width >= outputs);
+    let last = ((plan.rows.output - 1) * stride + k - 1) * line + ((columns - 1) * stride + k) * inputs;
+    assert!(tile.len() >= last);
+    for (panel, b) in panels.enumerate() {
+        let first = panel * kernel.width;
+        for row in 0..plan.rows.output {
+            let strip = Strip {
+                a: tile[row * stride * line..].as_ptr(),
+                a_row: stride * inputs,
+                a_step: 1,
+                segments: &segments,
+                depth: k * inputs,
+                b: b.as_ptr(),
+                b_row: kernel.width,
+                b_segment: k * inputs * kernel.width,
+                c: y[row * columns * outputs + first..].as_mut_ptr(),
+                c_row: outputs,
+                rows: columns,
+                cols: kernel.width.min(outputs - first),
+                accumulate: false,
+            };
+            // SAFETY: the last element of `A` is that of the last window, checked above; a panel of `B` holds k * k *
+            // inputs rows; `C` is this unit's own slice, its last element checked above.
+            unsafe { kernel.run(&strip) };
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The gradients of a convolution, unit by unit: the gradient of the outputs is formed once in a tile of the L2 cache,
+//! and both products read it there.
+
+use rayon::prelude::*;
+
+use super::plan::{Phase, Plan};
+use super::strip::{Kernel, Strip};
+use super::tile::{Scratch, Tile};
+
+/// The weights as the gradient of the inputs needs them: one matrix for each pair of phases.
+pub(super) struct Transposed {
+    rows: Vec<Phase>,
+    columns: Vec<Phase>,
+    packed: Vec<Vec<f32>>,
+}
+
+impl Transposed {
+    /// Packs `weights` `[out, in, k, k]`.
+    pub(super) fn new(plan: &Plan, weights: &[f32]) -> Self {
+        let rows = plan.rows.phases(plan.kernel, plan.stride);
+        let columns = plan.columns.phases(plan.kernel, plan.stride);
+        let packed = rows.iter().flat_map(|r| columns.iter().map(move |c| plan.pack_backward(weights, r, c))).collect();
+        Self { rows, columns, packed }
+    }
+}
+
+/// Gradients of the inputs (where `dx` is wanted) and of the weights: returns `[out, in, k, k]`.
+///
+/// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
+/// With `accumulate` the gradient of the inputs is added to what `dx` holds.
+pub(super) fn backward(
+    plan: &Plan,
+    x: &[f32],
+    dx: Option<(&Transposed, &mut [f32])>,
+    accumulate: bool,
+    fill: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let groups = plan.groups();
+    let whole_in = plan.whole_input() * plan.inputs;
+    let bounds = |group: usize| group * plan.units / groups;
+    let (transposed, dx) = dx.map_or((None, &mut [][..]), |(t, dx)| (Some(t), dx));
+    let mut rest = dx;
+    let mut tasks = Vec::with_capacity(groups);
+    for group in 0..groups {
+        let end = (bounds(group + 1) * whole_in).min(x.len()) - bounds(group) * whole_in;
+        let (own, after) = rest.split_at_mut(if transposed.is_some() { end } else { 0 });
+        rest = after;
+        tasks.push((bounds(group)..bounds(group + 1), own));
+    }
+    let partials: Vec<Scratch> = tasks
+        .into_par_iter()
+        .map(|(units, dx)| {
+            let mut partial = Scratch::zeros(plan.weights());
+            let mut gradients = Tile::of_gradients(plan);
+            let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
+            let mut dx = dx.chunks_mut(whole_in);
+            for unit in units {
+                let span = unit * whole_in..x.len().min((unit + 1) * whole_in);
+                let columns = plan.unit_columns(unit);
+                for row in 0..plan.rows.output {
+                    fill(unit * plan.whole_unit() + row * columns, gradients.row(row, columns));
+                }
+                let tile = match &mut padded {
+                    Some(tile) => {
+                        tile.fill(plan, &x[span]);
+                        &tile.data
+                    }
+                    None => &x[span],
+                };
+                weight_gradient(plan, columns, tile, &gradients, &mut partial);
+                if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
+                    if !accumulate && plan.kernel < plan.stride {
+                        dx.fill(0.0);
+                    }
+                    input_gradient(plan, columns, &gradients, transposed, dx, accumulate);
+                }
+            }
+            partial
+        })
+        .collect();
+    reduce(plan, &partials)
+}
+
+/// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`.
+fn weight_gradient(plan: &Plan, columns: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
+    let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
+    let kernel = Kernel::of(outputs);
+    let line = plan.tile_columns() * inputs;
+    let grad_line = plan.columns.grad_padded * outputs;
+    let segments: Vec<usize> = (0..plan.rows.output).map(|row| row * stride * line).collect();
+    let band = plan.band();
+    let last = ((plan.rows.output - 1) * stride + k - 1) * line + ((columns - 1) * stride + k) * inputs;
+    assert!(tile.len() >= last);
+    assert!(gradients.data.len() >= gradients.position(plan.rows.output - 1, columns) + kernel.width);
+    assert!(partial.len() >= plan.weights());
+    for (chunk, segments) in segments.chunks(band).enumerate() {
+        for ky in 0..k {
+            for first in (0..outputs).step_by(kernel.width) {
+                let strip = Strip {
+                    a: tile[ky * line..].as_ptr(),
+                    a_row: 1,
+                    a_step: stride * inputs,
+                    segments,
+                    depth: columns,
+                    b: gradients.data[gradients.position(chunk * band, 0) + first..].as_ptr(),
+                    b_row: outputs,
+                    b_segment: grad_line,
+                    c: partial[ky * k * inputs * outputs + first..].as_mut_ptr(),
+                    c_row: outputs,
+                    rows: k * inputs,
+                    cols: kernel.width.min(outputs - first),
+                    accumulate: true,
+                };
+                // SAFETY: the last elements of the three operands are checked above: `A` ends with the last window of the
+                // tile, `B` is followed by slack for a whole panel, `C` is this task's own.
+                unsafe { kernel.run(&strip) };
+            }
+        }
+    }
+}
+
+/// One unit's gradient of the inputs.
+fn input_gradient(plan: &Plan, columns: usize, gradients: &Tile, weights: &Transposed, dx: &mut [f32], add: bool) {
+    let Plan { inputs, outputs, stride, .. } = *plan;
+    let kernel = Kernel::of(inputs);
+    let grad_line = plan.columns.grad_padded * outputs;
+    let width = if plan.pointwise { columns } else { plan.columns.input };
+    assert!(dx.len() >= plan.rows.input * width * inputs);
+    let pairs = weights.rows.iter().flat_map(|r| weights.columns.iter().map(move |c| (r, c)));
+    for ((r, c), packed) in pairs.zip(&weights.packed) {
+        let depth = c.taps.len() * outputs;
+        if r.taps.is_empty() || depth == 0 {
+            continue;
+        }
+        let segments: Vec<usize> = (0..r.taps.len()).map(|t| t * grad_line).collect();
+        let count = if plan.pointwise { columns } else { c.count };
+        let last = (r.first + r.count - 1 + r.taps.len() - 1) * grad_line + (c.first + count - 1) * outputs + depth;
+        assert!(gradients.data.len() >= last);
+        for (panel, b) in packed.chunks_exact(r.taps.len() * depth * kernel.width).enumerate() {
+            let first = panel * kernel.width;
+            for m in 0..r.count {
+                let strip = Strip {
+                    a: gradients.data[(r.first + m) * grad_line + c.first * outputs..].as_ptr(),
+                    a_row: outputs,
+                    a_step: 1,
+                    segments: &segments,
+                    depth,
+                    b: b.as_ptr(),
+                    b_row: kernel.width,
+                    b_segment: depth * kernel.width,
+                    c: dx[((r.phase + m * stride) * width + c.phase) * inputs + first..].as_mut_ptr(),
+                    c_row: stride * inputs,
+                    rows: count,
+                    cols: kernel.width.min(inputs - first),
+                    accumulate: add,
+                };
+                // SAFETY: the last element of `A` is checked above; a panel of `B` holds taps * depth rows; the inputs of
+                // a phase lie in this unit's own `dx`, whose length is checked above.
+                unsafe { kernel.run(&strip) };
+            }
+        }
+    }
+}
+
+/// The sum of the partial gradients in the order of their groups, as `[out, in, k, k]`.
+fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
+    let Plan { inputs, outputs, kernel: k, .. } = *plan;
+    let mut sum = vec![0f32; plan.weights()];
+    sum.par_chunks_mut(4096).enumerate().for_each(|(chunk, sum)| {
+        for partial in partials {
+            for (sum, &x) in sum.iter_mut().zip(&partial[chunk * 4096..]) {
+                *sum += x;
+            }
+        }
+    });
+    let mut weights = vec![0f32; plan.weights()];
+    weights.par_chunks_mut((inputs * k * k).max(1)).enumerate().for_each(|(o, weights)| {
+        for (i, weights) in weights.chunks_mut(k * k).enumerate() {
+            for (tap, weight) in weights.iter_mut().enumerate() {
+                *weight = sum[(tap * inputs + i) * outputs + o];
+            }
+        }
+    });
+    weights
+}

@@ -1,0 +1,104 @@
+//! Convolution and its gradients against sums in float64.
+
+use proptest::prelude::*;
+
+use super::convolve::forward;
+use super::convolve_grad::{Transposed, backward};
+use super::plan::Plan;
+use super::{Geometry, test_support::*};
+
+/// Outputs, input gradient and weight gradient by the definition.
+fn reference(
+    n: usize,
+    [h, w]: [usize; 2],
+    i: usize,
+    o: usize,
+    g: &Geometry,
+    x: &[f32],
+    weights: &[f32],
+    dy: &[f32],
+) -> [Vec<f64>; 3] {
+    let [ho, wo] = g.output([h, w]);
+    let (k, s, [top, _, left, _]) = (g.kernel, g.stride, g.padding);
+    let (mut y, mut dx, mut dw) = (vec![0f64; n * ho * wo * o], vec![0f64; n * h * w * i], vec![0f64; o * i * k * k]);
+    for image in 0..n {
+        for (oy, ox) in (0..ho).flat_map(|a| (0..wo).map(move |b| (a, b))) {
+            for (ky, kx) in (0..k).flat_map(|a| (0..k).map(move |b| (a, b))) {
+                let (iy, ix) = (oy * s + ky, ox * s + kx);
+                if iy < top || ix < left || iy - top >= h || ix - left >= w {
+                    continue;
+                }
+                let from = ((image * h + iy - top) * w + ix - left) * i;
+                let to = ((image * ho + oy) * wo + ox) * o;
+                for (b, a) in (0..o).flat_map(|b| (0..i).map(move |a| (b, a))) {
+                    let weight = ((b * i + a) * k + ky) * k + kx;
+                    y[to + b] += f64::from(x[from + a]) * f64::from(weights[weight]);
+                    dx[from + a] += f64::from(dy[to + b]) * f64::from(weights[weight]);
+                    dw[weight] += f64::from(dy[to + b]) * f64::from(x[from + a]);
+                }
+            }
+        }
+    }
+    [y, dx, dw]
+}
+
+fn check(n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32) {
+    let [ho, wo] = g.output(size);
+    if ho == 0 || wo == 0 {
+        return;
+    }
+    let plan = Plan::new(n, size, i, o, g);
+    let x = noise(n * size[0] * size[1] * i, seed);
+    let weights = noise(plan.weights(), seed + 1);
+    let dy = noise(n * ho * wo * o, seed + 2);
+    let add = noise(x.len(), seed + 3);
+    let [y64, dx64, dw64] = reference(n, size, i, o, g, &x, &weights, &dy);
+    let runs = in_pools(|| {
+        let mut y = vec![f32::NAN; dy.len()];
+        forward(&plan, &x, &plan.pack_forward(&weights), &mut y, |_| {});
+        let mut dx = vec![f32::NAN; x.len()];
+        let transposed = Transposed::new(&plan, &weights);
+        let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&dy[first * o..][..line.len()]);
+        let dw = backward(&plan, &x, Some((&transposed, &mut dx)), false, fill);
+        let mut dx_add = add.clone();
+        backward(&plan, &x, Some((&transposed, &mut dx_add)), true, fill);
+        vec![y, dx, dw, dx_add]
+    });
+    let sum64: Vec<f64> = dx64.iter().zip(&add).map(|(a, &b)| a + f64::from(b)).collect();
+    close("y", &runs[0], &y64);
+    close("dx", &runs[1], &dx64);
+    close("dw", &runs[2], &dw64);
+    close("dx + add", &runs[3], &sum64);
+}
+
+#[test]
+fn sizes_of_the_networks() {
+    for (n, size, i, o, k, s) in [
+        (3, 32, 3, 16, 3, 1),
+        (2, 32, 16, 16, 3, 1),
+        (2, 32, 64, 16, 1, 1),
+        (2, 16, 64, 64, 3, 2),
+        (1, 16, 64, 128, 1, 2),
+        (3, 8, 128, 128, 3, 1),
+        (1, 33, 3, 64, 7, 2),
+    ] {
+        check(n, [size; 2], i, o, &Geometry::symmetric(k, s), 1);
+        check(n, [size; 2], i, o, &Geometry::same_tf(k, s, [size; 2]), 2);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+    #[test]
+    fn any_shape(
+        n in 1usize..6, h in 1usize..12, w in 1usize..12, i in 1usize..40, o in 1usize..40,
+        k in prop::sample::select(vec![1usize, 2, 3, 5, 7]), s in 1usize..4, tf in any::<bool>(), valid in any::<bool>(), seed in 0u32..1000,
+    ) {
+        let g = match (tf, valid) {
+            (true, _) => Geometry::same_tf(k, s, [h, w]),
+            (_, true) => Geometry { kernel: k, stride: s, padding: [0; 4] },
+            _ => Geometry::symmetric(k, s),
+        };
+        check(n, [h, w], i, o, &g, seed);
+    }
+}

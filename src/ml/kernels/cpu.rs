@@ -1,0 +1,260 @@
+//! Convolution, normalisation and linear layers on the CPU kernels.
+
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::activation::{Activation, Floats, Layer, Node, Parent, contiguous};
+use super::buffer::buffer;
+use super::convolve::forward;
+use super::convolve_grad::{Transposed, backward};
+use super::normalise::{self, Affine};
+use super::plan::Plan;
+use super::{Geometry, Norm, Stats, channel};
+use crate::ml::Result;
+
+/// A convolution and its normalisation, which share one pass over the outputs.
+#[derive(Debug)]
+struct ConvBn {
+    plan: Plan,
+    /// Outputs of the convolution, without its bias.
+    y: Vec<f32>,
+    affine: Affine,
+    relu: bool,
+    bias: bool,
+    /// Whether the statistics are running ones.
+    frozen: bool,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the signature of the dispatching function")]
+pub(super) fn conv_bn(
+    x: &Arc<Node>,
+    dims: [usize; 4],
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    g: &Geometry,
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+    norm: Norm,
+    residual: Option<&Arc<Node>>,
+    relu: bool,
+) -> Result<(Activation, Option<Stats>)> {
+    let (plan, out_dims) = plan(dims, weight, g)?;
+    let [weight, gamma, beta] = [contiguous(weight)?, contiguous(gamma)?, contiguous(beta)?];
+    let bias = bias.map(contiguous).transpose()?;
+    let offset = bias.as_ref().map_or_else(|| vec![0.0; plan.outputs], |bias| Floats::of(bias).to_vec());
+    let mut y = buffer(plan.pixels * plan.outputs);
+    let packed = plan.pack_forward(&Floats::of(&weight));
+    let (scale, shift) = (Floats::of(&gamma), Floats::of(&beta));
+    let (affine, stats) = match norm {
+        Norm::Train => {
+            let chunks = convolve_with_moments(&plan, &x.floats(), &packed, &mut y);
+            let affine = Affine::of_batch(&channel::combine_moments(&chunks), &scale, &shift, eps);
+            let mean = affine.mean.iter().zip(&offset).map(|(mean, bias)| mean + bias).collect();
+            let stats = stats(mean, affine.var.clone())?;
+            (affine, Some(stats))
+        }
+        Norm::Eval { mean, var } => {
+            forward(&plan, &x.floats(), &packed, &mut y, |_| {});
+            let [mean, var] = [contiguous(mean)?, contiguous(var)?];
+            let mean: Vec<f32> = Floats::of(&mean).iter().zip(&offset).map(|(mean, bias)| mean - bias).collect();
+            (Affine::of_running(&mean, &Floats::of(&var), &scale, &shift, eps), None)
+        }
+    };
+    drop((scale, shift));
+    let out = affine.apply(&y, residual.map(|r| r.floats()).as_deref(), relu);
+    let parents: Vec<&Arc<Node>> = std::iter::once(x).chain(residual).collect();
+    let parameters: Vec<&Tensor> = [&weight, &gamma, &beta].into_iter().chain(&bias).collect();
+    let (relu, bias, frozen) = (relu, bias.is_some(), stats.is_none());
+    let out = Node::result(out_dims.to_vec(), out, &parents, &parameters, || {
+        Box::new(ConvBn { plan, y, affine, relu, bias, frozen })
+    });
+    Ok((out, stats))
+}
+
+impl Layer for ConvBn {
+    fn backward(
+        &self,
+        parameters: &[Floats],
+        out: &[f32],
+        mut gradient: Vec<f32>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
+        let (weight, gamma) = (&parameters[0], &parameters[1]);
+        let (x, residual) = parents.split_at_mut(1);
+        let behind = match (residual, self.relu) {
+            ([], relu) => self.affine.backward(gamma, &self.y, &gradient, relu),
+            ([_], true) => self.affine.backward_add(gamma, &self.y, out, &mut gradient),
+            ([_], false) | ([_, ..], _) => self.affine.backward(gamma, &self.y, &gradient, false),
+        };
+        let fill = |first: usize, line: &mut [f32]| behind.line(first, line);
+        let weights = into_input(&self.plan, &mut x[0], weight, fill);
+        let mut gradients = vec![weights, behind.gamma.clone(), behind.beta.clone()];
+        if self.bias {
+            // The batch's mean takes a bias away again.
+            gradients.push(if self.frozen { behind.bias() } else { vec![0.0; self.plan.outputs] });
+        }
+        drop(behind);
+        if let Some(residual) = parents.get_mut(1).filter(|residual| residual.tracked) {
+            residual.add(gradient);
+        }
+        gradients
+    }
+}
+
+/// Gradients of a convolution's weights, and of its input where that is wanted.
+fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    if !x.tracked {
+        return backward(plan, &x.value, None, false, fill);
+    }
+    let accumulate = x.gradient.is_some();
+    let mut dx = x.gradient.take().unwrap_or_else(|| buffer(x.value.len()));
+    let transposed = Transposed::new(plan, weight);
+    let weights = backward(plan, &x.value, Some((&transposed, &mut dx)), accumulate, fill);
+    x.gradient = Some(dx);
+    weights
+}
+
+fn convolve_with_moments(plan: &Plan, x: &[f32], packed: &[f32], y: &mut [f32]) -> Vec<channel::Sums> {
+    forward(plan, x, packed, y, |y| channel::moments(y, plan.outputs))
+}
+
+fn plan(dims: [usize; 4], weight: &Tensor, g: &Geometry) -> Result<(Plan, [usize; 4])> {
+    let [n, height, width, inputs] = dims;
+    let outputs = weight.dim(0)?;
+    let [rows, columns] = g.output([height, width]);
+    Ok((Plan::new(n, [height, width], inputs, outputs, g), [n, rows, columns, outputs]))
+}
+
+fn stats(mean: Vec<f32>, var: Vec<f32>) -> Result<Stats> {
+    let channels = mean.len();
+    Ok(Stats {
+        mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
+        var: Tensor::from_vec(var, channels, &Device::Cpu)?,
+    })
+}
+
+/// A convolution or linear map with an optional bias and ReLU.
+#[derive(Debug)]
+struct Affinely {
+    plan: Plan,
+    relu: bool,
+    bias: bool,
+}
+
+/// `act(conv(x) + bias)`.
+pub(super) fn conv2d(
+    x: &Arc<Node>,
+    dims: [usize; 4],
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    g: &Geometry,
+) -> Result<Activation> {
+    let (plan, out_dims) = plan(dims, weight, g)?;
+    affinely(x, plan, out_dims.to_vec(), weight, bias, false)
+}
+
+/// `act(x weight^T + bias)`.
+pub(super) fn linear(
+    x: &Arc<Node>,
+    rows: usize,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    relu: bool,
+) -> Result<Activation> {
+    let (outputs, inputs) = weight.dims2()?;
+    affinely(x, Plan::pointwise(rows, inputs, outputs), vec![rows, outputs], weight, bias, relu)
+}
+
+fn affinely(
+    x: &Arc<Node>,
+    plan: Plan,
+    dims: Vec<usize>,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    relu: bool,
+) -> Result<Activation> {
+    let weight = contiguous(weight)?;
+    let bias = bias.map(contiguous).transpose()?;
+    let mut y = buffer(plan.pixels * plan.outputs);
+    let packed = plan.pack_forward(&Floats::of(&weight));
+    let offset = bias.as_ref().map(|bias| channel::Row::new(&Floats::of(bias)));
+    forward(&plan, &x.floats(), &packed, &mut y, |y| {
+        if offset.is_some() || relu {
+            channel::offset(y, offset.as_ref().map_or(&[0.0; 64], |offset| offset.get()), relu);
+        }
+    });
+    let parameters: Vec<&Tensor> = std::iter::once(&weight).chain(&bias).collect();
+    let bias = bias.is_some();
+    Ok(Node::result(dims, y, &[x], &parameters, || Box::new(Affinely { plan, relu, bias })))
+}
+
+impl Layer for Affinely {
+    fn backward(
+        &self,
+        parameters: &[Floats],
+        out: &[f32],
+        mut gradient: Vec<f32>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
+        if self.relu {
+            normalise::mask(&mut gradient, out);
+        }
+        let outputs = self.plan.outputs;
+        let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&gradient[first * outputs..][..line.len()]);
+        let mut gradients = vec![into_input(&self.plan, &mut parents[0], &parameters[0], fill)];
+        if self.bias {
+            gradients.push(normalise::channel_sums(&gradient, outputs));
+        }
+        gradients
+    }
+}
+
+/// A normalisation by itself.
+#[derive(Debug)]
+struct BatchNorm {
+    affine: Affine,
+    relu: bool,
+}
+
+pub(super) fn batch_norm(
+    x: &Arc<Node>,
+    dims: &[usize],
+    gamma: &Tensor,
+    beta: &Tensor,
+    eps: f64,
+    norm: Norm,
+    relu: bool,
+) -> Result<(Activation, Option<Stats>)> {
+    let [gamma, beta] = [contiguous(gamma)?, contiguous(beta)?];
+    let (scale, shift, values) = (Floats::of(&gamma), Floats::of(&beta), x.floats());
+    let (affine, stats) = match norm {
+        Norm::Train => {
+            let affine = Affine::of_batch(&normalise::moments(&values, scale.len()), &scale, &shift, eps);
+            let stats = stats(affine.mean.clone(), affine.var.clone())?;
+            (affine, Some(stats))
+        }
+        Norm::Eval { mean, var } => {
+            let [mean, var] = [contiguous(mean)?, contiguous(var)?];
+            (Affine::of_running(&Floats::of(&mean), &Floats::of(&var), &scale, &shift, eps), None)
+        }
+    };
+    let out = affine.apply(&values, None, relu);
+    drop((scale, shift));
+    let out = Node::result(dims.to_vec(), out, &[x], &[&gamma, &beta], || Box::new(BatchNorm { affine, relu }));
+    Ok((out, stats))
+}
+
+impl Layer for BatchNorm {
+    fn backward(&self, parameters: &[Floats], _: &[f32], gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+        let x = &mut parents[0];
+        let behind = self.affine.backward(&parameters[0], &x.value, &gradient, self.relu);
+        let gradients = vec![behind.gamma.clone(), behind.beta.clone()];
+        if x.tracked {
+            let dx = behind.all();
+            x.add(dx);
+        }
+        gradients
+    }
+}

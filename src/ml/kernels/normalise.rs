@@ -1,0 +1,227 @@
+//! Batch normalisation of `[pixels, channels]`, forward and backward, with ReLU and a residual in the same pass.
+
+use rayon::prelude::*;
+
+use super::buffer::buffer;
+use super::channel::{self, Row, Sums};
+
+/// Floats of a chunk: an operand of it fits the L1 cache.
+const CHUNK: usize = 8 * 1024;
+
+/// A channel's affine map: `(y - mean) / sqrt(var + eps) * gamma + beta`.
+#[derive(Clone, Debug)]
+pub(super) struct Affine {
+    pub mean: Vec<f32>,
+    pub var: Vec<f32>,
+    inverse: Vec<f64>,
+    scale: Row,
+    shift: Row,
+    centre: Row,
+    /// Whether the statistics are the batch's own: then gradients flow through them.
+    batch: bool,
+    channels: usize,
+    chunk: usize,
+}
+
+/// Gradients of one normalisation but that of its input, which [`Backward::line`] forms where it is needed.
+pub(super) struct Backward<'a> {
+    pub gamma: Vec<f32>,
+    pub beta: Vec<f32>,
+    affine: &'a Affine,
+    y: &'a [f32],
+    dout: &'a [f32],
+    masked: bool,
+    by_g: Row,
+    by_y: Row,
+    rest: Row,
+}
+
+impl Affine {
+    /// From the sums of the batch.
+    pub(super) fn of_batch(moments: &Sums, gamma: &[f32], beta: &[f32], eps: f64) -> Self {
+        let var: Vec<f64> = moments.second.iter().map(|m2| (m2 / moments.count).max(0.0)).collect();
+        Self::new(&moments.first, &var, gamma, beta, eps, true)
+    }
+
+    /// From given statistics.
+    pub(super) fn of_running(mean: &[f32], var: &[f32], gamma: &[f32], beta: &[f32], eps: f64) -> Self {
+        let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
+        Self::new(&wide(mean), &wide(var), gamma, beta, eps, false)
+    }
+
+    fn new(mean: &[f64], var: &[f64], gamma: &[f32], beta: &[f32], eps: f64, batch: bool) -> Self {
+        let inverse: Vec<f64> = var.iter().map(|var| 1.0 / (var + eps).sqrt()).collect();
+        let scale: Vec<f64> = inverse.iter().zip(gamma).map(|(inverse, &gamma)| inverse * f64::from(gamma)).collect();
+        let shift = mean.iter().zip(&scale).zip(beta).map(|((mean, scale), &beta)| f64::from(beta) - mean * scale);
+        let shift = narrow(shift);
+        let (scale, mean) = (narrow(scale), narrow(mean.iter().copied()));
+        Self {
+            var: narrow(var.iter().copied()),
+            inverse,
+            scale: Row::new(&scale),
+            shift: Row::new(&shift),
+            centre: Row::new(&mean),
+            batch,
+            channels: mean.len(),
+            chunk: (CHUNK / mean.len().max(1)).max(1) * mean.len(),
+            mean,
+        }
+    }
+
+    /// `act(affine(y) + residual)`.
+    pub(super) fn apply(&self, y: &[f32], residual: Option<&[f32]>, relu: bool) -> Vec<f32> {
+        let mut out = buffer(y.len());
+        out.par_chunks_mut(self.chunk).with_min_len(8).enumerate().for_each(|(j, out)| {
+            let span = j * self.chunk..j * self.chunk + out.len();
+            match residual {
+                Some(residual) => self.add_line(&y[span.clone()], &residual[span], relu, out),
+                None => self.line(&y[span], relu, out),
+            }
+        });
+        out
+    }
+
+    /// `act(affine(y))` of whole pixels.
+    pub(super) fn line(&self, y: &[f32], relu: bool, out: &mut [f32]) {
+        channel::scale_shift(y, self.scale.get(), self.shift.get(), relu, out);
+    }
+
+    /// `act(affine(y) + residual)` of whole pixels.
+    pub(super) fn add_line(&self, y: &[f32], residual: &[f32], relu: bool, out: &mut [f32]) {
+        channel::scale_shift_add(y, self.scale.get(), self.shift.get(), residual, relu, out);
+    }
+
+    /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
+    pub(super) fn backward<'a>(&'a self, gamma: &[f32], y: &'a [f32], dout: &'a [f32], relu: bool) -> Backward<'a> {
+        let (chunk, channels) = (self.chunk, self.channels);
+        let sums =
+            y.par_chunks(chunk).with_min_len(8).enumerate().map_init(Vec::new, |masked: &mut Vec<f32>, (j, y)| {
+                let dout = &dout[j * chunk..][..y.len()];
+                if !relu {
+                    return channel::gradient_sums(dout, y, &self.centre, channels);
+                }
+                masked.resize(chunk, 0.0);
+                let g = &mut masked[..y.len()];
+                channel::mask_by_value(dout, y, self.scale.get(), self.shift.get(), g);
+                channel::gradient_sums(g, y, &self.centre, channels)
+            });
+        self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
+    }
+
+    /// The gradients behind `out = relu(affine(y) + residual)`; `gradient` is that of `out` and becomes that of the
+    /// residual.
+    pub(super) fn backward_add<'a>(
+        &'a self,
+        gamma: &[f32],
+        y: &'a [f32],
+        out: &[f32],
+        gradient: &'a mut [f32],
+    ) -> Backward<'a> {
+        let (chunk, channels) = (self.chunk, self.channels);
+        let sums = gradient.par_chunks_mut(chunk).with_min_len(8).enumerate().map(|(j, g)| {
+            let span = j * chunk..j * chunk + g.len();
+            channel::mask_by_output(g, &out[span.clone()]);
+            channel::gradient_sums(g, &y[span], &self.centre, channels)
+        });
+        let sums = channel::combine_sums(&sums.collect::<Vec<_>>());
+        self.behind_sums(gamma, y, gradient, false, &sums)
+    }
+
+    fn behind_sums<'a>(
+        &'a self,
+        gamma: &[f32],
+        y: &'a [f32],
+        dout: &'a [f32],
+        masked: bool,
+        sums: &Sums,
+    ) -> Backward<'a> {
+        let count = sums.count.max(1.0);
+        let through = if self.batch { 1.0 / count } else { 0.0 };
+        let scale: Vec<f64> =
+            self.inverse.iter().zip(gamma).map(|(inverse, &gamma)| inverse * f64::from(gamma)).collect();
+        let by_y: Vec<f64> = scale
+            .iter()
+            .zip(&self.inverse)
+            .zip(&sums.second)
+            .map(|((scale, inverse), sum)| -scale * inverse * inverse * sum * through)
+            .collect();
+        let rest = scale
+            .iter()
+            .zip(&sums.first)
+            .zip(by_y.iter().zip(&self.mean))
+            .map(|((scale, sum), (by_y, &mean))| -scale * sum * through - by_y * f64::from(mean));
+        Backward {
+            rest: Row::new(&narrow(rest)),
+            gamma: narrow(sums.second.iter().zip(&self.inverse).map(|(sum, inverse)| sum * inverse)),
+            beta: narrow(sums.first.iter().copied()),
+            affine: self,
+            y,
+            dout,
+            masked,
+            by_g: Row::new(&narrow(scale)),
+            by_y: Row::new(&narrow(by_y)),
+        }
+    }
+}
+
+impl Backward<'_> {
+    /// The gradient of `y` for whole pixels from `first` on.
+    pub(super) fn line(&self, first: usize, dy: &mut [f32]) {
+        let span = first * self.affine.channels..first * self.affine.channels + dy.len();
+        let (y, dout) = (&self.y[span.clone()], &self.dout[span]);
+        let (by_g, by_y, rest) = (self.by_g.get(), self.by_y.get(), self.rest.get());
+        if self.masked {
+            let (scale, shift) = (self.affine.scale.get(), self.affine.shift.get());
+            channel::mask_combine(dout, y, scale, shift, by_g, by_y, rest, dy);
+        } else {
+            channel::combine(dout, y, by_g, by_y, rest, dy);
+        }
+    }
+
+    /// The gradient of a bias added to `y`, where the statistics are running ones.
+    pub(super) fn bias(&self) -> Vec<f32> {
+        self.beta.iter().zip(self.by_g.get()).map(|(sum, scale)| sum * scale).collect()
+    }
+
+    /// The gradient of all of `y`.
+    pub(super) fn all(&self) -> Vec<f32> {
+        let mut dy = buffer(self.y.len());
+        let chunk = self.affine.chunk;
+        dy.par_chunks_mut(chunk)
+            .with_min_len(8)
+            .enumerate()
+            .for_each(|(j, dy)| self.line(j * chunk / self.affine.channels, dy));
+        dy
+    }
+}
+
+/// The moments of all of `y` `[pixels, channels]`.
+pub(super) fn moments(y: &[f32], channels: usize) -> Sums {
+    let chunk = (CHUNK / channels.max(1)).max(1) * channels;
+    let chunks = y.par_chunks(chunk).with_min_len(8).map(|y| channel::moments(y, channels));
+    channel::combine_moments(&chunks.collect::<Vec<_>>())
+}
+
+/// `sum += more`.
+pub(super) fn add_to(sum: &mut [f32], more: &[f32]) {
+    let chunks = sum.par_chunks_mut(CHUNK).with_min_len(8).zip(more.par_chunks(CHUNK));
+    chunks.for_each(|(sum, more)| sum.iter_mut().zip(more).for_each(|(sum, x)| *sum += x));
+}
+
+/// Zero where `out` is not positive.
+pub(super) fn mask(gradient: &mut [f32], out: &[f32]) {
+    let chunks = gradient.par_chunks_mut(CHUNK).with_min_len(8).zip(out.par_chunks(CHUNK));
+    chunks.for_each(|(gradient, out)| channel::mask_by_output(gradient, out));
+}
+
+/// The sum of each channel of `[pixels, channels]`.
+pub(super) fn channel_sums(g: &[f32], channels: usize) -> Vec<f32> {
+    let chunk = (CHUNK / channels.max(1)).max(1) * channels;
+    let zeros = Row::new(&vec![0.0; channels]);
+    let chunks = g.par_chunks(chunk).with_min_len(8).map(|g| channel::gradient_sums(g, g, &zeros, channels));
+    narrow(channel::combine_sums(&chunks.collect::<Vec<_>>()).first)
+}
+
+fn narrow(values: impl IntoIterator<Item = f64>) -> Vec<f32> {
+    values.into_iter().map(|x| x as f32).collect()
+}

@@ -1,0 +1,214 @@
+//! How a convolution is cut up: units that fit the L2 cache, padded tiles, and the taps that each output reads.
+
+use super::Geometry;
+use super::strip::Kernel;
+
+/// Floats of input and output in a unit of a pointwise convolution: about 100 kB.
+const POINTWISE_UNIT: usize = 24 * 1024;
+/// Floats of both operands in a band of a weight gradient: about an L1 cache.
+const BAND: usize = 12 * 1024;
+/// Floats of all partial weight gradients together.
+const PARTIALS: usize = 1 << 20;
+
+/// One axis of an image: sizes with and without the window's zeros.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    /// Pixels in and out.
+    pub input: usize,
+    pub output: usize,
+    /// Zeros before the input, and pixels of the padded tile of inputs.
+    pub before: usize,
+    pub padded: usize,
+    /// Zeros before the outputs, and pixels of the padded tile of output gradients.
+    pub grad_before: usize,
+    pub grad_padded: usize,
+}
+
+/// The outputs that reach the inputs `phase, phase + stride, …` of an axis: `taps[t]` of the window meets output
+/// `m + first + t` for the `m`-th such input.
+#[derive(Clone, Debug)]
+pub(super) struct Phase {
+    pub phase: usize,
+    /// Inputs of this phase.
+    pub count: usize,
+    /// Position of the first tap's output in the padded tile, for `m = 0`.
+    pub first: usize,
+    pub taps: Vec<usize>,
+}
+
+/// A convolution of one size. A pointwise one sees its pixels as one row, cut into units of many "images".
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub inputs: usize,
+    pub outputs: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub rows: Axis,
+    pub columns: Axis,
+    /// Number of units: images, or pieces of the row of pixels.
+    pub units: usize,
+    /// Output pixels in all.
+    pub pixels: usize,
+    pub pointwise: bool,
+}
+
+impl Plan {
+    /// The plan for `n` images of `size` (height, width), `inputs` channels in and `outputs` out.
+    pub(super) fn new(n: usize, size: [usize; 2], inputs: usize, outputs: usize, g: &Geometry) -> Self {
+        let [height, width] = g.output(size);
+        if g.kernel == 1 && g.stride == 1 && g.padding == [0; 4] {
+            return Self::pointwise(n * size[0] * size[1], inputs, outputs);
+        }
+        let rows = Axis::new(size[0], height, g.padding[0], g);
+        let columns = Axis::new(size[1], width, g.padding[2], g);
+        let (kernel, stride) = (g.kernel, g.stride);
+        let pixels = n * height * width;
+        Self { inputs, outputs, kernel, stride, rows, columns, units: n, pixels, pointwise: false }
+    }
+
+    /// The plan for a product of `pixels` rows with a matrix: a 1x1 convolution or a linear layer.
+    pub(super) fn pointwise(pixels: usize, inputs: usize, outputs: usize) -> Self {
+        let fit = (POINTWISE_UNIT / (inputs + outputs).max(1)).clamp(32, 1024);
+        let unit = (1 << fit.ilog2()).min(pixels.max(1));
+        let one = Axis { input: 1, output: 1, before: 0, padded: 1, grad_before: 0, grad_padded: 1 };
+        let columns = Axis { input: unit, output: unit, padded: unit, grad_padded: unit, ..one };
+        let units = pixels.div_ceil(unit);
+        Self { inputs, outputs, kernel: 1, stride: 1, rows: one, columns, units, pixels, pointwise: true }
+    }
+
+    /// Output pixels of a unit; the last of a pointwise plan may have fewer.
+    pub(super) fn unit_pixels(&self, unit: usize) -> usize {
+        let whole = self.whole_unit();
+        if self.pointwise { whole.min(self.pixels - unit * whole) } else { whole }
+    }
+
+    /// Output pixels of every unit but perhaps the last.
+    pub(super) fn whole_unit(&self) -> usize {
+        self.rows.output * self.columns.output
+    }
+
+    /// Output columns of a unit.
+    pub(super) fn unit_columns(&self, unit: usize) -> usize {
+        if self.pointwise { self.unit_pixels(unit) } else { self.columns.output }
+    }
+
+    /// Input pixels of every unit but perhaps the last.
+    pub(super) fn whole_input(&self) -> usize {
+        self.rows.input * self.columns.input
+    }
+
+    /// Whether a window reads beyond the image, so that a padded copy is needed.
+    pub(super) fn needs_padding(&self) -> bool {
+        let outside = |a: Axis| a.before > 0 || a.padded > a.input;
+        outside(self.rows) || outside(self.columns)
+    }
+
+    /// Columns of the tile of inputs that the kernel reads: padded or the image itself.
+    pub(super) fn tile_columns(&self) -> usize {
+        if self.needs_padding() { self.columns.padded } else { self.columns.input }
+    }
+
+    /// Elements of the weight matrix.
+    pub(super) fn weights(&self) -> usize {
+        self.kernel * self.kernel * self.inputs * self.outputs
+    }
+
+    /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
+    pub(super) fn groups(&self) -> usize {
+        (PARTIALS / self.weights().max(1)).clamp(8, 64).min(self.units.max(1))
+    }
+
+    /// Output rows whose operands fit the L1 cache together.
+    pub(super) fn band(&self) -> usize {
+        let row = self.columns.output * self.outputs + self.stride * self.columns.padded * self.inputs;
+        (BAND / row.max(1)).clamp(1, self.rows.output.max(1))
+    }
+
+    /// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
+    /// rows, columns and input channels.
+    pub(super) fn pack_forward(&self, weights: &[f32]) -> Vec<f32> {
+        let (k, inputs) = (self.kernel, self.inputs);
+        let width = Kernel::of(self.outputs).width;
+        let mut packed = Vec::with_capacity(k * k * inputs * self.outputs.next_multiple_of(width));
+        for panel in (0..self.outputs).step_by(width) {
+            for tap in 0..k * k {
+                for i in 0..inputs {
+                    packed.extend(
+                        (panel..panel + width)
+                            .map(|o| if o < self.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }),
+                    );
+                }
+            }
+        }
+        packed
+    }
+
+    /// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
+    /// channels, in each the taps of the phases and the output channels.
+    pub(super) fn pack_backward(&self, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
+        let (k, inputs) = (self.kernel, self.inputs);
+        let width = Kernel::of(inputs).width;
+        let depth = rows.taps.len() * columns.taps.len() * self.outputs;
+        let mut packed = Vec::with_capacity(depth * inputs.next_multiple_of(width));
+        for panel in (0..inputs).step_by(width) {
+            for &ky in &rows.taps {
+                for &kx in &columns.taps {
+                    for o in 0..self.outputs {
+                        packed.extend(
+                            (panel..panel + width)
+                                .map(|i| if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }),
+                        );
+                    }
+                }
+            }
+        }
+        packed
+    }
+}
+
+impl Axis {
+    fn new(input: usize, output: usize, before: usize, g: &Geometry) -> Self {
+        let padded = (output.max(1) - 1) * g.stride + g.kernel;
+        let padded = if before == 0 && padded <= input { input } else { padded };
+        let mut axis = Self { input, output, before, padded, grad_before: 0, grad_padded: output };
+        for phase in 0..g.stride.min(input) {
+            let reach = axis.outputs_of(phase, g);
+            let Some(first) = reach.iter().map(|&(out, _)| out).min() else { continue };
+            axis.grad_before = axis.grad_before.max(usize::try_from(-first).unwrap_or(0));
+        }
+        for phase in 0..g.stride.min(input) {
+            let count = (input - phase).div_ceil(g.stride);
+            let last = axis.outputs_of(phase, g).iter().map(|&(out, _)| out).max().unwrap_or(0);
+            let end = count as isize + last + axis.grad_before as isize;
+            axis.grad_padded = axis.grad_padded.max(usize::try_from(end).unwrap_or(0));
+        }
+        axis.grad_padded = axis.grad_padded.max(axis.grad_before + output);
+        axis
+    }
+
+    /// Outputs that read input `phase`, each with its tap; an output may lie outside the image.
+    fn outputs_of(&self, phase: usize, g: &Geometry) -> Vec<(isize, usize)> {
+        let stride = g.stride as isize;
+        let reach = |tap: usize| {
+            let distance = (phase + self.before) as isize - tap as isize;
+            (distance.rem_euclid(stride) == 0).then(|| (distance.div_euclid(stride), tap))
+        };
+        (0..g.kernel).rev().filter_map(reach).collect()
+    }
+
+    /// The phases of this axis.
+    pub(super) fn phases(&self, kernel: usize, stride: usize) -> Vec<Phase> {
+        let g = Geometry { kernel, stride, padding: [0; 4] };
+        let phase = |phase: usize| {
+            let reach = self.outputs_of(phase, &g);
+            let first = reach.first().map_or(0, |&(out, _)| out) + self.grad_before as isize;
+            Phase {
+                phase,
+                count: (self.input - phase).div_ceil(stride),
+                first: usize::try_from(first).unwrap_or(0),
+                taps: reach.into_iter().map(|(_, tap)| tap).collect(),
+            }
+        };
+        (0..stride.min(self.input)).map(phase).collect()
+    }
+}

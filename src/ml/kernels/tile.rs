@@ -1,0 +1,91 @@
+//! Scratch tiles that hold one unit's operand with its zeros around it, reused from unit to unit.
+
+use std::cell::RefCell;
+
+use super::plan::Plan;
+
+/// Floats that a kernel may read behind a tile: a row of `B` is read in whole panels.
+const SLACK: usize = 64;
+
+thread_local! {
+    static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A block of scratch memory of this thread; handed back when dropped.
+pub(super) struct Scratch(Vec<f32>);
+
+impl Scratch {
+    /// `len` zeros and some behind them.
+    pub(super) fn zeros(len: usize) -> Self {
+        let mut block = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
+        block.clear();
+        block.resize(len + SLACK, 0.0);
+        Self(block)
+    }
+}
+
+impl std::ops::Deref for Scratch {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let block = std::mem::take(&mut self.0);
+        SPARE.with(|spare| spare.borrow_mut().push(block));
+    }
+}
+
+/// An image of `columns` padded columns whose interior starts at `(top, left)`.
+pub(super) struct Tile {
+    pub data: Scratch,
+    columns: usize,
+    top: usize,
+    left: usize,
+    channels: usize,
+}
+
+impl Tile {
+    /// A tile for the padded inputs of `plan`.
+    pub(super) fn of_inputs(plan: &Plan) -> Self {
+        let (rows, columns, channels) = (plan.rows, plan.columns, plan.inputs);
+        let data = Scratch::zeros(rows.padded * columns.padded * channels);
+        Self { data, columns: columns.padded, top: rows.before, left: columns.before, channels }
+    }
+
+    /// A tile for the padded gradients of the outputs of `plan`.
+    pub(super) fn of_gradients(plan: &Plan) -> Self {
+        let (rows, columns, channels) = (plan.rows, plan.columns, plan.outputs);
+        let data = Scratch::zeros(rows.grad_padded * columns.grad_padded * channels);
+        Self { data, columns: columns.grad_padded, top: rows.grad_before, left: columns.grad_before, channels }
+    }
+
+    /// The first `pixels` pixels of the interior of a row.
+    pub(super) fn row(&mut self, row: usize, pixels: usize) -> &mut [f32] {
+        let start = self.position(row, 0);
+        &mut self.data[start..start + pixels * self.channels]
+    }
+
+    /// Where a pixel of the interior lies.
+    pub(super) fn position(&self, row: usize, column: usize) -> usize {
+        ((row + self.top) * self.columns + column + self.left) * self.channels
+    }
+
+    /// Copies an image of `[rows, columns, channels]` into the interior, as far as the tile reaches.
+    pub(super) fn fill(&mut self, plan: &Plan, image: &[f32]) {
+        let (rows, columns) = (plan.rows, plan.columns);
+        let fit = columns.input.min(columns.padded - columns.before);
+        let (line, fit_line) = (columns.input * self.channels, fit * self.channels);
+        for (row, line) in image.chunks_exact(line).take(rows.padded - rows.before).enumerate() {
+            self.row(row, fit).copy_from_slice(&line[..fit_line]);
+        }
+    }
+}
