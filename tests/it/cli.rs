@@ -158,7 +158,7 @@ fn why_names_the_field_both_values_and_the_line() {
     project.edit(FILE, "clusters = 4", "clusters = 6");
     let own = project.done(&["why", FILE, "clusters"]).out;
     assert!(own.contains("clusters: 4 -> 6\n"), "{own}");
-    assert!(own.contains("--> pipelines/p.toml:22:12  clusters = 6\n"), "{own}");
+    assert!(own.contains("--> pipelines/p.toml:21:12  clusters = 6\n"), "{own}");
 
     let below = project.json(&["why", FILE, "batches@batches.policy=random"]);
     let stage = &below["stages"][0];
@@ -166,7 +166,7 @@ fn why_names_the_field_both_values_and_the_line() {
     let cause = &stage["causes"][0];
     assert_eq!(cause["path"], serde_json::json!(["clusters", "batches@batches.policy=random"]));
     let reason = serde_json::json!({"kind": "param", "path": "clusters", "old": 4, "new": 6,
-        "place": {"file": "pipelines/p.toml", "line": 22, "column": 12}});
+        "place": {"file": "pipelines/p.toml", "line": 21, "column": 12}});
     assert_eq!(cause["reasons"], serde_json::json!([reason]));
 
     // Once the changed stage ran, other content comes in below: the cause is still that change.

@@ -7,5 +7,6 @@ mod floors;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
+mod status_lines;
 mod support;
 mod training_stages;
