@@ -24,7 +24,10 @@ fn main() -> Result<(), Failure> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
     let seconds = pool.install(|| step(network, batch, steps))?;
     let views = 2 * batch;
-    println!("strata {network}  batch {batch}  threads {threads}  {seconds:.4} s/step  {:.1} views/s", views as f64 / seconds);
+    println!(
+        "strata {network}  batch {batch}  threads {threads}  {seconds:.4} s/step  {:.1} views/s",
+        views as f64 / seconds
+    );
     Ok(())
 }
 
@@ -59,7 +62,12 @@ fn step(network: &str, batch: usize, steps: usize) -> Result<f64, Failure> {
         let backward = start.elapsed();
         optimizer.step(&mut gradients, 1.0)?;
         if std::env::var_os("STRATA_BENCH_PARTS").is_some() {
-            println!("forward {forward:?} backward {:?} update {:?} loss {}", backward - forward, start.elapsed() - backward, loss.to_scalar::<f32>()?);
+            println!(
+                "forward {forward:?} backward {:?} update {:?} loss {}",
+                backward - forward,
+                start.elapsed() - backward,
+                loss.to_scalar::<f32>()?
+            );
         }
         drop((loss, gradients));
         times.push(start.elapsed().as_secs_f64());

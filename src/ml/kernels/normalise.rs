@@ -94,17 +94,35 @@ impl Affine {
     /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
     pub(super) fn backward<'a>(&'a self, gamma: &[f32], y: &'a [f32], dout: &'a [f32], relu: bool) -> Backward<'a> {
         let (chunk, channels) = (self.chunk, self.channels);
-        let sums = y.par_chunks(chunk).with_min_len(8).enumerate().map_init(Vec::new, |masked: &mut Vec<f32>, (j, y)| {
-            let dout = &dout[j * chunk..][..y.len()];
-            if !relu {
-                return channel::gradient_sums(dout, y, &self.centre, channels);
-            }
-            masked.resize(chunk, 0.0);
-            let g = &mut masked[..y.len()];
-            channel::mask_by_value(dout, y, self.scale.get(), self.shift.get(), g);
-            channel::gradient_sums(g, y, &self.centre, channels)
-        });
+        let sums =
+            y.par_chunks(chunk).with_min_len(8).enumerate().map_init(Vec::new, |masked: &mut Vec<f32>, (j, y)| {
+                let dout = &dout[j * chunk..][..y.len()];
+                if !relu {
+                    return channel::gradient_sums(dout, y, &self.centre, channels);
+                }
+                masked.resize(chunk, 0.0);
+                let g = &mut masked[..y.len()];
+                g.copy_from_slice(dout);
+                channel::mask_by_value(g, y, self.scale.get(), self.shift.get());
+                channel::gradient_sums(g, y, &self.centre, channels)
+            });
         self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
+    }
+
+    /// Masks a chunk of the gradient of `out = act(affine(y) + residual)`, and returns the chunk's sums for
+    /// [`Affine::behind`]. `out` is needed where there is a residual.
+    pub(super) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
+        match out {
+            _ if !relu => {}
+            Some(out) => channel::mask_by_output(g, out),
+            None => channel::mask_by_value(g, y, self.scale.get(), self.shift.get()),
+        }
+        channel::gradient_sums(g, y, &self.centre, self.channels)
+    }
+
+    /// The gradients behind an output whose gradient `g` is prepared, with the sums of all chunks.
+    pub(super) fn behind<'a>(&'a self, gamma: &[f32], y: &'a [f32], g: &'a [f32], sums: &Sums) -> Backward<'a> {
+        self.behind_sums(gamma, y, g, false, sums)
     }
 
     /// The gradients behind `out = relu(affine(y) + residual)`; `gradient` is that of `out` and becomes that of the
@@ -136,7 +154,8 @@ impl Affine {
     ) -> Backward<'a> {
         let count = sums.count.max(1.0);
         let through = if self.batch { 1.0 / count } else { 0.0 };
-        let scale: Vec<f64> = self.inverse.iter().zip(gamma).map(|(inverse, &gamma)| inverse * f64::from(gamma)).collect();
+        let scale: Vec<f64> =
+            self.inverse.iter().zip(gamma).map(|(inverse, &gamma)| inverse * f64::from(gamma)).collect();
         let by_y: Vec<f64> = scale
             .iter()
             .zip(&self.inverse)

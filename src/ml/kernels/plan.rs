@@ -113,6 +113,13 @@ impl Plan {
         self.kernel * self.kernel * self.inputs * self.outputs
     }
 
+    /// Whether the weight gradient is formed with the input channels in the vectors' lanes: where the output channels fill
+    /// but one vector, each element would have to be broadcast for a single multiplication.
+    pub(super) fn inputs_in_lanes(&self) -> bool {
+        let width = Kernel::of(self.inputs).width;
+        self.pointwise && width > Kernel::of(self.outputs).width && self.inputs.is_multiple_of(width)
+    }
+
     /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
     pub(super) fn groups(&self) -> usize {
         (PARTIALS / self.weights().max(1)).clamp(8, 64).min(self.units.max(1))
@@ -133,9 +140,10 @@ impl Plan {
         for panel in (0..self.outputs).step_by(width) {
             for tap in 0..k * k {
                 for i in 0..inputs {
-                    packed.extend((panel..panel + width).map(|o| {
-                        if o < self.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }
-                    }));
+                    packed.extend(
+                        (panel..panel + width)
+                            .map(|o| if o < self.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }),
+                    );
                 }
             }
         }
@@ -153,9 +161,10 @@ impl Plan {
             for &ky in &rows.taps {
                 for &kx in &columns.taps {
                     for o in 0..self.outputs {
-                        packed.extend((panel..panel + width).map(|i| {
-                            if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }
-                        }));
+                        packed.extend(
+                            (panel..panel + width)
+                                .map(|i| if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }),
+                        );
                     }
                 }
             }

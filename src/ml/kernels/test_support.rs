@@ -24,8 +24,10 @@ pub(super) fn in_pools(f: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
 pub(super) fn close(what: &str, got: &[f32], want: &[f64]) {
     assert_eq!(got.len(), want.len(), "{what}");
     let scale = want.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
-    let worst = got.iter().zip(want).map(|(&a, &b)| (f64::from(a) - b).abs()).fold(0.0, |m: f64, x| {
-        if x.is_nan() { f64::INFINITY } else { m.max(x) }
-    });
+    let worst = got
+        .iter()
+        .zip(want)
+        .map(|(&a, &b)| (f64::from(a) - b).abs())
+        .fold(0.0, |m: f64, x| if x.is_nan() { f64::INFINITY } else { m.max(x) });
     assert!(worst <= 1e-5 * scale, "{what}: off by {worst:e}, largest magnitude {scale:e}");
 }

@@ -150,13 +150,7 @@ impl ConvBn {
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn forward(
-        &self,
-        x: &Activation,
-        mode: Mode,
-        residual: Option<&Activation>,
-        relu: bool,
-    ) -> Result<Activation> {
+    pub fn forward(&self, x: &Activation, mode: Mode, residual: Option<&Activation>, relu: bool) -> Result<Activation> {
         let Self { conv, bn } = self;
         let (weight, bias) = (mode.operand(&conv.weight), conv.bias.as_ref().map(|bias| mode.operand(bias)));
         let (gamma, beta) = (mode.operand(&bn.gamma), mode.operand(&bn.beta));
