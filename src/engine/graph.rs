@@ -33,8 +33,14 @@ impl<'t> Graph<'t> {
     /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
     pub fn build(pipeline: Pipeline<'t>, mut found: Vec<Diagnostic>) -> Result<Self, Vec<Diagnostic>> {
         let (wires, order) = wiring::check(&pipeline, &mut found);
-        let instances = order.map(|order| instance::expand(&pipeline, &wires, &order, &mut found)).unwrap_or_default();
-        if pipeline.stages.is_empty() && found.is_empty() {
+        let instances = match order {
+            Some(order) => instance::expand(&pipeline, &wires, &order, &mut found),
+            None => {
+                instance::check_alone(&pipeline, &mut found);
+                Vec::new()
+            }
+        };
+        if pipeline.stages.is_empty() && pipeline.unread.is_empty() && found.is_empty() {
             found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
         }
         if found.is_empty() {

@@ -101,6 +101,14 @@ pub(super) fn expand<'t>(
     instances
 }
 
+/// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
+pub(super) fn check_alone(pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) {
+    for def in &pipeline.stages {
+        let mut instance = make(def, &[], &[], &BTreeMap::new(), Vec::new(), found);
+        check(&mut instance, &[], pipeline, found);
+    }
+}
+
 /// For each stage, the axes (as indices) of itself and of all that it needs.
 fn reach(pipeline: &Pipeline<'_>, wires: &Wires, order: &[usize], axes: &[&Axis<'_>]) -> Vec<Vec<usize>> {
     let mut reach: Vec<Vec<usize>> = vec![Vec::new(); pipeline.stages.len()];

@@ -18,6 +18,7 @@
 //! A plan is a run with the execution left out: both ask [`plan::decide`]. Below the first instance that must run, a
 //! plan says `waiting`, since whether an instance below must run depends on the bytes that come out above.
 
+mod coordinator;
 pub mod event;
 pub mod graph;
 mod instance;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use petgraph::{
-    algo::{tarjan_scc, toposort},
+    algo::tarjan_scc,
     graph::{DiGraph, NodeIndex},
 };
 
@@ -34,9 +34,9 @@ pub fn check(pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) -> (Wires, Op
         missing(stage, found);
         wires.push(joined);
     }
-    let order = match toposort(&graph, None) {
-        Ok(order) => Some(order.into_iter().map(|node| graph[node]).collect()),
-        Err(_) => {
+    let order = match order(&wires) {
+        Some(order) => Some(order),
+        None => {
             for component in tarjan_scc(&graph) {
                 if component.len() > 1 || graph.contains_edge(component[0], component[0]) {
                     found.push(cycle(pipeline, &graph, &component));
@@ -46,6 +46,18 @@ pub fn check(pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) -> (Wires, Op
         }
     };
     (wires, order)
+}
+
+/// Every stage after what it needs, otherwise as in the file; `None` if there is a cycle.
+fn order(wires: &Wires) -> Option<Vec<usize>> {
+    let mut order = Vec::new();
+    let mut placed = vec![false; wires.len()];
+    let ready = |stage: usize, placed: &[bool]| !placed[stage] && wires[stage].iter().all(|&(_, from, _)| placed[from]);
+    while let Some(next) = (0..wires.len()).find(|&stage| ready(stage, &placed)) {
+        placed[next] = true;
+        order.push(next);
+    }
+    (order.len() == wires.len()).then_some(order)
 }
 
 fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
@@ -85,6 +97,9 @@ fn join(
         found.push(Diagnostic::new(span, message).help(help));
         return None;
     };
+    if pipeline.unread.contains(maker) {
+        return None;
+    }
     let Some(&index) = by_name.get(maker) else {
         let names: Vec<&str> = by_name.keys().copied().collect();
         found.push(Diagnostic::new(span, format!("there is no stage `{maker}`")).help(meant(maker, &names)));

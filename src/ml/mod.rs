@@ -3,6 +3,7 @@
 //! Nothing here knows a pipeline file, a cache or a terminal. Activations are channels-last, `[N, H, W, C]`;
 //! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
 
+pub mod augment;
 pub mod cluster;
 pub mod data;
 mod error;
@@ -12,8 +13,11 @@ pub mod kernels;
 pub mod loss;
 pub mod metric;
 pub mod nn;
+pub mod noise;
 pub mod optim;
+pub mod probe;
 pub mod rng;
+pub mod sampler;
 pub mod schedule;
 pub mod train;
 

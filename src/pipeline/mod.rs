@@ -8,7 +8,10 @@ mod params;
 mod parse;
 mod schema;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use toml::{
     Spanned,
@@ -32,6 +35,8 @@ pub struct Pipeline<'t> {
     pub root: PathBuf,
     /// The stages, in the order of the file.
     pub stages: Vec<StageDef<'t>>,
+    /// Names of stages that are in the file but could not be read; what refers to them is no mistake of its own.
+    pub unread: BTreeSet<String>,
     /// The axes of the sweep, in the order of the file, those of the command line last.
     pub axes: Vec<Axis<'t>>,
     /// The texts that all places point into.

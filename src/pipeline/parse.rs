@@ -1,6 +1,10 @@
 //! From TOML text to a [`Pipeline`].
 
-use std::{borrow::Cow, collections::BTreeMap, path::Path};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use toml::{
     Spanned,
@@ -21,7 +25,14 @@ const RESERVED: [&str; 4] = ["kind", "inputs", "needs", "retries"];
 pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Vec<Diagnostic>) {
     let mut reader = Reader { registry, seed: None, params: BTreeMap::new(), found: Vec::new() };
     let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    let mut pipeline = Pipeline { name, root: project_root(file), stages: Vec::new(), axes: Vec::new(), sources };
+    let mut pipeline = Pipeline {
+        name,
+        root: project_root(file),
+        stages: Vec::new(),
+        unread: BTreeSet::new(),
+        axes: Vec::new(),
+        sources,
+    };
     let mut texts = sources.texts();
     let text = texts.next().map_or("", |(_, text)| text);
 
@@ -142,10 +153,11 @@ impl<'t> Reader<'_, 't> {
                 _ => drop(params.insert(key, value)),
             }
         }
-        if kind.is_none() && self.found.len() > before {
+        let read = if kind.is_none() && self.found.len() > before { None } else { self.kind(&name, kind) };
+        let Some(kind) = read else {
+            pipeline.unread.insert(name.into_inner());
             return;
-        }
-        let Some(kind) = self.kind(&name, kind) else { return };
+        };
         let known = self.params.entry(kind.name).or_insert_with(|| Params::of(&kind));
         known.take_unknown(kind.name, &mut params, &mut self.found);
         pipeline.stages.push(StageDef { name, kind, inputs, inputs_span, retries, params });
@@ -221,6 +233,9 @@ impl<'t> Reader<'_, 't> {
     fn is_parameter(&mut self, axis: &Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
         let key = axis.key.get_ref();
         let span = axis.key.span();
+        if pipeline.unread.contains(&axis.stage) {
+            return false;
+        }
         let Some(stage) = pipeline.stages.iter().find(|stage| *stage.name.get_ref() == axis.stage) else {
             let names = pipeline.stages.iter().map(|stage| stage.name.get_ref().as_str());
             let like =

@@ -234,7 +234,7 @@ impl Store {
         self.tag()?;
         let tmp = self.root.join("tmp");
         fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
-        tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
         Ok(())
     }
 
@@ -257,7 +257,7 @@ impl Store {
         for folder in [&tmp, folder] {
             fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         }
-        let mut file = tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        let mut file = temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io_error("write", path))?;
         file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
         // Without this the rename itself may be lost with the power.
@@ -273,6 +273,12 @@ impl Store {
         let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by strata; see https://bford.info/cachedir/\n";
         fs::write(&path, text).map_err(io_error("write", &path))
     }
+}
+
+/// A new file, as readable as the umask says: unlike other temporary files, these become files that people share.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {

@@ -68,6 +68,18 @@ impl KMeans {
     /// # Errors
     /// [`Error::Invalid`] with no clusters or runs, more clusters than rows, or features that are not finite.
     pub fn fit(&self, features: ArrayView2<'_, f32>) -> Result<Clustering> {
+        self.fit_watched(features, &mut |_| Ok(()))
+    }
+
+    /// As [`KMeans::fit`]; asks `before_run`, with the number of runs done, whether to go on.
+    ///
+    /// # Errors
+    /// Those of [`KMeans::fit`], and what `before_run` gives.
+    pub fn fit_watched(
+        &self,
+        features: ArrayView2<'_, f32>,
+        before_run: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Clustering> {
         let (rows, columns) = features.dim();
         if self.clusters == 0 || self.runs == 0 {
             return Err(Error::Invalid("k-means needs at least one cluster and one run".into()));
@@ -88,8 +100,9 @@ impl KMeans {
 
         let stream = Stream::new(self.seed, "kmeans");
         let mut best: Option<lloyd::Run> = None;
-        for run in 0..self.runs as u64 {
-            let seeds = seed::centroids(points.view(), self.clusters, &stream.at(run))?;
+        for run in 0..self.runs {
+            before_run(run)?;
+            let seeds = seed::centroids(points.view(), self.clusters, &stream.at(run as u64))?;
             let mut found = lloyd::run(points.view(), seeds, self.max_iterations, tolerance);
             if self.balanced {
                 balance::run(points.view(), &mut found, self.max_iterations, tolerance);

@@ -5,15 +5,18 @@ use linfa_clustering::{KMeans as LinfaKMeans, KMeansInit};
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
+use super::lloyd::distances;
 use crate::ml::{Error, Result, rng::Stream};
 
 /// Centroids that linfa draws. It measures every distance anew for each one, so that its time grows with their square.
 const FROM_LINFA: usize = 64;
 /// Points for each centroid in the sample that linfa sees.
-const LINFA_POINTS: usize = 16;
+const LINFA_POINTS: usize = 32;
 /// Points for each centroid in the sample of the local search, and the least size of that sample.
 const SEARCH_POINTS: usize = 64;
 const SEARCH_LEAST: usize = 4096;
+/// Swaps tried for each centroid.
+const SWAPS: usize = 4;
 
 /// `clusters` starting centroids for `points`.
 ///
@@ -29,15 +32,18 @@ pub(super) fn centroids(points: ArrayView2<'_, f32>, clusters: usize, stream: &S
     let drawn = from_linfa(take(first * LINFA_POINTS), first)?;
     let sample = take((clusters * SEARCH_POINTS).max(SEARCH_LEAST));
     let mut search = Search::new(sample.view(), clusters);
-    for centroid in drawn.rows() {
-        search.push(centroid);
+    // linfa has taken one step already; from the points themselves the search and Lloyd's iterations end lower.
+    let distances = distances(sample.view(), drawn.view());
+    for column in distances.columns() {
+        let nearest = (0..column.len()).min_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap_or(0);
+        search.push(sample.row(nearest));
     }
     let mut random = stream.at(1);
     while search.centroids.len() < clusters {
         let chosen = search.draw(&mut random);
         search.push(sample.row(chosen));
     }
-    for _ in 0..clusters {
+    for _ in 0..SWAPS * clusters {
         let chosen = search.draw(&mut random);
         search.swap(sample.row(chosen));
     }

@@ -1,6 +1,8 @@
 //! Labelled images in memory, and where they come from.
 
 pub mod cifar10;
+pub mod image_folder;
+pub mod resize;
 pub mod shapes;
 pub mod split;
 

@@ -43,7 +43,9 @@ pub fn fraction(labels: &[u32], fraction: f64, stratified: bool, seed: u64) -> V
     }
 }
 
-fn share(fraction: f64, n: usize) -> usize {
+/// `fraction` of `n`, rounded.
+#[must_use]
+pub fn share(fraction: f64, n: usize) -> usize {
     (fraction.clamp(0.0, 1.0) * n as f64).round() as usize
 }
 

@@ -22,11 +22,7 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: &Geo
             .reshape((n * out_height * out_width, k * k * channels))?
     };
     let matrix = weight.permute((0, 2, 3, 1))?.reshape((outputs, k * k * channels))?.t()?;
-    let y = patches.matmul(&matrix)?;
-    let y = match bias {
-        Some(bias) => y.broadcast_add(bias)?,
-        None => y,
-    };
+    let y = add_bias(patches.matmul(&matrix)?, bias)?;
     Ok(y.reshape((n, out_height, out_width, outputs))?)
 }
 
@@ -74,40 +70,63 @@ pub(super) fn batch_norm(
     norm: Norm,
     relu: bool,
 ) -> Result<(Tensor, Option<Stats>)> {
-    let (centred, var, stats) = match norm {
+    let channels = x.dim(D::Minus1)?;
+    let rows = x.reshape(((), channels))?;
+    let count = rows.dim(0)?;
+    let (mean, var, centred) = match norm {
         Norm::Train => {
-            let mean = channel_mean(x)?;
-            let centred = x.broadcast_sub(&mean)?;
-            let var = channel_mean(&centred.sqr()?)?;
-            let stats = Stats { mean: mean.detach(), var: var.detach() };
-            (centred, var, Some(stats))
+            let mean = row_mean(&rows)?;
+            let centred = (&rows - repeat(&mean, count)?)?;
+            let var = row_mean(&centred.sqr()?)?;
+            (mean, var, centred)
         }
-        Norm::Eval { mean, var } => (x.broadcast_sub(mean)?, var.clone(), None),
+        Norm::Eval { mean, var } => {
+            let (mean, var) = (mean.reshape((1, channels))?, var.reshape((1, channels))?);
+            let centred = (&rows - repeat(&mean, count)?)?;
+            (mean, var, centred)
+        }
     };
-    let scale = (gamma / (var + eps)?.sqrt()?)?;
-    let y = centred.broadcast_mul(&scale)?.broadcast_add(beta)?;
-    Ok((if relu { rectify(&y)? } else { y }, stats))
+    let scale = (gamma.reshape((1, channels))? / (&var + eps)?.sqrt()?)?;
+    let y = ((centred * repeat(&scale, count)?)? + repeat(&beta.reshape((1, channels))?, count)?)?;
+    let y = if relu { rectify(&y)? } else { y };
+    let stats = match norm {
+        Norm::Train => Some(Stats { mean: mean.detach().squeeze(0)?, var: var.detach().squeeze(0)? }),
+        Norm::Eval { .. } => None,
+    };
+    Ok((y.reshape(x.dims())?, stats))
 }
 
-/// Mean over all but the last dimension. Images first, then over images: shorter sums round less.
-fn channel_mean(x: &Tensor) -> Result<Tensor> {
-    let channels = x.dim(D::Minus1)?;
-    let n = x.dim(0)?;
-    Ok(x.reshape((n, (), channels))?.mean(1)?.mean(0)?)
+// candle walks reductions over leading dimensions, and the sums that undo a broadcast, element by element. A product with
+// a vector of ones does the same at the speed of a matrix product, forward and backward.
+
+/// The mean of the rows of `[M, C]`: `[1, C]`.
+fn row_mean(rows: &Tensor) -> Result<Tensor> {
+    let count = rows.dim(0)?;
+    let ones = Tensor::ones((1, count), rows.dtype(), rows.device())?;
+    Ok((ones.matmul(rows)? / count as f64)?)
+}
+
+/// `[1, C]` repeated: `[M, C]`.
+fn repeat(row: &Tensor, count: usize) -> Result<Tensor> {
+    Ok(Tensor::ones((count, 1), row.dtype(), row.device())?.matmul(row)?)
+}
+
+fn add_bias(rows: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (count, channels) = rows.dims2()?;
+    match bias {
+        Some(bias) => Ok((rows + repeat(&bias.reshape((1, channels))?, count)?)?),
+        None => Ok(rows),
+    }
 }
 
 /// ReLU with gradient 0 at 0, as in PyTorch; candle's own has 1 there.
-pub(super) fn rectify(x: &Tensor) -> Result<Tensor> {
-    let positive = x.detach().gt(0f32)?.to_dtype(x.dtype())?;
+fn rectify(x: &Tensor) -> Result<Tensor> {
+    let positive = x.detach().relu()?.sign()?;
     Ok((x * positive)?)
 }
 
 pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, relu: bool) -> Result<Tensor> {
-    let y = x.matmul(&weight.t()?)?;
-    let y = match bias {
-        Some(bias) => y.broadcast_add(bias)?,
-        None => y,
-    };
+    let y = add_bias(x.matmul(&weight.t()?)?, bias)?;
     if relu { rectify(&y) } else { Ok(y) }
 }
 
@@ -142,5 +161,7 @@ pub(super) fn upsample_nearest2x(x: &Tensor) -> Result<Tensor> {
 
 pub(super) fn global_avg_pool(x: &Tensor) -> Result<Tensor> {
     let (n, height, width, channels) = x.dims4()?;
-    Ok(x.reshape((n, height * width, channels))?.mean(1)?)
+    let pixels = height * width;
+    let ones = Tensor::ones((n, 1, pixels), x.dtype(), x.device())?;
+    Ok((ones.matmul(&x.reshape((n, pixels, channels))?)?.squeeze(1)? / pixels as f64)?)
 }

@@ -106,7 +106,7 @@ pub struct Progress {
 }
 
 /// Who watches a run.
-pub trait Observer: Send {
+pub trait Observer {
     /// A step is done.
     fn step(&mut self, _progress: &Progress) {}
 

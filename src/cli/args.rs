@@ -1,0 +1,165 @@
+//! Arguments that several verbs share: each flag has one meaning everywhere.
+
+use std::path::PathBuf;
+
+use anstyle::AnsiColor;
+use candle_core::Device;
+use clap::{ValueEnum, builder::Styles};
+
+use super::Failure;
+use crate::{
+    engine::{Graph, Selection},
+    pipeline::project_root,
+    store::Store,
+};
+
+/// The colours of help texts, as those of cargo.
+pub const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// The pipeline that a verb is about.
+#[derive(clap::Args)]
+pub struct PipelineArgs {
+    /// The pipeline file
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Sets a parameter; several values (a,b,c) make an axis of the sweep
+    #[arg(short = 'S', long = "set", value_name = "STAGE.PARAM=VALUE", allow_hyphen_values = true)]
+    pub set: Vec<String>,
+}
+
+/// The cache.
+#[derive(clap::Args)]
+pub struct CacheArgs {
+    /// The cache folder; by default `cache/` in the project
+    #[arg(long, value_name = "DIR", env = "STRATA_CACHE_DIR", hide_env_values = true, value_hint = clap::ValueHint::DirPath)]
+    cache_dir: Option<PathBuf>,
+}
+
+impl CacheArgs {
+    /// The cache of a project.
+    pub fn open(&self, root: &std::path::Path) -> Store {
+        let chosen = self.cache_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty());
+        Store::open(chosen.cloned().unwrap_or_else(|| root.join("cache")))
+    }
+
+    /// The cache of the project that the current folder belongs to.
+    pub fn open_here(&self) -> Store {
+        self.open(&project_root(std::path::Path::new("pipeline.toml")))
+    }
+}
+
+/// What of a pipeline is wanted.
+#[derive(clap::Args)]
+pub struct SelectArgs {
+    /// Stages or instances to make, with all that they need [default: all]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    /// Goes no further than this stage
+    #[arg(long, value_name = "STAGE")]
+    until: Vec<String>,
+    /// Runs the targets (or everything) whatever the cache holds
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+impl SelectArgs {
+    /// The instances that are wanted.
+    pub fn select(&self, graph: &Graph<'_>) -> Result<Selection, Failure> {
+        let chosen = graph.select(&self.targets).map_err(Failure::Usage)?;
+        if self.until.is_empty() {
+            return Ok(chosen);
+        }
+        let until = graph.select(&self.until).map_err(Failure::Usage)?;
+        let wanted = |index: &usize| chosen.all.binary_search(index).is_ok();
+        Ok(Selection {
+            targets: until.targets.into_iter().filter(wanted).collect(),
+            all: until.all.into_iter().filter(wanted).collect(),
+        })
+    }
+}
+
+/// How work is done.
+#[derive(clap::Args)]
+pub struct WorkArgs {
+    /// How many instances may run at one time
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub jobs: usize,
+    /// Threads of each running instance [default: all cores, shared by the jobs]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    threads: Option<usize>,
+    /// After a failure, goes on with what does not depend on it
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Where tensors are computed: `cpu`, `cuda` or `cuda:N`
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = wanted_device)]
+    device: Wanted,
+}
+
+impl WorkArgs {
+    /// Threads of each running instance.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
+    pub fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(|| (cores() / self.jobs).max(1))
+    }
+
+    /// The device, opened.
+    pub fn device(&self) -> Result<Device, Failure> {
+        match self.device {
+            Wanted::Cpu => Ok(Device::Cpu),
+            Wanted::Cuda(_) if !cfg!(feature = "cuda") => {
+                let help = "build it with `cargo build --release --features cuda`";
+                Err(Failure::Usage(format!("this strata was built without CUDA; {help}")))
+            }
+            Wanted::Cuda(ordinal) => Device::new_cuda(ordinal)
+                .map_err(|error| Failure::Usage(format!("failed to open CUDA device {ordinal}: {error}"))),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Cpu,
+    Cuda(usize),
+}
+
+fn wanted_device(text: &str) -> Result<Wanted, String> {
+    let ordinal = match text {
+        "cpu" => return Ok(Wanted::Cpu),
+        "cuda" => Some(0),
+        _ => text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok()),
+    };
+    ordinal.map(Wanted::Cuda).ok_or_else(|| "devices are `cpu`, `cuda` and `cuda:N`".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number, at least 1".to_owned())
+}
+
+/// The form of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+    /// For spreadsheets
+    Csv,
+    /// For papers and issues
+    Markdown,
+}
+
+/// The form of what is not a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    /// For people
+    #[default]
+    Text,
+    /// For scripts
+    Json,
+}

@@ -1,0 +1,101 @@
+//! The two streams that people and scripts read, and what they can show.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use clap::ValueEnum;
+
+use super::Failure;
+use crate::report::{Lines, Styles};
+
+/// Flags of every verb.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only results and failures
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Display")]
+    quiet: bool,
+    /// More: reasons, keys, further metrics
+    #[arg(short, long, global = true, help_heading = "Display")]
+    verbose: bool,
+    /// When to show colours; `NO_COLOR` turns them off too
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Display")]
+    color: When,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Standard output for results, standard error for everything else.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    /// Styles of standard output.
+    pub results: Styles,
+    /// Styles of standard error.
+    pub errors: Styles,
+    /// True if standard error shows colours.
+    pub color: bool,
+    /// Only results and failures.
+    pub quiet: bool,
+    /// More of everything.
+    pub verbose: bool,
+}
+
+impl Console {
+    /// What the two streams can show.
+    pub fn new(args: &Args) -> Self {
+        let choice = match args.color {
+            When::Auto => ColorChoice::Auto,
+            When::Always => ColorChoice::Always,
+            When::Never => ColorChoice::Never,
+        };
+        choice.write_global();
+        let results = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+        let color = AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+        Self {
+            results: Styles::new(results),
+            errors: Styles::new(color),
+            color,
+            quiet: args.quiet,
+            verbose: args.verbose,
+        }
+    }
+
+    /// Writes a result to standard output.
+    pub fn print(&self, text: &str) -> Result<(), Failure> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Writes JSON to standard output, for scripts and readable all the same.
+    pub fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
+        self.print(&format!("{text}\n"))
+    }
+
+    /// Writes a line to standard error.
+    pub fn note(&self, line: &str) {
+        // There is nobody to tell if it fails.
+        let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    }
+
+    /// The columns of standard output: those of the terminal, else enough for a table of results.
+    pub fn columns(&self) -> usize {
+        console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))
+    }
+
+    /// True if progress can be drawn.
+    pub fn draws(&self) -> bool {
+        io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Lines for standard output.
+    pub fn lines(&self) -> Lines {
+        let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        Lines { styles: self.results, width: width.filter(|_| io::stdout().is_terminal()) }
+    }
+}

@@ -1,0 +1,170 @@
+//! `strata diff`: in what two instances differ.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Console, Failure,
+    args::{CacheArgs, Format, PipelineArgs},
+    open,
+    results::plain,
+};
+use crate::{
+    engine::{self, Graph, Verdict},
+    report::{Align, Grid, number},
+    stage::Registry,
+    store::Manifest,
+};
+
+/// Shows in which parameters (their own and those of what they stand on) and metrics two instances differ
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// An instance, or a stage that has only one
+    #[arg(value_name = "A")]
+    a: String,
+    /// Another one
+    #[arg(value_name = "B")]
+    b: String,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The form of the answer
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    a: &'a str,
+    b: &'a str,
+    parameters: Vec<Difference>,
+    metrics: Vec<Difference>,
+}
+
+/// One thing that differs; null where one of the two has no such thing.
+#[derive(Serialize)]
+struct Difference {
+    name: String,
+    a: Value,
+    b: Value,
+}
+
+impl Args {
+    /// Prints what differs.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let store = self.cache.open(&graph.pipeline.root);
+        let (a, b) = (one(&graph, &self.a)?, one(&graph, &self.b)?);
+        let selection = graph.select(&[self.a.clone(), self.b.clone()]).map_err(Failure::Usage)?;
+        let plan = engine::plan(&graph, &selection, &store, false)?;
+        let manifest = |index: usize| match plan.get(index).map(|planned| &planned.decision.verdict) {
+            Some(Verdict::Cached(manifest)) => Some(manifest.as_ref()),
+            _ => None,
+        };
+        let name = |index: usize| graph.instances[index].name.as_str();
+        for index in [a, b].into_iter().filter(|&index| manifest(index).is_none()) {
+            console.note(&format!("{} is not cached, so it has no metrics", name(index)));
+        }
+        let document = Document {
+            a: name(a),
+            b: name(b),
+            parameters: differences(&parameters(&graph, a, b), &parameters(&graph, b, a)),
+            metrics: differences(&metrics(manifest(a)), &metrics(manifest(b))),
+        };
+        match self.output {
+            Format::Json => console.json(&document)?,
+            Format::Csv => console.print(&grid(&document, plain).csv())?,
+            Format::Markdown => console.print(&grid(&document, shown).markdown())?,
+            Format::Text if document.parameters.is_empty() && document.metrics.is_empty() => {
+                console.print(&format!("{} and {} do not differ\n", document.a, document.b))?;
+            }
+            Format::Text => console.print(&grid(&document, shown).text(&console.results))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The one instance that is meant.
+fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
+    let selection = graph.select(&[wanted.to_owned()]).map_err(Failure::Usage)?;
+    let targets: Vec<usize> = selection.targets.into_iter().collect();
+    let [index] = targets[..] else {
+        let names: Vec<&str> = targets.iter().map(|&index| graph.instances[index].name.as_str()).collect();
+        return Err(Failure::Usage(format!("`{wanted}` has several instances; name one of\n  {}", names.join("\n  "))));
+    };
+    Ok(index)
+}
+
+/// Every parameter of an instance and of all that it stands on, by path. Its own go by the name of its stage if the
+/// other instance is of that stage too, else by a name that both share.
+fn parameters(graph: &Graph<'_>, index: usize, other: usize) -> BTreeMap<String, Value> {
+    let mut all = BTreeMap::new();
+    let mut seen = BTreeSet::from([index]);
+    let mut open = vec![index];
+    while let Some(at) = open.pop() {
+        let instance = &graph.instances[at];
+        let shared = at == index && instance.stage != graph.instances[other].stage;
+        let prefix = if shared { "(itself)" } else { &instance.stage };
+        all.insert(format!("{prefix}.kind"), Value::from(instance.kind.name));
+        flatten(prefix, &instance.params, &mut all);
+        for link in &instance.inputs {
+            let from = &graph.instances[link.from];
+            all.insert(format!("{prefix}.inputs.{}", link.port), format!("{}.{}", from.stage, link.output).into());
+            if seen.insert(link.from) {
+                open.push(link.from);
+            }
+        }
+    }
+    all
+}
+
+fn flatten(prefix: &str, value: &Value, all: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                flatten(&format!("{prefix}.{key}"), value, all);
+            }
+        }
+        value => drop(all.insert(prefix.to_owned(), value.clone())),
+    }
+}
+
+fn metrics(manifest: Option<&Manifest>) -> BTreeMap<String, Value> {
+    manifest
+        .iter()
+        .flat_map(|manifest| &manifest.metrics)
+        .map(|(name, value)| (name.clone(), (*value).into()))
+        .collect()
+}
+
+fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<Difference> {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let value = |map: &BTreeMap<String, Value>, name: &str| map.get(name).cloned().unwrap_or_default();
+    let difference = |name: &String| Difference { name: name.clone(), a: value(a, name), b: value(b, name) };
+    names.into_iter().filter(|name| a.get(*name) != b.get(*name)).map(difference).collect()
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(n) if n.is_f64() => n.as_f64().map(number).unwrap_or_default(),
+        value => plain(value),
+    }
+}
+
+fn grid(document: &Document<'_>, shown: impl Fn(&Value) -> String) -> Grid {
+    let mut grid = Grid::new([("", Align::Left), (document.a, Align::Right), (document.b, Align::Right)]);
+    for one in &document.parameters {
+        grid.push(vec![one.name.clone(), plain(&one.a), plain(&one.b)]);
+    }
+    for one in &document.metrics {
+        grid.push(vec![one.name.clone(), shown(&one.a), shown(&one.b)]);
+    }
+    grid
+}

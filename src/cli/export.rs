@@ -1,0 +1,111 @@
+//! `strata export`: outputs as plain safetensors files.
+
+use std::{fs, io, path::Path, path::PathBuf, process::ExitCode};
+
+use super::{
+    Console, Failure,
+    args::{CacheArgs, PipelineArgs},
+    open,
+};
+use crate::{
+    engine::{self, Graph, Verdict},
+    stage::Registry,
+};
+
+/// Copies outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// A stage (all of its instances) or an instance, and perhaps one of its outputs
+    #[arg(value_name = "STAGE[.PORT]")]
+    output: String,
+    /// The folder to write to
+    #[arg(short = 'o', long = "output-dir", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    folder: PathBuf,
+    /// Hard links in place of copies: no space is taken, but a changed file would damage the cache
+    #[arg(long)]
+    link: bool,
+    /// Replaces files that are there
+    #[arg(short, long)]
+    force: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+impl Args {
+    /// Writes the files and prints their paths.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let store = self.cache.open(&graph.pipeline.root);
+        let (targets, port) = self.wanted(&graph)?;
+        let selection = graph.select(&[targets]).map_err(Failure::Usage)?;
+        let plan = engine::plan(&graph, &selection, &store, false)?;
+
+        let mut files = Vec::new();
+        for &index in &selection.targets {
+            let name = &graph.instances[index].name;
+            let Some(Verdict::Cached(manifest)) = plan.get(index).map(|planned| &planned.decision.verdict) else {
+                let file = self.pipeline.file.display();
+                return Err(Failure::Failed(format!("{name} is not cached; `strata run {file} {name}` makes it")));
+            };
+            for (output, made) in manifest.outputs.iter().filter(|(name, _)| port.as_ref().is_none_or(|p| p == *name)) {
+                let file = self.folder.join(file_name(name, output));
+                if !self.force && file.exists() {
+                    return Err(Failure::Usage(format!("{} is there already; --force replaces it", file.display())));
+                }
+                files.push((store.object_path(&made.hash), file));
+            }
+        }
+        fs::create_dir_all(&self.folder).map_err(|error| refused(&self.folder, &error))?;
+        for (object, file) in files {
+            self.write(&object, &file).map_err(|error| refused(&file, &error))?;
+            if !console.quiet {
+                console.print(&format!("{}\n", file.display()))?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The stage or instance, and the port. Instances hold dots too (`a@b.c=1`), so the whole is tried first.
+    fn wanted(&self, graph: &Graph<'_>) -> Result<(String, Option<String>), Failure> {
+        let known = |name: &str| graph.instances.iter().find(|one| one.name == name || one.stage == name);
+        if known(&self.output).is_some() {
+            return Ok((self.output.clone(), None));
+        }
+        let Some((name, port)) = self.output.rsplit_once('.') else { return Ok((self.output.clone(), None)) };
+        let Some(instance) = known(name) else { return Ok((name.to_owned(), None)) };
+        if instance.kind.output(port).is_none() {
+            let ports: Vec<String> = instance.kind.outputs.iter().map(|port| format!("`{}`", port.name)).collect();
+            let message = format!("`{name}` has no output `{port}`; there are {}", ports.join(", "));
+            return Err(Failure::Usage(message));
+        }
+        Ok((name.to_owned(), Some(port.to_owned())))
+    }
+
+    /// Beside the place first, so that no half of a file is ever seen there.
+    fn write(&self, object: &Path, file: &Path) -> io::Result<()> {
+        if self.link {
+            if self.force && file.exists() {
+                fs::remove_file(file)?;
+            }
+            return fs::hard_link(object, file);
+        }
+        let mut new = tempfile::NamedTempFile::new_in(&self.folder)?;
+        io::copy(&mut fs::File::open(object)?, &mut new)?;
+        // Temporary files are private; what is exported is as readable as the object.
+        fs::set_permissions(new.path(), fs::metadata(object)?.permissions())?;
+        new.persist(file).map(drop).map_err(|error| error.error)
+    }
+}
+
+fn refused(path: &Path, error: &io::Error) -> Failure {
+    Failure::Failed(format!("failed to write {}: {error}", path.display()))
+}
+
+/// Values of axes may hold what no file name may.
+fn file_name(instance: &str, port: &str) -> String {
+    let safe = |c: char| if c == '/' || c == '\\' || c.is_control() { '_' } else { c };
+    format!("{}.{port}.safetensors", instance.chars().map(safe).collect::<String>())
+}

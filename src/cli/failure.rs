@@ -1,0 +1,60 @@
+//! Why a verb came to no good end, and the exit code that says so.
+
+use std::{io, process::ExitCode};
+
+use super::Console;
+use crate::{report::Styles, store::StoreError};
+
+/// A stage failed, or the system refused.
+pub const FAILED: u8 = 1;
+/// The command line or the pipeline file is wrong.
+pub const WRONG: u8 = 2;
+/// `plan --exit-code` found work to do.
+pub const WORK: u8 = 3;
+/// The run was interrupted.
+pub const INTERRUPTED: u8 = 130;
+
+/// Why a verb came to no good end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The command line asks for something that is not there.
+    #[error("{0}")]
+    Usage(String),
+    /// The pipeline file has mistakes.
+    #[error("{closing}")]
+    Mistakes {
+        /// Each with the lines it is about.
+        rendered: Vec<String>,
+        /// How many there are, and where.
+        closing: String,
+    },
+    /// The cache cannot be read or written.
+    #[error("failed to {0}")]
+    Store(#[from] StoreError),
+    /// Anything else that the system refused, or a request that cannot be met now.
+    #[error("{0}")]
+    Failed(String),
+    /// Standard output cannot be written.
+    #[error("failed to write to standard output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Says what happened on standard error.
+    pub fn report(&self, console: &Console) -> ExitCode {
+        let code = match self {
+            Self::Usage(_) | Self::Mistakes { .. } => WRONG,
+            // The reader of a pipe has seen enough, as `head` does.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+            Self::Store(_) | Self::Failed(_) | Self::Output(_) => FAILED,
+        };
+        if let Self::Mistakes { rendered, .. } = self {
+            for mistake in rendered {
+                console.note(&format!("{mistake}\n"));
+            }
+        }
+        let error = Styles::paint(console.errors.failed, "error");
+        console.note(&format!("{error}: {self}"));
+        ExitCode::from(code)
+    }
+}

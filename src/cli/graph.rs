@@ -1,0 +1,126 @@
+//! `strata graph`: the DAG, to read or to draw.
+
+use std::{collections::BTreeSet, process::ExitCode};
+
+use clap::ValueEnum;
+
+use super::{Console, Failure, args::PipelineArgs, open};
+use crate::{
+    engine::Graph,
+    report::{Lines, Styles},
+    stage::Registry,
+};
+
+/// Shows the DAG of all instances, or of the stages
+#[derive(clap::Args)]
+#[command(after_help = "For example: strata graph pipelines/quickstart.toml --format dot | dot -Tsvg > graph.svg")]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Form,
+    /// One node for a stage, whatever the sweep makes of it
+    #[arg(long)]
+    stages: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Form {
+    /// A line for each node and one for each of its inputs
+    Text,
+    /// Graphviz
+    Dot,
+    /// Mermaid, as Markdown viewers draw it
+    Mermaid,
+}
+
+/// What is drawn: nodes with a name and a kind, edges with a label.
+struct Drawing<'a> {
+    nodes: Vec<(&'a str, &'a str)>,
+    edges: BTreeSet<(usize, usize, Edge)>,
+}
+
+/// The output and the input port that an edge joins.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Edge {
+    output: &'static str,
+    port: &'static str,
+}
+
+impl Args {
+    /// Prints the graph.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let drawing = Drawing::of(&graph, self.stages);
+        console.print(&match self.format {
+            Form::Text => drawing.text(&console.lines()),
+            Form::Dot => drawing.dot(&graph.pipeline.name),
+            Form::Mermaid => drawing.mermaid(),
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl<'a> Drawing<'a> {
+    fn of(graph: &'a Graph<'_>, stages: bool) -> Self {
+        let mut drawing = Self { nodes: Vec::new(), edges: BTreeSet::new() };
+        let mut node_of = Vec::new();
+        for instance in &graph.instances {
+            let name = if stages { &instance.stage } else { &instance.name };
+            let node = drawing.nodes.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+                drawing.nodes.push((name, instance.kind.name));
+                drawing.nodes.len() - 1
+            });
+            node_of.push(node);
+            for link in &instance.inputs {
+                let edge = Edge { output: link.output, port: link.port };
+                drawing.edges.insert((node, node_of[link.from], edge));
+            }
+        }
+        drawing
+    }
+
+    fn text(&self, lines: &Lines) -> String {
+        let mut text = String::new();
+        for (node, (name, kind)) in self.nodes.iter().enumerate() {
+            let kind = Styles::paint(lines.styles.faint, &format!("({kind})"));
+            text.push_str(&format!("{} {kind}\n", Styles::paint(lines.styles.strong, name)));
+            for (_, from, Edge { output, port }) in self.edges.iter().filter(|(to, ..)| *to == node) {
+                text.push_str(&format!("    {port} <- {} {output}\n", self.nodes[*from].0));
+            }
+        }
+        text
+    }
+
+    fn dot(&self, title: &str) -> String {
+        let mut text = format!(
+            "digraph {} {{\n  rankdir = LR;\n  node [shape = box, fontname = \"sans-serif\"];\n",
+            quoted(title)
+        );
+        for (node, (name, kind)) in self.nodes.iter().enumerate() {
+            text.push_str(&format!("  n{node} [label = {}];\n", quoted(&format!("{name}\n{kind}"))));
+        }
+        for (to, from, Edge { output, .. }) in &self.edges {
+            text.push_str(&format!("  n{from} -> n{to} [label = {}];\n", quoted(output)));
+        }
+        text + "}\n"
+    }
+
+    fn mermaid(&self) -> String {
+        let mut text = "flowchart LR\n".to_owned();
+        let safe = |name: &str| name.replace('"', "&quot;").replace('\n', " ");
+        for (node, (name, kind)) in self.nodes.iter().enumerate() {
+            text.push_str(&format!("  n{node}[\"{}<br>{kind}\"]\n", safe(name)));
+        }
+        for (to, from, Edge { output, .. }) in &self.edges {
+            text.push_str(&format!("  n{from} -->|{output}| n{to}\n"));
+        }
+        text
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}

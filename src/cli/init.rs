@@ -1,0 +1,39 @@
+//! `strata init`: a pipeline to start from.
+
+use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+
+use super::{Console, Failure};
+
+/// A pipeline that shows one of each: a stage, a wire, a parameter, an axis.
+const STARTER: &str = include_str!("starter.toml");
+
+/// Writes a small commented pipeline that runs as it is, on generated images
+#[derive(clap::Args)]
+pub struct Args {
+    /// The file to write; one that is there is left alone
+    #[arg(value_name = "FILE", default_value = "pipelines/starter.toml", value_hint = clap::ValueHint::FilePath)]
+    file: PathBuf,
+}
+
+impl Args {
+    /// Writes the file and says what comes next.
+    pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
+        let file = self.file.display();
+        let refused = |error: std::io::Error| Failure::Failed(format!("failed to write {file}: {error}"));
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).map_err(refused)?;
+        }
+        let mut new = match fs::File::create_new(&self.file) {
+            Ok(new) => new,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                return Err(Failure::Usage(format!("{file} is there already; `strata init FILE` writes another")));
+            }
+            Err(error) => return Err(refused(error)),
+        };
+        new.write_all(STARTER.as_bytes()).map_err(refused)?;
+        if !console.quiet {
+            console.print(&format!("wrote {file}; now: strata run {file}\n"))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,88 @@
+//! The command line: one file for each verb, and the only place where all floors meet.
+
+mod args;
+mod cache;
+mod check;
+mod completions;
+mod console;
+mod diff;
+mod export;
+mod failure;
+mod graph;
+mod init;
+mod open;
+mod plan;
+mod results;
+mod run;
+mod schema;
+mod table;
+mod trace;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::{console::Console, failure::Failure};
+use crate::stage::Registry;
+
+/// Runs machine-learning experiments that are declared in a file, and never runs the same work twice.
+#[derive(Parser)]
+#[command(name = "strata", version, propagate_version = true, max_term_width = 100, styles = args::STYLES)]
+#[command(after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    console: console::Args,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, or nothing to do; 1 a stage failed; 2 the command line or the pipeline file is wrong;
+3 `plan --exit-code` found work to do; 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Args),
+    Plan(plan::Args),
+    Why(why::Args),
+    Check(check::Args),
+    Graph(graph::Args),
+    Table(table::Args),
+    Diff(diff::Args),
+    Export(export::Args),
+    Cache(cache::Args),
+    Schema(schema::Args),
+    Init(init::Args),
+    Completions(completions::Args),
+}
+
+/// Reads the command line, does what it says with the kinds of `registry`, and returns the exit code.
+#[must_use]
+pub fn main(registry: &Registry) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help goes to standard output and is no mistake.
+            let code = u8::try_from(error.exit_code()).unwrap_or(failure::WRONG);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let console = Console::new(&cli.console);
+    let done = match &cli.verb {
+        Verb::Run(args) => args.execute(registry, &console),
+        Verb::Plan(args) => args.execute(registry, &console),
+        Verb::Why(args) => args.execute(registry, &console),
+        Verb::Check(args) => args.execute(registry, &console),
+        Verb::Graph(args) => args.execute(registry, &console),
+        Verb::Table(args) => args.execute(registry, &console),
+        Verb::Diff(args) => args.execute(registry, &console),
+        Verb::Export(args) => args.execute(registry, &console),
+        Verb::Cache(args) => args.execute(&console),
+        Verb::Schema(args) => args.execute(registry, &console),
+        Verb::Init(args) => args.execute(&console),
+        Verb::Completions(args) => args.execute(&console),
+    };
+    done.unwrap_or_else(|failure| failure.report(&console))
+}

@@ -1,0 +1,52 @@
+//! From the arguments to a graph, or to every mistake at once.
+
+use std::{fs, path::Path};
+
+use super::{Console, Failure, args::PipelineArgs};
+use crate::{
+    diagnostic::{Diagnostic, Sources},
+    engine::Graph,
+    pipeline,
+    stage::Registry,
+};
+
+/// The texts that a pipeline is read from: the file, and each `-S`.
+pub struct Texts<'a> {
+    file: &'a Path,
+    sources: Sources,
+}
+
+/// Reads the texts.
+pub fn texts(args: &PipelineArgs) -> Result<Texts<'_>, Failure> {
+    let file = &args.file;
+    let text = fs::read_to_string(file).map_err(|error| {
+        let mut message = format!("failed to read the pipeline file {}: {error}", file.display());
+        if error.kind() == std::io::ErrorKind::NotFound {
+            message.push_str("\n`strata init` writes one to start from");
+        }
+        Failure::Usage(message)
+    })?;
+    let mut sources = Sources::default();
+    sources.add(file.display().to_string(), text);
+    for set in &args.set {
+        sources.add("command line", set.clone());
+    }
+    Ok(Texts { file, sources })
+}
+
+impl Texts<'_> {
+    /// The graph of all instances.
+    pub fn graph(&self, registry: &Registry, console: &Console) -> Result<Graph<'_>, Failure> {
+        let (pipeline, found) = pipeline::parse(&self.sources, self.file, registry);
+        Graph::build(pipeline, found).map_err(|mistakes| self.mistakes(&mistakes, console))
+    }
+
+    fn mistakes(&self, mistakes: &[Diagnostic], console: &Console) -> Failure {
+        let rendered = mistakes.iter().map(|mistake| mistake.render(&self.sources, console.color)).collect();
+        let count = match mistakes.len() {
+            1 => "1 mistake".to_owned(),
+            n => format!("{n} mistakes"),
+        };
+        Failure::Mistakes { rendered, closing: format!("{count} in {}; nothing was run", self.file.display()) }
+    }
+}

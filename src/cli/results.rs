@@ -1,0 +1,238 @@
+//! Results as rows: which cached instances have numbers, and in which columns they are shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    engine::Graph,
+    report::{Align, Grid, number, percent},
+    store::Manifest,
+};
+
+/// The metric that makes an instance a line of the main table.
+const SCORE: &str = "test_accuracy";
+/// Metrics of what an instance stands on, worth showing beside its own.
+const BENEATH: [&str; 4] = ["nmi", "false_negative_rate", "same_cluster_rate", "contrastive_top1"];
+
+/// The instances that have metrics, in the order of the graph.
+pub struct Results<'a> {
+    /// The axes with more than one value among the rows, in the order of the sweep: key, and header of the column.
+    axes: Vec<(String, String)>,
+    rows: Vec<Row<'a>>,
+}
+
+struct Row<'a> {
+    stage: &'a str,
+    instance: &'a str,
+    kind: &'static str,
+    axes: &'a BTreeMap<String, Value>,
+    metrics: &'a BTreeMap<String, f64>,
+    /// Metrics of instances above, by name; only those that one of them has.
+    beneath: BTreeMap<&'a str, f64>,
+}
+
+/// A row as scripts read it.
+#[derive(Serialize)]
+pub struct JsonRow<'a> {
+    stage: &'a str,
+    instance: &'a str,
+    axes: &'a BTreeMap<String, Value>,
+    metrics: &'a BTreeMap<String, f64>,
+}
+
+impl<'a> Results<'a> {
+    /// The rows of the instances in `made`: indices into the graph, and what is known of each.
+    pub fn new(graph: &'a Graph<'_>, made: impl IntoIterator<Item = (usize, &'a Manifest)>) -> Self {
+        let made: BTreeMap<usize, &Manifest> = made.into_iter().collect();
+        let mut rows = Vec::new();
+        for (&index, manifest) in made.iter().filter(|(_, manifest)| !manifest.metrics.is_empty()) {
+            let instance = &graph.instances[index];
+            rows.push(Row {
+                stage: &instance.stage,
+                instance: &instance.name,
+                kind: instance.kind.name,
+                axes: &instance.axes,
+                metrics: &manifest.metrics,
+                beneath: beneath(graph, &made, index),
+            });
+        }
+        let mut keys: Vec<_> =
+            graph.pipeline.axes.iter().map(|axis| (axis.key.span().start, axis.key.get_ref())).collect();
+        keys.sort();
+        let varying = keys.into_iter().map(|(_, key)| key.clone()).filter(|key| varies(&rows, key)).collect();
+        Self { axes: headers(varying), rows }
+    }
+
+    /// Every row, for scripts.
+    pub fn json(&self) -> Vec<JsonRow<'a>> {
+        let row = |row: &Row<'a>| {
+            let &Row { stage, instance, axes, metrics, .. } = row;
+            JsonRow { stage, instance, axes, metrics }
+        };
+        self.rows.iter().map(row).collect()
+    }
+
+    /// Every row with every metric, as plain numbers in one table.
+    pub fn flat(&self) -> Grid {
+        let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
+        let left = ["stage", "instance"].into_iter().chain(self.axes.iter().map(|(key, _)| key.as_str()));
+        let right = names.iter().map(|name| (*name, Align::Right));
+        let mut grid = Grid::new(left.map(|header| (header, Align::Left)).chain(right));
+        for row in &self.rows {
+            let start = [row.stage.to_owned(), row.instance.to_owned()].into_iter().chain(self.axes_of(row));
+            let numbers = names.iter().map(|name| row.metrics.get(*name).map(f64::to_string).unwrap_or_default());
+            grid.push(start.chain(numbers).collect());
+        }
+        grid
+    }
+
+    /// The tables that people read, each with a title: that of test accuracies; without one (or with `all`) one for
+    /// each other kind with metrics.
+    pub fn tables(&self, all: bool) -> Vec<(&'static str, Grid)> {
+        let scored: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.metrics.contains_key(SCORE)).collect();
+        let mut tables = Vec::new();
+        if !scored.is_empty() {
+            tables.push(("", self.scores(&scored, all)));
+        }
+        if all || scored.is_empty() {
+            let mut kinds: Vec<&'static str> = Vec::new();
+            for row in self.rows.iter().filter(|row| !row.metrics.contains_key(SCORE)) {
+                if !kinds.contains(&row.kind) {
+                    kinds.push(row.kind);
+                }
+            }
+            for kind in kinds {
+                let rows: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.kind == kind).collect();
+                tables.push((kind, self.metrics(&rows)));
+            }
+        }
+        tables
+    }
+
+    /// Columns that say which instance a row is: never dropped.
+    pub fn fixed(&self) -> usize {
+        self.axes.len() + 2
+    }
+
+    fn scores(&self, rows: &[&Row<'_>], all: bool) -> Grid {
+        let own = |name: &str| !name.starts_with(SCORE);
+        let names =
+            if all { names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own) } else { vec![] };
+        let below = if all { names_of(&BENEATH, rows) } else { vec![] };
+        let (axes, kept) = self.reaching(rows);
+        let score = [("test accuracy % [95 %]".to_owned(), Align::Right)];
+        let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
+        let mut grid = Grid::new(axes.into_iter().chain(score).chain(others));
+        for row in rows {
+            let mut cells = self.start(row, &kept);
+            let metric = |name: &str| row.metrics.get(name).copied();
+            let interval = match (metric("test_accuracy_low"), metric("test_accuracy_high")) {
+                (Some(low), Some(high)) => format!(" [{:>4}, {:>4}]", percent(low), percent(high)),
+                _ => String::new(),
+            };
+            cells.push(format!("{}{interval}", metric(SCORE).map(percent).unwrap_or_default()));
+            cells.extend(names.iter().map(|name| metric(name).map(|value| shown(name, value)).unwrap_or_default()));
+            let below = below.iter().map(|name| row.beneath.get(name).map(|&value| shown(name, value)));
+            cells.extend(below.map(Option::unwrap_or_default));
+            grid.push(cells);
+        }
+        grid
+    }
+
+    fn metrics(&self, rows: &[&Row<'_>]) -> Grid {
+        let names = names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), |_| true);
+        let (axes, kept) = self.reaching(rows);
+        let mut grid = Grid::new(axes.into_iter().chain(names.iter().map(|name| (header(name), Align::Right))));
+        for row in rows {
+            let mut cells = self.start(row, &kept);
+            let value = |name: &&str| row.metrics.get(*name).map(|&value| shown(name, value)).unwrap_or_default();
+            cells.extend(names.iter().map(value));
+            grid.push(cells);
+        }
+        grid
+    }
+
+    /// The headers of the stage and of the axes that reach one of these rows, and those axes.
+    fn reaching(&self, rows: &[&Row<'_>]) -> (Vec<(String, Align)>, Vec<&str>) {
+        let reached = |key: &str| rows.iter().any(|row| row.axes.contains_key(key));
+        let axes: Vec<&(String, String)> = self.axes.iter().filter(|(key, _)| reached(key)).collect();
+        let headers = axes.iter().map(|(_, header)| (header.clone(), Align::Left));
+        (
+            [("stage".to_owned(), Align::Left)].into_iter().chain(headers).collect(),
+            axes.iter().map(|(key, _)| key.as_str()).collect(),
+        )
+    }
+
+    fn start(&self, row: &Row<'_>, axes: &[&str]) -> Vec<String> {
+        let values = axes.iter().map(|key| row.axes.get(*key).map(plain).unwrap_or_default());
+        [row.stage.to_owned()].into_iter().chain(values).collect()
+    }
+
+    fn axes_of(&self, row: &Row<'_>) -> impl Iterator<Item = String> {
+        self.axes.iter().map(|(key, _)| row.axes.get(key).map(plain).unwrap_or_default())
+    }
+}
+
+/// Metrics of what an instance stands on. A name that several of them have is left out: which would it be?
+fn beneath<'a>(graph: &Graph<'_>, made: &BTreeMap<usize, &'a Manifest>, index: usize) -> BTreeMap<&'a str, f64> {
+    let mut above = BTreeSet::new();
+    let mut open = vec![index];
+    while let Some(at) = open.pop() {
+        open.extend(graph.instances[at].inputs.iter().map(|link| link.from).filter(|from| above.insert(*from)));
+    }
+    let mut found: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (name, value) in above.iter().filter_map(|at| made.get(at)).flat_map(|manifest| &manifest.metrics) {
+        found.entry(name).or_default().push(*value);
+    }
+    found.into_iter().filter_map(|(name, values)| (values.len() == 1).then(|| (name, values[0]))).collect()
+}
+
+fn varies(rows: &[Row<'_>], key: &str) -> bool {
+    let mut values = rows.iter().filter_map(|row| row.axes.get(key));
+    let first = values.next();
+    values.any(|value| Some(value) != first)
+}
+
+/// A column is called by the parameter alone, unless two axes share it.
+fn headers(keys: Vec<String>) -> Vec<(String, String)> {
+    let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+    let shorts: Vec<String> = keys.iter().map(|key| short(key)).collect();
+    let unique = |name: &String| shorts.iter().filter(|other| *other == name).count() == 1;
+    let name = |key: &String, short: &String| if unique(short) { short.clone() } else { key.clone() };
+    keys.iter().zip(&shorts).map(|(key, short)| (key.clone(), name(key, short))).collect()
+}
+
+fn names<'r>(rows: impl Iterator<Item = impl Iterator<Item = &'r str>>, wanted: impl Fn(&str) -> bool) -> Vec<&'r str> {
+    rows.flatten().filter(|name| wanted(name)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn names_of(of: &[&'static str], rows: &[&Row<'_>]) -> Vec<&'static str> {
+    of.iter().copied().filter(|name| rows.iter().any(|row| row.beneath.contains_key(name))).collect()
+}
+
+/// True for metrics that are fractions of something and read better in percent.
+fn is_fraction(name: &str) -> bool {
+    ["accuracy", "accuracy_low", "accuracy_high", "rate", "rate_expected", "top1", "purity"]
+        .iter()
+        .any(|end| name.ends_with(end))
+}
+
+fn header(name: &str) -> String {
+    let words = name.replace('_', " ");
+    if is_fraction(name) { format!("{words} %") } else { words }
+}
+
+fn shown(name: &str, value: f64) -> String {
+    if is_fraction(name) { percent(value) } else { number(value) }
+}
+
+/// A value as people write it: text without quotes, nothing for null.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}

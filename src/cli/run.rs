@@ -1,0 +1,197 @@
+//! `strata run`: resolve, run, show.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::Serialize;
+
+use super::{
+    Console, Failure,
+    args::{CacheArgs, Format, PipelineArgs, SelectArgs, WorkArgs},
+    failure, open, plan,
+    results::Results,
+    table,
+};
+use crate::{
+    digest::{ArtifactHash, StageKey},
+    engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
+    report::{JsonLines, Lines, Plain, Terminal, summary},
+    stage::Registry,
+    store::Store,
+};
+
+/// Runs a pipeline as far as the cache does not hold its results, then shows the table of results
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    work: WorkArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Shows what would run, as `strata plan` does, and runs nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Writes every event to this file as it happens, one JSON object a line
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    events: Option<PathBuf>,
+    /// The form of the results
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+impl Args {
+    /// Runs and prints.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let selection = self.select.select(&graph)?;
+        let store = self.cache.open(&graph.pipeline.root);
+        let device = self.work.device()?;
+        if self.dry_run {
+            let plan = engine::plan(&graph, &selection, &store, self.select.force)?;
+            plan::show(&graph, &plan, self.output, console)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let options = Options {
+            jobs: self.work.jobs,
+            threads: self.work.threads(),
+            device,
+            force: self.select.force,
+            keep_going: self.work.keep_going,
+            cancel: stop_on_signal()?,
+        };
+        let mut reporters = self.reporters(console)?;
+        let report = engine::run(&graph, &selection, &store, &options, &mut reporters)?;
+        drop(reporters);
+        self.show(&graph, &report, &store, console)?;
+        Ok(ExitCode::from(match report.counts {
+            _ if report.interrupted => failure::INTERRUPTED,
+            counts if counts.failed > 0 => failure::FAILED,
+            _ => 0,
+        }))
+    }
+
+    fn reporters(&self, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+        let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
+        if let Some(path) = &self.events {
+            let refused = |error| Failure::Failed(format!("failed to write events to {}: {error}", path.display()));
+            reporters.push(Box::new(JsonLines::create(path).map_err(refused)?));
+        }
+        if console.draws() {
+            reporters.push(Box::new(Terminal::new(console.errors, console.quiet)));
+        } else {
+            let plain = Plain::new(io::stderr(), Lines { styles: console.errors, width: None });
+            reporters.push(if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) });
+        }
+        Ok(reporters)
+    }
+
+    fn show(&self, graph: &Graph<'_>, report: &Report, store: &Store, console: &Console) -> Result<(), Failure> {
+        if self.output == Format::Json {
+            return console.json(&document(graph, report, store));
+        }
+        let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
+        let results = Results::new(graph, made);
+        table::show(&results, self.output, console)?;
+        let line = summary(&report.counts, report.seconds, &console.results);
+        match (self.output, console.quiet) {
+            (_, true) => {}
+            (Format::Text, _) => console.print(&format!("{line}\n"))?,
+            _ => console.note(&line),
+        }
+        if report.interrupted && !console.quiet {
+            console.note("interrupted; what is finished is in the cache, and the next run goes on from there");
+        }
+        Ok(())
+    }
+}
+
+/// Says nothing but what failed.
+struct OnlyFailures<R>(R);
+
+impl<R: Reporter> Reporter for OnlyFailures<R> {
+    fn event(&mut self, event: &Event) {
+        if let Event::StageFinished { status: Status::Failed, .. } = event {
+            self.0.event(event);
+        }
+    }
+}
+
+/// A flag that SIGINT and SIGTERM set. A second signal ends the process at once: the cache is sound at any moment.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&flag);
+    let handler = move || {
+        if set.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(failure::INTERRUPTED));
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|error| Failure::Failed(format!("failed to handle signals: {error}")))?;
+    Ok(flag)
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    pipeline: &'a str,
+    stages: Vec<Line<'a>>,
+    counts: Counts,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    name: &'a str,
+    instance: &'a str,
+    kind: &'a str,
+    status: Status,
+    key: Option<StageKey>,
+    reason: Option<&'a Reason>,
+    seconds: Option<f64>,
+    outputs: BTreeMap<&'a str, Output>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Output {
+    hash: ArtifactHash,
+    bytes: u64,
+    path: PathBuf,
+}
+
+fn document<'a>(graph: &'a Graph<'_>, report: &'a Report, store: &Store) -> Document<'a> {
+    let line = |outcome: &'a engine::Outcome| {
+        let instance = &graph.instances[outcome.index];
+        let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {
+            let path = store.object_path(&output.hash);
+            let path = std::path::absolute(&path).unwrap_or(path);
+            (port.as_str(), Output { hash: output.hash, bytes: output.bytes, path })
+        });
+        Line {
+            name: &instance.stage,
+            instance: &instance.name,
+            kind: instance.kind.name,
+            status: outcome.status,
+            key: outcome.key,
+            reason: outcome.reason.as_ref(),
+            seconds: outcome.manifest.as_ref().map(|manifest| manifest.seconds),
+            outputs: outputs.collect(),
+            message: outcome.message.as_deref(),
+        }
+    };
+    Document {
+        pipeline: &graph.pipeline.name,
+        stages: report.outcomes.iter().map(line).collect(),
+        counts: report.counts,
+    }
+}

@@ -1,0 +1,98 @@
+//! `strata table`: the results of the cached instances.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{
+    Console, Failure,
+    args::{CacheArgs, Format, PipelineArgs},
+    open,
+    results::{JsonRow, Results},
+};
+use crate::{
+    engine::{self, Verdict},
+    report::{Grid, Styles},
+    stage::Registry,
+};
+
+/// Shows the results of the cached instances: rows by stage and axes, columns by metric
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// Stages or instances to show [default: all]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The form of the table
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    rows: Vec<JsonRow<'a>>,
+}
+
+impl Args {
+    /// Prints the table.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let store = self.cache.open(&graph.pipeline.root);
+        let selection = graph.select(&self.targets).map_err(Failure::Usage)?;
+        let plan = engine::plan(&graph, &selection, &store, false)?;
+        let made = plan.stages.iter().filter_map(|planned| match &planned.decision.verdict {
+            Verdict::Cached(manifest) if selection.targets.contains(&planned.index) => {
+                Some((planned.index, manifest.as_ref()))
+            }
+            _ => None,
+        });
+        let results = Results::new(&graph, made);
+        show(&results, self.output, console)?;
+        if results.json().is_empty() && self.output != Format::Json && !console.quiet {
+            let file = self.pipeline.file.display();
+            console.note(&format!("no results are cached; `strata run {file}` makes them"));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Prints results.
+pub fn show(results: &Results<'_>, format: Format, console: &Console) -> Result<(), Failure> {
+    match format {
+        Format::Json => console.json(&Document { rows: results.json() }),
+        Format::Csv => console.print(&results.flat().csv()),
+        Format::Markdown => {
+            let tables = results.tables(console.verbose);
+            let titled = |(title, grid): &(&str, Grid)| match *title {
+                "" => grid.markdown(),
+                title => format!("**{title}**\n\n{}", grid.markdown()),
+            };
+            console.print(&tables.iter().map(titled).collect::<Vec<_>>().join("\n"))
+        }
+        Format::Text => console.print(&text(results, console)),
+    }
+}
+
+fn text(results: &Results<'_>, console: &Console) -> String {
+    let mut text = String::new();
+    for (title, grid) in results.tables(console.verbose) {
+        let (grid, dropped) = grid.fitting(console.columns(), results.fixed());
+        text.push('\n');
+        if !title.is_empty() {
+            text.push_str(&format!(" {}\n", Styles::paint(console.results.faint, title)));
+        }
+        text.push_str(&grid.text(&console.results));
+        if !dropped.is_empty() {
+            let hint = format!(" too wide to show: {} (--output csv has all)", dropped.join(", "));
+            text.push_str(&format!("{}\n", Styles::paint(console.results.faint, &hint)));
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,203 @@
+//! The lines of a run, as text: who prints them is another matter.
+
+use console::measure_text_width as width_of;
+
+use super::{Styles, clock, duration, number};
+use crate::engine::{Counts, Event, Reason, Status};
+
+/// The widest that lines are made on a terminal.
+const WIDEST: usize = 110;
+/// Status words are right-aligned to this column.
+const WORD: usize = 8;
+
+/// Makes lines for a stream of a certain width and with or without colours.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// The styles of the stream.
+    pub styles: Styles,
+    /// The width of the terminal, if it is one. Otherwise nothing is shortened.
+    pub width: Option<usize>,
+}
+
+impl Lines {
+    /// `ran  simclr@batches.policy=random      1 min 12 s`, for a [`Event::StageFinished`].
+    #[must_use]
+    pub fn finished(&self, instance: &str, status: Status, seconds: Option<f64>, message: Option<&str>) -> String {
+        let word = self.word(status.word(), self.styles.of(status));
+        let time = seconds.filter(|_| status != Status::Cached).map(duration).unwrap_or_default();
+        let mut line = format!("{word}  {}", self.name_and(instance, &time));
+        if let Some(message) = message {
+            if status == Status::Blocked && self.fits(instance, message) {
+                line = format!("{word}  {instance} {}", Styles::paint(self.styles.faint, &format!("({message})")));
+            } else {
+                for part in message.lines() {
+                    line.push_str(&format!("\n{:WORD$}  {part}", ""));
+                }
+            }
+        }
+        line
+    }
+
+    /// `run  simclr@batches.policy=random (temperature: 0.5 -> 0.2)`: its code begins.
+    #[must_use]
+    pub fn started(&self, instance: &str, reason: &Reason) -> String {
+        self.remarked(&self.word("run", self.styles.strong), instance, &reason.to_string(), "")
+    }
+
+    /// A word at its column, a name, a remark on it, and something short on the right.
+    #[must_use]
+    pub fn remarked(&self, word: &str, name: &str, remark: &str, right: &str) -> String {
+        let remark = if remark.is_empty() { String::new() } else { format!("({remark})") };
+        let (name, remark) = match self.width {
+            Some(width) => {
+                let space =
+                    width.min(WIDEST).saturating_sub(WORD + 4 + if right.is_empty() { 0 } else { width_of(right) + 2 });
+                let name = middle(name, space.saturating_sub(width_of(&remark)).max(space / 2));
+                let remark = middle(&remark, space.saturating_sub(width_of(&name)));
+                (name, remark)
+            }
+            None => (name.to_owned(), remark),
+        };
+        let gap = if remark.is_empty() { "" } else { " " };
+        let remark = Styles::paint(self.styles.faint, &remark);
+        format!("{word}  {}", self.name_and(&format!("{name}{gap}{remark}"), right))
+    }
+
+    /// How far an instance has come, with what is known of epoch, loss, rate (units a second) and seconds left.
+    #[must_use]
+    pub fn progress(&self, event: &Event, rate: Option<f64>, left: Option<u64>) -> Option<String> {
+        let Event::Progress { instance, done, total, unit, epoch, epochs, loss } = event else { return None };
+        let mut parts = Vec::new();
+        if *total > 0 {
+            let fraction = *done as f64 / *total as f64;
+            parts.push(if self.width.is_some() { bar(fraction) } else { format!("{:3.0} %", fraction * 100.0) });
+        } else {
+            parts.push(format!("{done} {unit}"));
+        }
+        if let (Some(epoch), Some(epochs)) = (epoch, epochs) {
+            parts.push(format!("epoch {epoch}/{epochs}"));
+        }
+        parts.extend(loss.map(|loss| format!("loss {}", number(loss))));
+        let rate = rate.filter(|rate| *rate > 0.0 && rate.is_finite());
+        let rate_at = parts.len();
+        parts.extend(rate.map(|rate| format!("{} {unit}/s", short(rate))));
+        parts.extend(left.map(|left| format!("{} left", clock(left))));
+
+        let Some(width) = self.width else { return Some(format!("{:WORD$}  {instance} {}", "", parts.join("  "))) };
+        let space = width.min(WIDEST).saturating_sub(3);
+        if rate.is_some() && width_of(&parts.join("  ")) + 20 > space {
+            parts.remove(rate_at);
+        }
+        let text = parts.join("  ");
+        let room = space.saturating_sub(width_of(&text) + 2).max(8);
+        let name = middle(instance, room.min(44));
+        let pad = room.min(44).saturating_sub(width_of(&name));
+        Some(format!("{name}{:pad$}  {text}", ""))
+    }
+
+    /// A status word at its column.
+    #[must_use]
+    pub fn word(&self, word: &str, style: anstyle::Style) -> String {
+        let pad = WORD.saturating_sub(width_of(word));
+        format!("{:pad$}{}", "", Styles::paint(style, word))
+    }
+
+    /// A name on the left and something short on the right.
+    #[must_use]
+    pub fn name_and(&self, name: &str, right: &str) -> String {
+        let space = self.width.unwrap_or(80).min(WIDEST).saturating_sub(WORD + 3);
+        let room = space.saturating_sub(if right.is_empty() { 0 } else { width_of(right) + 2 });
+        let name = if self.width.is_some() { middle(name, room) } else { name.to_owned() };
+        if right.is_empty() {
+            return name;
+        }
+        let pad = space.saturating_sub(width_of(&name) + width_of(right)).max(2);
+        format!("{name}{:pad$}{}", "", Styles::paint(self.styles.faint, right))
+    }
+
+    fn fits(&self, name: &str, message: &str) -> bool {
+        WORD + 5 + width_of(name) + width_of(message) <= self.width.unwrap_or(usize::MAX).min(WIDEST)
+    }
+}
+
+/// `12 cached, 5 ran in 1 min 12 s`: a run in one line.
+#[must_use]
+pub fn summary(counts: &Counts, seconds: f64, styles: &Styles) -> String {
+    let all = [
+        (counts.cached, Status::Cached),
+        (counts.ran, Status::Ran),
+        (counts.resumed, Status::Resumed),
+        (counts.failed, Status::Failed),
+        (counts.blocked, Status::Blocked),
+    ];
+    let always = [Status::Cached, Status::Ran];
+    let parts: Vec<String> = all
+        .into_iter()
+        .filter(|(count, status)| *count > 0 || always.contains(status))
+        .map(|(count, status)| {
+            let style = if count > 0 { styles.of(status) } else { anstyle::Style::new() };
+            Styles::paint(style, &format!("{count} {}", status.word()))
+        })
+        .collect();
+    format!("{} in {}", parts.join(", "), duration(seconds))
+}
+
+/// The text, or its two ends with `…` between them, in at most `width` columns.
+#[must_use]
+pub fn middle(text: &str, width: usize) -> String {
+    if width_of(text) <= width {
+        return text.to_owned();
+    }
+    let ends = width.saturating_sub(1);
+    let (head, tail) = (ends.div_ceil(2), ends / 2);
+    let mut start = String::new();
+    for c in text.chars() {
+        if width_of(&start) + width_of(c.encode_utf8(&mut [0; 4])) > head {
+            break;
+        }
+        start.push(c);
+    }
+    let mut end = String::new();
+    for c in text.chars().rev() {
+        if width_of(&end) + width_of(c.encode_utf8(&mut [0; 4])) > tail {
+            break;
+        }
+        end.insert(0, c);
+    }
+    format!("{start}…{end}")
+}
+
+/// Ten cells, filled from the left.
+fn bar(fraction: f64) -> String {
+    let halves = (fraction.clamp(0.0, 1.0) * 20.0).round() as usize;
+    let mut cells = "━".repeat(halves / 2);
+    if halves % 2 == 1 {
+        cells.push('╸');
+    }
+    format!("{cells}{}", " ".repeat(10 - halves.div_ceil(2)))
+}
+
+fn short(rate: f64) -> String {
+    if rate >= 9.95 { format!("{rate:.0}") } else { format!("{rate:.1}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_lose_their_middle() {
+        assert_eq!(middle("probe@probe.at=p1", 17), "probe@probe.at=p1");
+        assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…robe.at=p1");
+        assert_eq!(middle("日本語日本語", 7), "日…語");
+        assert_eq!(middle("abc", 1), "…");
+    }
+
+    #[test]
+    fn bars_have_ten_cells() {
+        for step in 0..=20 {
+            assert_eq!(bar(f64::from(step) / 20.0).chars().count(), 10, "{step}");
+        }
+        assert_eq!(bar(0.25), "━━╸       ");
+    }
+}

@@ -1,0 +1,19 @@
+//! What people and scripts see: reporters of a run, and tables.
+//!
+//! Knows events and rows, no graph, no pipeline and no cache: the verbs bring what is to be shown.
+
+mod amount;
+mod grid;
+mod jsonl;
+mod line;
+mod plain;
+mod style;
+mod terminal;
+
+pub use amount::{bytes, clock, duration, number, percent};
+pub use grid::{Align, Grid};
+pub use jsonl::JsonLines;
+pub use line::{Lines, middle, summary};
+pub use plain::Plain;
+pub use style::Styles;
+pub use terminal::Terminal;

@@ -1,0 +1,59 @@
+//! Lines for what is not a terminal: a file, a pipe, the log of a CI run.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use super::Lines;
+use crate::engine::{Event, Reporter};
+
+/// A line of progress for each instance at most this often.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Prints a line when an instance begins and ends, and now and then between.
+pub struct Plain<W> {
+    to: W,
+    lines: Lines,
+    begun: BTreeMap<String, (Instant, Instant)>,
+}
+
+impl<W: Write> Plain<W> {
+    /// Prints to `to`.
+    pub fn new(to: W, lines: Lines) -> Self {
+        Self { to, lines, begun: BTreeMap::new() }
+    }
+
+    fn print(&mut self, line: &str) {
+        // One write for a line, so that lines of other processes do not fall between. Nobody may be listening.
+        let _ = self.to.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+impl<W: Write> Reporter for Plain<W> {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::StageStarted { instance, reason, .. } => {
+                self.begun.insert(instance.clone(), (Instant::now(), Instant::now()));
+                self.print(&self.lines.started(instance, reason));
+            }
+            Event::Progress { instance, done, total, .. } => {
+                let Some((begun, last)) = self.begun.get_mut(instance) else { return };
+                if last.elapsed() < INTERVAL {
+                    return;
+                }
+                *last = Instant::now();
+                let rate = *done as f64 / begun.elapsed().as_secs_f64();
+                let left = (*total > 0 && rate > 0.0).then(|| (total.saturating_sub(*done) as f64 / rate) as u64);
+                if let Some(line) = self.lines.progress(event, Some(rate), left) {
+                    self.print(&line);
+                }
+            }
+            Event::StageFinished { instance, status, seconds, message, .. } => {
+                self.print(&self.lines.finished(instance, *status, *seconds, message.as_deref()));
+            }
+            Event::RunStarted { .. } | Event::Metric { .. } | Event::RunFinished { .. } => {}
+        }
+    }
+}

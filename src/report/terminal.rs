@@ -1,0 +1,127 @@
+//! Progress on a terminal: a bar for each running instance, finished ones above, the whole run below.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::{Lines, Styles};
+use crate::engine::{Event, Reporter, Status};
+
+const TICK: Duration = Duration::from_millis(120);
+
+/// Draws on standard error. Nothing is drawn, and no thread started, before the first instance runs.
+pub struct Terminal {
+    styles: Styles,
+    quiet: bool,
+    drawn: Option<Drawn>,
+    stages: usize,
+    counts: BTreeMap<Status, usize>,
+}
+
+struct Drawn {
+    all: MultiProgress,
+    whole: ProgressBar,
+    bars: BTreeMap<String, ProgressBar>,
+}
+
+impl Terminal {
+    /// With `quiet`, finished instances leave a line only if they failed.
+    #[must_use]
+    pub fn new(styles: Styles, quiet: bool) -> Self {
+        Self { styles, quiet, drawn: None, stages: 0, counts: BTreeMap::new() }
+    }
+
+    /// The terminal's width is asked for each time, as windows change.
+    fn lines(&self) -> Lines {
+        let (_, columns) = console::Term::stderr().size();
+        Lines { styles: self.styles, width: Some(usize::from(columns)) }
+    }
+
+    fn start(&mut self, instance: &str) {
+        let drawn = self.drawn.get_or_insert_with(|| {
+            let all = MultiProgress::new();
+            let whole = all.add(ProgressBar::no_length().with_style(style("  {elapsed} {msg}")));
+            whole.enable_steady_tick(Duration::from_secs(1));
+            Drawn { all, whole, bars: BTreeMap::new() }
+        });
+        let bar = drawn.all.insert_before(&drawn.whole, ProgressBar::no_length().with_style(style("{spinner} {msg}")));
+        bar.set_message(instance.to_owned());
+        bar.enable_steady_tick(TICK);
+        drawn.bars.insert(instance.to_owned(), bar);
+    }
+
+    fn progress(&mut self, event: &Event) {
+        let lines = self.lines();
+        let Event::Progress { instance, done, total, .. } = event else { return };
+        let Some(bar) = self.drawn.as_ref().and_then(|drawn| drawn.bars.get(instance)) else { return };
+        if *total > 0 {
+            bar.set_length(*total);
+        }
+        bar.set_position(*done);
+        // The first moments say little about the rest.
+        let settled = bar.elapsed() > Duration::from_secs(1);
+        let left = (settled && *total > 0).then(|| bar.eta().as_secs());
+        let rate = settled.then(|| bar.per_sec());
+        bar.set_message(lines.progress(event, rate, left).unwrap_or_default());
+    }
+
+    fn print(&self, line: &str) {
+        match &self.drawn {
+            Some(drawn) => drop(drawn.all.println(line)),
+            None => drop(io::stderr().write_all(format!("{line}\n").as_bytes())),
+        }
+    }
+
+    /// `3 of 24 left: 12 cached, 9 ran`.
+    fn whole(&self) {
+        let Some(drawn) = &self.drawn else { return };
+        let done: usize = self.counts.values().sum();
+        let counts: Vec<String> =
+            self.counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
+        let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
+        let left = self.stages.saturating_sub(done);
+        let text = format!("{left} of {} stages to go{counts}", self.stages);
+        drawn.whole.set_message(Styles::paint(self.styles.faint, &text));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates of this file are right")
+}
+
+impl Reporter for Terminal {
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { stages, .. } => self.stages = *stages,
+            Event::StageStarted { instance, .. } => {
+                self.start(instance);
+                self.whole();
+            }
+            Event::Progress { .. } => self.progress(event),
+            Event::Metric { .. } => {}
+            Event::StageFinished { instance, status, seconds, message, .. } => {
+                *self.counts.entry(*status).or_default() += 1;
+                if let Some(drawn) = &mut self.drawn
+                    && let Some(bar) = drawn.bars.remove(instance)
+                {
+                    bar.finish_and_clear();
+                    drawn.all.remove(&bar);
+                }
+                if !self.quiet || *status == Status::Failed {
+                    self.print(&self.lines().finished(instance, *status, *seconds, message.as_deref()));
+                }
+                self.whole();
+            }
+            Event::RunFinished { .. } => {
+                if let Some(drawn) = self.drawn.take() {
+                    drawn.whole.finish_and_clear();
+                    let _ = drawn.all.clear();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What `fine_tune` and `supervised` share: labelled subsets, one phase of training, and the accuracy at the end.
+
+use candle_core::Device;
+
+use super::{images::Images, network, watch::Watch};
+use crate::{
+    ml::{
+        augment::Augment,
+        data::{ImageSet, split},
+        init::Params,
+        metric,
+        nn::{Architecture, Head, Mode, Network, ResNet},
+        optim::{Optim, Optimizer},
+        rng::Stream,
+        schedule::Schedule,
+        train::{Classify, Order, Run, Settings, accuracy, train},
+    },
+    stage::{Context, Inputs, Outputs, StageError},
+};
+
+/// A classifier in training, its images, and which of them it may use.
+pub(super) struct Classifier {
+    pub(super) architecture: Architecture,
+    pub(super) params: Params,
+    network: Network,
+    train: ImageSet,
+    test: ImageSet,
+    used: Vec<u32>,
+    validation: Vec<u32>,
+    device: Device,
+    batch_size: usize,
+    seed: u64,
+}
+
+/// Which labels are known, and how they are used.
+pub(super) struct Subset {
+    pub(super) fraction: f64,
+    pub(super) stratified: bool,
+    pub(super) val_fraction: f64,
+    pub(super) batch_size: usize,
+    pub(super) seed: u64,
+}
+
+/// One phase of training.
+pub(super) struct Phase<'a> {
+    pub(super) epochs: usize,
+    /// Epochs of the stage's phases before and behind this one.
+    pub(super) around: [usize; 2],
+    pub(super) mode: Mode,
+    pub(super) optimizer: &'a Optimizer,
+    pub(super) schedule: &'a Schedule,
+    pub(super) augment: &'a Augment,
+    pub(super) patience: usize,
+}
+
+impl Classifier {
+    /// Reads the images at `train` and `test`, and builds the network that `architecture` gives for (colours, size, classes).
+    pub(super) fn new(
+        inputs: &Inputs,
+        subset: &Subset,
+        device: &Device,
+        architecture: impl FnOnce(usize, [usize; 2], usize) -> Result<Architecture, StageError>,
+    ) -> Result<Self, StageError> {
+        let (train, test) = (Images::bytes(inputs.at("train"))?, Images::bytes(inputs.at("test"))?);
+        let [colours, height, width] = train.size;
+        let classes = train.classes.len();
+        if test.size != train.size || test.classes != train.classes {
+            return Err(StageError::failed("training and test images differ in size or classes"));
+        }
+        let Subset { fraction, stratified, val_fraction, batch_size, seed } = *subset;
+        let known = split::fraction(&train.labels, fraction, stratified, seed);
+        let labels: Vec<u32> = known.iter().map(|&index| train.labels[index as usize]).collect();
+        let (used, held_out) = split::validation(&labels, val_fraction, &Stream::new(seed, "classifier/validation"));
+        let absolute = |places: Vec<u32>| places.into_iter().map(|place| known[place as usize]).collect();
+        let (used, validation) = (absolute(used), absolute(held_out));
+        let architecture = architecture(colours, [height, width], classes)?;
+        let (network, params) = architecture.build(seed, device)?;
+        let device = device.clone();
+        Ok(Self { architecture, params, network, train, test, used, validation, device, batch_size, seed })
+    }
+
+    fn parts(&self) -> Result<(&ResNet, &Head), StageError> {
+        match &self.network {
+            Network::Encoder { encoder, head } => Ok((encoder, head)),
+            Network::Autoencoder(_) => Err(StageError::failed("an autoencoder has no classifier")),
+        }
+    }
+
+    /// Trains the classifier alone if the mode is [`Mode::Infer`], else all parameters.
+    pub(super) fn fit(&self, phase: &Phase, cx: &mut Context<'_>) -> Result<(), StageError> {
+        let (encoder, classifier) = self.parts()?;
+        let stream = Stream::new(self.seed, "classifier/augment").at(phase.around[0] as u64);
+        let views = |indices: &[u32], epoch: usize| {
+            // The first image names the batch: it is in no other of the epoch.
+            let stream = stream.at(epoch as u64).at(u64::from(indices.first().copied().unwrap_or(0)));
+            phase.augment.one_view(&self.train, indices, &stream, &self.device)
+        };
+        let order = Order::new(self.used.clone(), self.batch_size, self.seed);
+        let steps = order.steps() as u64;
+        let mut task = Classify {
+            encoder,
+            classifier,
+            mode: phase.mode,
+            images: &views,
+            plain: &|indices, _| self.train.batch(indices, &self.device),
+            labels: &self.train.labels,
+            order,
+            validation: self.validation.clone(),
+            batch_size: self.batch_size,
+        };
+        let all = phase.mode != Mode::Infer;
+        let trained = self.params.parameters().iter().filter(|(name, _)| all || name.starts_with("classifier."));
+        let optim = Optim::new(phase.optimizer, &trained.cloned().collect::<Vec<_>>())?;
+        let mut run = Run::new(self.params.clone(), optim);
+        let settings = Settings { epochs: phase.epochs, schedule: phase.schedule.clone(), patience: phase.patience };
+        let mut watch = Watch::part(cx, phase.around.map(|epochs| epochs as u64 * steps), phase.around);
+        train(&mut task, &mut run, &settings, &mut watch)?;
+        super::record(cx, &run, &["loss", "val_loss", "val_accuracy"]);
+        Ok(())
+    }
+
+    /// Measures the accuracy on the images trained on and on the test images, and gives the weights.
+    pub(super) fn finish(&self, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let (encoder, classifier) = self.parts()?;
+        let correct = |set: &ImageSet, indices: &[u32]| {
+            let labels: Vec<u32> = indices.iter().map(|&index| set.labels[index as usize]).collect();
+            let images = |places: &[u32], _: usize| {
+                let chosen: Vec<u32> = places.iter().map(|&place| indices[place as usize]).collect();
+                set.batch(&chosen, &self.device)
+            };
+            accuracy(encoder, classifier, &images, &labels, self.batch_size.max(128))
+        };
+        let share = |right: usize, total: usize| right as f64 / total.max(1) as f64;
+        cx.metric("train_accuracy", share(correct(&self.train, &self.used)?, self.used.len()));
+        cx.metric("train_images", self.used.len() as f64);
+        let all: Vec<u32> = (0..self.test.len() as u32).collect();
+        let right = correct(&self.test, &all)?;
+        let (low, high) = metric::wilson(right, all.len());
+        cx.metric("test_accuracy", share(right, all.len()));
+        cx.metric("test_accuracy_low", low);
+        cx.metric("test_accuracy_high", high);
+        Ok(Outputs::new().with("weights", network::save(&self.architecture, &self.params)?))
+    }
+}

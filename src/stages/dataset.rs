@@ -1,0 +1,211 @@
+//! `dataset`: labelled images, generated or from disk.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::images::artifact;
+use crate::{
+    ml::{
+        self,
+        data::{
+            ImageSet, cifar10, image_folder, resize,
+            shapes::{self, Shapes},
+            split,
+        },
+        rng::Stream,
+    },
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Root, Rows, Source, Stage, StageError},
+};
+
+/// Labelled images, generated or from disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dataset {
+    /// Where the images come from: "shapes" (generated), "cifar10" (binary version) or "image_folder" (JPEG and PNG).
+    pub source: Origin,
+    /// Folder of the data, relative to the project root; none for "shapes".
+    pub path: Option<String>,
+    /// Edge of the square images, in pixels; left out: 32 for "shapes", else as they are.
+    pub size: Option<usize>,
+    /// Number of training images that "shapes" generates.
+    pub train: usize,
+    /// Number of test images that "shapes" generates.
+    pub test: usize,
+    /// At most this many training images, in the proportions of the classes; left out: all.
+    pub limit_train: Option<usize>,
+    /// At most this many test images, in the proportions of the classes; left out: all.
+    pub limit_test: Option<usize>,
+    /// Share of the training images, after the limit, that goes to the output `val` instead; from 0 to below 1.
+    pub val_fraction: f64,
+    /// Seed of the generated images and of what limits and `val_fraction` choose.
+    pub seed: u64,
+}
+
+/// Where images come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// Ten generated forms; needs no download.
+    #[default]
+    Shapes,
+    /// CIFAR-10, the binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`.
+    Cifar10,
+    /// JPEG and PNG files in `{train,test}/CLASS/`, or with the class as prefix in `{train,test}/CLASS_NNN.jpg`.
+    ImageFolder,
+}
+
+impl Default for Dataset {
+    fn default() -> Self {
+        let Shapes { train, test, .. } = Shapes::default();
+        Self {
+            source: Origin::Shapes,
+            path: None,
+            size: None,
+            train,
+            test,
+            limit_train: None,
+            limit_test: None,
+            val_fraction: 0.0,
+            seed: 0,
+        }
+    }
+}
+
+impl Dataset {
+    fn path(&self) -> &str {
+        self.path.as_deref().unwrap_or_default()
+    }
+
+    /// Numbers of training and test images before limits, without reading images.
+    fn count(&self, root: &Path) -> Option<(usize, usize)> {
+        let path = Root(root).resolve(self.path());
+        match self.source {
+            Origin::Shapes => Some((self.train, self.test)),
+            Origin::Cifar10 => cifar10::count(&path),
+            Origin::ImageFolder => image_folder::count(&path),
+        }
+    }
+
+    fn load(&self, cx: &Context<'_>) -> Result<(ImageSet, ImageSet), ml::Error> {
+        let path = cx.resolve(self.path());
+        match self.source {
+            Origin::Shapes => {
+                let size = self.size.unwrap_or(Shapes::default().size);
+                Ok(shapes::generate(&Shapes { train: self.train, test: self.test, size, seed: self.seed }))
+            }
+            Origin::Cifar10 => {
+                let (train, test) = cifar10::load(&path)?;
+                Ok(match self.size {
+                    Some(edge) => (resize::all(&train, edge), resize::all(&test, edge)),
+                    None => (train, test),
+                })
+            }
+            Origin::ImageFolder => image_folder::load(&path, self.size),
+        }
+    }
+
+    fn limit(&self, set: ImageSet, limit: Option<usize>, label: &str) -> ImageSet {
+        match limit {
+            Some(n) if n < set.len() => set.subset(&split::stratified(&set.labels, n, &Stream::new(self.seed, label))),
+            _ => set,
+        }
+    }
+}
+
+impl Stage for Dataset {
+    const KIND: &'static str = "dataset";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[];
+    const OUTPUTS: &'static [Port] = &[
+        Port::new("train", &[Form::Images], "images to train on"),
+        Port::new("test", &[Form::Images], "images to judge by"),
+        Port::optional("val", &[Form::Images], "images held out of `train`; made when `val_fraction` is above 0"),
+    ];
+
+    fn check(&self, problems: &mut Problems) {
+        let generated = self.source == Origin::Shapes;
+        match &self.path {
+            None if !generated => problems.add_with_help(
+                "path",
+                "this source needs the folder of the data",
+                "add `path = \"…\"`, relative to the project root",
+            ),
+            Some(_) if generated => {
+                problems.add_with_help(
+                    "path",
+                    "generated images have no path",
+                    "leave it out, or name another `source`",
+                );
+            }
+            _ => {}
+        }
+        let Shapes { train, test, .. } = Shapes::default();
+        for (name, value, default, limit) in
+            [("train", self.train, train, "limit_train"), ("test", self.test, test, "limit_test")]
+        {
+            problems.at_least(name, value, 1);
+            if !generated && value != default {
+                problems.add_with_help(
+                    name,
+                    "only \"shapes\" can be generated in any number",
+                    format!("use `{limit}`"),
+                );
+            }
+        }
+        for (name, value, low) in
+            [("size", self.size, 8), ("limit_train", self.limit_train, 1), ("limit_test", self.limit_test, 1)]
+        {
+            if let Some(value) = value {
+                problems.at_least(name, value, low);
+            }
+        }
+        let fine = (0.0..1.0).contains(&self.val_fraction);
+        problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
+    }
+
+    fn rows(&self, _: &Rows, root: &Path, _: &mut Problems) -> Rows {
+        let Some((train, test)) = self.count(root) else { return Rows::new() };
+        let train = self.limit_train.map_or(train, |limit| limit.min(train));
+        let held_out = split::share(self.val_fraction, train);
+        let mut rows = Rows::new();
+        rows.insert("train", train - held_out);
+        rows.insert("test", self.limit_test.map_or(test, |limit| limit.min(test)));
+        if self.val_fraction > 0.0 {
+            rows.insert("val", held_out);
+        }
+        rows
+    }
+
+    fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
+        let base = Root(root).resolve(self.path());
+        let files = match self.source {
+            Origin::Shapes => return Ok(Vec::new()),
+            Origin::Cifar10 => cifar10::files(&base),
+            Origin::ImageFolder => image_folder::files(&base)?,
+        };
+        Ok(vec![Source { param: "path", base, files }])
+    }
+
+    fn run(&self, _: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let (train, test) = self.load(cx)?;
+        let train = self.limit(train, self.limit_train, "dataset/limit_train");
+        let test = self.limit(test, self.limit_test, "dataset/limit_test");
+        let outputs = Outputs::new().with("test", artifact(&test)?);
+        if self.val_fraction == 0.0 {
+            return Ok(outputs.with("train", artifact(&train)?));
+        }
+        let stream = Stream::new(self.seed, "dataset/val");
+        let (kept, held_out) = split::validation(&train.labels, self.val_fraction, &stream);
+        if kept.is_empty() || held_out.is_empty() {
+            let message = format!("`val_fraction` of {} training images leaves one part empty", train.len());
+            return Err(StageError::failed(message));
+        }
+        let outputs = outputs.with("train", artifact(&train.subset(&kept))?);
+        Ok(outputs.with("val", artifact(&train.subset(&held_out))?))
+    }
+}
+
+#[cfg(test)]
+mod tests;

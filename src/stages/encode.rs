@@ -1,0 +1,83 @@
+//! `encode`: the representations of images.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{images::Images, network};
+use crate::{
+    ml::nn::Pool,
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
+    store::Artifact,
+};
+
+/// Gives every representation that a trained network offers, from one forward pass without augmentation.
+///
+/// Levels: `latent` of an autoencoder; `p3` (pooled encoder features), `p2` and `p1` (hidden layers of the projection
+/// head) of `simclr`; `p3` of `fine_tune` and `supervised`. Without weights: `pixels`, the images themselves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Encode {
+    /// How the latent space of an autoencoder becomes a vector: `mean` of each channel, or `flatten`.
+    pub pool: Pool,
+    /// Images in one forward pass.
+    pub batch_size: usize,
+}
+
+impl Default for Encode {
+    fn default() -> Self {
+        Self { pool: Pool::Mean, batch_size: 256 }
+    }
+}
+
+impl Stage for Encode {
+    const KIND: &'static str = "encode";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[
+        Port::optional("weights", &[Form::Weights], "the network; without it, features are the pixels"),
+        Port::new("images", &[Form::Images], "what to represent"),
+    ];
+    const OUTPUTS: &'static [Port] =
+        &[Port::new("features", &[Form::Features], "one tensor for every level, and the labels of the images")];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.at_least("batch_size", self.batch_size, 1);
+    }
+
+    fn rows(&self, inputs: &Rows, _root: &std::path::Path, _problems: &mut Problems) -> Rows {
+        inputs.get("images").map(|&count| ("features", count)).into_iter().collect()
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let images = Images::read(inputs.at("images"))?;
+        let set = images.set();
+        let device = cx.device().clone();
+        let trained = inputs.get("weights").map(|weights| network::load(weights, set.size[0], &device)).transpose()?;
+        let all: Vec<u32> = (0..set.len() as u32).collect();
+        let mut parts: BTreeMap<String, Vec<Tensor>> = BTreeMap::new();
+        for indices in all.chunks(self.batch_size) {
+            if cx.cancelled() {
+                return Err(StageError::Cancelled);
+            }
+            let batch = images.batch(indices, 0, &device)?;
+            let levels = match &trained {
+                Some((network, _)) => network.levels(&batch, self.pool)?,
+                None => vec![("pixels".to_owned(), batch.flatten_from(1)?)],
+            };
+            for (name, tensor) in levels {
+                parts.entry(name).or_default().push(tensor.to_device(&Device::Cpu)?);
+            }
+            let done = indices.last().map_or(0, |&last| u64::from(last) + 1);
+            cx.progress(Progress { done, total: all.len() as u64, unit: "image", ..Progress::default() });
+        }
+        let mut features = Artifact::new()
+            .with("labels", Tensor::new(set.labels.as_slice(), &Device::Cpu)?)
+            .attribute("classes", set.classes.clone());
+        for (name, tensors) in parts {
+            features = features.with(name, Tensor::cat(&tensors, 0)?);
+        }
+        Ok(Outputs::new().with("features", features))
+    }
+}

@@ -1,0 +1,134 @@
+//! `fine_tune`: a pretrained encoder learns to classify from few labels.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::classifier::{Classifier, Phase, Subset};
+use crate::{
+    ml::{
+        augment::Augment,
+        nn::{Architecture, Mode},
+        optim::{Optimizer, OptimizerKind},
+        schedule::Schedule,
+    },
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+};
+
+/// Puts a linear classifier on a pretrained encoder and trains on a fraction of the labels: first the classifier alone
+/// (warm-up), then everything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FineTune {
+    /// Share of the training labels that are known, in (0, 1].
+    pub fraction: f64,
+    /// Whether each class keeps its share in that fraction.
+    pub stratified: bool,
+    /// Batch normalisation after the warm-up: `train` (batch statistics) or `frozen` (those of the pretraining).
+    pub batch_norm: BatchNormPolicy,
+    /// Passes of the warm-up, in which the encoder is frozen.
+    pub warmup_epochs: usize,
+    /// How the classifier's weights follow gradients in the warm-up.
+    pub warmup_optimizer: Optimizer,
+    /// Passes in which everything is trained.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// How weights follow gradients when everything is trained.
+    pub optimizer: Optimizer,
+    /// The learning rate when everything is trained.
+    pub schedule: Schedule,
+    /// How training images are varied.
+    pub augment: Augment,
+    /// Share of the known labels held out for the validation, in [0, 1); 0 means none.
+    pub val_fraction: f64,
+    /// Epochs without a better validation loss after which to end a phase and restore the best; 0 means never.
+    pub patience: usize,
+    /// Seed of the fraction, the classifier's initial weights, order and augmentation.
+    pub seed: u64,
+}
+
+/// What batch normalisation does in fine-tuning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNormPolicy {
+    /// Statistics of the batch; running statistics go on.
+    Train,
+    /// The running statistics of the pretraining, unchanged.
+    Frozen,
+}
+
+impl Default for FineTune {
+    fn default() -> Self {
+        let sgd = Optimizer { kind: OptimizerKind::Sgd, lr: 0.03, weight_decay: 5e-4, ..Optimizer::default() };
+        Self {
+            fraction: 0.1,
+            stratified: true,
+            batch_norm: BatchNormPolicy::Train,
+            warmup_epochs: 5,
+            warmup_optimizer: Optimizer::default(),
+            epochs: 30,
+            batch_size: 64,
+            optimizer: sgd,
+            schedule: Schedule::default(),
+            augment: Augment::crop_and_flip(),
+            val_fraction: 0.0,
+            patience: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl Stage for FineTune {
+    const KIND: &'static str = "fine_tune";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[
+        Port::new("weights", &[Form::Weights], "the pretrained encoder, of `simclr`, `supervised` or `fine_tune`"),
+        Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),
+        Port::new("test", &[Form::Images], "the images of the final accuracy"),
+    ];
+    const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.positive("fraction", self.fraction);
+        problems.within("fraction", self.fraction, 0.0, 1.0);
+        problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
+        problems.at_least("batch_size", self.batch_size, 1);
+        super::nested(problems, "warmup_optimizer", self.warmup_optimizer.check());
+        super::nested(problems, "optimizer", self.optimizer.check());
+        super::nested(problems, "schedule", self.schedule.check());
+        super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let Self { fraction, stratified, val_fraction, batch_size, seed, .. } = *self;
+        let subset = Subset { fraction, stratified, val_fraction, batch_size, seed };
+        let weights = inputs.at("weights");
+        let classifier = Classifier::new(inputs, &subset, &cx.device().clone(), |colours, _, classes| {
+            let pretrained: Architecture = weights.get("architecture")?;
+            match pretrained.encoder() {
+                Some(_) if pretrained.colours() != colours => {
+                    let message = format!("the encoder is for {} channels, not {colours}", pretrained.colours());
+                    Err(StageError::failed(message))
+                }
+                Some(encoder) => Ok(Architecture::Classifier { colours, encoder: encoder.clone(), classes }),
+                None => Err(StageError::failed("an autoencoder cannot be fine-tuned; give the weights of an encoder")),
+            }
+        })?;
+        classifier.params.load_matching(weights.tensors(), |name| name.starts_with("encoder."))?;
+        let warmup = Phase {
+            epochs: self.warmup_epochs,
+            around: [0, self.epochs],
+            mode: Mode::Infer,
+            optimizer: &self.warmup_optimizer,
+            schedule: &Schedule::constant(),
+            augment: &self.augment,
+            patience: self.patience,
+        };
+        classifier.fit(&warmup, cx)?;
+        let mode = if self.batch_norm == BatchNormPolicy::Train { Mode::Train } else { Mode::Frozen };
+        let (epochs, around) = (self.epochs, [self.warmup_epochs, 0]);
+        let all = Phase { epochs, around, mode, optimizer: &self.optimizer, schedule: &self.schedule, ..warmup };
+        classifier.fit(&all, cx)?;
+        classifier.finish(cx)
+    }
+}

@@ -1,0 +1,94 @@
+//! `kmeans`: pseudo labels from features.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::level::{self, Level};
+use crate::{
+    ml::{self, cluster, features::Normalize, metric},
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
+    store::Artifact,
+};
+
+/// Divides images into clusters of near features, which serve as pseudo labels.
+///
+/// The true labels are used for diagnosis only: `nmi`, `ari` and `purity`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KMeans {
+    /// The level of the features: `latent`, `p1`, …; by default the only one there is.
+    pub at: Option<String>,
+    /// Scaling of the features: `none`, `l2` (each image to length 1) or `standardize` (each column to deviation 1).
+    pub normalize: Normalize,
+    /// Number of clusters.
+    pub clusters: usize,
+    /// Independent starts; the one of least inertia is kept.
+    pub runs: usize,
+    /// Most iterations of one start.
+    pub max_iterations: usize,
+    /// Ends a start when the squared shift of all centroids is at most this times the mean variance of the features.
+    pub tolerance: f64,
+    /// Whether all clusters have the same size, to within one image.
+    pub balanced: bool,
+    /// Seed of the starts.
+    pub seed: u64,
+}
+
+impl Default for KMeans {
+    fn default() -> Self {
+        let cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, seed } =
+            cluster::KMeans::default();
+        Self { at: None, normalize, clusters, runs, max_iterations, tolerance, balanced, seed }
+    }
+}
+
+impl Stage for KMeans {
+    const KIND: &'static str = "kmeans";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "what to cluster")];
+    const OUTPUTS: &'static [Port] = &[
+        Port::new("labels", &[Form::Labels], "the cluster of each image, numbered by first occurrence"),
+        Port::new("centroids", &[Form::Matrix], "the mean of each cluster, after scaling"),
+    ];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.at_least("clusters", self.clusters, 1);
+        problems.at_least("runs", self.runs, 1);
+        problems.at_least("max_iterations", self.max_iterations, 1);
+        problems.within("tolerance", self.tolerance, 0.0, f64::INFINITY);
+    }
+
+    fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
+        let Some(&images) = inputs.get("features") else { return Rows::new() };
+        if self.clusters > images {
+            let message = format!("{images} images cannot be divided into {} clusters", self.clusters);
+            problems.add_with_help("clusters", message, format!("use at most {images}"));
+        }
+        Rows::from([("labels", images), ("centroids", self.clusters)])
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let level = Level::read(inputs, "features", self.at.as_deref())?;
+        let Self { normalize, clusters, runs, max_iterations, tolerance, balanced, seed, .. } = *self;
+        let kmeans = cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, seed };
+        let found = kmeans.fit_watched(level.features.view(), &mut |run| {
+            cx.progress(Progress { done: run as u64, total: runs as u64, unit: "run", ..Progress::default() });
+            if cx.cancelled() { Err(ml::Error::Cancelled) } else { Ok(()) }
+        })?;
+        cx.metric("inertia", found.inertia);
+        cx.metric("iterations", found.iterations as f64);
+        cx.metric("cluster_size_cv", metric::cluster_size_cv(&metric::cluster_sizes(&found.labels, clusters)));
+        cx.metric("nmi", metric::normalized_mutual_information(&found.labels, &level.labels));
+        cx.metric("ari", metric::adjusted_rand(&found.labels, &level.labels));
+        cx.metric("purity", metric::purity(&found.labels, &level.labels));
+        let labels = Artifact::new()
+            .with("labels", Tensor::new(found.labels.as_slice(), &Device::Cpu)?)
+            .with("truth", Tensor::new(level.labels.as_slice(), &Device::Cpu)?)
+            .attribute("clusters", clusters);
+        let centroids = Artifact::new().with("centroids", level::tensor(found.centroids.view())?);
+        Ok(Outputs::new().with("labels", labels).with("centroids", centroids))
+    }
+}

@@ -1,0 +1,53 @@
+//! `knn_probe`: nearest neighbours among frozen features.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{level::Level, linear_probe::tested};
+use crate::{
+    ml::probe::Knn,
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+};
+
+/// Classifies images by the votes of their nearest neighbours in cosine similarity: needs no training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KnnProbe {
+    /// The level of the features: `p1`, `p2`, `p3`, `latent`, `pixels`; by default the only one there is.
+    pub at: Option<String>,
+    /// Number of neighbours that vote.
+    pub k: usize,
+    /// Temperature: a neighbour of similarity s has a vote of exp(s / temperature).
+    pub temperature: f64,
+}
+
+impl Default for KnnProbe {
+    fn default() -> Self {
+        let Knn { k, temperature } = Knn::default();
+        Self { at: None, k, temperature }
+    }
+}
+
+impl Stage for KnnProbe {
+    const KIND: &'static str = "knn_probe";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[
+        Port::new("train", &[Form::Features], "features of the images that vote"),
+        Port::new("test", &[Form::Features], "features to measure the accuracy on"),
+    ];
+    const OUTPUTS: &'static [Port] =
+        &[Port::new("confusion", &[Form::Matrix], "test images by true class (rows) and predicted class (columns)")];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.at_least("k", self.k, 1);
+        problems.positive("temperature", self.temperature);
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let (train, test) = Level::pair(inputs, self.at.as_deref())?;
+        let knn = Knn { k: self.k, temperature: self.temperature };
+        let predictions = knn.predict(train.labelled(), test.features.view(), false)?;
+        let confusion = tested(cx, &predictions, &test.labels, train.classes.max(test.classes))?;
+        Ok(Outputs::new().with("confusion", confusion))
+    }
+}

@@ -1,0 +1,82 @@
+//! `sampler`: which images meet in a batch.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ml::sampler::{Policy, draw},
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError},
+    store::Artifact,
+};
+
+/// Draws the batches of a contrastive training by the labels of the images.
+///
+/// Given pseudo labels, the true ones are used for diagnosis only. Given images, their true labels take the part of the
+/// clusters: the ceiling of the idea.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampler {
+    /// How images are drawn: `random`, `stratified`, `rank` (the reference: one fixed order) or `balanced`.
+    pub policy: Policy,
+    /// Images in a batch.
+    pub batch_size: usize,
+    /// Passes over the images, each with batches of its own; epoch e of a training uses round e modulo their number.
+    pub rounds: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+impl Default for Sampler {
+    fn default() -> Self {
+        Self { policy: Policy::Stratified, batch_size: 64, rounds: 16, seed: 0 }
+    }
+}
+
+impl Stage for Sampler {
+    const KIND: &'static str = "sampler";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] =
+        &[Port::new("labels", &[Form::Labels, Form::Images], "pseudo labels, or images to go by their true labels")];
+    const OUTPUTS: &'static [Port] = &[Port::new("batches", &[Form::Batches], "indices of images")];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.at_least("batch_size", self.batch_size, 1);
+        problems.at_least("rounds", self.rounds, 1);
+    }
+
+    fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
+        if let Some(&images) = inputs.get("labels")
+            && self.batch_size > images
+        {
+            let message = format!("a batch of {} cannot be drawn from {images} images", self.batch_size);
+            problems.add_with_help("batch_size", message, format!("use at most {images}"));
+        }
+        Rows::from([("batches", self.rounds)])
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let artifact = inputs.at("labels");
+        let read = |name: &str| Ok::<_, StageError>(artifact.tensor(name)?.to_vec1::<u32>()?);
+        let labels = read("labels")?;
+        let present = artifact.tensors();
+        let truth = match (present.contains_key("truth"), present.contains_key("images")) {
+            (true, _) => Some(read("truth")?),
+            (false, true) => Some(labels.clone()),
+            (false, false) => None,
+        };
+        let drawn = draw(&labels, self.policy, self.batch_size, self.rounds, self.seed)?;
+        let metrics = drawn.metrics(&labels, truth.as_deref());
+        cx.metric("same_cluster_rate", metrics.same_cluster_rate);
+        cx.metric("distinct_clusters", metrics.distinct_clusters);
+        if let Some((measured, closed_form)) = metrics.false_negative_rate {
+            cx.metric("false_negative_rate", measured);
+            cx.metric("false_negative_rate_expected", closed_form);
+        }
+        let shape = (drawn.rounds, drawn.batches, drawn.batch_size);
+        let batches = Artifact::new().with("batches", Tensor::from_vec(drawn.indices, shape, &Device::Cpu)?);
+        Ok(Outputs::new().with("batches", batches))
+    }
+}

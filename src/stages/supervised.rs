@@ -1,0 +1,103 @@
+//! `supervised`: an encoder learns to classify from a fresh start.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::classifier::{Classifier, Phase, Subset};
+use crate::{
+    ml::{
+        augment::Augment,
+        nn::{Architecture, Encoder, Mode},
+        optim::{Optimizer, OptimizerKind},
+        schedule::Schedule,
+    },
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+};
+
+/// Trains an encoder and a linear classifier from random weights, on all labels or a fraction of them: with the fraction
+/// of `fine_tune`, the control that shows what the pretraining gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Supervised {
+    /// The encoder.
+    pub encoder: Encoder,
+    /// Share of the training labels that are known, in (0, 1].
+    pub fraction: f64,
+    /// Whether each class keeps its share in that fraction.
+    pub stratified: bool,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// How weights follow gradients.
+    pub optimizer: Optimizer,
+    /// The learning rate over time.
+    pub schedule: Schedule,
+    /// How training images are varied.
+    pub augment: Augment,
+    /// Share of the known labels held out for the validation, in [0, 1); 0 means none.
+    pub val_fraction: f64,
+    /// Epochs without a better validation loss after which to stop and restore the best; 0 means never.
+    pub patience: usize,
+    /// Seed of the fraction, initial weights, order and augmentation.
+    pub seed: u64,
+}
+
+impl Default for Supervised {
+    fn default() -> Self {
+        let sgd = Optimizer { kind: OptimizerKind::Sgd, lr: 0.03, weight_decay: 5e-4, ..Optimizer::default() };
+        Self {
+            encoder: Encoder::default(),
+            fraction: 1.0,
+            stratified: true,
+            epochs: 30,
+            batch_size: 64,
+            optimizer: sgd,
+            schedule: Schedule { warmup_epochs: 1.0, ..Schedule::default() },
+            augment: Augment::crop_and_flip(),
+            val_fraction: 0.0,
+            patience: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl Stage for Supervised {
+    const KIND: &'static str = "supervised";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[
+        Port::new("train", &[Form::Images], "the training images"),
+        Port::new("test", &[Form::Images], "the images of the final accuracy"),
+    ];
+    const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.positive("fraction", self.fraction);
+        problems.within("fraction", self.fraction, 0.0, 1.0);
+        problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
+        problems.at_least("batch_size", self.batch_size, 1);
+        super::nested(problems, "encoder", self.encoder.check());
+        super::nested(problems, "optimizer", self.optimizer.check());
+        super::nested(problems, "schedule", self.schedule.check());
+        super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let Self { fraction, stratified, val_fraction, batch_size, seed, .. } = *self;
+        let subset = Subset { fraction, stratified, val_fraction, batch_size, seed };
+        let classifier = Classifier::new(inputs, &subset, &cx.device().clone(), |colours, size, classes| {
+            Ok(Architecture::Classifier { colours, encoder: self.encoder.resolved(size), classes })
+        })?;
+        let phase = Phase {
+            epochs: self.epochs,
+            around: [0, 0],
+            mode: Mode::Train,
+            optimizer: &self.optimizer,
+            schedule: &self.schedule,
+            augment: &self.augment,
+            patience: self.patience,
+        };
+        classifier.fit(&phase, cx)?;
+        classifier.finish(cx)
+    }
+}

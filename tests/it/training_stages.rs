@@ -1,0 +1,259 @@
+//! The stages that train or run a network, on a few generated images.
+
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use candle_core::{Device, Tensor};
+use half::f16;
+use strata::{
+    ml::data::{
+        ImageSet,
+        shapes::{Shapes, generate},
+    },
+    stage::{Context, Inputs, Note, Outputs, StageError},
+    stages::registry,
+    store::Artifact,
+};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const ENCODER: &str = "encoder = { n = 1, width = 0.25 }\n";
+
+/// What a stage gave, and what it told.
+struct Ran {
+    outputs: Outputs,
+    notes: Vec<Note>,
+}
+
+impl Ran {
+    fn metric(&self, wanted: &str) -> f64 {
+        let found = self.notes.iter().rev().find_map(|note| match note {
+            Note::Metric { name, value } if name == wanted => Some(*value),
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("no metric {wanted}"))
+    }
+
+    fn points(&self, wanted: &str) -> Vec<f64> {
+        let points = self.notes.iter().filter_map(|note| match note {
+            Note::Point { series, value, .. } if series == wanted => Some(*value),
+            _ => None,
+        });
+        points.collect()
+    }
+
+    fn output(&self, port: &str) -> &Artifact {
+        &self.outputs.ports()[port]
+    }
+
+    fn bytes(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let bytes = |(&port, artifact): (&&'static str, &Artifact)| (port, artifact.to_bytes().expect("serialises"));
+        self.outputs.ports().iter().map(bytes).collect()
+    }
+}
+
+fn run_on(threads: usize, kind: &str, params: &str, inputs: &[(&str, &Artifact)]) -> Result<Ran, StageError> {
+    let table = toml::de::DeTable::parse(params).expect("the parameters are TOML");
+    let stage = registry().get(kind).expect(kind).parse(table).expect("the parameters fit");
+    let inputs: Inputs = inputs.iter().map(|&(port, artifact)| (port.to_owned(), Arc::new(artifact.clone()))).collect();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
+    pool.install(|| {
+        let mut notes = Vec::new();
+        let mut listener = |note| notes.push(note);
+        let cancel = AtomicBool::new(false);
+        let mut cx = Context::new(Device::Cpu, threads, Path::new("."), &cancel, &mut listener);
+        let outputs = stage.run(&inputs, &mut cx)?;
+        Ok(Ran { outputs, notes })
+    })
+}
+
+fn run(kind: &str, params: &str, inputs: &[(&str, &Artifact)]) -> Result<Ran, StageError> {
+    run_on(2, kind, params, inputs)
+}
+
+fn images(set: &ImageSet) -> Artifact {
+    let (images, labels) = set.to_tensors().expect("tensors");
+    Artifact::new().with("images", images).with("labels", labels).attribute("classes", set.classes.clone())
+}
+
+/// Training and test images, two draws of noisy training images, and two rounds of batches of 8.
+struct Data {
+    train: Artifact,
+    test: Artifact,
+    noisy: Artifact,
+    batches: Artifact,
+}
+
+fn data() -> Data {
+    let (train, test) = generate(&Shapes { train: 40, test: 20, size: 16, seed: 1 });
+    let shifted = |by: u8| train.pixels.iter().map(move |&p| f16::from_f32(f32::from(p.saturating_add(by)) / 255.0));
+    let draws: Vec<f16> = shifted(10).chain(shifted(20)).collect();
+    let draws = Tensor::from_vec(draws, (2, 40, 3, 16, 16), &Device::Cpu).expect("draws");
+    let noisy = images(&train).with("images", draws);
+    let indices: Vec<u32> = (0..40).chain((0..40).rev()).collect();
+    let batches = Tensor::from_vec(indices, (2, 5, 8), &Device::Cpu).expect("batches");
+    let batches = Artifact::new().with("batches", batches);
+    Data { train: images(&train), test: images(&test), noisy, batches }
+}
+
+#[test]
+fn bytes_depend_on_the_seed_and_not_on_threads() -> Outcome {
+    let Data { train, test, noisy, batches } = &data();
+    let simclr = format!("{ENCODER}head = [16, 8]\nepochs = 2\n");
+    let weights = run("simclr", &simclr, &[("images", train), ("batches", batches)])?;
+    let weights = weights.output("weights");
+    let fine_tune = "fraction = 0.5\nepochs = 1\nwarmup_epochs = 1\nbatch_size = 8\nval_fraction = 0.2\npatience = 3\n";
+    let supervised = format!("{ENCODER}fraction = 0.5\nepochs = 1\nbatch_size = 8\n");
+    let dae = "channels = [4, 6]\nepochs = 2\nbatch_size = 8\npatience = 2\n";
+    let labelled = [("train", train), ("test", test)];
+    for (kind, params, inputs) in [
+        ("dae", dae, vec![("clean", train), ("noisy", noisy)]),
+        ("simclr", simclr.as_str(), vec![("images", train), ("batches", batches)]),
+        ("fine_tune", fine_tune, [&labelled[..], &[("weights", weights)]].concat()),
+        ("supervised", supervised.as_str(), labelled.to_vec()),
+    ] {
+        let one = run_on(1, kind, params, &inputs)?;
+        for threads in [1, 2, 3] {
+            assert_eq!(run_on(threads, kind, params, &inputs)?.bytes(), one.bytes(), "{kind} on {threads} threads");
+        }
+        let other = run_on(1, kind, &format!("{params}seed = 1\n"), &inputs)?;
+        assert_ne!(other.bytes(), one.bytes(), "{kind}: the seed changes nothing");
+    }
+    Ok(())
+}
+
+#[test]
+fn arms_with_other_batches_start_from_equal_weights() -> Outcome {
+    let Data { train, batches, .. } = &data();
+    let turned = batches.tensor("batches")?.to_vec3::<u32>()?.into_iter().rev().collect::<Vec<_>>();
+    let turned = Artifact::new().with("batches", Tensor::new(turned, &Device::Cpu)?);
+    let arm = |epochs: usize, batches| {
+        run("simclr", &format!("{ENCODER}epochs = {epochs}\n"), &[("images", train), ("batches", batches)])
+    };
+    assert_eq!(arm(0, batches)?.bytes(), arm(0, &turned)?.bytes());
+    let (one, other) = (arm(1, batches)?, arm(1, &turned)?);
+    assert_ne!(one.bytes(), other.bytes());
+    assert_ne!(one.bytes(), arm(0, batches)?.bytes());
+    Ok(())
+}
+
+#[test]
+fn simclr_tells_its_measures() -> Outcome {
+    let Data { train, batches, .. } = &data();
+    let ran = run("simclr", &format!("{ENCODER}epochs = 3\n"), &[("images", train), ("batches", batches)])?;
+    let loss = ran.points("loss");
+    assert!(loss.len() == 3 && loss.iter().all(|&loss| loss > 0.0 && loss < 2.0 * 15f64.ln()), "{loss:?}");
+    assert_eq!(ran.metric("loss"), loss[2]);
+    for name in ["contrastive_top1", "alignment", "uniformity", "lr"] {
+        assert_eq!(ran.points(name).len(), 3, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn masks_need_labels_and_change_the_result() -> Outcome {
+    let Data { train, batches, .. } = &data();
+    let params = |negatives: &str| format!("{ENCODER}epochs = 1\nloss = \"dcl\"\nnegatives = \"{negatives}\"\n");
+    let inputs = [("images", train), ("batches", batches)];
+    let missing = run("simclr", &params("mask"), &inputs).err().map(|error| error.to_string());
+    assert_eq!(missing.as_deref(), Some("`negatives = \"mask\"` needs the input `labels`"));
+    let labelled = [&inputs[..], &[("labels", train)]].concat();
+    assert_ne!(run("simclr", &params("mask"), &labelled)?.bytes(), run("simclr", &params("all"), &labelled)?.bytes());
+    Ok(())
+}
+
+#[test]
+fn encode_gives_every_level_and_the_labels() -> Outcome {
+    let Data { train, noisy, batches, .. } = &data();
+    let simclr = run("simclr", &format!("{ENCODER}epochs = 0\n"), &[("images", train), ("batches", batches)])?;
+    let dae = run("dae", "channels = [4, 6]\nepochs = 1\n", &[("clean", train), ("noisy", noisy)])?;
+    let shapes = |weights: Option<&Artifact>, params: &str| -> Result<Vec<(String, Vec<usize>)>, StageError> {
+        let mut inputs = vec![("images", train)];
+        inputs.extend(weights.map(|weights| ("weights", weights)));
+        let features = run("encode", params, &inputs)?;
+        let features = features.output("features");
+        assert_eq!(features.tensor("labels")?.to_vec1::<u32>()?, train.tensor("labels")?.to_vec1::<u32>()?);
+        Ok(features.tensors().iter().map(|(name, tensor)| (name.clone(), tensor.dims().to_vec())).collect())
+    };
+    let sizes = |list: &[(&str, usize)]| -> Vec<(String, Vec<usize>)> {
+        let mut all: Vec<_> = list.iter().map(|&(name, size)| (name.to_owned(), vec![40, size])).collect();
+        all.push(("labels".to_owned(), vec![40]));
+        all.sort();
+        all
+    };
+    let weights = simclr.output("weights");
+    assert_eq!(shapes(Some(weights), "batch_size = 16")?, sizes(&[("p1", 128), ("p2", 256), ("p3", 64)]));
+    assert_eq!(shapes(Some(dae.output("weights")), "")?, sizes(&[("latent", 6)]));
+    assert_eq!(shapes(Some(dae.output("weights")), "pool = \"flatten\"")?, sizes(&[("latent", 96)]));
+    assert_eq!(shapes(None, "")?, sizes(&[("pixels", 768)]));
+    // A batch of another size gives the same features, but for the last bits.
+    let p3 = |params: &str| -> Result<Vec<f32>, Box<dyn std::error::Error>> {
+        let ran = run("encode", params, &[("images", train), ("weights", weights)])?;
+        Ok(ran.output("features").tensor("p3")?.flatten_all()?.to_vec1()?)
+    };
+    for (a, b) in p3("batch_size = 7")?.iter().zip(p3("batch_size = 40")?) {
+        assert!((a - b).abs() <= 1e-5 * b.abs().max(1.0), "{a} {b}");
+    }
+    Ok(())
+}
+
+#[test]
+fn dae_learns_and_shows_what_it_restores() -> Outcome {
+    let Data { train, noisy, .. } = &data();
+    let params = "channels = [8, 8]\nepochs = 8\nbatch_size = 8\noptimizer = { lr = 0.01 }\n";
+    let ran = run("dae", params, &[("clean", train), ("noisy", noisy)])?;
+    let loss = ran.points("loss");
+    assert!(loss[7] < 0.7 * loss[0], "{loss:?}");
+    assert_eq!(ran.points("val_loss").len(), 8);
+    let grid = ran.output("reconstructions");
+    for name in ["clean", "noisy", "reconstruction"] {
+        assert_eq!(grid.tensor(name)?.dims(), [16, 3, 16, 16], "{name}");
+    }
+    let first = |artifact: &Artifact, name: &str| -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+        Ok(artifact.tensor(name)?.get(0)?.flatten_all()?.to_vec1()?)
+    };
+    assert_eq!(first(grid, "clean")?, first(train, "images")?);
+    Ok(())
+}
+
+#[test]
+fn fine_tuning_starts_from_the_pretrained_encoder() -> Outcome {
+    let Data { train, test, batches, .. } = &data();
+    let simclr = run("simclr", &format!("{ENCODER}epochs = 1\n"), &[("images", train), ("batches", batches)])?;
+    let weights = simclr.output("weights");
+    let inputs = [("weights", weights), ("train", train), ("test", test)];
+    let encoder = |artifact: &Artifact, running: bool| -> Result<Vec<Vec<f32>>, Box<dyn std::error::Error>> {
+        let chosen = artifact
+            .tensors()
+            .iter()
+            .filter(|(name, _)| name.starts_with("encoder.") && name.contains("running_") == running);
+        chosen.map(|(_, tensor)| Ok(tensor.flatten_all()?.to_vec1()?)).collect()
+    };
+    // The warm-up leaves the encoder as it was.
+    let warm = run("fine_tune", "warmup_epochs = 2\nepochs = 0\n", &inputs)?;
+    for running in [false, true] {
+        assert_eq!(encoder(warm.output("weights"), running)?, encoder(weights, running)?);
+    }
+    // Frozen normalisation moves weights but no running statistics; otherwise both move.
+    let frozen = run("fine_tune", "warmup_epochs = 0\nepochs = 1\nbatch_norm = \"frozen\"\n", &inputs)?;
+    assert_ne!(encoder(frozen.output("weights"), false)?, encoder(weights, false)?);
+    assert_eq!(encoder(frozen.output("weights"), true)?, encoder(weights, true)?);
+    let moved = run("fine_tune", "warmup_epochs = 1\nepochs = 2\nfraction = 0.5\n", &inputs)?;
+    assert_ne!(encoder(moved.output("weights"), true)?, encoder(weights, true)?);
+    assert_eq!((moved.points("loss").len(), moved.metric("train_images")), (3, 20.0));
+    let [low, middle, high] =
+        ["test_accuracy_low", "test_accuracy", "test_accuracy_high"].map(|name| moved.metric(name));
+    assert!(0.0 <= low && low <= middle && middle <= high && high <= 1.0);
+    Ok(())
+}
+
+#[test]
+fn a_rate_that_is_too_high_is_reported_as_divergence() {
+    let Data { train, test, .. } = &data();
+    let params =
+        format!("{ENCODER}epochs = 20\naugment = {{ flip = 0.0 }}\noptimizer = {{ kind = \"sgd\", lr = 1e9 }}\n");
+    let error = run("supervised", &params, &[("train", train), ("test", test)]).err().map(|error| error.to_string());
+    assert!(error.as_ref().is_some_and(|error| error.contains("a lower learning rate may help")), "{error:?}");
+}
