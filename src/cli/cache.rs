@@ -15,7 +15,7 @@ use crate::{
     store::Manifest,
 };
 
-/// Looks into the cache
+/// Look into the cache
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,9 +24,9 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Lists the finished work, the latest last
+    /// List the finished work, the latest last
     Ls(Shown),
-    /// Says how much it holds
+    /// Say how much it holds
     Size(Shown),
 }
 

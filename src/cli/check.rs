@@ -11,7 +11,7 @@ use super::{
 };
 use crate::stage::Registry;
 
-/// Checks a pipeline file: every mistake with its line, before any work
+/// Check a pipeline file: every mistake with its line, before any work
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Shows the DAG of all instances, or of the stages
+/// Show the DAG of all instances, or of the stages
 #[derive(clap::Args)]
 #[command(after_help = "For example: strata graph pipelines/quickstart.toml --format dot | dot -Tsvg > graph.svg")]
 pub struct Args {

@@ -16,7 +16,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Shows what would run, why, and how long it took last time; writes nothing
+/// Show what would run, why, and how long it took last time; write nothing
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Args {
     /// The form of the plan
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-    /// Exits with 3 if there is work to do
+    /// Exit with 3 if there is work to do
     #[arg(long)]
     exit_code: bool,
 }

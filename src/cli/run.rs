@@ -28,7 +28,7 @@ use crate::{
     store::Store,
 };
 
-/// Runs a pipeline as far as the cache does not hold its results, then shows the table of results
+/// Run a pipeline as far as the cache does not hold its results, then show the table of results
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -39,10 +39,10 @@ pub struct Args {
     work: WorkArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Shows what would run, as `strata plan` does, and runs nothing
+    /// Show what would run, as `strata plan` does, and run nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Writes every event to this file as it happens, one JSON object a line
+    /// Write every event to this file as it happens, one JSON object a line
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     events: Option<PathBuf>,
     /// The form of the results

@@ -163,7 +163,7 @@ fn make<'t>(
         let value = axes[*axis].values[point[axis]].clone();
         document::set(&mut table, &axes[*axis].path, axes[*axis].key.span(), value);
     }
-    let work = typed(&def.kind, &def.name.span(), &table, found);
+    let work = typed(&def.kind, &def.name, &table, found);
     let values = reach.iter().map(|axis| {
         let value = document::to_json(axes[*axis].values[point[axis]].get_ref());
         (axes[*axis].key.get_ref().clone(), value)
@@ -198,7 +198,7 @@ fn check(instance: &mut Instance<'_>, above: &[Instance<'_>], pipeline: &Pipelin
     instance.rows = instance.work.rows(&known.collect(), &pipeline.root, &mut problems);
     kept(instance, above, found);
     for BadParam { path, message, help } in problems.into_vec() {
-        let mut diagnostic = Diagnostic::new(instance.span(&path), format!("`{}.{path}` {message}", instance.stage));
+        let mut diagnostic = Diagnostic::new(instance.span(&path), format!("`{}.{path}`: {message}", instance.stage));
         diagnostic.help = help;
         if !found.contains(&diagnostic) {
             found.push(diagnostic);

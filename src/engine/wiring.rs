@@ -62,7 +62,7 @@ fn order(wires: &Wires) -> Option<Vec<usize>> {
 
 fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
     for port in stage.kind.inputs.iter().filter(|port| !port.optional) {
-        if stage.inputs.iter().any(|wire| wire.port.get_ref() == port.name) {
+        if stage.inputs.iter().any(|wire| wire.port.get_ref() == port.name || means(stage, wire, port.name)) {
             continue;
         }
         let span = stage.inputs_span.clone().unwrap_or(stage.name.span());
@@ -70,6 +70,13 @@ fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
         let help = format!("add `{} = \"STAGE.PORT\"` to `inputs`; it takes {}", port.name, forms(port.forms));
         found.push(Diagnostic::new(span, message).help(help));
     }
+}
+
+/// True if a wire has the name of no port, but that of `port` misspelt: one mistake, not two.
+fn means(stage: &StageDef<'_>, wire: &Wire, port: &str) -> bool {
+    let word = wire.port.get_ref();
+    let names = stage.kind.inputs.iter().map(|port| port.name);
+    stage.kind.input(word).is_none() && suggest(word, names) == Some(port)
 }
 
 /// The port, the other stage and its output, if the wire is good enough to be followed.

@@ -116,7 +116,7 @@ impl Lines {
     }
 
     fn fits(&self, name: &str, message: &str) -> bool {
-        WORD + 5 + width_of(name) + width_of(message) <= self.width.unwrap_or(usize::MAX).min(WIDEST)
+        WORD + 5 + width_of(name) + width_of(message) <= self.width.map_or(usize::MAX, |width| width.min(WIDEST))
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn long_names_lose_their_middle() {
         assert_eq!(middle("probe@probe.at=p1", 17), "probe@probe.at=p1");
-        assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…robe.at=p1");
+        assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…obe.at=p1");
         assert_eq!(middle("日本語日本語", 7), "日…語");
         assert_eq!(middle("abc", 1), "…");
     }

@@ -9,7 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Lines, Styles};
-use crate::engine::{Event, Reporter, Status};
+use crate::engine::{Event, Reason, Reporter, Status};
 
 const TICK: Duration = Duration::from_millis(120);
 
@@ -97,6 +97,7 @@ impl Reporter for Terminal {
     fn event(&mut self, event: &Event) {
         match event {
             Event::RunStarted { stages, .. } => self.stages = *stages,
+            Event::StageStarted { reason: Reason::Unreadable { .. }, .. } => {}
             Event::StageStarted { instance, .. } => {
                 self.start(instance);
                 self.whole();

@@ -50,11 +50,11 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// What can go wrong with a cache. Messages fit behind "failed to …:".
+/// What can go wrong with a cache. Messages are lowercase sentences that name the path.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried: "write", "read", …
         action: &'static str,
