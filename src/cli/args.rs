@@ -1,6 +1,6 @@
 //! Arguments that several verbs share: each flag has one meaning everywhere.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anstyle::AnsiColor;
 use candle_core::Device;
@@ -94,6 +94,12 @@ pub struct WorkArgs {
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     pub keep_going: bool,
+    /// Stop after this time (`90min`, `2h`) as if interrupted: what runs saves its state
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub budget: Option<Duration>,
+    /// Time between two saved states of a training
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = humantime::parse_duration)]
+    pub save_every: Duration,
     /// Where tensors are computed: `cpu`, `cuda` or `cuda:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = wanted_device)]
     device: Wanted,

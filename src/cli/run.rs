@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -69,6 +70,8 @@ impl Args {
             device,
             force: self.select.force,
             keep_going: self.work.keep_going,
+            save_every: self.work.save_every,
+            until: self.work.budget.map(|budget| Instant::now() + budget),
             cancel: stop_on_signal()?,
         };
         let mut reporters = self.reporters(console)?;
@@ -111,7 +114,9 @@ impl Args {
             _ => console.note(&line),
         }
         if report.interrupted && !console.quiet {
-            console.note("interrupted; what is finished is in the cache, and the next run goes on from there");
+            console.note(
+                "interrupted; finished work and the state of what ran are in the cache: run the same command to go on",
+            );
         }
         Ok(())
     }

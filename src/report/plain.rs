@@ -55,7 +55,11 @@ impl<W: Write> Reporter for Plain<W> {
             Event::StageFinished { instance, status, seconds, message, .. } => {
                 self.print(&self.lines.finished(instance, *status, *seconds, message.as_deref()));
             }
-            Event::RunStarted { .. } | Event::Metric { .. } | Event::RunFinished { .. } => {}
+            _ => {
+                if let Some(line) = self.lines.happened(event) {
+                    self.print(&line);
+                }
+            }
         }
     }
 }

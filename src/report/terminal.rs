@@ -103,7 +103,6 @@ impl Reporter for Terminal {
                 self.whole();
             }
             Event::Progress { .. } => self.progress(event),
-            Event::Metric { .. } => {}
             Event::StageFinished { instance, status, seconds, message, .. } => {
                 *self.counts.entry(*status).or_default() += 1;
                 if let Some(drawn) = &mut self.drawn
@@ -121,6 +120,11 @@ impl Reporter for Terminal {
                 if let Some(drawn) = self.drawn.take() {
                     drawn.whole.finish_and_clear();
                     let _ = drawn.all.clear();
+                }
+            }
+            _ => {
+                if let Some(line) = self.lines().happened(event).filter(|_| !self.quiet) {
+                    self.print(&line);
                 }
             }
         }
