@@ -17,6 +17,7 @@ mod run;
 mod schema;
 mod table;
 mod trace;
+mod upkeep;
 mod why;
 
 use std::process::ExitCode;
@@ -83,7 +84,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Table(args) => args.execute(registry, &console),
         Verb::Diff(args) => args.execute(registry, &console),
         Verb::Export(args) => args.execute(registry, &console),
-        Verb::Cache(args) => args.execute(&console),
+        Verb::Cache(args) => args.execute(registry, &console),
         Verb::Schema(args) => args.execute(registry, &console),
         Verb::Init(args) => args.execute(&console),
         Verb::Completions(args) => args.execute(&console),

@@ -14,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Instance;
 use crate::{
-    digest::StageKey,
+    digest::{ArtifactHash, StageKey},
     stage::{Context, Inputs, Note, Outputs, Saving, StageError},
     store::{Manifest, Provenance, Recipe, Series, Store, StoreError},
 };
@@ -45,7 +45,7 @@ pub(super) enum Failure {
 
 /// Runs the instance and commits what it made.
 pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manifest, Failure> {
-    let inputs = load(job)?;
+    let inputs = load(job.store, &job.recipe.inputs).map_err(damage)?;
     let mut metrics = BTreeMap::new();
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     let mut listener = |note: Note| {
@@ -100,18 +100,23 @@ fn failed(error: StoreError) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-fn load(job: &Job<'_>) -> Result<Inputs, Failure> {
-    let read = |(port, hash): (&String, _)| match job.store.read(hash) {
+/// The artifacts at the input ports; an error names the port.
+pub(super) fn load(store: &Store, inputs: &BTreeMap<String, ArtifactHash>) -> Result<Inputs, (String, StoreError)> {
+    let read = |(port, hash): (&String, &ArtifactHash)| match store.read(hash) {
         Ok(artifact) => Ok((port.clone(), Arc::new(artifact))),
-        Err(StoreError::Io { source, path, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Err(Failure::Damaged { port: port.clone(), message: format!("{} is missing", path.display()) })
-        }
-        Err(error @ StoreError::Corrupt { .. }) => {
-            Err(Failure::Damaged { port: port.clone(), message: error.to_string() })
-        }
-        Err(error) => Err(failed(error)),
+        Err(error) => Err((port.clone(), error)),
     };
-    job.recipe.inputs.iter().map(read).collect()
+    inputs.iter().map(read).collect()
+}
+
+/// What a bad input means: damage can be mended by its maker, anything else cannot.
+fn damage((port, error): (String, StoreError)) -> Failure {
+    match &error {
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {}
+        StoreError::Corrupt { .. } => {}
+        _ => return failed(error),
+    }
+    Failure::Damaged { port, message: error.to_string() }
 }
 
 /// The outputs must be those that the kind declares: what is missing here would only be missed much later.

@@ -65,6 +65,7 @@ pub struct StageKind {
     /// See [`Stage::OUTPUTS`].
     pub outputs: &'static [Port],
     parse: Parse,
+    restore: fn(&Value) -> Result<Box<dyn AnyStage>, serde_json::Error>,
     schema: fn() -> schemars::Schema,
     default: fn() -> Box<dyn AnyStage>,
 }
@@ -82,6 +83,7 @@ impl StageKind {
                 let deserializer = toml::de::Deserializer::from(table);
                 S::deserialize(deserializer).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
             },
+            restore: |params| S::deserialize(params).map(|stage| Box::new(stage) as Box<dyn AnyStage>),
             schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(),
             default: || Box::new(S::default()),
         }
@@ -93,6 +95,14 @@ impl StageKind {
     /// If a value has the wrong type; the error has the place.
     pub fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
         (self.parse)(table)
+    }
+
+    /// The stage with the parameters that [`AnyStage::params`] gave.
+    ///
+    /// # Errors
+    /// If they are not parameters of this kind.
+    pub fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
+        (self.restore)(params)
     }
 
     /// The JSON schema of the parameters.

@@ -272,6 +272,24 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes the manifest under a key, and the objects that no other manifest names.
+    ///
+    /// # Errors
+    /// If the cache cannot be read or the disk refuses.
+    pub fn forget(&self, key: &StageKey) -> Result<(), StoreError> {
+        let Some(manifest) = self.manifest(key)? else { return Ok(()) };
+        // The manifest goes first: objects without one are only waste, a manifest without objects is damage.
+        remove(&self.manifest_path(key))?;
+        let others: Vec<Manifest> = self.manifests()?.into_iter().map(|(_, other)| other).collect();
+        for output in manifest.outputs.values() {
+            let shared = others.iter().any(|other| other.outputs.values().any(|other| other.hash == output.hash));
+            if !shared {
+                self.discard(&output.hash)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the object of a hash, so that whatever made it is seen as unfinished. A missing one is fine.
     ///
     /// # Errors
