@@ -8,7 +8,7 @@ use super::{Graph, Instance, Reason, Selection, recipe::recipe};
 use crate::{
     digest::{ArtifactHash, StageKey},
     stage::Extent,
-    store::{History, Lookup, Manifest, Recipe, Store, StoreError},
+    store::{History, Lookup, Manifest, Position, Recipe, Store, StoreError},
 };
 
 /// Whether an instance must run.
@@ -124,6 +124,8 @@ pub struct Planned {
     pub same_as: Option<usize>,
     /// Seconds that it took when it, or its stage, last ran.
     pub seconds: Option<f64>,
+    /// The saved state that it would go on from.
+    pub resumes: Option<Position>,
 }
 
 impl Planned {
@@ -202,11 +204,21 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             Verdict::Cached(_) => None,
             _ => history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten().map(|m| m.seconds),
         };
+        let resumes = resumes(&decision, store)?;
         position.insert(index, stages.len());
-        stages.push(Planned { index, decision, same_as: instance.same_as, seconds });
+        stages.push(Planned { index, decision, same_as: instance.same_as, seconds, resumes });
     }
     remake_evicted(graph, store, &mut stages, &position);
     Ok(Plan { stages })
+}
+
+/// The saved state that work would go on from.
+fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, StoreError> {
+    let (Verdict::Run(_), Some(extent), Some(way)) = (&decision.verdict, &decision.extent, decision.trajectory())
+    else {
+        return Ok(None);
+    };
+    store.checkpoints(&way).position(Position { epoch: extent.epochs, step: 0 })
 }
 
 /// What must run needs the bytes of its inputs: those that were evicted are made again, from the bottom up.

@@ -5,11 +5,13 @@
 
 use std::{fs, path::PathBuf};
 
+use serde::Serialize;
+
 use super::{Artifact, Store, StoreError, artifact, io_error, list, remove};
 use crate::digest::{ArtifactHash, StageKey};
 
 /// How far a state is: whole epochs, and steps into the next one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// Epochs done.
     pub epoch: u64,
