@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Shape, Storage, Tensor};
 
+use super::channel::Sums;
 use crate::ml::{Error, Result};
 
 /// What flows from layer to layer: a tensor, or a result of the CPU kernels. Cloning is cheap.
@@ -50,8 +51,27 @@ struct Origin {
 pub(super) trait Layer: std::fmt::Debug + Send + Sync {
     /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
     /// those of the parameters.
-    fn backward(&self, parameters: &[Floats], out: &[f32], gradient: Vec<f32>, parents: &mut [Parent])
-    -> Vec<Vec<f32>>;
+    ///
+    /// `sums` is there if [`Layer::prepare`] has seen the whole gradient already.
+    fn backward(
+        &self,
+        parameters: &[Floats],
+        out: &[f32],
+        gradient: Vec<f32>,
+        sums: Option<Sums>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>>;
+
+    /// Whether the layer that forms the last share of this layer's gradient shall call [`Layer::prepare`].
+    fn prepares(&self) -> bool {
+        false
+    }
+
+    /// Sees a chunk of the finished gradient of the output from element `first` on, while it is in the cache, and may
+    /// change it. `out` is the chunk's output.
+    fn prepare(&self, _first: usize, _out: &[f32], _gradient: &mut [f32]) -> Sums {
+        Sums::default()
+    }
 }
 
 /// A parent of a layer: its value, and its gradient as summed up so far.
@@ -59,6 +79,10 @@ pub(super) struct Parent<'a> {
     pub value: Floats<'a>,
     pub tracked: bool,
     pub gradient: Option<Vec<f32>>,
+    /// The layer that made the value, if it wants to see the gradient and no more shares of it will come.
+    pub layer: Option<&'a dyn Layer>,
+    /// What the layer made of the gradient.
+    pub sums: Option<Sums>,
 }
 
 impl Parent<'_> {
@@ -263,6 +287,11 @@ impl Chain {
         let mut gradients: Vec<Option<Vec<f32>>> = self.nodes.iter().map(|_| None).collect();
         let gradient = gradient.contiguous()?;
         gradients[last] = Some(Floats::of(&gradient).to_vec());
+        let mut sums: Vec<Option<Sums>> = self.nodes.iter().map(|_| None).collect();
+        let mut shares = vec![0usize; self.nodes.len()];
+        for parent in self.nodes.iter().filter_map(|n| n.origin.as_ref()).flat_map(|o| &o.parents) {
+            shares[position(parent)] += 1;
+        }
         let mut parameters: Vec<Vec<Vec<f32>>> = self.nodes.iter().map(|_| Vec::new()).collect();
         for (index, node) in self.nodes.iter().enumerate().rev() {
             let Some(origin) = &node.origin else { continue };
@@ -270,15 +299,24 @@ impl Chain {
             let mut parents: Vec<Parent> = Vec::with_capacity(origin.parents.len());
             for parent in &origin.parents {
                 // A value used twice by one layer gets both gradients through one slot: the second starts empty.
-                let gradient = gradients[position(parent)].take();
-                parents.push(Parent { value: parent.floats(), tracked: parent.tracked, gradient });
+                let at = position(parent);
+                let gradient = gradients[at].take();
+                shares[at] -= 1;
+                let again = origin.parents.iter().filter(|other| Arc::ptr_eq(other, parent)).count() > 1;
+                let layer = parent.origin.as_ref().map(|origin| origin.layer.as_ref());
+                let layer = layer.filter(|layer| layer.prepares() && shares[at] == 0 && !again);
+                let (value, tracked) = (parent.floats(), parent.tracked);
+                parents.push(Parent { value, tracked, gradient, layer, sums: None });
             }
             let contiguous = origin.parameters.iter().map(Tensor::contiguous).collect::<Result<Vec<_>, _>>()?;
             let values: Vec<Floats> = contiguous.iter().map(Floats::of).collect();
             let value = if index == last { Floats::of(out) } else { node.floats() };
-            parameters[index] = origin.layer.backward(&values, &value, gradient, &mut parents);
+            parameters[index] = origin.layer.backward(&values, &value, gradient, sums[index].take(), &mut parents);
             for (parent, node) in parents.into_iter().zip(&origin.parents) {
                 let slot = &mut gradients[position(node)];
+                if parent.sums.is_some() {
+                    sums[position(node)] = parent.sums;
+                }
                 match (slot.as_mut(), parent.gradient) {
                     (Some(sum), Some(more)) => super::normalise::add_to(sum, &more),
                     (_, more) => *slot = more.or_else(|| slot.take()),
@@ -292,7 +330,8 @@ impl Chain {
                 results.push(gradient.transpose()?);
             }
         }
-        let flat: Vec<f32> = parameters.into_iter().flatten().flatten().collect();
+        let parameters: Vec<Vec<f32>> = parameters.into_iter().flatten().collect();
+        let flat = parameters.concat();
         if !flat.is_empty() {
             let length = flat.len();
             results.push(Some(Tensor::from_vec(flat, length, &candle_core::Device::Cpu)?));

@@ -228,12 +228,12 @@ vectorised! {
 }
 
 vectorised! {
-    /// `g = dout` where `y * scale + shift > 0`, else zero.
-    pub(super) fn mask_by_value(dout: &[f32], y: &[f32], scale: &[f32], shift: &[f32], g: &mut [f32]) {
+    /// `g` becomes zero where `y * scale + shift` is not positive.
+    pub(super) fn mask_by_value(g: &mut [f32], y: &[f32], scale: &[f32], shift: &[f32]) {
         let period = scale.len();
-        for ((g, dout), y) in g.chunks_mut(period).zip(dout.chunks(period)).zip(y.chunks(period)) {
-            for (((g, dout), y), (scale, shift)) in g.iter_mut().zip(dout).zip(y).zip(scale.iter().zip(shift)) {
-                *g = if y * scale + shift > 0.0 { *dout } else { 0.0 };
+        for (g, y) in g.chunks_mut(period).zip(y.chunks(period)) {
+            for ((g, y), (scale, shift)) in g.iter_mut().zip(y).zip(scale.iter().zip(shift)) {
+                *g = if y * scale + shift > 0.0 { *g } else { 0.0 };
             }
         }
     }

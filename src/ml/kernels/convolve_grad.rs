@@ -27,14 +27,16 @@ impl Transposed {
 /// Gradients of the inputs (where `dx` is wanted) and of the weights: returns `[out, in, k, k]`.
 ///
 /// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
-/// With `accumulate` the gradient of the inputs is added to what `dx` holds.
-pub(super) fn backward(
+/// With `accumulate` the gradient of the inputs is added to what `dx` holds. `finish(first element, gradients)` sees each
+/// unit of `dx` while it is in the cache; what it returns is returned in the order of the units.
+pub(super) fn backward<T: Send>(
     plan: &Plan,
     x: &[f32],
     dx: Option<(&Transposed, &mut [f32])>,
     accumulate: bool,
     fill: impl Fn(usize, &mut [f32]) + Sync,
-) -> Vec<f32> {
+    finish: impl Fn(usize, &mut [f32]) -> T + Sync,
+) -> (Vec<f32>, Vec<T>) {
     let groups = plan.groups();
     let whole_in = plan.whole_input() * plan.inputs;
     let bounds = |group: usize| group * plan.units / groups;
@@ -47,15 +49,17 @@ pub(super) fn backward(
         rest = after;
         tasks.push((bounds(group)..bounds(group + 1), own));
     }
-    let partials: Vec<Scratch> = tasks
+    let groups: Vec<(Scratch, Vec<T>)> = tasks
         .into_par_iter()
         .map(|(units, dx)| {
             let mut partial = Scratch::zeros(plan.weights());
             let mut gradients = Tile::of_gradients(plan);
             let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
             let mut dx = dx.chunks_mut(whole_in);
+            let mut finished = Vec::new();
             for unit in units {
-                let span = unit * whole_in..x.len().min((unit + 1) * whole_in);
+                let first = unit * whole_in;
+                let span = first..x.len().min((unit + 1) * whole_in);
                 let columns = plan.unit_columns(unit);
                 for row in 0..plan.rows.output {
                     fill(unit * plan.whole_unit() + row * columns, gradients.row(row, columns));
@@ -67,18 +71,24 @@ pub(super) fn backward(
                     }
                     None => &x[span],
                 };
-                weight_gradient(plan, columns, tile, &gradients, &mut partial);
+                if plan.inputs_in_lanes() {
+                    pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
+                } else {
+                    weight_gradient(plan, columns, tile, &gradients, &mut partial);
+                }
                 if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
                     if !accumulate && plan.kernel < plan.stride {
                         dx.fill(0.0);
                     }
                     input_gradient(plan, columns, &gradients, transposed, dx, accumulate);
+                    finished.push(finish(first, dx));
                 }
             }
-            partial
+            (partial, finished)
         })
         .collect();
-    reduce(plan, &partials)
+    let (partials, finished): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
+    (reduce(plan, &partials), finished.into_iter().flatten().collect())
 }
 
 /// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`.
@@ -116,6 +126,35 @@ fn weight_gradient(plan: &Plan, columns: usize, tile: &[f32], gradients: &Tile, 
                 unsafe { kernel.run(&strip) };
             }
         }
+    }
+}
+
+/// The same for a pointwise convolution of many inputs and few outputs, laid out `[out, in]`.
+fn pointwise_weight_gradient(plan: &Plan, columns: usize, x: &[f32], gradients: &Tile, partial: &mut [f32]) {
+    let Plan { inputs, outputs, .. } = *plan;
+    let kernel = Kernel::of(inputs);
+    assert!(x.len() >= columns * inputs && inputs.is_multiple_of(kernel.width));
+    assert!(gradients.data.len() >= columns * outputs);
+    assert!(partial.len() >= inputs * outputs);
+    for first in (0..inputs).step_by(kernel.width) {
+        let strip = Strip {
+            a: gradients.data.as_ptr(),
+            a_row: 1,
+            a_step: outputs,
+            segments: &[0],
+            depth: columns,
+            b: x[first..].as_ptr(),
+            b_row: inputs,
+            b_segment: 0,
+            c: partial[first..].as_mut_ptr(),
+            c_row: inputs,
+            rows: outputs,
+            cols: kernel.width,
+            accumulate: true,
+        };
+        // SAFETY: the operands have `columns` pixels and the weights' elements, checked above; panels of `B` are whole,
+        // because the inputs are a multiple of their width.
+        unsafe { kernel.run(&strip) };
     }
 }
 
@@ -173,6 +212,9 @@ fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
             }
         }
     });
+    if plan.inputs_in_lanes() {
+        return sum;
+    }
     let mut weights = vec![0f32; plan.weights()];
     weights.par_chunks_mut((inputs * k * k).max(1)).enumerate().for_each(|(o, weights)| {
         for (i, weights) in weights.chunks_mut(k * k).enumerate() {

@@ -8,16 +8,8 @@ use super::plan::Plan;
 use super::{Geometry, test_support::*};
 
 /// Outputs, input gradient and weight gradient by the definition.
-fn reference(
-    n: usize,
-    [h, w]: [usize; 2],
-    i: usize,
-    o: usize,
-    g: &Geometry,
-    x: &[f32],
-    weights: &[f32],
-    dy: &[f32],
-) -> [Vec<f64>; 3] {
+fn reference(n: usize, [h, w]: [usize; 2], i: usize, o: usize, g: &Geometry, operands: [&[f32]; 3]) -> [Vec<f64>; 3] {
+    let [x, weights, dy] = operands;
     let [ho, wo] = g.output([h, w]);
     let (k, s, [top, _, left, _]) = (g.kernel, g.stride, g.padding);
     let (mut y, mut dx, mut dw) = (vec![0f64; n * ho * wo * o], vec![0f64; n * h * w * i], vec![0f64; o * i * k * k]);
@@ -52,16 +44,16 @@ fn check(n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32
     let weights = noise(plan.weights(), seed + 1);
     let dy = noise(n * ho * wo * o, seed + 2);
     let add = noise(x.len(), seed + 3);
-    let [y64, dx64, dw64] = reference(n, size, i, o, g, &x, &weights, &dy);
+    let [y64, dx64, dw64] = reference(n, size, i, o, g, [&x, &weights, &dy]);
     let runs = in_pools(|| {
         let mut y = vec![f32::NAN; dy.len()];
         forward(&plan, &x, &plan.pack_forward(&weights), &mut y, |_| {});
         let mut dx = vec![f32::NAN; x.len()];
         let transposed = Transposed::new(&plan, &weights);
         let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&dy[first * o..][..line.len()]);
-        let dw = backward(&plan, &x, Some((&transposed, &mut dx)), false, fill);
+        let (dw, _) = backward(&plan, &x, Some((&transposed, &mut dx)), false, fill, |_, _| ());
         let mut dx_add = add.clone();
-        backward(&plan, &x, Some((&transposed, &mut dx_add)), true, fill);
+        backward(&plan, &x, Some((&transposed, &mut dx_add)), true, fill, |_, _| ());
         vec![y, dx, dw, dx_add]
     });
     let sum64: Vec<f64> = dx64.iter().zip(&add).map(|(a, &b)| a + f64::from(b)).collect();

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 
 use super::activation::{Activation, Floats, Layer, Node, Parent, contiguous};
 use super::buffer::buffer;
+use super::channel::Sums;
 use super::convolve::forward;
 use super::convolve_grad::{Transposed, backward};
 use super::normalise::{self, Affine};
@@ -22,6 +23,7 @@ struct ConvBn {
     affine: Affine,
     relu: bool,
     bias: bool,
+    residual: bool,
     /// Whether the statistics are running ones.
     frozen: bool,
 }
@@ -46,6 +48,7 @@ pub(super) fn conv_bn(
     let offset = bias.as_ref().map_or_else(|| vec![0.0; plan.outputs], |bias| Floats::of(bias).to_vec());
     let mut y = buffer(plan.pixels * plan.outputs);
     let packed = plan.pack_forward(&Floats::of(&weight));
+
     let (scale, shift) = (Floats::of(&gamma), Floats::of(&beta));
     let (affine, stats) = match norm {
         Norm::Train => {
@@ -63,12 +66,14 @@ pub(super) fn conv_bn(
         }
     };
     drop((scale, shift));
+
     let out = affine.apply(&y, residual.map(|r| r.floats()).as_deref(), relu);
+
     let parents: Vec<&Arc<Node>> = std::iter::once(x).chain(residual).collect();
     let parameters: Vec<&Tensor> = [&weight, &gamma, &beta].into_iter().chain(&bias).collect();
-    let (relu, bias, frozen) = (relu, bias.is_some(), stats.is_none());
+    let (bias, residual, frozen) = (bias.is_some(), residual.is_some(), stats.is_none());
     let out = Node::result(out_dims.to_vec(), out, &parents, &parameters, || {
-        Box::new(ConvBn { plan, y, affine, relu, bias, frozen })
+        Box::new(ConvBn { plan, y, affine, relu, bias, residual, frozen })
     });
     Ok((out, stats))
 }
@@ -79,11 +84,13 @@ impl Layer for ConvBn {
         parameters: &[Floats],
         out: &[f32],
         mut gradient: Vec<f32>,
+        sums: Option<Sums>,
         parents: &mut [Parent],
     ) -> Vec<Vec<f32>> {
         let (weight, gamma) = (&parameters[0], &parameters[1]);
         let (x, residual) = parents.split_at_mut(1);
         let behind = match (residual, self.relu) {
+            _ if sums.is_some() => self.affine.behind(gamma, &self.y, &gradient, &sums.unwrap_or_default()),
             ([], relu) => self.affine.backward(gamma, &self.y, &gradient, relu),
             ([_], true) => self.affine.backward_add(gamma, &self.y, out, &mut gradient),
             ([_], false) | ([_, ..], _) => self.affine.backward(gamma, &self.y, &gradient, false),
@@ -101,17 +108,34 @@ impl Layer for ConvBn {
         }
         gradients
     }
+
+    fn prepares(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self, first: usize, out: &[f32], gradient: &mut [f32]) -> Sums {
+        let y = &self.y[first..first + gradient.len()];
+        self.affine.prepare(y, self.residual.then_some(out), self.relu, gradient)
+    }
 }
 
 /// Gradients of a convolution's weights, and of its input where that is wanted.
 fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     if !x.tracked {
-        return backward(plan, &x.value, None, false, fill);
+        return backward(plan, &x.value, None, false, fill, |_, _| ()).0;
     }
     let accumulate = x.gradient.is_some();
     let mut dx = x.gradient.take().unwrap_or_else(|| buffer(x.value.len()));
     let transposed = Transposed::new(plan, weight);
-    let weights = backward(plan, &x.value, Some((&transposed, &mut dx)), accumulate, fill);
+    let (value, into) = (&*x.value, Some((&transposed, &mut dx[..])));
+    let weights = if let Some(layer) = x.layer {
+        let finish = |first: usize, g: &mut [f32]| layer.prepare(first, &value[first..first + g.len()], g);
+        let (weights, sums) = backward(plan, value, into, accumulate, fill, finish);
+        x.sums = Some(channel::combine_sums(&sums));
+        weights
+    } else {
+        backward(plan, value, into, accumulate, fill, |_, _| ()).0
+    };
     x.gradient = Some(dx);
     weights
 }
@@ -196,6 +220,7 @@ impl Layer for Affinely {
         parameters: &[Floats],
         out: &[f32],
         mut gradient: Vec<f32>,
+        _: Option<Sums>,
         parents: &mut [Parent],
     ) -> Vec<Vec<f32>> {
         if self.relu {
@@ -247,7 +272,14 @@ pub(super) fn batch_norm(
 }
 
 impl Layer for BatchNorm {
-    fn backward(&self, parameters: &[Floats], _: &[f32], gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+    fn backward(
+        &self,
+        parameters: &[Floats],
+        _: &[f32],
+        gradient: Vec<f32>,
+        _: Option<Sums>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
         let x = &mut parents[0];
         let behind = self.affine.backward(&parameters[0], &x.value, &gradient, self.relu);
         let gradients = vec![behind.gamma.clone(), behind.beta.clone()];

@@ -24,11 +24,11 @@ mod convolve_test;
 mod cpu;
 mod geometry;
 mod layer;
+#[cfg(test)]
+mod layer_test;
 mod normalise;
 mod plan;
 mod pooling;
-#[cfg(test)]
-mod rates;
 mod simd;
 mod strip;
 #[cfg(test)]

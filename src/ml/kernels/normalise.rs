@@ -102,10 +102,27 @@ impl Affine {
                 }
                 masked.resize(chunk, 0.0);
                 let g = &mut masked[..y.len()];
-                channel::mask_by_value(dout, y, self.scale.get(), self.shift.get(), g);
+                g.copy_from_slice(dout);
+                channel::mask_by_value(g, y, self.scale.get(), self.shift.get());
                 channel::gradient_sums(g, y, &self.centre, channels)
             });
         self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
+    }
+
+    /// Masks a chunk of the gradient of `out = act(affine(y) + residual)`, and returns the chunk's sums for
+    /// [`Affine::behind`]. `out` is needed where there is a residual.
+    pub(super) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
+        match out {
+            _ if !relu => {}
+            Some(out) => channel::mask_by_output(g, out),
+            None => channel::mask_by_value(g, y, self.scale.get(), self.shift.get()),
+        }
+        channel::gradient_sums(g, y, &self.centre, self.channels)
+    }
+
+    /// The gradients behind an output whose gradient `g` is prepared, with the sums of all chunks.
+    pub(super) fn behind<'a>(&'a self, gamma: &[f32], y: &'a [f32], g: &'a [f32], sums: &Sums) -> Backward<'a> {
+        self.behind_sums(gamma, y, g, false, sums)
     }
 
     /// The gradients behind `out = relu(affine(y) + residual)`; `gradient` is that of `out` and becomes that of the

@@ -113,6 +113,13 @@ impl Plan {
         self.kernel * self.kernel * self.inputs * self.outputs
     }
 
+    /// Whether the weight gradient is formed with the input channels in the vectors' lanes: where the output channels fill
+    /// but one vector, each element would have to be broadcast for a single multiplication.
+    pub(super) fn inputs_in_lanes(&self) -> bool {
+        let width = Kernel::of(self.inputs).width;
+        self.pointwise && width > Kernel::of(self.outputs).width && self.inputs.is_multiple_of(width)
+    }
+
     /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
     pub(super) fn groups(&self) -> usize {
         (PARTIALS / self.weights().max(1)).clamp(8, 64).min(self.units.max(1))

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::activation::{Activation, Floats, Layer, Node, Parent};
 use super::buffer::buffer;
+use super::channel::Sums;
 use crate::ml::Result;
 
 /// Sizes of a pooling: rows, columns and channels in, rows and columns out.
@@ -80,7 +81,14 @@ pub(super) fn max_pool2d(
 }
 
 impl Layer for MaxPool {
-    fn backward(&self, _: &[Floats], _: &[f32], gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+    fn backward(
+        &self,
+        _: &[Floats],
+        _: &[f32],
+        gradient: Vec<f32>,
+        _: Option<Sums>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
         let (sizes, x) = (self.sizes, &mut parents[0]);
         let dx = x.gradient.get_or_insert_with(|| vec![0.0; x.value.len()]);
         let images = dx.par_chunks_mut(sizes.image().max(1)).zip(gradient.par_chunks(sizes.out().max(1)));
@@ -117,7 +125,14 @@ pub(super) fn upsample_nearest2x(x: &Arc<Node>, [n, height, width, channels]: [u
 }
 
 impl Layer for Upsample {
-    fn backward(&self, _: &[Floats], _: &[f32], gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+    fn backward(
+        &self,
+        _: &[Floats],
+        _: &[f32],
+        gradient: Vec<f32>,
+        _: Option<Sums>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
         let Sizes { width, channels, .. } = self.0;
         let line = 2 * width * channels;
         let mut dx = buffer(parents[0].value.len());
@@ -154,7 +169,14 @@ pub(super) fn global_avg_pool(x: &Arc<Node>, [n, height, width, channels]: [usiz
 }
 
 impl Layer for Average {
-    fn backward(&self, _: &[Floats], _: &[f32], gradient: Vec<f32>, parents: &mut [Parent]) -> Vec<Vec<f32>> {
+    fn backward(
+        &self,
+        _: &[Floats],
+        _: &[f32],
+        gradient: Vec<f32>,
+        _: Option<Sums>,
+        parents: &mut [Parent],
+    ) -> Vec<Vec<f32>> {
         let Sizes { height, width, channels, .. } = self.0;
         let share = 1.0 / (height * width) as f32;
         let mut dx = buffer(parents[0].value.len());
