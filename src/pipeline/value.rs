@@ -49,7 +49,7 @@ fn plain(message: &str) -> String {
         "a sequence" => "a list",
         "a string" => "text in quotes",
         "a boolean" => "true or false",
-        other if other.starts_with("struct ") => "a table, such as { kind = … }",
+        other if other.starts_with("struct ") => "a table `{ … }`",
         other => other,
     };
     let got = match got {
