@@ -64,6 +64,8 @@ pub use extent::Extent;
 pub use kind::{AnyStage, Registry, StageKind};
 pub use port::{Form, Inputs, Outputs, Port};
 
+pub use crate::store::Position;
+
 /// One kind of work. The struct that implements it *is* its parameters in the pipeline file.
 pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sync + 'static {
     /// The name in pipeline files, snake_case.

@@ -11,8 +11,8 @@ use crate::{
         nn::Architecture,
         train::{Observer, Progress, Run, Settings, Task, train},
     },
-    stage::{self, Context, Outputs, StageError},
-    store::{Artifact, Position},
+    stage::{self, Context, Outputs, Position, StageError},
+    store::Artifact,
 };
 
 /// The training of one stage, in one or several phases.
