@@ -107,9 +107,7 @@ pub struct WorkArgs {
 
 impl WorkArgs {
     /// Threads of each running instance.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
     pub fn threads(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.unwrap_or_else(|| (cores() / self.jobs).max(1))
     }
 
@@ -127,6 +125,12 @@ impl WorkArgs {
     }
 }
 
+/// The number of cores.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wanted {
     Cpu,
@@ -142,7 +146,8 @@ fn wanted_device(text: &str) -> Result<Wanted, String> {
     ordinal.map(Wanted::Cuda).ok_or_else(|| "devices are `cpu`, `cuda` and `cuda:N`".to_owned())
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+/// A count from 1.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number, at least 1".to_owned())
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file for each verb, and the only place where all floors meet.
 
 mod args;
+mod bench;
 mod cache;
 mod check;
 mod completions;
@@ -57,6 +58,7 @@ enum Verb {
     Diff(diff::Args),
     Export(export::Args),
     Cache(cache::Args),
+    Bench(bench::Args),
     Schema(schema::Args),
     Init(init::Args),
     Completions(completions::Args),
@@ -85,6 +87,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Diff(args) => args.execute(registry, &console),
         Verb::Export(args) => args.execute(registry, &console),
         Verb::Cache(args) => args.execute(registry, &console),
+        Verb::Bench(args) => args.execute(&console),
         Verb::Schema(args) => args.execute(registry, &console),
         Verb::Init(args) => args.execute(&console),
         Verb::Completions(args) => args.execute(&console),
