@@ -1,6 +1,6 @@
 //! Arguments that several verbs share: each flag has one meaning everywhere.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anstyle::AnsiColor;
 use candle_core::Device;
@@ -26,7 +26,7 @@ pub struct PipelineArgs {
     /// The pipeline file
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Sets a parameter; several values (a,b,c) make an axis of the sweep
+    /// Set a parameter; several values (a,b,c) make an axis of the sweep
     #[arg(short = 'S', long = "set", value_name = "STAGE.PARAM=VALUE", allow_hyphen_values = true)]
     pub set: Vec<String>,
 }
@@ -58,10 +58,10 @@ pub struct SelectArgs {
     /// Stages or instances to make, with all that they need [default: all]
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// Goes no further than this stage
+    /// Go no further than this stage
     #[arg(long, value_name = "STAGE")]
     until: Vec<String>,
-    /// Runs the targets (or everything) whatever the cache holds
+    /// Run the targets (or everything) whatever the cache holds
     #[arg(short, long)]
     pub force: bool,
 }
@@ -91,9 +91,15 @@ pub struct WorkArgs {
     /// Threads of each running instance [default: all cores, shared by the jobs]; results do not depend on it
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// After a failure, goes on with what does not depend on it
+    /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     pub keep_going: bool,
+    /// Stop after this time (`90min`, `2h`) as if interrupted: what runs saves its state
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub budget: Option<Duration>,
+    /// Time between two saved states of a training
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = humantime::parse_duration)]
+    pub save_every: Duration,
     /// Where tensors are computed: `cpu`, `cuda` or `cuda:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = wanted_device)]
     device: Wanted,

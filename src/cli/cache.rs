@@ -1,4 +1,4 @@
-//! `strata cache`: what is in the cache.
+//! `strata cache`: what is in the cache, and its upkeep.
 
 use std::process::ExitCode;
 
@@ -8,14 +8,16 @@ use serde::Serialize;
 use super::{
     Console, Failure,
     args::{CacheArgs, Format},
+    upkeep,
 };
 use crate::{
     digest::StageKey,
     report::{Align, Grid, bytes, duration},
+    stage::Registry,
     store::Manifest,
 };
 
-/// Looks into the cache
+/// Look into the cache, and keep it in order
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,10 +26,20 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Lists the finished work, the latest last
+    /// List the finished work, the latest last
     Ls(Shown),
-    /// Says how much it holds
+    /// Say how much it holds
     Size(Shown),
+    /// Make room: what costs least to make again goes first, and is made again when it is needed
+    Gc(upkeep::Gc),
+    /// Hash every object anew, and say what is corrupt or missing
+    Verify(upkeep::Verify),
+    /// Keep results, whatever `gc` is asked for
+    Pin(upkeep::Chosen),
+    /// Let `gc` have results again
+    Unpin(upkeep::Chosen),
+    /// Forget finished work, with the objects that no other work shares
+    Rm(upkeep::Chosen),
 }
 
 #[derive(clap::Args)]
@@ -58,11 +70,16 @@ struct Size {
 }
 
 impl Args {
-    /// Prints the list or the size.
-    pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
+    /// Does what is asked for.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         match &self.verb {
             Verb::Ls(shown) => list(shown, console)?,
             Verb::Size(shown) => size(shown, console)?,
+            Verb::Gc(args) => args.execute(console)?,
+            Verb::Verify(args) => return args.execute(registry, console),
+            Verb::Pin(args) => args.pin(console)?,
+            Verb::Unpin(args) => args.unpin(console)?,
+            Verb::Rm(args) => args.remove(console)?,
         }
         Ok(ExitCode::SUCCESS)
     }

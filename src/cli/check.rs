@@ -9,9 +9,9 @@ use super::{
     args::{PipelineArgs, TextOrJson},
     open,
 };
-use crate::stage::Registry;
+use crate::{engine::Graph, stage::Registry};
 
-/// Checks a pipeline file: every mistake with its line, before any work
+/// Check a pipeline file: every mistake with its line, before any work
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -27,6 +27,14 @@ struct Answer<'a> {
     stages: usize,
     instances: usize,
     axes: usize,
+    /// Stages whose training can be taken further by more epochs, and those that would start anew.
+    extends: Extends<'a>,
+}
+
+#[derive(Default, Serialize)]
+struct Extends<'a> {
+    yes: BTreeSet<&'a str>,
+    no: BTreeSet<&'a str>,
 }
 
 impl Args {
@@ -40,6 +48,7 @@ impl Args {
             stages: stages.len(),
             instances: graph.instances.len(),
             axes: graph.pipeline.axes.len(),
+            extends: extends(&graph),
         };
         match self.output {
             TextOrJson::Json => console.json(&answer)?,
@@ -50,7 +59,39 @@ impl Args {
                 counted(answer.axes, "axis", "axes"),
             ))?,
         }
+        if self.output == TextOrJson::Text && !console.quiet {
+            console.print(&answer.extends.words())?;
+        }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn extends<'a>(graph: &'a Graph<'_>) -> Extends<'a> {
+    let mut extends = Extends::default();
+    for instance in &graph.instances {
+        match instance.work.extent() {
+            Some(extent) if extent.extends() => extends.yes.insert(instance.stage.as_str()),
+            Some(_) => extends.no.insert(instance.stage.as_str()),
+            None => continue,
+        };
+    }
+    extends
+}
+
+impl Extends<'_> {
+    fn words(&self) -> String {
+        let list = |names: &BTreeSet<&str>| names.iter().copied().collect::<Vec<_>>().join(", ");
+        let mut words = String::new();
+        if !self.yes.is_empty() {
+            words.push_str(&format!("more epochs go on where fewer ended: {}\n", list(&self.yes)));
+        }
+        if !self.no.is_empty() {
+            words.push_str(&format!(
+                "more epochs start anew: {} (the learning rate falls over all epochs; `schedule.horizon` fixes that)\n",
+                list(&self.no)
+            ));
+        }
+        words
     }
 }
 

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Console, Failure};
 
-/// Prints the completions of a shell
+/// Print the completions of a shell
 #[derive(clap::Args)]
 #[command(after_help = "For example: strata completions bash > ~/.local/share/bash-completion/completions/strata")]
 pub struct Args {

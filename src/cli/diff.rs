@@ -21,7 +21,7 @@ use crate::{
     store::Manifest,
 };
 
-/// Shows in which parameters (their own and those of what they stand on) and metrics two instances differ
+/// Show in which parameters (their own and those of what they stand on) and metrics two instances differ
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]

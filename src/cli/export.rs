@@ -12,7 +12,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Copies outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors
+/// Copy outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -23,10 +23,10 @@ pub struct Args {
     /// The folder to write to
     #[arg(short = 'o', long = "output-dir", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     folder: PathBuf,
-    /// Hard links in place of copies: no space is taken, but a changed file would damage the cache
+    /// Make hard links in place of copies: no space is taken, but a changed file would damage the cache
     #[arg(long)]
     link: bool,
-    /// Replaces files that are there
+    /// Replace files that are there
     #[arg(short, long)]
     force: bool,
     #[command(flatten)]

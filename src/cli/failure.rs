@@ -29,7 +29,7 @@ pub enum Failure {
         closing: String,
     },
     /// The cache cannot be read or written.
-    #[error("failed to {0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// Anything else that the system refused, or a request that cannot be met now.
     #[error("{0}")]

@@ -11,7 +11,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Shows the DAG of all instances, or of the stages
+/// Show the DAG of all instances, or of the stages
 #[derive(clap::Args)]
 #[command(after_help = "For example: strata graph pipelines/quickstart.toml --format dot | dot -Tsvg > graph.svg")]
 pub struct Args {
@@ -38,13 +38,13 @@ enum Form {
 /// What is drawn: nodes with a name and a kind, edges with a label.
 struct Drawing<'a> {
     nodes: Vec<(&'a str, &'a str)>,
-    edges: BTreeSet<(usize, usize, Edge)>,
+    edges: BTreeSet<(usize, usize, Edge<'a>)>,
 }
 
 /// The output and the input port that an edge joins.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Edge {
-    output: &'static str,
+struct Edge<'a> {
+    output: &'a str,
     port: &'static str,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Drawing<'a> {
             });
             node_of.push(node);
             for link in &instance.inputs {
-                let edge = Edge { output: link.output, port: link.port };
+                let edge = Edge { output: &link.output, port: link.port };
                 drawing.edges.insert((node, node_of[link.from], edge));
             }
         }

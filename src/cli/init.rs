@@ -7,7 +7,7 @@ use super::{Console, Failure};
 /// A pipeline that shows one of each: a stage, a wire, a parameter, an axis.
 const STARTER: &str = include_str!("starter.toml");
 
-/// Writes a small commented pipeline that runs as it is, on generated images
+/// Write a small commented pipeline that runs as it is, on generated images
 #[derive(clap::Args)]
 pub struct Args {
     /// The file to write; one that is there is left alone

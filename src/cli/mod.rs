@@ -17,6 +17,7 @@ mod run;
 mod schema;
 mod table;
 mod trace;
+mod upkeep;
 mod why;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ use clap::{Parser, Subcommand};
 use self::{console::Console, failure::Failure};
 use crate::stage::Registry;
 
-/// Runs machine-learning experiments that are declared in a file, and never runs the same work twice.
+/// Run machine-learning experiments that are declared in a file, and never the same work twice
 #[derive(Parser)]
 #[command(name = "strata", version, propagate_version = true, max_term_width = 100, styles = args::STYLES)]
 #[command(after_help = EXIT_CODES)]
@@ -38,8 +39,12 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, or nothing to do; 1 a stage failed; 2 the command line or the pipeline file is wrong;
-3 `plan --exit-code` found work to do; 130 interrupted.";
+Exit codes:
+  0    done, or nothing to do
+  1    a stage failed, or the system refused
+  2    the command line or the pipeline file is wrong
+  3    `plan --exit-code` found work to do
+  130  interrupted";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -79,7 +84,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Table(args) => args.execute(registry, &console),
         Verb::Diff(args) => args.execute(registry, &console),
         Verb::Export(args) => args.execute(registry, &console),
-        Verb::Cache(args) => args.execute(&console),
+        Verb::Cache(args) => args.execute(registry, &console),
         Verb::Schema(args) => args.execute(registry, &console),
         Verb::Init(args) => args.execute(&console),
         Verb::Completions(args) => args.execute(&console),

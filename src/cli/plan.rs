@@ -14,9 +14,10 @@ use crate::{
     engine::{self, Graph, Plan, Reason, plan::PlanStatus},
     report::{Align, Grid, duration},
     stage::Registry,
+    store::Position,
 };
 
-/// Shows what would run, why, and how long it took last time; writes nothing
+/// Show what would run, why, and how long it took last time; write nothing
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -28,7 +29,7 @@ pub struct Args {
     /// The form of the plan
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
-    /// Exits with 3 if there is work to do
+    /// Exit with 3 if there is work to do
     #[arg(long)]
     exit_code: bool,
 }
@@ -62,6 +63,10 @@ struct Line<'a> {
     key: Option<StageKey>,
     reason: Option<Reason>,
     seconds: Option<f64>,
+    /// The saved state that it would go on from.
+    resumes: Option<Position>,
+    /// Whether more epochs would go on from its end; null for what has no epochs.
+    extends: Option<bool>,
 }
 
 fn word(status: PlanStatus) -> &'static str {
@@ -87,6 +92,8 @@ pub fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -
                 key: planned.decision.key(),
                 reason: planned.reason(graph),
                 seconds: planned.seconds,
+                resumes: planned.resumes,
+                extends: instance.work.extent().map(|extent| extent.extends()),
             }
         })
         .collect();
@@ -113,7 +120,14 @@ fn text(lines: &[Line<'_>], plan: &Plan, console: &Console) -> String {
         let time = line.seconds.filter(|_| line.status != PlanStatus::Cached).map(duration).unwrap_or_default();
         let word = lines_of.word(word(line.status), style);
         let reason = line.reason.as_ref().filter(|_| line.status != PlanStatus::Cached || console.verbose);
-        let reason = reason.map(ToString::to_string).unwrap_or_default();
+        let mut reason = reason.map(ToString::to_string).unwrap_or_default();
+        match line.resumes {
+            Some(Position { epoch, .. }) => reason.push_str(&format!("; goes on after epoch {epoch}")),
+            None if line.extends == Some(false) && reason.starts_with("epochs: ") => {
+                reason.push_str("; starts anew, as its schedule spans all epochs");
+            }
+            None => {}
+        }
         text.push_str(&format!("{}\n", lines_of.remarked(&word, line.instance, &reason, &time)));
     }
     text.push_str(&format!("{}\n", price(plan)));

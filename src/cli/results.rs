@@ -13,6 +13,9 @@ use crate::{
 
 /// The metric that makes an instance a line of the main table.
 const SCORE: &str = "test_accuracy";
+/// Metrics that come first where there are many columns; the others follow by name.
+const FIRST: [&str; 6] =
+    ["train_accuracy", "val_accuracy", "nmi", "false_negative_rate", "false_negative_rate_expected", "loss"];
 /// Metrics of what an instance stands on, worth showing beside its own.
 const BENEATH: [&str; 4] = ["nmi", "false_negative_rate", "same_cluster_rate", "contrastive_top1"];
 
@@ -205,7 +208,10 @@ fn headers(keys: Vec<String>) -> Vec<(String, String)> {
 }
 
 fn names<'r>(rows: impl Iterator<Item = impl Iterator<Item = &'r str>>, wanted: impl Fn(&str) -> bool) -> Vec<&'r str> {
-    rows.flatten().filter(|name| wanted(name)).collect::<BTreeSet<_>>().into_iter().collect()
+    let names: BTreeSet<&str> = rows.flatten().filter(|name| wanted(name)).collect();
+    let mut names: Vec<&str> = names.into_iter().collect();
+    names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    names
 }
 
 fn names_of(of: &[&'static str], rows: &[&Row<'_>]) -> Vec<&'static str> {

@@ -9,6 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use serde::Serialize;
@@ -28,7 +29,7 @@ use crate::{
     store::Store,
 };
 
-/// Runs a pipeline as far as the cache does not hold its results, then shows the table of results
+/// Run a pipeline as far as the cache does not hold its results, then show the table of results
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -39,10 +40,10 @@ pub struct Args {
     work: WorkArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Shows what would run, as `strata plan` does, and runs nothing
+    /// Show what would run, as `strata plan` does, and run nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Writes every event to this file as it happens, one JSON object a line
+    /// Write every event to this file as it happens, one JSON object a line
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     events: Option<PathBuf>,
     /// The form of the results
@@ -69,6 +70,8 @@ impl Args {
             device,
             force: self.select.force,
             keep_going: self.work.keep_going,
+            save_every: self.work.save_every,
+            until: self.work.budget.map(|budget| Instant::now() + budget),
             cancel: stop_on_signal()?,
         };
         let mut reporters = self.reporters(console)?;
@@ -111,7 +114,9 @@ impl Args {
             _ => console.note(&line),
         }
         if report.interrupted && !console.quiet {
-            console.note("interrupted; what is finished is in the cache, and the next run goes on from there");
+            console.note(
+                "interrupted; finished work and the state of what ran are in the cache: run the same command to go on",
+            );
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::{Console, Failure};
 use crate::{pipeline, stage::Registry};
 
-/// Prints the JSON schema of pipeline files, with every kind and parameter documented
+/// Print the JSON schema of pipeline files, with every kind and parameter documented
 #[derive(clap::Args)]
 #[command(after_help = "An editor with TOML support uses it where the first line of a file says so:\n\n  \
 #:schema ./pipeline.schema.json")]

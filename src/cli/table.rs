@@ -16,7 +16,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Shows the results of the cached instances: rows by stage and axes, columns by metric
+/// Show the results of the cached instances: rows by stage and axes, columns by metric
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]

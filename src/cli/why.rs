@@ -17,7 +17,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Says why a stage would run, or why it is cached: the field, its old and new value, and the line of the file
+/// Say why a stage would run, or why it is cached: the field, its old and new value, and the line of the file
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]

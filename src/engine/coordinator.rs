@@ -1,17 +1,17 @@
 //! The coordinator: one thread that owns all state of a run. Workers only send it messages.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::Ordering, mpsc},
+    collections::BTreeMap,
+    sync::{atomic::Ordering, mpsc},
     thread,
+    time::{Duration, Instant},
 };
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{
     Event, Graph, Instance, Options, Outcome, Reason, Reporter, Selection, Status,
+    crew::{Crew, Message, Start, Word},
     plan::{Decision, Surroundings, Verdict, decide},
-    worker::{Failure, Job, execute},
+    worker::Failure,
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
@@ -19,25 +19,18 @@ use crate::{
     store::{History, Manifest, Output, Store, StoreError},
 };
 
-/// A message from a worker: the instance, and what it says.
-pub(super) type Message = (usize, Word);
-
-pub(super) enum Word {
-    Note(Note),
-    Done(Box<Result<Manifest, Failure>>),
-}
+/// How long to wait for messages before looking at locks, the clock and the wish to stop.
+const TICK: Duration = Duration::from_millis(250);
+/// The pause before the first retry; each further one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(500);
 
 /// How often an instance was tried, and how often its inputs turned out damaged.
 #[derive(Default)]
 struct Tries {
     failed: u32,
     damaged: u32,
-}
-
-/// The work of one running instance, and the slot (thread pool) that it runs in.
-struct Running {
-    decision: Decision,
-    slot: usize,
+    /// Not before this moment.
+    pause: Option<Instant>,
 }
 
 pub(super) struct Coordinator<'a, 't> {
@@ -46,11 +39,16 @@ pub(super) struct Coordinator<'a, 't> {
     store: &'a Store,
     options: &'a Options,
     reporter: &'a mut dyn Reporter,
+    crew: Crew<'a>,
     /// The instances that are done with.
     states: BTreeMap<usize, Outcome>,
+    /// Those that must run as soon as there is room.
+    ready: BTreeMap<usize, Decision>,
+    /// Those whose evicted output is needed.
+    wanted: BTreeMap<usize, String>,
+    /// Those that another process works on, and what it said last.
+    elsewhere: BTreeMap<usize, String>,
     tries: BTreeMap<usize, Tries>,
-    running: BTreeMap<usize, Running>,
-    pools: Vec<Arc<ThreadPool>>,
     /// No new work is begun: something failed, or the run was stopped.
     stopping: bool,
     pub(super) interrupted: bool,
@@ -70,10 +68,12 @@ impl<'a, 't> Coordinator<'a, 't> {
             store,
             options,
             reporter,
+            crew: Crew::new(store, options),
             states: BTreeMap::new(),
+            ready: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             tries: BTreeMap::new(),
-            running: BTreeMap::new(),
-            pools: Vec::new(),
             stopping: false,
             interrupted: false,
         }
@@ -90,19 +90,7 @@ impl<'a, 't> Coordinator<'a, 't> {
     where
         'a: 'scope,
     {
-        let result = self.settle(scope, sender, history).and_then(|()| {
-            while !self.running.is_empty() {
-                let Ok((index, word)) = receiver.recv() else { break };
-                match word {
-                    Word::Note(note) => self.note(index, note),
-                    Word::Done(result) => {
-                        self.done(index, *result)?;
-                        self.settle(scope, sender, history)?;
-                    }
-                }
-            }
-            Ok(())
-        });
+        let result = self.work(scope, sender, receiver, history);
         if result.is_err() {
             // The scope waits for its threads: let them end soon.
             self.options.cancel.store(true, Ordering::Relaxed);
@@ -110,64 +98,145 @@ impl<'a, 't> Coordinator<'a, 't> {
         result
     }
 
-    /// Decides whatever can be decided now, and starts what must run while slots are free.
-    fn settle<'scope>(
+    fn work<'scope>(
         &mut self,
         scope: &'scope thread::Scope<'scope, '_>,
         sender: &mpsc::Sender<Message>,
+        receiver: &mpsc::Receiver<Message>,
         history: &History,
     ) -> Result<(), StoreError>
     where
         'a: 'scope,
     {
-        let (graph, store) = (self.graph, self.store);
-        let around = Surroundings { store, history, root: &graph.pipeline.root, remember: true };
-        for &index in &self.selection.all {
-            self.interrupted |= self.options.cancel.load(Ordering::Relaxed);
-            self.stopping |= self.interrupted;
-            if self.states.contains_key(&index) || self.running.contains_key(&index) {
+        loop {
+            self.settle(history)?;
+            if self.start(scope, sender, history)? {
                 continue;
             }
-            let instance = &graph.instances[index];
-            let inputs = match self.inputs(instance) {
-                Ok(Some(inputs)) => inputs,
-                Ok(None) => continue,
-                Err((status, message)) => {
-                    self.finish(index, status, None, None, None, Some(message));
-                    continue;
-                }
-            };
-            let force = self.options.force && self.selection.targets.contains(&index) && instance.same_as.is_none();
-            let decision = decide(instance, inputs, force, &around)?;
-            let key = decision.key();
-            match decision.verdict {
-                Verdict::Cached(manifest) => self.finish(index, Status::Cached, key, None, Some(manifest), None),
-                Verdict::Waiting(_) => {}
-                Verdict::Run(ref reasons) => {
-                    let busy = key.is_some() && self.running.values().any(|running| running.decision.key() == key);
-                    if self.stopping || busy || self.running.len() >= self.options.jobs {
-                        continue;
+            if self.crew.is_idle() && (self.stopping || self.ready.is_empty()) {
+                self.block_the_rest();
+                return Ok(());
+            }
+            // Everything that is there at once, so that a talkative stage does not make the loop look at the disk.
+            let mut settled = false;
+            while !settled {
+                match receiver.recv_timeout(TICK) {
+                    Ok((index, Word::Note(note))) => self.note(index, note),
+                    Ok((index, Word::Done(result))) => {
+                        self.done(index, *result)?;
+                        settled = true;
                     }
-                    let reason = reasons.first().cloned().unwrap_or(Reason::New);
-                    self.reporter.event(&Event::StageStarted {
-                        instance: instance.name.clone(),
-                        kind: instance.kind.name.to_owned(),
-                        reason: reason.clone(),
-                    });
-                    match &decision.recipe {
-                        Some(_) => self.start(scope, sender, index, decision)?,
-                        None => {
-                            let message = Some(reason.to_string());
-                            self.finish(index, Status::Failed, None, Some(reason), None, message);
-                        }
+                    Err(_) => settled = !self.ready.is_empty() || self.crew.is_idle(),
+                }
+                self.crew.beat(|| self.states.values().filter_map(|state| state.key).collect());
+                self.watch_the_clock();
+            }
+        }
+    }
+
+    /// Decides whatever can be decided now.
+    fn settle(&mut self, history: &History) -> Result<(), StoreError> {
+        self.watch_the_clock();
+        for &index in &self.selection.all {
+            if self.states.contains_key(&index) || self.crew.runs(index) || self.ready.contains_key(&index) {
+                continue;
+            }
+            match self.inputs(&self.graph.instances[index]) {
+                Ok(Some(inputs)) => self.decide(index, inputs, history)?,
+                Ok(None) => {}
+                Err((status, message)) => self.finish(index, status, None, None, None, Some(message)),
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &mut self,
+        index: usize,
+        inputs: BTreeMap<String, ArtifactHash>,
+        history: &History,
+    ) -> Result<(), StoreError> {
+        let (graph, store) = (self.graph, self.store);
+        let around = Surroundings { store, history, root: &graph.pipeline.root, remember: true };
+        let instance = &graph.instances[index];
+        let force = self.options.force && self.selection.targets.contains(&index) && instance.same_as.is_none();
+        let mut decision = decide(instance, inputs, force, &around)?;
+        if let (Some(port), Verdict::Cached(manifest)) = (self.wanted.get(&index), &decision.verdict)
+            && manifest.outputs.values().any(|output| !store.has(&output.hash))
+        {
+            decision.verdict = Verdict::Run(vec![Reason::Evicted { port: port.clone() }]);
+        }
+        match decision.verdict {
+            Verdict::Cached(manifest) => {
+                let key = decision.recipe.map(|recipe| recipe.key());
+                self.finish(index, Status::Cached, key, None, Some(manifest), None);
+            }
+            Verdict::Waiting(_) => {}
+            Verdict::Run(ref reasons) if decision.recipe.is_none() => {
+                let reason = reasons.first().cloned();
+                let message = reason.as_ref().map(ToString::to_string);
+                self.finish(index, Status::Failed, None, reason, None, message);
+            }
+            Verdict::Run(_) => drop(self.ready.insert(index, decision)),
+        }
+        Ok(())
+    }
+
+    /// Starts what is ready, while there is room. What was decided earlier is decided again: it may be done by now.
+    /// True if something must be settled anew.
+    fn start<'scope>(
+        &mut self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        sender: &mpsc::Sender<Message>,
+        history: &History,
+    ) -> Result<bool, StoreError>
+    where
+        'a: 'scope,
+    {
+        let now = Instant::now();
+        let mut unsettled = false;
+        for index in self.ready.keys().copied().collect::<Vec<_>>() {
+            if self.stopping || self.crew.is_full() {
+                break;
+            }
+            let paused = self.tries.get(&index).and_then(|tries| tries.pause).is_some_and(|pause| pause > now);
+            let Some(decision) = self.ready.get(&index) else { continue };
+            if paused || self.crew.is_on(decision.trajectory()) {
+                continue;
+            }
+            let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
+            self.decide(index, inputs.unwrap_or_default(), history)?;
+            let Some(decision) = self.ready.get(&index).cloned() else { continue };
+            if let Some(port) = self.gone(&decision) {
+                let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
+                self.remake(index, &port, &inputs.unwrap_or_default())?;
+                unsettled = true;
+                continue;
+            }
+            let reason = decision.reason();
+            let instance = &self.graph.instances[index];
+            match self.crew.start(scope, sender, self.graph, index, decision)? {
+                Start::Started => {
+                    self.ready.remove(&index);
+                    self.elsewhere.remove(&index);
+                    let (instance, kind) = (instance.name.clone(), instance.kind.name.to_owned());
+                    self.reporter.event(&Event::StageStarted { instance, kind, reason });
+                }
+                Start::Elsewhere(holder) => {
+                    let holder = holder.to_string();
+                    if self.elsewhere.insert(index, holder.clone()).as_ref() != Some(&holder) {
+                        self.reporter.event(&Event::Waiting { instance: instance.name.clone(), holder });
                     }
                 }
             }
         }
-        if self.running.is_empty() {
-            self.block_the_rest();
-        }
-        Ok(())
+        Ok(unsettled)
+    }
+
+    /// An input port whose bytes were evicted or lost.
+    fn gone(&self, decision: &Decision) -> Option<String> {
+        let inputs = &decision.recipe.as_ref()?.inputs;
+        inputs.iter().find(|(_, hash)| !self.store.has(hash)).map(|(port, _)| port.clone())
     }
 
     /// The input hashes of an instance; `None` while something above is not done.
@@ -178,18 +247,14 @@ impl<'a, 't> Coordinator<'a, 't> {
             match self.states.get(&from) {
                 None => return Ok(None),
                 Some(above) if above.manifest.is_none() => {
-                    let name = &self.graph.instances[from].name;
-                    let word = above.status.word();
-                    return Err((
-                        Status::Blocked,
-                        format!("{name} {}", if word == "failed" { word } else { "is blocked" }),
-                    ));
+                    let word = if above.status == Status::Failed { "failed" } else { "is blocked" };
+                    return Err((Status::Blocked, format!("{} {word}", self.graph.instances[from].name)));
                 }
                 Some(_) => {}
             }
         }
         for link in &instance.inputs {
-            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(link.output));
+            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(&link.output));
             let Some(Output { hash, .. }) = made else {
                 let maker = &self.graph.instances[link.from];
                 let message = format!("{} did not make its optional output `{}`", maker.name, link.output);
@@ -200,54 +265,15 @@ impl<'a, 't> Coordinator<'a, 't> {
         Ok(Some(inputs))
     }
 
-    fn start<'scope>(
-        &mut self,
-        scope: &'scope thread::Scope<'scope, '_>,
-        sender: &mpsc::Sender<Message>,
-        index: usize,
-        decision: Decision,
-    ) -> Result<(), StoreError>
-    where
-        'a: 'scope,
-    {
-        // Better now than after hours of work.
-        self.store.ensure_writable()?;
-        let taken: BTreeSet<usize> = self.running.values().map(|running| running.slot).collect();
-        let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
-        let pool = self.pool(slot);
-        let (graph, store, options) = (self.graph, self.store, self.options);
-        let job = Job {
-            instance: &graph.instances[index],
-            recipe: decision.recipe.clone().expect("only work with a recipe is started"),
-            pipeline: &graph.pipeline.name,
-            root: &graph.pipeline.root,
-            store,
-            device: options.device.clone(),
-            threads: options.threads,
-            cancel: &options.cancel,
-        };
-        self.running.insert(index, Running { decision, slot });
-        let sender = sender.clone();
-        scope.spawn(move || {
-            let notes = sender.clone();
-            // The coordinator may have gone on an error of its own; then nobody wants to know.
-            let result = pool.install(|| execute(&job, &mut |note| drop(notes.send((index, Word::Note(note))))));
-            let _ = sender.send((index, Word::Done(Box::new(result))));
-        });
-        Ok(())
-    }
-
-    /// The thread pool of a slot. Made when first needed: a run that finds everything cached starts no thread.
-    fn pool(&mut self, slot: usize) -> Arc<ThreadPool> {
-        while self.pools.len() <= slot {
-            let pool = ThreadPoolBuilder::new().num_threads(self.options.threads).build();
-            self.pools.push(Arc::new(pool.expect("threads can be started")));
-        }
-        self.pools[slot].clone()
-    }
-
     fn note(&mut self, index: usize, note: Note) {
         let instance = self.graph.instances[index].name.clone();
+        if let Some(running) = self.crew.get_mut(index) {
+            match &note {
+                Note::Progress(progress) => running.progress = progress.to_string(),
+                Note::Resumed(_) => running.resumed = true,
+                _ => {}
+            }
+        }
         self.reporter.event(&match note {
             Note::Progress(p) => Event::Progress {
                 instance,
@@ -260,19 +286,20 @@ impl<'a, 't> Coordinator<'a, 't> {
             },
             Note::Metric { name, value } => Event::Metric { instance, name, value, epoch: None },
             Note::Point { series, epoch, value } => Event::Metric { instance, name: series, value, epoch: Some(epoch) },
+            Note::Resumed(at) => Event::Resumed { instance, epoch: at.epoch, step: at.step },
+            Note::Saved(at) => Event::Checkpoint { instance, epoch: at.epoch, step: at.step },
         });
     }
 
     fn done(&mut self, index: usize, result: Result<Manifest, Failure>) -> Result<(), StoreError> {
-        let Some(Running { decision, .. }) = self.running.remove(&index) else { return Ok(()) };
-        let key = decision.key();
-        let reason = match decision.verdict {
-            Verdict::Run(reasons) => reasons.into_iter().next(),
-            _ => None,
-        };
+        let Some((decision, resumed)) = self.crew.release(index) else { return Ok(()) };
+        let (key, reason) = (decision.key(), Some(decision.reason()));
         let tries = self.tries.entry(index).or_default();
         match result {
-            Ok(manifest) => self.finish(index, Status::Ran, key, reason, Some(Box::new(manifest)), None),
+            Ok(manifest) => {
+                let status = if resumed { Status::Resumed } else { Status::Ran };
+                self.finish(index, status, key, reason, Some(Box::new(manifest)), None);
+            }
             Err(Failure::Cancelled) => {
                 self.interrupted = true;
                 self.finish(index, Status::Blocked, key, reason, None, Some("interrupted".to_owned()));
@@ -281,6 +308,10 @@ impl<'a, 't> Coordinator<'a, 't> {
                 tries.failed += 1;
                 if tries.failed > self.graph.instances[index].retries {
                     self.finish(index, Status::Failed, key, reason, None, Some(message));
+                } else {
+                    tries.pause = Some(Instant::now() + BACKOFF * 2u32.saturating_pow(tries.failed - 1));
+                    let (instance, again) = (self.graph.instances[index].name.clone(), tries.failed);
+                    self.reporter.event(&Event::Retrying { instance, again, message });
                 }
             }
             Err(Failure::Damaged { port, message }) => {
@@ -288,6 +319,8 @@ impl<'a, 't> Coordinator<'a, 't> {
                 if tries.damaged > 3 {
                     self.finish(index, Status::Failed, key, reason, None, Some(message));
                 } else {
+                    let instance = self.graph.instances[index].name.clone();
+                    self.reporter.event(&Event::Damaged { instance, port: port.clone(), message });
                     self.remake(index, &port, &decision.recipe.map(|recipe| recipe.inputs).unwrap_or_default())?;
                 }
             }
@@ -295,15 +328,19 @@ impl<'a, 't> Coordinator<'a, 't> {
         Ok(())
     }
 
-    /// Throws away the damaged object at an input port; its maker becomes pending and will find it missing.
+    /// Lets the maker of what lies at an input port run again. A damaged object is thrown away; an evicted one is wanted.
     fn remake(&mut self, index: usize, port: &str, inputs: &BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
-        if let Some(hash) = inputs.get(port) {
+        let evicted = inputs.get(port).is_some_and(|hash| self.store.is_evicted(hash));
+        if let Some(hash) = inputs.get(port).filter(|_| !evicted) {
             self.store.discard(hash)?;
         }
         for link in self.graph.instances[index].inputs.iter().filter(|link| link.port == port) {
             let maker = self.graph.instances[link.from].same_as.unwrap_or(link.from);
             self.states.remove(&link.from);
             self.states.remove(&maker);
+            if evicted {
+                self.wanted.insert(maker, link.output.clone());
+            }
         }
         Ok(())
     }
@@ -329,6 +366,15 @@ impl<'a, 't> Coordinator<'a, 't> {
             message: message.clone(),
         });
         self.states.insert(index, Outcome { index, status, key, reason, manifest, message });
+    }
+
+    /// Stops when somebody asks for it, or the budget of time is spent.
+    fn watch_the_clock(&mut self) {
+        if self.options.until.is_some_and(|until| Instant::now() >= until) {
+            self.options.cancel.store(true, Ordering::Relaxed);
+        }
+        self.interrupted |= self.options.cancel.load(Ordering::Relaxed);
+        self.stopping |= self.interrupted;
     }
 
     /// Nothing runs and nothing can start: what is left never will.

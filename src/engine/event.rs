@@ -77,6 +77,49 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         loss: Option<f64>,
     },
+    /// Another process works on the same thing; it is waited for.
+    Waiting {
+        /// The instance.
+        instance: String,
+        /// Who holds it, and how far it is.
+        holder: String,
+    },
+    /// An instance goes on from a saved state.
+    Resumed {
+        /// The instance.
+        instance: String,
+        /// Whole epochs done then.
+        epoch: u64,
+        /// Steps done since.
+        step: u64,
+    },
+    /// An instance has saved its state.
+    Checkpoint {
+        /// The instance.
+        instance: String,
+        /// Whole epochs done.
+        epoch: u64,
+        /// Steps done since.
+        step: u64,
+    },
+    /// An instance failed, and will be tried again.
+    Retrying {
+        /// The instance.
+        instance: String,
+        /// The number of the coming retry, from 1.
+        again: u32,
+        /// Why it failed.
+        message: String,
+    },
+    /// What lies at an input is not as it was written; its maker runs again.
+    Damaged {
+        /// The instance that met it.
+        instance: String,
+        /// The input port.
+        port: String,
+        /// The file, and what is wrong with it.
+        message: String,
+    },
     /// A number came out: final, or (with an epoch) a point of a curve.
     Metric {
         /// The instance.

@@ -40,14 +40,14 @@ pub struct Instance<'t> {
 }
 
 /// An input port and the output of another instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     /// The input port.
     pub port: &'static str,
     /// The other instance, an index into the graph.
     pub from: usize,
-    /// Its output port.
-    pub output: &'static str,
+    /// Its output port, or `PORT@EPOCH`.
+    pub output: String,
 }
 
 impl Instance<'_> {
@@ -83,9 +83,9 @@ pub(super) fn expand<'t>(
         for point in points(&reach[stage], &axes) {
             let inputs: Vec<Link> = wires[stage]
                 .iter()
-                .map(|&(port, from, output)| {
-                    let name = name(&pipeline.stages[from], &reach[from], &axes, &point);
-                    Link { port, from: by_name[&name], output }
+                .map(|(port, from, output)| {
+                    let name = name(&pipeline.stages[*from], &reach[*from], &axes, &point);
+                    Link { port, from: by_name[&name], output: output.clone() }
                 })
                 .collect();
             let mut instance = make(def, &reach[stage], &axes, &point, inputs, found);
@@ -114,7 +114,7 @@ fn reach(pipeline: &Pipeline<'_>, wires: &Wires, order: &[usize], axes: &[&Axis<
     let mut reach: Vec<Vec<usize>> = vec![Vec::new(); pipeline.stages.len()];
     for &stage in order {
         let own = (0..axes.len()).filter(|&axis| axes[axis].stage == *pipeline.stages[stage].name.get_ref());
-        let above = wires[stage].iter().flat_map(|&(_, from, _)| reach[from].iter().copied());
+        let above = wires[stage].iter().flat_map(|(_, from, _)| reach[*from].iter().copied());
         let mut all: Vec<usize> = own.chain(above).collect();
         all.sort_unstable();
         all.dedup();
@@ -163,7 +163,7 @@ fn make<'t>(
         let value = axes[*axis].values[point[axis]].clone();
         document::set(&mut table, &axes[*axis].path, axes[*axis].key.span(), value);
     }
-    let work = typed(&def.kind, &def.name.span(), &table, found);
+    let work = typed(&def.kind, &def.name, &table, found);
     let values = reach.iter().map(|axis| {
         let value = document::to_json(axes[*axis].values[point[axis]].get_ref());
         (axes[*axis].key.get_ref().clone(), value)
@@ -193,11 +193,36 @@ fn make<'t>(
 fn check(instance: &mut Instance<'_>, above: &[Instance<'_>], pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) {
     let mut problems = Problems::default();
     instance.work.check(&mut problems);
-    let known = instance.inputs.iter().filter_map(|link| Some((link.port, *above[link.from].rows.get(link.output)?)));
+    let known =
+        instance.inputs.iter().filter_map(|link| Some((link.port, *above[link.from].rows.get(link.output.as_str())?)));
     instance.rows = instance.work.rows(&known.collect(), &pipeline.root, &mut problems);
+    kept(instance, above, found);
     for BadParam { path, message, help } in problems.into_vec() {
-        let mut diagnostic = Diagnostic::new(instance.span(&path), format!("`{}.{path}` {message}", instance.stage));
+        let mut diagnostic = Diagnostic::new(instance.span(&path), format!("`{}.{path}`: {message}", instance.stage));
         diagnostic.help = help;
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+}
+
+/// An input `PORT@EPOCH` must be one that its maker keeps.
+fn kept(instance: &Instance<'_>, above: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
+    for link in &instance.inputs {
+        let Some((_, epoch)) = link.output.split_once('@') else { continue };
+        let maker = &above[link.from];
+        let keep = maker.work.extent().map(|extent| extent.keep);
+        let wanted = epoch.parse::<u64>().ok();
+        if wanted.zip(keep.as_ref()).is_some_and(|(epoch, keep)| keep.contains(&epoch)) {
+            continue;
+        }
+        let message = format!("stage `{}` does not keep `{}`", maker.stage, link.output);
+        let help = match (keep, wanted) {
+            (Some(_), Some(epoch)) => format!("add `keep_epochs = [{epoch}]` to `[stage.{}]`", maker.stage),
+            (None, _) => format!("kind `{}` keeps no epochs; leave `@{epoch}` out", maker.kind.name),
+            (_, None) => "an epoch is a number: `weights@5`".to_owned(),
+        };
+        let diagnostic = Diagnostic::new(instance.input_span(link.port), message).help(help);
         if !found.contains(&diagnostic) {
             found.push(diagnostic);
         }
@@ -209,7 +234,7 @@ fn work_id(instance: &Instance<'_>, above: &[Instance<'_>]) -> String {
     let inputs: Vec<_> = instance
         .inputs
         .iter()
-        .map(|link| (link.port, above[link.from].same_as.unwrap_or(link.from), link.output))
+        .map(|link| (link.port, above[link.from].same_as.unwrap_or(link.from), &link.output))
         .collect();
     canonical(&(instance.kind.name, &instance.params, inputs))
 }

@@ -19,12 +19,14 @@
 //! plan says `waiting`, since whether an instance below must run depends on the bytes that come out above.
 
 mod coordinator;
+mod crew;
 pub mod event;
 pub mod graph;
 mod instance;
 pub mod plan;
 pub mod reason;
 mod recipe;
+mod recompute;
 pub mod run;
 mod wiring;
 mod worker;
@@ -34,4 +36,5 @@ pub use graph::{Graph, Selection};
 pub use instance::{Instance, Link};
 pub use plan::{Plan, Planned, Verdict, plan};
 pub use reason::Reason;
+pub use recompute::{Recomputed, recompute};
 pub use run::{Counts, Options, Outcome, Report, run};

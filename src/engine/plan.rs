@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::{Graph, Instance, Reason, Selection, recipe::recipe};
 use crate::{
     digest::{ArtifactHash, StageKey},
-    store::{History, Lookup, Manifest, Recipe, Store, StoreError},
+    stage::Extent,
+    store::{History, Lookup, Manifest, Position, Recipe, Store, StoreError},
 };
 
 /// Whether an instance must run.
@@ -28,6 +29,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// What would run; `None` while inputs are not known or source files cannot be read.
     pub recipe: Option<Recipe>,
+    /// How far it goes, for work that can be taken further.
+    pub extent: Option<Extent>,
 }
 
 impl Decision {
@@ -35,6 +38,22 @@ impl Decision {
     #[must_use]
     pub fn key(&self) -> Option<StageKey> {
         self.recipe.as_ref().map(Recipe::key)
+    }
+
+    /// The trajectory that the work is on: equal for works that go the same way, less or more far.
+    #[must_use]
+    pub fn trajectory(&self) -> Option<StageKey> {
+        self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
+    }
+
+    /// The first reason to run.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match &self.verdict {
+            Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
+            Verdict::Waiting(on) => Reason::Waiting { on: on.clone() },
+            Verdict::Cached(_) => Reason::Forced,
+        }
     }
 }
 
@@ -64,7 +83,7 @@ pub fn decide(
         Ok(recipe) => recipe,
         Err(error) => {
             let reason = Reason::Unreadable { message: error.to_string() };
-            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None });
+            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None });
         }
     };
     let key = recipe.key();
@@ -79,7 +98,7 @@ pub fn decide(
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
     };
-    Ok(Decision { verdict, recipe: Some(recipe) })
+    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent() })
 }
 
 /// The word of a plan.
@@ -105,6 +124,8 @@ pub struct Planned {
     pub same_as: Option<usize>,
     /// Seconds that it took when it, or its stage, last ran.
     pub seconds: Option<f64>,
+    /// The saved state that it would go on from.
+    pub resumes: Option<Position>,
 }
 
 impl Planned {
@@ -176,17 +197,47 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
             Err(on) => {
                 let on = on.into_iter().map(|from| graph.instances[from].name.clone()).collect();
-                Decision { verdict: Verdict::Waiting(on), recipe: None }
+                Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None }
             }
         };
         let seconds = match &decision.verdict {
             Verdict::Cached(_) => None,
             _ => history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten().map(|m| m.seconds),
         };
+        let resumes = resumes(&decision, store)?;
         position.insert(index, stages.len());
-        stages.push(Planned { index, decision, same_as: instance.same_as, seconds });
+        stages.push(Planned { index, decision, same_as: instance.same_as, seconds, resumes });
     }
+    remake_evicted(graph, store, &mut stages, &position);
     Ok(Plan { stages })
+}
+
+/// The saved state that work would go on from.
+fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, StoreError> {
+    let (Verdict::Run(_), Some(extent), Some(way)) = (&decision.verdict, &decision.extent, decision.trajectory())
+    else {
+        return Ok(None);
+    };
+    store.checkpoints(&way).position(Position { epoch: extent.epochs, step: 0 })
+}
+
+/// What must run needs the bytes of its inputs: those that were evicted are made again, from the bottom up.
+fn remake_evicted(graph: &Graph<'_>, store: &Store, stages: &mut [Planned], position: &BTreeMap<usize, usize>) {
+    for at in (0..stages.len()).rev() {
+        if matches!(stages[at].decision.verdict, Verdict::Cached(_)) || stages[at].same_as.is_some() {
+            continue;
+        }
+        for link in &graph.instances[stages[at].index].inputs {
+            let maker = &mut stages[position[&link.from]];
+            if let Verdict::Cached(manifest) = &maker.decision.verdict
+                && manifest.outputs.get(&link.output).is_some_and(|output| !store.has(&output.hash))
+            {
+                maker.seconds = Some(manifest.seconds);
+                let reason = Reason::Evicted { port: link.output.clone() };
+                maker.decision.verdict = Verdict::Run(vec![reason]);
+            }
+        }
+    }
 }
 
 /// The input hashes of an instance, or the instances above that must run first.
@@ -200,7 +251,7 @@ fn inputs_in_plan(
     for link in &instance.inputs {
         match &stages[position[&link.from]].decision.verdict {
             Verdict::Cached(manifest) => {
-                if let Some(output) = manifest.outputs.get(link.output) {
+                if let Some(output) = manifest.outputs.get(&link.output) {
                     inputs.insert(link.port.to_owned(), output.hash);
                 }
             }

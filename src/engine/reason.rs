@@ -50,6 +50,11 @@ pub enum Reason {
         /// The output port.
         port: String,
     },
+    /// It ran, but an object of its results was evicted, and something that must run needs it.
+    Evicted {
+        /// The output port.
+        port: String,
+    },
     /// It ran, but an object of its results is not as it was written.
     Corrupt {
         /// The output port.
@@ -145,6 +150,7 @@ impl fmt::Display for Reason {
             Self::Input { port, old, new } => write!(f, "input {port}: {} -> {}", short(old), short(new)),
             Self::Source { param } => write!(f, "the files at `{param}` changed"),
             Self::Missing { port } => write!(f, "the object of `{port}` is missing"),
+            Self::Evicted { port } => write!(f, "`{port}` was evicted and is needed"),
             Self::Corrupt { port } => write!(f, "the object of `{port}` is corrupt"),
             Self::Unreadable { message } => f.write_str(message),
             Self::Waiting { on } => write!(f, "waits for {}", on.join(", ")),

@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, atomic::AtomicBool, mpsc},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use candle_core::Device;
@@ -28,6 +28,10 @@ pub struct Options {
     pub force: bool,
     /// After a failure, go on with what does not depend on it.
     pub keep_going: bool,
+    /// Time between two saved states of a stage that saves its state.
+    pub save_every: Duration,
+    /// When to stop as if asked to.
+    pub until: Option<Instant>,
     /// Set from outside to stop at the next good moment.
     pub cancel: Arc<AtomicBool>,
 }

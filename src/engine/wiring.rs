@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// For each stage, what its input ports are joined to: port, index of the other stage, output port.
-pub type Wires = Vec<Vec<(&'static str, usize, &'static str)>>;
+pub type Wires = Vec<Vec<(&'static str, usize, String)>>;
 
 /// Checks all wires. `None` if the stages cannot be put in order.
 pub fn check(pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) -> (Wires, Option<Vec<usize>>) {
@@ -62,7 +62,7 @@ fn order(wires: &Wires) -> Option<Vec<usize>> {
 
 fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
     for port in stage.kind.inputs.iter().filter(|port| !port.optional) {
-        if stage.inputs.iter().any(|wire| wire.port.get_ref() == port.name) {
+        if stage.inputs.iter().any(|wire| wire.port.get_ref() == port.name || means(stage, wire, port.name)) {
             continue;
         }
         let span = stage.inputs_span.clone().unwrap_or(stage.name.span());
@@ -72,6 +72,13 @@ fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// True if a wire has the name of no port, but that of `port` misspelt: one mistake, not two.
+fn means(stage: &StageDef<'_>, wire: &Wire, port: &str) -> bool {
+    let word = wire.port.get_ref();
+    let names = stage.kind.inputs.iter().map(|port| port.name);
+    stage.kind.input(word).is_none() && suggest(word, names) == Some(port)
+}
+
 /// The port, the other stage and its output, if the wire is good enough to be followed.
 fn join(
     stage: &StageDef<'_>,
@@ -79,7 +86,7 @@ fn join(
     pipeline: &Pipeline<'_>,
     by_name: &BTreeMap<&str, usize>,
     found: &mut Vec<Diagnostic>,
-) -> Option<(&'static str, usize, &'static str)> {
+) -> Option<(&'static str, usize, String)> {
     let input = stage.kind.input(wire.port.get_ref());
     if input.is_none() {
         let names: Vec<&str> = stage.kind.inputs.iter().map(|port| port.name).collect();
@@ -106,10 +113,11 @@ fn join(
         return None;
     };
     let kind = &pipeline.stages[index].kind;
+    let name = output.to_owned();
     let Some(output) = kind.output(output) else {
         let names: Vec<&str> = kind.outputs.iter().map(|port| port.name).collect();
-        let message = format!("stage `{maker}` (kind `{}`) has no output port `{output}`", kind.name);
-        found.push(Diagnostic::new(span, message).help(meant(output, &names)));
+        let message = format!("stage `{maker}` (kind `{}`) has no output port `{name}`", kind.name);
+        found.push(Diagnostic::new(span, message).help(meant(&name, &names)));
         return None;
     };
     let input = input?;
@@ -127,7 +135,7 @@ fn join(
         }
         found.push(diagnostic);
     }
-    Some((input.name, index, output.name))
+    Some((input.name, index, name))
 }
 
 fn meant(word: &str, names: &[&str]) -> String {

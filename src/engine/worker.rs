@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use candle_core::Device;
@@ -14,7 +14,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Instance;
 use crate::{
-    stage::{Context, Inputs, Note, Outputs, StageError},
+    digest::{ArtifactHash, StageKey},
+    stage::{Context, Inputs, Note, Outputs, Saving, StageError},
     store::{Manifest, Provenance, Recipe, Series, Store, StoreError},
 };
 
@@ -22,11 +23,13 @@ use crate::{
 pub(super) struct Job<'a> {
     pub instance: &'a Instance<'a>,
     pub recipe: Recipe,
+    pub trajectory: StageKey,
     pub pipeline: &'a str,
     pub root: &'a Path,
     pub store: &'a Store,
     pub device: Device,
     pub threads: usize,
+    pub save_every: Duration,
     pub cancel: &'a AtomicBool,
 }
 
@@ -42,7 +45,7 @@ pub(super) enum Failure {
 
 /// Runs the instance and commits what it made.
 pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manifest, Failure> {
-    let inputs = load(job)?;
+    let inputs = load(job.store, &job.recipe.inputs).map_err(damage)?;
     let mut metrics = BTreeMap::new();
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     let mut listener = |note: Note| {
@@ -57,7 +60,13 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         tell(note);
     };
     let start = Instant::now();
-    let mut cx = Context::new(job.device.clone(), job.threads, job.root, job.cancel, &mut listener);
+    let saving = job.instance.work.extent().map(|extent| Saving {
+        checkpoints: job.store.checkpoints(&job.trajectory),
+        epochs: extent.epochs,
+        keep: extent.keep,
+        every: job.save_every,
+    });
+    let mut cx = Context::new(job.device.clone(), job.threads, job.root, job.cancel, &mut listener).saving(saving);
     let run = catch_unwind(AssertUnwindSafe(|| job.instance.work.run(&inputs, &mut cx)));
     let outputs = match run {
         Ok(Ok(outputs)) => outputs,
@@ -69,7 +78,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     drop(inputs);
     declared(job.instance, &outputs)?;
 
-    let written = outputs.ports().iter().map(|(port, artifact)| Ok(((*port).to_owned(), job.store.write(artifact)?)));
+    let written = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), job.store.write(artifact)?)));
     let outputs = written.collect::<Result<_, StoreError>>().map_err(failed)?;
     let provenance = Provenance {
         strata: env!("CARGO_PKG_VERSION").to_owned(),
@@ -80,6 +89,10 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, seconds, provenance };
     job.store.commit(&manifest).map_err(failed)?;
+    if job.instance.work.extent().is_some_and(|extent| !extent.extends()) {
+        // Nothing can go on from these states. Failing to delete them costs space only.
+        let _ = job.store.checkpoints(&job.trajectory).clear();
+    }
     Ok(manifest)
 }
 
@@ -87,18 +100,23 @@ fn failed(error: StoreError) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-fn load(job: &Job<'_>) -> Result<Inputs, Failure> {
-    let read = |(port, hash): (&String, _)| match job.store.read(hash) {
+/// The artifacts at the input ports; an error names the port.
+pub(super) fn load(store: &Store, inputs: &BTreeMap<String, ArtifactHash>) -> Result<Inputs, (String, StoreError)> {
+    let read = |(port, hash): (&String, &ArtifactHash)| match store.read(hash) {
         Ok(artifact) => Ok((port.clone(), Arc::new(artifact))),
-        Err(StoreError::Io { source, path, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Err(Failure::Damaged { port: port.clone(), message: format!("{} is missing", path.display()) })
-        }
-        Err(error @ StoreError::Corrupt { .. }) => {
-            Err(Failure::Damaged { port: port.clone(), message: error.to_string() })
-        }
-        Err(error) => Err(failed(error)),
+        Err(error) => Err((port.clone(), error)),
     };
-    job.recipe.inputs.iter().map(read).collect()
+    inputs.iter().map(read).collect()
+}
+
+/// What a bad input means: damage can be mended by its maker, anything else cannot.
+fn damage((port, error): (String, StoreError)) -> Failure {
+    match &error {
+        StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {}
+        StoreError::Corrupt { .. } => {}
+        _ => return failed(error),
+    }
+    Failure::Damaged { port, message: error.to_string() }
 }
 
 /// The outputs must be those that the kind declares: what is missing here would only be missed much later.

@@ -3,7 +3,7 @@
 //!
 //! Two differences from torchvision: nothing is rounded to 8 bits between operations, and grey uses the luma
 //! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). What is drawn for a view is in
-//! [`draw`](self::draw), what is done to the pixels in [`pixels`](self::pixels).
+//! `draw.rs`, what is done to the pixels in `pixels.rs`.
 
 mod draw;
 mod pixels;

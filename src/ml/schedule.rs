@@ -15,6 +15,9 @@ pub struct Schedule {
     pub warmup_epochs: f64,
     /// Steps of the cosine, or of the first cycle of `cosine_restarts`; 0 means all steps that remain.
     pub steps: u64,
+    /// Epochs over which the cosine falls, whatever `epochs` is; 0 means all `epochs`. With a fixed horizon, raising
+    /// `epochs` goes on where the shorter training ended.
+    pub horizon: usize,
     /// Length of each cycle of `cosine_restarts` relative to the one before, from 1.
     pub cycle_factor: f64,
     /// Where the cosine ends, as a fraction of the rate, in [0, 1].
@@ -23,7 +26,14 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self { kind: ScheduleKind::Cosine, warmup_epochs: 0.0, steps: 0, cycle_factor: 2.0, final_fraction: 0.0 }
+        Self {
+            kind: ScheduleKind::Cosine,
+            warmup_epochs: 0.0,
+            steps: 0,
+            horizon: 0,
+            cycle_factor: 2.0,
+            final_fraction: 0.0,
+        }
     }
 }
 
@@ -63,6 +73,12 @@ impl Schedule {
         Ok(())
     }
 
+    /// Whether the rate at a step depends on the number of epochs: then more epochs are another training from the start.
+    #[must_use]
+    pub fn depends_on_epochs(&self) -> bool {
+        self.kind != ScheduleKind::Constant && self.steps == 0 && self.horizon == 0
+    }
+
     /// The factor on the learning rate at `step` (from 0, over the whole run).
     #[must_use]
     pub fn factor(&self, step: u64, steps_per_epoch: usize, epochs: usize) -> f64 {
@@ -70,7 +86,8 @@ impl Schedule {
         if step < warmup {
             return (step + 1) as f64 / warmup as f64;
         }
-        let (done, total) = ((step - warmup) as f64, (steps_per_epoch * epochs) as u64);
+        let horizon = if self.horizon > 0 { self.horizon } else { epochs };
+        let (done, total) = ((step - warmup) as f64, (steps_per_epoch * horizon) as u64);
         let length = if self.steps > 0 { self.steps } else { total.saturating_sub(warmup).max(1) } as f64;
         let progress = match self.kind {
             ScheduleKind::Constant => return 1.0,

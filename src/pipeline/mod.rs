@@ -7,6 +7,8 @@ mod overrides;
 mod params;
 mod parse;
 mod schema;
+mod syntax;
+mod value;
 
 use std::{
     collections::BTreeSet,

@@ -8,7 +8,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::document;
+use super::{document, value};
 use crate::{
     diagnostic::{Diagnostic, Span, suggest},
     stage::{AnyStage, StageKind},
@@ -30,6 +30,13 @@ impl Params {
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.fields(&self.schema).is_some_and(|fields| fields.contains_key(name))
+    }
+
+    /// The parameters, for people.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        let fields = self.fields(&self.schema).unwrap_or_default();
+        format!("it has {}", quoted(&fields.into_keys().collect::<Vec<_>>()))
     }
 
     /// Checks a key path such as `optimizer.lr`; an error is a message and the likely meant path.
@@ -109,7 +116,13 @@ impl Params {
 
 /// Reads typed parameters. Every value that cannot be read is reported; the stage that comes back (with defaults in
 /// their place) is only good for finding more mistakes, if any was.
-pub fn typed(kind: &StageKind, header: &Span, table: &DeTable<'_>, found: &mut Vec<Diagnostic>) -> Box<dyn AnyStage> {
+pub fn typed(
+    kind: &StageKind,
+    stage: &Spanned<String>,
+    table: &DeTable<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Box<dyn AnyStage> {
+    let header = stage.span();
     let mut table = table.clone();
     loop {
         let error = match kind.parse(Spanned::new(header.clone(), table.clone())) {
@@ -117,26 +130,10 @@ pub fn typed(kind: &StageKind, header: &Span, table: &DeTable<'_>, found: &mut V
             Err(error) => error,
         };
         let span = error.span().unwrap_or_else(|| header.clone());
-        found.push(value_mistake(&table, &span, error.message()));
+        found.push(value::mistake(stage.get_ref(), &table, &span, error.message()));
         if !document::remove_at(&mut table, &span) {
             return kind.default_stage();
         }
-    }
-}
-
-/// serde's message, with the parameter named and a suggestion where it lists what would be right.
-fn value_mistake(table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
-    let key = table.iter().find(|(k, v)| k.span().start <= span.start && span.end <= v.span().end);
-    let name = key.map_or_else(String::new, |(key, _)| format!("`{}`: ", key.get_ref()));
-    let diagnostic = Diagnostic::new(span.clone(), format!("{name}{}", message.trim()));
-    // serde writes: unknown variant `x`, expected one of `a`, `b`
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    match (message.starts_with("unknown variant"), quoted.next()) {
-        (true, Some(word)) => match suggest(word, quoted) {
-            Some(like) => diagnostic.help(format!("did you mean \"{like}\"?")),
-            None => diagnostic,
-        },
-        _ => diagnostic,
     }
 }
 

@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Axis, Params, Pipeline, StageDef, Wire, document, overrides, params::quoted, project_root};
+use super::{Axis, Params, Pipeline, StageDef, Wire, document, overrides, params::quoted, project_root, syntax};
 use crate::{
     diagnostic::{Diagnostic, Sources, Span, suggest},
     stage::{Registry, StageKind},
@@ -37,7 +37,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
     let text = texts.next().map_or("", |(_, text)| text);
 
     let (document, errors) = DeTable::parse_recoverable(text);
-    reader.found.extend(errors.iter().map(|error| syntax(error, text)));
+    reader.found.extend(syntax::mistakes(&errors, text));
     if errors.is_empty() {
         reader.document(document.into_inner(), &mut pipeline);
         for (start, argument) in texts {
@@ -49,16 +49,6 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         reader.seeds(&mut pipeline);
     }
     (pipeline, reader.found)
-}
-
-fn syntax(error: &toml::de::Error, text: &str) -> Diagnostic {
-    let span = error.span().unwrap_or(0..0);
-    let diagnostic = Diagnostic::new(span.clone(), format!("not valid TOML: {}", error.message().trim()));
-    if !error.message().contains("duplicate key") {
-        return diagnostic;
-    }
-    let name = text.get(span).unwrap_or_default();
-    diagnostic.label(format!("`{name}` is defined above")).help(format!("rename one of the two `{name}`, or join them"))
 }
 
 struct Reader<'a, 't> {
@@ -256,7 +246,8 @@ impl<'t> Reader<'_, 't> {
             Err((message, like)) => {
                 let mut diagnostic =
                     Diagnostic::new(span, format!("`{key}`: kind `{}` has {message}", stage.kind.name));
-                diagnostic.help = like.map(|like| format!("did you mean `{}.{like}`?", axis.stage));
+                let meant = like.map(|like| format!("did you mean `{}.{like}`?", axis.stage));
+                diagnostic.help = meant.or_else(|| Some(known.listed()));
                 self.found.push(diagnostic);
                 false
             }

@@ -58,9 +58,9 @@ impl Grid {
     fn width(&self) -> usize {
         let column = |at: usize| {
             let cells = self.rows.iter().map(|row| width_of(&row[at]));
-            cells.max().unwrap_or_default().max(width_of(&self.columns[at].0)) + 2
+            cells.max().unwrap_or_default().max(width_of(&self.columns[at].0)) + 3
         };
-        (0..self.columns.len()).map(column).sum()
+        (0..self.columns.len()).map(column).sum::<usize>().saturating_sub(1)
     }
 
     /// For terminals: a rule under the headers, a name in the first column said only once.
@@ -150,12 +150,26 @@ mod tests {
 
     #[test]
     fn text_says_a_name_once() {
-        insta::assert_snapshot!(grid().text(&Styles::default()), @"");
+        let lines = [
+            " stage   at   accuracy",
+            "───────────────────────",
+            " probe   p1       41.3",
+            "         p3        9.2",
+            "",
+        ];
+        assert_eq!(grid().text(&Styles::default()), lines.join("\n"));
     }
 
     #[test]
     fn markdown_and_csv_say_it_each_time() {
-        insta::assert_snapshot!(grid().markdown(), @"");
+        let lines = [
+            "| stage | at | accuracy |",
+            "|-------|----|----------|",
+            "| probe | p1 |     41.3 |",
+            "| probe | p3 |      9.2 |",
+            "",
+        ];
+        assert_eq!(grid().markdown(), lines.join("\n"));
         assert_eq!(grid().csv(), "stage,at,accuracy\nprobe,p1,41.3\nprobe,p3,9.2\n");
     }
 

@@ -44,6 +44,24 @@ impl Lines {
         self.remarked(&self.word("run", self.styles.strong), instance, &reason.to_string(), "")
     }
 
+    /// What happens between begin and end, as far as people want to know.
+    #[must_use]
+    pub fn happened(&self, event: &Event) -> Option<String> {
+        let (word, instance, remark) = match event {
+            Event::Waiting { instance, holder } => ("waits", instance, format!("for {holder}")),
+            Event::Resumed { instance, epoch, step: 0 } => ("resumes", instance, format!("after epoch {epoch}")),
+            Event::Resumed { instance, epoch, step } => {
+                ("resumes", instance, format!("after epoch {epoch}, step {step}"))
+            }
+            Event::Retrying { instance, again, message } => ("retries", instance, format!("retry {again}: {message}")),
+            Event::Damaged { instance, port, message } => {
+                ("damaged", instance, format!("input {port}: {message}; it is made again"))
+            }
+            _ => return None,
+        };
+        Some(self.remarked(&self.word(word, self.styles.strong), instance, &remark, ""))
+    }
+
     /// A word at its column, a name, a remark on it, and something short on the right.
     #[must_use]
     pub fn remarked(&self, word: &str, name: &str, remark: &str, right: &str) -> String {
@@ -116,7 +134,7 @@ impl Lines {
     }
 
     fn fits(&self, name: &str, message: &str) -> bool {
-        WORD + 5 + width_of(name) + width_of(message) <= self.width.unwrap_or(usize::MAX).min(WIDEST)
+        WORD + 5 + width_of(name) + width_of(message) <= self.width.map_or(usize::MAX, |width| width.min(WIDEST))
     }
 }
 
@@ -188,7 +206,7 @@ mod tests {
     #[test]
     fn long_names_lose_their_middle() {
         assert_eq!(middle("probe@probe.at=p1", 17), "probe@probe.at=p1");
-        assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…robe.at=p1");
+        assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…obe.at=p1");
         assert_eq!(middle("日本語日本語", 7), "日…語");
         assert_eq!(middle("abc", 1), "…");
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::Lines;
-use crate::engine::{Event, Reporter};
+use crate::engine::{Event, Reason, Reporter};
 
 /// A line of progress for each instance at most this often.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -34,6 +34,8 @@ impl<W: Write> Plain<W> {
 impl<W: Write> Reporter for Plain<W> {
     fn event(&mut self, event: &Event) {
         match event {
+            // It fails at once, and that line says it all.
+            Event::StageStarted { reason: Reason::Unreadable { .. }, .. } => {}
             Event::StageStarted { instance, reason, .. } => {
                 self.begun.insert(instance.clone(), (Instant::now(), Instant::now()));
                 self.print(&self.lines.started(instance, reason));
@@ -53,7 +55,11 @@ impl<W: Write> Reporter for Plain<W> {
             Event::StageFinished { instance, status, seconds, message, .. } => {
                 self.print(&self.lines.finished(instance, *status, *seconds, message.as_deref()));
             }
-            Event::RunStarted { .. } | Event::Metric { .. } | Event::RunFinished { .. } => {}
+            _ => {
+                if let Some(line) = self.lines.happened(event) {
+                    self.print(&line);
+                }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Lines, Styles};
-use crate::engine::{Event, Reporter, Status};
+use crate::engine::{Event, Reason, Reporter, Status};
 
 const TICK: Duration = Duration::from_millis(120);
 
@@ -97,12 +97,12 @@ impl Reporter for Terminal {
     fn event(&mut self, event: &Event) {
         match event {
             Event::RunStarted { stages, .. } => self.stages = *stages,
+            Event::StageStarted { reason: Reason::Unreadable { .. }, .. } => {}
             Event::StageStarted { instance, .. } => {
                 self.start(instance);
                 self.whole();
             }
             Event::Progress { .. } => self.progress(event),
-            Event::Metric { .. } => {}
             Event::StageFinished { instance, status, seconds, message, .. } => {
                 *self.counts.entry(*status).or_default() += 1;
                 if let Some(drawn) = &mut self.drawn
@@ -120,6 +120,11 @@ impl Reporter for Terminal {
                 if let Some(drawn) = self.drawn.take() {
                     drawn.whole.finish_and_clear();
                     let _ = drawn.all.clear();
+                }
+            }
+            _ => {
+                if let Some(line) = self.lines().happened(event).filter(|_| !self.quiet) {
+                    self.print(&line);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What a running stage is given beside its inputs: where to compute, and whom to tell.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
@@ -8,7 +9,8 @@ use std::{
 
 use candle_core::Device;
 
-use super::Root;
+use super::{Root, StageError};
+use crate::store::{Artifact, Checkpoints, Position};
 
 /// How far a stage has come.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,11 +27,25 @@ pub struct Progress {
     pub loss: Option<f64>,
 }
 
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.epoch {
+            Some((epoch, epochs)) => write!(f, "epoch {epoch}/{epochs}"),
+            None if self.total > 0 => write!(f, "{} {}/{}", self.unit, self.done, self.total),
+            None => write!(f, "{} {}", self.unit, self.done),
+        }
+    }
+}
+
 /// Something that a running stage tells.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
     /// How far it has come.
     Progress(Progress),
+    /// It goes on from a saved state.
+    Resumed(Position),
+    /// It has saved its state.
+    Saved(Position),
     /// A final number.
     Metric {
         /// Its name, snake_case.
@@ -48,6 +64,18 @@ pub enum Note {
     },
 }
 
+/// Where a stage saves its states, and how far it may go.
+pub struct Saving {
+    /// The states of its trajectory.
+    pub checkpoints: Checkpoints,
+    /// The epoch that it is to reach.
+    pub epochs: u64,
+    /// Earlier epochs whose states stay.
+    pub keep: Vec<u64>,
+    /// Time between two states.
+    pub every: Duration,
+}
+
 /// At most one progress note in this time, whatever the stage says.
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -59,6 +87,8 @@ pub struct Context<'a> {
     cancel: &'a AtomicBool,
     listener: &'a mut dyn FnMut(Note),
     last: Option<Instant>,
+    saving: Option<Saving>,
+    saved: Instant,
 }
 
 impl<'a> Context<'a> {
@@ -70,7 +100,73 @@ impl<'a> Context<'a> {
         cancel: &'a AtomicBool,
         listener: &'a mut dyn FnMut(Note),
     ) -> Self {
-        Self { device, threads, root, cancel, listener, last: None }
+        Self { device, threads, root, cancel, listener, last: None, saving: None, saved: Instant::now() }
+    }
+
+    /// With a place to save states in.
+    #[must_use]
+    pub fn saving(mut self, saving: Option<Saving>) -> Self {
+        self.saving = saving;
+        self
+    }
+
+    /// The furthest saved state of this work, if there is one, and where it stands.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub fn resume(&mut self) -> Result<Option<(Position, Artifact)>, StageError> {
+        let Some(saving) = &self.saving else { return Ok(None) };
+        // A state behind an epoch that is to be kept is of no use where the state at that epoch is gone.
+        let mut limit = Position { epoch: saving.epochs, step: 0 };
+        for &epoch in &saving.keep {
+            let kept = Position { epoch, step: 0 };
+            if saving.checkpoints.position(kept)? != Some(kept) {
+                limit = limit.min(kept);
+            }
+        }
+        let found = saving.checkpoints.latest(limit)?;
+        if let Some((at, _)) = &found {
+            (self.listener)(Note::Resumed(*at));
+        }
+        Ok(found)
+    }
+
+    /// The earlier epochs whose states are outputs too.
+    #[must_use]
+    pub fn keep(&self) -> Vec<u64> {
+        self.saving.as_ref().map(|saving| saving.keep.clone()).unwrap_or_default()
+    }
+
+    /// The saved state at the end of `epoch`, if there is one.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub fn state_at(&self, epoch: u64) -> Result<Option<Artifact>, StageError> {
+        let Some(saving) = &self.saving else { return Ok(None) };
+        let at = Position { epoch, step: 0 };
+        Ok(saving.checkpoints.latest(at)?.filter(|(found, _)| *found == at).map(|(_, state)| state))
+    }
+
+    /// Whether a state should be saved at this position: at the last epoch, at those to be kept, and when the time has
+    /// come.
+    #[must_use]
+    pub fn save_due(&self, at: Position) -> bool {
+        self.saving.as_ref().is_some_and(|saving| {
+            let whole = at.step == 0 && (at.epoch == saving.epochs || saving.keep.contains(&at.epoch));
+            whole || self.saved.elapsed() >= saving.every
+        })
+    }
+
+    /// Saves a state. Earlier ones go, but for those to be kept.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn save(&mut self, at: Position, state: &Artifact) -> Result<(), StageError> {
+        let Some(saving) = &self.saving else { return Ok(()) };
+        saving.checkpoints.save(at, state, |old| old.step == 0 && saving.keep.contains(&old.epoch))?;
+        self.saved = Instant::now();
+        (self.listener)(Note::Saved(at));
+        Ok(())
     }
 
     /// Where tensors are to be computed.

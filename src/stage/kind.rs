@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Context, Inputs, Outputs, Port, Problems, Rows, Source, Stage, StageError};
+use super::{Context, Extent, Inputs, Outputs, Port, Problems, Rows, Source, Stage, StageError};
 
 /// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
 pub trait AnyStage: Send + Sync {
@@ -21,6 +21,8 @@ pub trait AnyStage: Send + Sync {
     /// # Errors
     /// If the files cannot be listed.
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError>;
+    /// See [`Stage::extent`].
+    fn extent(&self) -> Option<Extent>;
     /// See [`Stage::run`].
     ///
     /// # Errors
@@ -41,6 +43,9 @@ impl<S: Stage> AnyStage for S {
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
         Stage::sources(self, root)
     }
+    fn extent(&self) -> Option<Extent> {
+        Stage::extent(self)
+    }
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         Stage::run(self, inputs, cx)
     }
@@ -60,6 +65,7 @@ pub struct StageKind {
     /// See [`Stage::OUTPUTS`].
     pub outputs: &'static [Port],
     parse: Parse,
+    restore: fn(&Value) -> Result<Box<dyn AnyStage>, serde_json::Error>,
     schema: fn() -> schemars::Schema,
     default: fn() -> Box<dyn AnyStage>,
 }
@@ -77,6 +83,7 @@ impl StageKind {
                 let deserializer = toml::de::Deserializer::from(table);
                 S::deserialize(deserializer).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
             },
+            restore: |params| S::deserialize(params).map(|stage| Box::new(stage) as Box<dyn AnyStage>),
             schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(),
             default: || Box::new(S::default()),
         }
@@ -88,6 +95,14 @@ impl StageKind {
     /// If a value has the wrong type; the error has the place.
     pub fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
         (self.parse)(table)
+    }
+
+    /// The stage with the parameters that [`AnyStage::params`] gave.
+    ///
+    /// # Errors
+    /// If they are not parameters of this kind.
+    pub fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
+        (self.restore)(params)
     }
 
     /// The JSON schema of the parameters.
@@ -108,9 +123,10 @@ impl StageKind {
         self.inputs.iter().find(|port| port.name == name)
     }
 
-    /// The output port of that name.
+    /// The output port of that name; `PORT@EPOCH` names a port too.
     #[must_use]
     pub fn output(&self, name: &str) -> Option<&'static Port> {
+        let name = name.split('@').next().unwrap_or(name);
         self.outputs.iter().find(|port| port.name == name)
     }
 }

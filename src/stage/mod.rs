@@ -49,6 +49,7 @@
 
 mod check;
 mod context;
+mod extent;
 mod kind;
 mod port;
 
@@ -58,9 +59,12 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use check::{BadParam, Problems, Root, Rows, Source};
-pub use context::{Context, Note, Progress};
+pub use context::{Context, Note, Progress, Saving};
+pub use extent::Extent;
 pub use kind::{AnyStage, Registry, StageKind};
 pub use port::{Form, Inputs, Outputs, Port};
+
+pub use crate::store::Position;
 
 /// One kind of work. The struct that implements it *is* its parameters in the pipeline file.
 pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sync + 'static {
@@ -94,6 +98,11 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
         Ok(Vec::new())
     }
 
+    /// For work that saves its state and can be taken further: how far it goes. It then has `cx.resume` and `cx.save`.
+    fn extent(&self) -> Option<Extent> {
+        None
+    }
+
     /// Does the work, inside a rayon pool of `cx.threads()` threads. Equal recipes must give equal bytes.
     ///
     /// # Errors
@@ -104,6 +113,9 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
 /// Why a stage could not do its work. Messages fit behind "failed to …:".
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
+    /// A state could not be saved or read.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
     /// An input is not what the stage needs.
     #[error(transparent)]
     Artifact(#[from] crate::store::ArtifactError),

@@ -96,7 +96,7 @@ impl FromIterator<(String, Arc<Artifact>)> for Inputs {
 
 /// The artifacts that a stage has made, by output port.
 #[derive(Clone, Debug, Default)]
-pub struct Outputs(BTreeMap<&'static str, Artifact>);
+pub struct Outputs(BTreeMap<String, Artifact>);
 
 impl Outputs {
     /// Nothing yet.
@@ -105,16 +105,16 @@ impl Outputs {
         Self::default()
     }
 
-    /// Adds what leaves at `port`.
+    /// Adds what leaves at `port`, or at `PORT@EPOCH`.
     #[must_use]
-    pub fn with(mut self, port: &'static str, artifact: Artifact) -> Self {
-        self.0.insert(port, artifact);
+    pub fn with(mut self, port: impl Into<String>, artifact: Artifact) -> Self {
+        self.0.insert(port.into(), artifact);
         self
     }
 
     /// What left at each port.
     #[must_use]
-    pub fn ports(&self) -> &BTreeMap<&'static str, Artifact> {
+    pub fn ports(&self) -> &BTreeMap<String, Artifact> {
         &self.0
     }
 }

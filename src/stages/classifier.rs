@@ -2,7 +2,11 @@
 
 use candle_core::Device;
 
-use super::{images::Images, network, watch::Watch};
+use super::{
+    images::Images,
+    network,
+    session::{Part, Session},
+};
 use crate::{
     ml::{
         augment::Augment,
@@ -13,9 +17,9 @@ use crate::{
         optim::{Optim, Optimizer},
         rng::Stream,
         schedule::Schedule,
-        train::{Classify, Order, Run, Settings, accuracy, train},
+        train::{Classify, Order, Run, Settings, accuracy},
     },
-    stage::{Context, Inputs, Outputs, StageError},
+    stage::{Inputs, Outputs, StageError},
 };
 
 /// A classifier in training, its images, and which of them it may use.
@@ -43,6 +47,8 @@ pub(super) struct Subset {
 
 /// One phase of training.
 pub(super) struct Phase<'a> {
+    /// Its number in the stage, from 0.
+    pub(super) number: u32,
     pub(super) epochs: usize,
     /// Epochs of the stage's phases before and behind this one.
     pub(super) around: [usize; 2],
@@ -87,7 +93,7 @@ impl Classifier {
     }
 
     /// Trains the classifier alone if the mode is [`Mode::Infer`], else all parameters.
-    pub(super) fn fit(&self, phase: &Phase, cx: &mut Context<'_>) -> Result<(), StageError> {
+    pub(super) fn fit(&self, phase: &Phase, session: &mut Session<'_, '_>) -> Result<(), StageError> {
         let (encoder, classifier) = self.parts()?;
         let stream = Stream::new(self.seed, "classifier/augment").at(phase.around[0] as u64);
         let views = |indices: &[u32], epoch: usize| {
@@ -113,14 +119,15 @@ impl Classifier {
         let optim = Optim::new(phase.optimizer, &trained.cloned().collect::<Vec<_>>())?;
         let mut run = Run::new(self.params.clone(), optim);
         let settings = Settings { epochs: phase.epochs, schedule: phase.schedule.clone(), patience: phase.patience };
-        let mut watch = Watch::part(cx, phase.around.map(|epochs| epochs as u64 * steps), phase.around);
-        train(&mut task, &mut run, &settings, &mut watch)?;
-        super::record(cx, &run, &["loss", "val_loss", "val_accuracy"]);
+        let steps = phase.around.map(|epochs| epochs as u64 * steps);
+        session.fit(Part { phase: phase.number, steps, epochs: phase.around }, &mut task, &mut run, &settings)?;
+        super::record(session.cx, &run, &["loss", "val_loss", "val_accuracy"]);
         Ok(())
     }
 
     /// Measures the accuracy on the images trained on and on the test images, and gives the weights.
-    pub(super) fn finish(&self, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+    pub(super) fn finish(&self, session: &mut Session<'_, '_>) -> Result<Outputs, StageError> {
+        let cx = &mut *session.cx;
         let (encoder, classifier) = self.parts()?;
         let correct = |set: &ImageSet, indices: &[u32]| {
             let labels: Vec<u32> = indices.iter().map(|&index| set.labels[index as usize]).collect();
@@ -139,6 +146,7 @@ impl Classifier {
         cx.metric("test_accuracy", share(right, all.len()));
         cx.metric("test_accuracy_low", low);
         cx.metric("test_accuracy_high", high);
-        Ok(Outputs::new().with("weights", network::save(&self.architecture, &self.params)?))
+        let outputs = Outputs::new().with("weights", network::save(&self.architecture, &self.params)?);
+        session.with_kept(outputs, &self.architecture)
     }
 }

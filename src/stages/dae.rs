@@ -4,7 +4,11 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{images::Images, network, watch::Watch};
+use super::{
+    images::Images,
+    network,
+    session::{Part, Session},
+};
 use crate::{
     ml::{
         data::split,
@@ -12,9 +16,9 @@ use crate::{
         optim::{Optim, Optimizer},
         rng::Stream,
         schedule::Schedule,
-        train::{Denoise, Order, Run, Settings, train},
+        train::{Denoise, Order, Run, Settings},
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
 };
 
@@ -32,6 +36,8 @@ pub struct Dae {
     pub batch_size: usize,
     /// How weights follow gradients.
     pub optimizer: Optimizer,
+    /// Earlier epochs whose weights are outputs too, as `weights@EPOCH`.
+    pub keep_epochs: Vec<usize>,
     /// The learning rate over time.
     pub schedule: Schedule,
     /// Share of the images held out for the validation loss, in [0, 1); 0 means none.
@@ -50,6 +56,7 @@ impl Default for Dae {
             epochs: 15,
             batch_size: 64,
             optimizer: Optimizer::default(),
+            keep_epochs: Vec::new(),
             schedule: Schedule::constant(),
             val_fraction: 0.1,
             patience: 0,
@@ -80,7 +87,12 @@ impl Stage for Dae {
         problems.at_least("batch_size", self.batch_size, 1);
         problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
         super::nested(problems, "optimizer", self.optimizer.check());
+        super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        super::extent(self.epochs, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -107,8 +119,9 @@ impl Stage for Dae {
         };
         let mut run = Run::new(params.clone(), Optim::new(&self.optimizer, params.parameters())?);
         let settings = Settings { epochs: self.epochs, schedule: self.schedule.clone(), patience: self.patience };
-        train(&mut task, &mut run, &settings, &mut Watch::whole(cx))?;
-        super::record(cx, &run, &["loss", "val_loss"]);
+        let mut session = Session::open(cx)?;
+        session.fit(Part::default(), &mut task, &mut run, &settings)?;
+        super::record(session.cx, &run, &["loss", "val_loss"]);
 
         let shown: Vec<u32> = (0..set.len().min(GRID) as u32).collect();
         let input = noisy.batch(&shown, 0, &device)?;
@@ -117,7 +130,8 @@ impl Stage for Dae {
             .with("clean", pixels(&clean.batch(&shown, 0, &device)?)?)
             .with("noisy", pixels(&input)?)
             .with("reconstruction", pixels(&restored)?);
-        Ok(Outputs::new().with("weights", network::save(&architecture, &params)?).with("reconstructions", grid))
+        let weights = network::save(&architecture, &params)?;
+        session.with_kept(Outputs::new().with("weights", weights).with("reconstructions", grid), &architecture)
     }
 }
 

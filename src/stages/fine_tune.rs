@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::classifier::{Classifier, Phase, Subset};
+use super::{
+    classifier::{Classifier, Phase, Subset},
+    session::Session,
+};
 use crate::{
     ml::{
         augment::Augment,
@@ -11,7 +14,7 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Puts a linear classifier on a pretrained encoder and trains on a fraction of the labels: first the classifier alone
@@ -35,6 +38,8 @@ pub struct FineTune {
     pub batch_size: usize,
     /// How weights follow gradients when everything is trained.
     pub optimizer: Optimizer,
+    /// Earlier epochs whose weights are outputs too, as `weights@EPOCH`.
+    pub keep_epochs: Vec<usize>,
     /// The learning rate when everything is trained.
     pub schedule: Schedule,
     /// How training images are varied.
@@ -69,6 +74,7 @@ impl Default for FineTune {
             epochs: 30,
             batch_size: 64,
             optimizer: sgd,
+            keep_epochs: Vec::new(),
             schedule: Schedule::default(),
             augment: Augment::crop_and_flip(),
             val_fraction: 0.0,
@@ -95,8 +101,13 @@ impl Stage for FineTune {
         problems.at_least("batch_size", self.batch_size, 1);
         super::nested(problems, "warmup_optimizer", self.warmup_optimizer.check());
         super::nested(problems, "optimizer", self.optimizer.check());
+        super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
         super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        super::extent(self.warmup_epochs + self.epochs, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -115,7 +126,9 @@ impl Stage for FineTune {
             }
         })?;
         classifier.params.load_matching(weights.tensors(), |name| name.starts_with("encoder."))?;
+        let mut session = Session::open(cx)?;
         let warmup = Phase {
+            number: 0,
             epochs: self.warmup_epochs,
             around: [0, self.epochs],
             mode: Mode::Infer,
@@ -124,11 +137,12 @@ impl Stage for FineTune {
             augment: &self.augment,
             patience: self.patience,
         };
-        classifier.fit(&warmup, cx)?;
+        classifier.fit(&warmup, &mut session)?;
         let mode = if self.batch_norm == BatchNormPolicy::Train { Mode::Train } else { Mode::Frozen };
         let (epochs, around) = (self.epochs, [self.warmup_epochs, 0]);
-        let all = Phase { epochs, around, mode, optimizer: &self.optimizer, schedule: &self.schedule, ..warmup };
-        classifier.fit(&all, cx)?;
-        classifier.finish(cx)
+        let all =
+            Phase { number: 1, epochs, around, mode, optimizer: &self.optimizer, schedule: &self.schedule, ..warmup };
+        classifier.fit(&all, &mut session)?;
+        classifier.finish(&mut session)
     }
 }

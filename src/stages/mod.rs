@@ -15,13 +15,13 @@ mod linear_probe;
 mod network;
 mod noise;
 mod sampler;
+mod session;
 mod simclr;
 mod supervised;
-mod watch;
 
 use crate::{
-    ml,
-    stage::{Context, Problems, Registry, StageError, StageKind},
+    ml::{self, schedule::Schedule},
+    stage::{Context, Extent, Problems, Registry, StageError, StageKind},
 };
 
 /// Every kind that a pipeline file may use.
@@ -59,6 +59,18 @@ fn nested(problems: &mut Problems, table: &str, checked: Result<(), (&'static st
     if let Err((field, message)) = checked {
         problems.add(&format!("{table}.{field}"), message);
     }
+}
+
+/// How far a training goes. Its way depends on its end where the learning rate does.
+fn extent(epochs: usize, schedule: &Schedule, keep: &[usize]) -> Option<Extent> {
+    let free: &[&str] = if schedule.depends_on_epochs() { &["keep_epochs"] } else { &["epochs", "keep_epochs"] };
+    Some(Extent { free, epochs: epochs as u64, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
+}
+
+/// Epochs to be kept must be reached, and the last one is kept anyway.
+fn check_kept(problems: &mut Problems, keep: &[usize], epochs: usize) {
+    let fine = keep.iter().all(|epoch| (1..epochs).contains(epoch));
+    problems.require(fine, "keep_epochs", format!("must be epochs from 1 to below {epochs}, got {keep:?}"));
 }
 
 /// Records the named series of a run as metrics: their values at the epoch whose weights are kept.

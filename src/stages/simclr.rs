@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{images::Images, network, watch::Watch};
+use super::{
+    images::Images,
+    network,
+    session::{Part, Session},
+};
 use crate::{
     ml::{
         augment::Augment,
@@ -11,9 +15,9 @@ use crate::{
         optim::{Optim, Optimizer, OptimizerKind},
         rng::Stream,
         schedule::Schedule,
-        train::{Contrastive, Loss, LossKind, Run, Settings, train},
+        train::{Contrastive, Loss, LossKind, Run, Settings},
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Trains an encoder and a projection head to tell two random views of one image from those of the others in its batch.
@@ -41,6 +45,8 @@ pub struct Simclr {
     pub augment: Augment,
     /// How weights follow gradients.
     pub optimizer: Optimizer,
+    /// Earlier epochs whose weights are outputs too, as `weights@EPOCH`.
+    pub keep_epochs: Vec<usize>,
     /// The learning rate over time.
     pub schedule: Schedule,
     /// Whether the views of a batch are normalised `together`, or `apart` in two forward passes (the reference code).
@@ -82,6 +88,7 @@ impl Default for Simclr {
             prior: 0.1,
             augment: Augment::default(),
             optimizer: sgd,
+            keep_epochs: Vec::new(),
             schedule: Schedule { warmup_epochs: 1.0, ..Schedule::default() },
             views: BatchViews::Together,
             seed: 0,
@@ -107,7 +114,12 @@ impl Stage for Simclr {
         super::nested(problems, "encoder", self.encoder.check());
         super::nested(problems, "augment", self.augment.check());
         super::nested(problems, "optimizer", self.optimizer.check());
+        super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        super::extent(self.epochs, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -147,8 +159,10 @@ impl Stage for Simclr {
         };
         let mut run = Run::new(params.clone(), Optim::new(&self.optimizer, params.parameters())?);
         let settings = Settings { epochs: self.epochs, schedule: self.schedule.clone(), patience: 0 };
-        train(&mut task, &mut run, &settings, &mut Watch::whole(cx))?;
-        super::record(cx, &run, &["loss", "contrastive_top1", "alignment", "uniformity"]);
-        Ok(Outputs::new().with("weights", network::save(&architecture, &params)?))
+        let mut session = Session::open(cx)?;
+        session.fit(Part::default(), &mut task, &mut run, &settings)?;
+        super::record(session.cx, &run, &["loss", "contrastive_top1", "alignment", "uniformity"]);
+        let outputs = Outputs::new().with("weights", network::save(&architecture, &params)?);
+        session.with_kept(outputs, &architecture)
     }
 }

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::classifier::{Classifier, Phase, Subset};
+use super::{
+    classifier::{Classifier, Phase, Subset},
+    session::Session,
+};
 use crate::{
     ml::{
         augment::Augment,
@@ -11,7 +14,7 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Trains an encoder and a linear classifier from random weights, on all labels or a fraction of them: with the fraction
@@ -31,6 +34,8 @@ pub struct Supervised {
     pub batch_size: usize,
     /// How weights follow gradients.
     pub optimizer: Optimizer,
+    /// Earlier epochs whose weights are outputs too, as `weights@EPOCH`.
+    pub keep_epochs: Vec<usize>,
     /// The learning rate over time.
     pub schedule: Schedule,
     /// How training images are varied.
@@ -53,6 +58,7 @@ impl Default for Supervised {
             epochs: 30,
             batch_size: 64,
             optimizer: sgd,
+            keep_epochs: Vec::new(),
             schedule: Schedule { warmup_epochs: 1.0, ..Schedule::default() },
             augment: Augment::crop_and_flip(),
             val_fraction: 0.0,
@@ -78,8 +84,13 @@ impl Stage for Supervised {
         problems.at_least("batch_size", self.batch_size, 1);
         super::nested(problems, "encoder", self.encoder.check());
         super::nested(problems, "optimizer", self.optimizer.check());
+        super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
         super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        super::extent(self.epochs, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -88,7 +99,9 @@ impl Stage for Supervised {
         let classifier = Classifier::new(inputs, &subset, &cx.device().clone(), |colours, size, classes| {
             Ok(Architecture::Classifier { colours, encoder: self.encoder.resolved(size), classes })
         })?;
+        let mut session = Session::open(cx)?;
         let phase = Phase {
+            number: 0,
             epochs: self.epochs,
             around: [0, 0],
             mode: Mode::Train,
@@ -97,7 +110,7 @@ impl Stage for Supervised {
             augment: &self.augment,
             patience: self.patience,
         };
-        classifier.fit(&phase, cx)?;
-        classifier.finish(cx)
+        classifier.fit(&phase, &mut session)?;
+        classifier.finish(&mut session)
     }
 }

@@ -106,6 +106,14 @@ impl Artifact {
         T::deserialize(value).map_err(|error| fail(error.to_string()))
     }
 
+    /// The hash of its bytes.
+    ///
+    /// # Errors
+    /// If a tensor cannot be copied to the CPU.
+    pub fn hash(&self) -> Result<ArtifactHash, ArtifactError> {
+        Ok(hash(&self.to_bytes()?))
+    }
+
     /// The safetensors bytes: equal artifacts give equal bytes.
     ///
     /// # Errors

@@ -30,6 +30,16 @@ impl Recipe {
     pub fn key(&self) -> StageKey {
         StageKey::of(canonical(self).as_bytes())
     }
+
+    /// The name of the way that this work goes, the same for recipes that differ in nothing but the `free` parameters.
+    #[must_use]
+    pub fn trajectory(&self, free: &[&str]) -> StageKey {
+        let mut way = self.clone();
+        if let Value::Object(params) = &mut way.params {
+            params.retain(|name, _| !free.contains(&name.as_str()));
+        }
+        StageKey::of(canonical(&("trajectory", way)).as_bytes())
+    }
 }
 
 /// One output of a finished stage.

@@ -51,16 +51,22 @@ impl Store {
     /// If a file cannot be read; the error names it. A memo that cannot be written is no error.
     pub fn hash_sources(&self, base: &Path, files: &[PathBuf], remember: bool) -> Result<SourceHash, StoreError> {
         let mut memo = self.memo(base);
-        let hashed = files
-            .par_iter()
-            .map(|file| {
-                let stat = stat(file).map_err(io_error("read", file))?;
-                match memo.entries.get(file) {
-                    Some(entry) if entry.stat == stat => Ok((entry.hash, None)),
-                    _ => content(file).map_err(io_error("read", file)).map(|hash| (hash, Some(stat))),
-                }
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let known = |file: &PathBuf| {
+            let stat = stat(file).map_err(io_error("read", file))?;
+            let entry = memo.entries.get(file).filter(|entry| entry.stat == stat);
+            Ok((stat, entry.map(|entry| entry.hash)))
+        };
+        let known = files.iter().map(known).collect::<Result<Vec<_>, StoreError>>()?;
+        let hash = |(file, (stat, hash)): (&PathBuf, (Stat, Option<SourceHash>))| match hash {
+            Some(hash) => Ok((hash, None)),
+            None => content(file).map_err(io_error("read", file)).map(|hash| (hash, Some(stat))),
+        };
+        // Threads are only started for files that must be read.
+        let hashed: Vec<(SourceHash, Option<Stat>)> = if known.iter().all(|(_, hash)| hash.is_some()) {
+            files.iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
+        } else {
+            files.par_iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
+        };
 
         let mut digest = blake3::Hasher::new();
         let mut changed = false;

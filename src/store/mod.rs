@@ -4,9 +4,13 @@
 //! cache/
 //!   CACHEDIR.TAG                        backup programs leave such folders out
 //!   objects/ab/ab12….safetensors        an artifact; its name is the blake3 of its bytes
+//!   objects/ab/ab12….evicted            in its place: it was evicted, and is made again when its bytes are needed
 //!   manifests-v1/cd/cd34….json          the record of a finished stage; its name is the stage's key
 //!   history-v1/NAME-ef56….json          the last key of each instance of one pipeline, for `why`
 //!   memo-v1/7890….json                  hashes of source files, by size, times and inode
+//!   checkpoints-v1/ab/ab12…/            saved states of a trajectory: what can go on, or further
+//!   locks-v1/ab12….json                 who is at work, with a heartbeat
+//!   pins-v1/cd34…                       work that upkeep leaves alone
 //!   tmp/                                files being written; anything here may be deleted when nothing runs
 //! ```
 //!
@@ -14,9 +18,14 @@
 //! point, and all that it names is there. Deleting the whole folder is always safe and costs only time.
 
 mod artifact;
+mod checkpoint;
+mod gc;
 mod history;
+mod lock;
 mod manifest;
 mod memo;
+mod pins;
+mod verify;
 
 use std::{
     fs,
@@ -25,9 +34,13 @@ use std::{
 };
 
 pub use artifact::{Artifact, ArtifactError, canonical};
+pub use checkpoint::{Checkpoints, Position};
+pub use gc::{Collection, Victim};
 pub use history::History;
+pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use manifest::{Manifest, Output, Provenance, Recipe, Series};
 pub use memo::Memo;
+pub use verify::Verification;
 
 use crate::digest::{ArtifactHash, StageKey};
 
@@ -37,11 +50,11 @@ pub struct Store {
     root: PathBuf,
 }
 
-/// What can go wrong with a cache. Messages fit behind "failed to …:".
+/// What can go wrong with a cache. Messages are lowercase sentences that name the path.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// What was tried: "write", "read", …
         action: &'static str,
@@ -111,6 +124,23 @@ impl Store {
         self.root.join("objects").join(hash.shard()).join(format!("{hash}.safetensors"))
     }
 
+    /// The file whose presence says that an object was evicted, not lost.
+    fn eviction_mark(&self, hash: &ArtifactHash) -> PathBuf {
+        self.object_path(hash).with_extension("evicted")
+    }
+
+    /// Whether the bytes of an artifact were given up on purpose.
+    #[must_use]
+    pub fn is_evicted(&self, hash: &ArtifactHash) -> bool {
+        !self.has(hash) && self.eviction_mark(hash).exists()
+    }
+
+    /// Whether the bytes of an artifact are there.
+    #[must_use]
+    pub fn has(&self, hash: &ArtifactHash) -> bool {
+        self.object_path(hash).exists()
+    }
+
     fn manifest_path(&self, key: &StageKey) -> PathBuf {
         self.root.join("manifests-v1").join(key.shard()).join(format!("{key}.json"))
     }
@@ -125,6 +155,8 @@ impl Store {
             let damage = match fs::metadata(self.object_path(&output.hash)) {
                 Ok(found) if found.len() == output.bytes => continue,
                 Ok(_) => Damage::Corrupt,
+                // What was evicted is known by its hash, and made again only when its bytes are needed.
+                Err(_) if self.eviction_mark(&output.hash).exists() => continue,
                 Err(_) => Damage::Missing,
             };
             return Ok(Lookup::Damaged { port: port.clone(), damage });
@@ -172,7 +204,8 @@ impl Store {
             let size = fs::metadata(&path).map_err(io_error("read", &path))?.len();
             Ok((path, size))
         };
-        self.files("objects")?.into_iter().map(sized).collect()
+        let objects = self.files("objects")?.into_iter();
+        objects.filter(|path| path.extension().is_some_and(|kind| kind == "safetensors")).map(sized).collect()
     }
 
     fn files(&self, folder: &str) -> Result<Vec<PathBuf>, StoreError> {
@@ -213,6 +246,7 @@ impl Store {
         if !intact {
             self.write_atomically(&path, &bytes)?;
         }
+        remove(&self.eviction_mark(&hash))?;
         Ok(Output { hash, bytes: size })
     }
 
@@ -238,16 +272,31 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes the manifest under a key, and the objects that no other manifest names.
+    ///
+    /// # Errors
+    /// If the cache cannot be read or the disk refuses.
+    pub fn forget(&self, key: &StageKey) -> Result<(), StoreError> {
+        let Some(manifest) = self.manifest(key)? else { return Ok(()) };
+        // The manifest goes first: objects without one are only waste, a manifest without objects is damage.
+        remove(&self.manifest_path(key))?;
+        let others: Vec<Manifest> = self.manifests()?.into_iter().map(|(_, other)| other).collect();
+        for output in manifest.outputs.values() {
+            let shared = others.iter().any(|other| other.outputs.values().any(|other| other.hash == output.hash));
+            if !shared {
+                self.discard(&output.hash)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes the object of a hash, so that whatever made it is seen as unfinished. A missing one is fine.
     ///
     /// # Errors
     /// If the disk refuses.
     pub fn discard(&self, hash: &ArtifactHash) -> Result<(), StoreError> {
-        let path = self.object_path(hash);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", &path)(error)),
-            _ => Ok(()),
-        }
+        remove(&self.object_path(hash))?;
+        remove(&self.eviction_mark(hash))
     }
 
     fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
@@ -279,6 +328,14 @@ impl Store {
 fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
     tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)
+}
+
+/// Deletes a file. One that is not there is fine.
+fn remove(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {

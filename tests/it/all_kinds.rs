@@ -41,6 +41,8 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
         device: Device::Cpu,
         force: false,
         keep_going: false,
+        save_every: std::time::Duration::from_secs(60),
+        until: None,
         cancel: Arc::new(AtomicBool::new(false)),
     };
     let selection = graph.select(&[]).expect("everything");

@@ -184,6 +184,8 @@ impl Bench {
                 device: Device::Cpu,
                 force: self.force,
                 keep_going: self.keep_going,
+                save_every: std::time::Duration::from_secs(60),
+                until: None,
                 cancel: Arc::new(AtomicBool::new(false)),
             };
             let selection = graph.select(&self.targets).expect("targets are there");
@@ -431,10 +433,10 @@ inputs = { in = "source.out" }
             "5:8: a cycle of stages: a -> b -> a | each arrow is an input; one of them must come from somewhere else",
             "7:26: kind `map` has no input port `out` | there are `in`",
             "7:32: there is no stage `c` | did you mean `a`?",
-            "8:12: `a.decimals` must be between 0 and 9, got 12",
+            "8:12: `a.decimals`: must be between 0 and 9, got 12",
             "9:1: kind `map` has no parameter `ad` | did you mean `add`?",
-            "14:8: `fail`: invalid type: string \"yes\", expected a boolean",
-            "15:7: `add`: invalid type: string \"no\", expected f64",
+            "14:8: `b.fail`: must be true or false; got \"yes\"",
+            "15:7: `b.add`: must be a number; got \"no\"",
             "22:1: `a.ad`: kind `map` has no parameter `ad` | did you mean `a.add`?",
             "23:1: `x.y`: there is no stage `x` | did you mean `a.y`?",
         ]

@@ -1,7 +1,15 @@
 //! The one integration binary: each module proves one kind of behaviour from outside.
 
+mod all_kinds;
+mod cli;
 mod engine;
+mod errors;
+mod floors;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
+mod resume;
+mod status_lines;
+mod support;
 mod training_stages;
+mod upkeep;

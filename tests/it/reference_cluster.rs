@@ -108,7 +108,7 @@ fn kmeans_inertia_is_within_one_percent_of_scikit_learn() -> Outcome {
     }
     let (features, _) = digits();
     for Case { normalize, clusters, inertia } in reference::<Vec<Case>>("kmeans") {
-        let found = KMeans { clusters, normalize, ..KMeans::default() }.fit(features.view())?;
+        let found = KMeans { clusters, runs: 3, normalize, ..KMeans::default() }.fit(features.view())?;
         assert!(found.inertia <= 1.01 * inertia, "{normalize:?} {clusters}: {} where {inertia} is had", found.inertia);
         // What is reported is what the labels and centroids give.
         let points = normalize.apply(features.view());

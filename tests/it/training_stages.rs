@@ -48,9 +48,9 @@ impl Ran {
         &self.outputs.ports()[port]
     }
 
-    fn bytes(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let bytes = |(&port, artifact): (&&'static str, &Artifact)| (port, artifact.to_bytes().expect("serialises"));
-        self.outputs.ports().iter().map(bytes).collect()
+    fn bytes(&self) -> Vec<(&str, Vec<u8>)> {
+        let ports = self.outputs.ports().iter();
+        ports.map(|(port, artifact)| (port.as_str(), artifact.to_bytes().expect("serialises"))).collect()
     }
 }
 

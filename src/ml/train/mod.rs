@@ -117,6 +117,20 @@ pub trait Observer {
     fn cancelled(&self) -> bool {
         false
     }
+
+    /// Whether the state after `epoch` whole epochs and `step` steps should be saved. Asked after every step.
+    fn save_due(&self, _epoch: usize, _step: usize) -> bool {
+        false
+    }
+
+    /// Saves the state of the run. Called when it is due, before the run stops, and at its end (before the best
+    /// weights are restored), so that more epochs can go on from there.
+    ///
+    /// # Errors
+    /// If the state cannot be saved; the run then ends.
+    fn save(&mut self, _run: &Run) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Nobody watches.
@@ -139,6 +153,7 @@ pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer
         let mut next = if run.step < steps { Some(task.batch(run.epoch, run.step)?) } else { None };
         while let Some(batch) = next.take() {
             if observer.cancelled() {
+                observer.save(run)?;
                 return Err(Error::Cancelled);
             }
             let started = Instant::now();
@@ -159,10 +174,18 @@ pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer
                 loss,
                 rate: rate.update(images, started.elapsed()),
             });
+            // The end of an epoch is saved below, with its evaluation.
+            if next.is_some() && observer.save_due(run.epoch, run.step) {
+                observer.save(run)?;
+            }
         }
         let values = run.finish_epoch(&task.evaluate()?, settings.patience > 0)?;
         observer.epoch(run.epoch, &values);
+        if run.epoch < settings.epochs && observer.save_due(run.epoch, 0) {
+            observer.save(run)?;
+        }
     }
+    observer.save(run)?;
     if settings.patience > 0 { run.restore_best() } else { Ok(()) }
 }
 

@@ -1,0 +1,168 @@
+//! The workers of a run: thread pools, what runs in them, and the locks that keep other processes away.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, mpsc},
+    thread,
+    time::Instant,
+};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::{
+    Graph, Options,
+    plan::Decision,
+    worker::{Failure, Job, execute},
+};
+use crate::{
+    digest::StageKey,
+    stage::Note,
+    store::{Attempt, BEAT, Holder, Lock, Manifest, Store, StoreError},
+};
+
+/// A message from a worker: the instance, and what it says.
+pub(super) type Message = (usize, Word);
+
+/// What a worker says.
+pub(super) enum Word {
+    Note(Note),
+    Done(Box<Result<Manifest, Failure>>),
+}
+
+/// A running instance.
+pub(super) struct Running {
+    pub decision: Decision,
+    /// Whether it went on from a saved state.
+    pub resumed: bool,
+    /// What its lock tells others.
+    pub progress: String,
+    slot: usize,
+    lock: Lock,
+}
+
+/// Those at work.
+pub(super) struct Crew<'a> {
+    store: &'a Store,
+    options: &'a Options,
+    running: BTreeMap<usize, Running>,
+    pools: Vec<Arc<ThreadPool>>,
+    beat: Instant,
+    /// Tells upkeep elsewhere what this run needs.
+    announced: Option<Lock>,
+}
+
+/// Whether work was started.
+pub(super) enum Start {
+    /// It runs.
+    Started,
+    /// Another process does it.
+    Elsewhere(Holder),
+}
+
+impl<'a> Crew<'a> {
+    pub fn new(store: &'a Store, options: &'a Options) -> Self {
+        Self { store, options, running: BTreeMap::new(), pools: Vec::new(), beat: Instant::now(), announced: None }
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.running.len() >= self.options.jobs
+    }
+
+    pub fn runs(&self, index: usize) -> bool {
+        self.running.contains_key(&index)
+    }
+
+    /// Whether work of this trajectory is under way here. Its end may make a start needless, or shorter.
+    pub fn is_on(&self, trajectory: Option<StageKey>) -> bool {
+        trajectory.is_some() && self.running.values().any(|running| running.decision.trajectory() == trajectory)
+    }
+
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut Running> {
+        self.running.get_mut(&index)
+    }
+
+    /// Takes a finished instance off the list; its lock opens.
+    pub fn release(&mut self, index: usize) -> Option<(Decision, bool)> {
+        self.running.remove(&index).map(|running| (running.decision, running.resumed))
+    }
+
+    /// Starts an instance whose recipe is known, unless another process is on its trajectory.
+    pub fn start<'scope>(
+        &mut self,
+        scope: &'scope thread::Scope<'scope, '_>,
+        sender: &mpsc::Sender<Message>,
+        graph: &'a Graph<'_>,
+        index: usize,
+        decision: Decision,
+    ) -> Result<Start, StoreError>
+    where
+        'a: 'scope,
+    {
+        // Better now than after hours of work.
+        self.store.ensure_writable()?;
+        if self.announced.is_none() {
+            self.announced = self.store.announce()?;
+            self.beat -= BEAT;
+        }
+        let (Some(recipe), Some(trajectory)) = (decision.recipe.clone(), decision.trajectory()) else {
+            unreachable!("only work with a recipe is started");
+        };
+        let lock = match self.store.try_lock(&trajectory)? {
+            Attempt::Held(lock) => lock,
+            Attempt::Busy(holder) => return Ok(Start::Elsewhere(holder)),
+        };
+        let taken: BTreeSet<usize> = self.running.values().map(|running| running.slot).collect();
+        let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
+        let pool = self.pool(slot);
+        let job = Job {
+            instance: &graph.instances[index],
+            recipe,
+            trajectory,
+            pipeline: &graph.pipeline.name,
+            root: &graph.pipeline.root,
+            store: self.store,
+            device: self.options.device.clone(),
+            threads: self.options.threads,
+            save_every: self.options.save_every,
+            cancel: &self.options.cancel,
+        };
+        let progress = "starting".to_owned();
+        self.running.insert(index, Running { decision, resumed: false, progress, slot, lock });
+        let sender = sender.clone();
+        scope.spawn(move || {
+            let notes = sender.clone();
+            // The coordinator may have gone on an error of its own; then nobody wants to know.
+            let result = pool.install(|| execute(&job, &mut |note| drop(notes.send((index, Word::Note(note))))));
+            let _ = sender.send((index, Word::Done(Box::new(result))));
+        });
+        Ok(Start::Started)
+    }
+
+    /// The thread pool of a slot. Made when first needed: a run that finds everything cached starts no thread.
+    fn pool(&mut self, slot: usize) -> Arc<ThreadPool> {
+        while self.pools.len() <= slot {
+            let pool = ThreadPoolBuilder::new().num_threads(self.options.threads).build();
+            self.pools.push(Arc::new(pool.expect("threads can be started")));
+        }
+        self.pools[slot].clone()
+    }
+
+    /// Shows other processes that the holders of the locks live. Called often; acts when it is time.
+    pub fn beat(&mut self, needs: impl FnOnce() -> BTreeSet<StageKey>) {
+        if self.beat.elapsed() < BEAT {
+            return;
+        }
+        self.beat = Instant::now();
+        for running in self.running.values_mut() {
+            // A lost lock (the machine slept) or a full disk costs double work at worst, never a wrong result.
+            let _ = running.lock.beat(&running.progress, &BTreeSet::new());
+        }
+        if let Some(lock) = &mut self.announced {
+            let _ = lock.beat("a run", &needs());
+        }
+    }
+}

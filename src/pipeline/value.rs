@@ -1,0 +1,85 @@
+//! Values of the wrong type, said in the words of TOML rather than of the code that reads them.
+
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Diagnostic, Span, suggest};
+
+/// What is wrong with the value at `span`, from the message of the deserialiser; with a suggestion where it lists what
+/// would be right.
+pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
+    let path = path(table, span).map_or_else(String::new, |path| format!(".{path}"));
+    let words = plain(message.trim());
+    let diagnostic = Diagnostic::new(span.clone(), format!("`{stage}{path}`: {words}"));
+    // serde writes: unknown variant `x`, expected one of `a`, `b`
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    match (message.starts_with("unknown variant"), quoted.next()) {
+        (true, Some(word)) => match suggest(word, quoted) {
+            Some(like) => diagnostic.help(format!("did you mean \"{like}\"?")),
+            None => diagnostic,
+        },
+        _ => diagnostic,
+    }
+}
+
+/// The key path of the value that covers a span.
+fn path(table: &DeTable<'_>, span: &Span) -> Option<String> {
+    let (key, value) = table.iter().find(|(k, v)| k.span().start <= span.start && span.end <= v.span().end)?;
+    let inner = match value.get_ref() {
+        DeValue::Table(inner) => path(inner, span),
+        _ => None,
+    };
+    Some(inner.map_or_else(|| key.get_ref().to_string(), |inner| format!("{}.{inner}", key.get_ref())))
+}
+
+/// `invalid type: string "ten", expected usize` becomes `must be a whole number, at least 0; got "ten"`.
+fn plain(message: &str) -> String {
+    if let Some(rest) = message.strip_prefix("unknown variant ")
+        && let Some((got, expected)) = rest.split_once(", expected ")
+    {
+        return format!("must be {}, got {}", expected.replace('`', "\""), got.replace('`', "\""));
+    }
+    let rest = ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start));
+    let Some((got, expected)) = rest.and_then(|rest| rest.split_once(", expected ")) else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "usize" | "u64" | "u32" | "u16" | "u8" => "a whole number, at least 0",
+        "isize" | "i64" | "i32" | "i16" | "i8" => "a whole number",
+        "f64" | "f32" => "a number",
+        "a sequence" => "a list",
+        "a string" => "text in quotes",
+        "a boolean" => "true or false",
+        other if other.starts_with("struct ") => "a table `{ … }`",
+        other => other,
+    };
+    let got = match got {
+        "map" => "a table".to_owned(),
+        "sequence" => "a list".to_owned(),
+        got => got.split_once(' ').filter(|(_, value)| value.starts_with(['"', '`'])).map_or_else(
+            || got.rsplit(' ').next().unwrap_or_default().replace('`', ""),
+            |(_, value)| value.replace('`', ""),
+        ),
+    };
+    format!("must be {expected}; got {got}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn types_are_named_as_in_the_file() {
+        let messages = [
+            ("invalid type: string \"ten\", expected usize", "must be a whole number, at least 0; got \"ten\""),
+            ("invalid value: integer `-1`, expected usize", "must be a whole number, at least 0; got -1"),
+            ("invalid type: floating point `0.5`, expected u32", "must be a whole number, at least 0; got 0.5"),
+            ("invalid type: boolean `true`, expected f64", "must be a number; got true"),
+            ("invalid type: map, expected a sequence", "must be a list; got a table"),
+            ("unknown variant `x`, expected `a` or `b`", "must be \"a\" or \"b\", got \"x\""),
+            ("something else", "something else"),
+        ];
+        for (message, words) in messages {
+            assert_eq!(plain(message), words);
+        }
+    }
+}

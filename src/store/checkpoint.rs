@@ -1,0 +1,143 @@
+//! Progress of work that is not finished, or that can be taken further.
+//!
+//! States of one trajectory lie in one folder, `checkpoints-v1/ab/ab12…/EPOCH-STEP-HASH.safetensors`. The hash in the name
+//! is the blake3 of the bytes, so a torn or rotten file is seen and passed over, and the one before it is used.
+
+use std::{fs, path::PathBuf};
+
+use serde::Serialize;
+
+use super::{Artifact, Store, StoreError, artifact, io_error, list, remove};
+use crate::digest::{ArtifactHash, StageKey};
+
+/// How far a state is: whole epochs, and steps into the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Position {
+    /// Epochs done.
+    pub epoch: u64,
+    /// Steps done since.
+    pub step: u64,
+}
+
+/// The saved states of one trajectory: all work that agrees in everything but how far it goes.
+#[derive(Clone, Debug)]
+pub struct Checkpoints {
+    store: Store,
+    folder: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Saved {
+    at: Position,
+    path: PathBuf,
+    hash: ArtifactHash,
+}
+
+impl Store {
+    /// The saved states of a trajectory.
+    #[must_use]
+    pub fn checkpoints(&self, trajectory: &StageKey) -> Checkpoints {
+        let folder = self.root.join("checkpoints-v1").join(trajectory.shard()).join(trajectory.hex());
+        Checkpoints { store: self.clone(), folder }
+    }
+}
+
+impl Checkpoints {
+    /// Saves a state, and drops earlier ones within the same run that `kept` does not name.
+    ///
+    /// # Errors
+    /// If the disk refuses. What was saved before is then still there.
+    pub fn save(&self, at: Position, state: &Artifact, kept: impl Fn(Position) -> bool) -> Result<(), StoreError> {
+        let bytes = state.to_bytes()?;
+        let name = format!("{:06}-{:08}-{}.safetensors", at.epoch, at.step, artifact::hash(&bytes));
+        let path = self.folder.join(name);
+        self.store.write_atomically(&path, &bytes)?;
+        for old in self.saved()? {
+            if old.path != path && old.at <= at && !kept(old.at) {
+                remove(&old.path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The furthest sound state that is not beyond `limit`.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn latest(&self, limit: Position) -> Result<Option<(Position, Artifact)>, StoreError> {
+        for saved in self.saved()?.into_iter().rev().filter(|saved| saved.at <= limit) {
+            let sound = fs::read(&saved.path).ok().filter(|bytes| artifact::hash(bytes) == saved.hash);
+            if let Some(state) = sound.and_then(|bytes| Artifact::from_bytes(&bytes).ok()) {
+                return Ok(Some((saved.at, state)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where the furthest state that is not beyond `limit` stands, without reading it.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn position(&self, limit: Position) -> Result<Option<Position>, StoreError> {
+        Ok(self.saved()?.into_iter().rev().map(|saved| saved.at).find(|at| *at <= limit))
+    }
+
+    /// Forgets all states.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn clear(&self) -> Result<(), StoreError> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("delete", &self.folder)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// All states, the furthest last.
+    fn saved(&self) -> Result<Vec<Saved>, StoreError> {
+        let mut saved: Vec<Saved> = list(&self.folder)?.into_iter().filter_map(parse).collect();
+        saved.sort();
+        Ok(saved)
+    }
+}
+
+fn parse(path: PathBuf) -> Option<Saved> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
+    let mut parts = name.splitn(3, '-');
+    let at = Position { epoch: parts.next()?.parse().ok()?, step: parts.next()?.parse().ok()? };
+    let hash = parts.next()?.parse().ok()?;
+    Some(Saved { at, path, hash })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Tensor};
+
+    use super::*;
+
+    fn state(value: f32) -> Artifact {
+        Artifact::new().with("x", Tensor::new(value, &Device::Cpu).expect("a scalar"))
+    }
+
+    fn value(found: Option<(Position, Artifact)>) -> Option<(u64, f32)> {
+        found.map(|(at, state)| (at.epoch, state.tensor("x").and_then(|x| Ok(x.to_scalar()?)).expect("a scalar")))
+    }
+
+    #[test]
+    fn the_furthest_sound_state_is_found() -> Result<(), StoreError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let checkpoints = Store::open(folder.path()).checkpoints(&StageKey::of(b"x"));
+        let at = |epoch| Position { epoch, step: 0 };
+        assert_eq!(checkpoints.latest(at(9))?.map(|(at, _)| at), None);
+        for epoch in 1..=4 {
+            checkpoints.save(at(epoch), &state(epoch as f32), |old| old.epoch == 2 || epoch == 4)?;
+        }
+        assert_eq!(value(checkpoints.latest(at(9))?), Some((4, 4.0)));
+        assert_eq!(value(checkpoints.latest(at(3))?), Some((3, 3.0)));
+        let last = checkpoints.saved()?.pop().expect("four states");
+        fs::write(&last.path, b"torn").expect("written");
+        assert_eq!(value(checkpoints.latest(at(9))?), Some((3, 3.0)), "a torn state is passed over");
+        assert_eq!(checkpoints.saved()?.iter().map(|s| s.at.epoch).collect::<Vec<_>>(), [2, 3, 4]);
+        Ok(())
+    }
+}

@@ -1,0 +1,303 @@
+//! One holder for a key at a time, over processes and machines that share a cache.
+//!
+//! A lock is a file that only one can create. Its holder writes it anew every [`BEAT`], with its progress; a lock whose
+//! file has not changed for [`STALE`] has lost its holder and is taken away. Ages are read from the file system's own
+//! clock, so machines with different clocks agree. A holder on this machine that is gone is seen at once.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, StoreError, io_error, list};
+use crate::digest::StageKey;
+
+/// How often a holder shows that it lives.
+pub const BEAT: Duration = Duration::from_secs(2);
+/// After how long without a beat a lock has lost its holder.
+pub const STALE: Duration = Duration::from_secs(30);
+
+/// Who holds a lock, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The machine's name.
+    pub host: String,
+    /// The process there.
+    pub pid: u32,
+    /// What tells two holders of one pid apart: the start of the process in the system's ticks.
+    pub started: u64,
+    /// What it says of its progress, for people: `epoch 3/10`.
+    pub progress: String,
+    /// The finished work that it needs, which upkeep must leave alone.
+    #[serde(default)]
+    pub needs: BTreeSet<StageKey>,
+    /// When it began, by the clock of the file system, in seconds.
+    #[serde(default)]
+    pub began: u64,
+    /// Different for every acquisition.
+    token: String,
+}
+
+/// A held lock. Dropping it lets go.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    store: Store,
+    holder: Holder,
+}
+
+/// The outcome of trying to lock.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is ours.
+    Held(Lock),
+    /// Someone else has it.
+    Busy(Holder),
+}
+
+impl Store {
+    /// Tries to become the one who works on `key`.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn try_lock(&self, key: &StageKey) -> Result<Attempt, StoreError> {
+        let path = self.root.join("locks-v1").join(format!("{key}.json"));
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        let holder = Holder::here();
+        loop {
+            // The content must be there the moment the name is, so it is linked, not created and then written.
+            let tmp = self.written(&holder)?;
+            match tmp.persist_noclobber(&path) {
+                Ok(_) => return Ok(Attempt::Held(Lock { path, store: self.clone(), holder })),
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io_error("write", &path)(error.error)),
+            }
+            let Some(other) = read(&path)? else { continue };
+            if !self.is_lost(&path, &other)? {
+                return Ok(Attempt::Busy(other));
+            }
+            self.take_away(&path, &other)?;
+        }
+    }
+
+    /// Tells upkeep that a run goes on. The lock is on nothing but a name of its own.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn announce(&self) -> Result<Option<Lock>, StoreError> {
+        let name = StageKey::of(Holder::here().token.as_bytes());
+        let Attempt::Held(mut lock) = self.try_lock(&name)? else { return Ok(None) };
+        lock.holder.began = modified(&lock.path).unwrap_or_else(now_secs);
+        Ok(Some(lock))
+    }
+
+    /// Those at work, wherever they are: all holders of locks that live.
+    ///
+    /// # Errors
+    /// If the locks cannot be read.
+    pub fn holders(&self) -> Result<Vec<Holder>, StoreError> {
+        let mut holders = Vec::new();
+        for path in list(&self.root.join("locks-v1"))? {
+            if let Some(holder) = read(&path)?
+                && !self.is_lost(&path, &holder)?
+            {
+                holders.push(holder);
+            }
+        }
+        Ok(holders)
+    }
+
+    /// Who works on `key`, if anybody does.
+    ///
+    /// # Errors
+    /// If the lock cannot be read.
+    pub fn holder(&self, key: &StageKey) -> Result<Option<Holder>, StoreError> {
+        let path = self.root.join("locks-v1").join(format!("{key}.json"));
+        let Some(holder) = read(&path)? else { return Ok(None) };
+        Ok(if self.is_lost(&path, &holder)? { None } else { Some(holder) })
+    }
+
+    fn written(&self, holder: &Holder) -> Result<tempfile::NamedTempFile, StoreError> {
+        let tmp = self.root.join("tmp");
+        fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
+        let file = tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        fs::write(file.path(), super::to_json(holder)).map_err(io_error("write", file.path()))?;
+        Ok(file)
+    }
+
+    fn is_lost(&self, path: &Path, holder: &Holder) -> Result<bool, StoreError> {
+        if holder.is_gone() {
+            return Ok(true);
+        }
+        let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified());
+        // A new file tells the time of the file system.
+        let probe = self.written(holder)?;
+        let now = modified(probe.path()).unwrap_or_else(|_| SystemTime::now());
+        let age = modified(path).ok().and_then(|beat| now.duration_since(beat).ok()).unwrap_or_default();
+        Ok(age > STALE)
+    }
+
+    /// Moves a lost lock out of the way. Only one of several can: the others find it gone.
+    fn take_away(&self, path: &Path, lost: &Holder) -> Result<(), StoreError> {
+        let aside = self.root.join("tmp").join(format!("lost-{}", lost.token));
+        match fs::rename(path, &aside) {
+            Ok(()) => {
+                // Between the look and the move someone else may have done the same and locked: give that back.
+                if read(&aside)?.is_some_and(|moved| moved.token != lost.token) {
+                    let _ = fs::hard_link(&aside, path);
+                }
+                let _ = fs::remove_file(&aside);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io_error("rename", path)(error)),
+        }
+    }
+}
+
+impl Lock {
+    /// Shows that the holder lives, and how far it is. False if the lock was taken away meanwhile (the machine slept).
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn beat(&mut self, progress: &str, needs: &BTreeSet<StageKey>) -> Result<bool, StoreError> {
+        if read(&self.path)?.is_none_or(|now| now.token != self.holder.token) {
+            return Ok(false);
+        }
+        progress.clone_into(&mut self.holder.progress);
+        needs.clone_into(&mut self.holder.needs);
+        let tmp = self.store.written(&self.holder)?;
+        tmp.persist(&self.path).map_err(|error| io_error("write", &self.path)(error.error))?;
+        Ok(true)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if read(&self.path).is_ok_and(|now| now.is_some_and(|now| now.token == self.holder.token)) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Holder {
+    fn here() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let (host, pid) = (host(), std::process::id());
+        let started = process_start(pid).unwrap_or_default();
+        let token = format!("{host}-{pid}-{started}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let needs = BTreeSet::new();
+        Self { host, pid, started, progress: "starting".to_owned(), needs, began: 0, token }
+    }
+
+    /// True if it was a process of this machine that is not there any more.
+    fn is_gone(&self) -> bool {
+        self.host == host() && Path::new("/proc/self").exists() && process_start(self.pid) != Some(self.started)
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "process {} on {} ({})", self.pid, self.host, self.progress)
+    }
+}
+
+/// The machine's name, with the id of its boot: a pid means nothing after a restart or in another container.
+fn host() -> String {
+    let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
+    let boot: String = read("/proc/sys/kernel/random/boot_id").chars().take(8).collect();
+    let space: String = namespace.chars().filter(char::is_ascii_digit).collect();
+    format!("{}-{boot}-{space}", read("/proc/sys/kernel/hostname"))
+}
+
+/// When a process of this machine began, in ticks since the boot; `None` if there is none.
+fn process_start(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, so fields are counted from its end: the start is the 22nd of all.
+    let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ');
+    // A zombie has ended; only its parent does not know yet.
+    let state = fields.next()?;
+    if state == "Z" || state == "X" { None } else { fields.nth(18)?.parse().ok() }
+}
+
+/// When a file was last changed, in seconds of the file system's clock.
+fn modified(path: &Path) -> Option<u64> {
+    let time = fs::metadata(path).and_then(|found| found.modified()).ok()?;
+    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
+}
+
+fn now_secs() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn read(path: &Path) -> Result<Option<Holder>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path());
+        (folder, store)
+    }
+
+    #[test]
+    fn one_holder_at_a_time() -> Result<(), StoreError> {
+        let (_folder, store) = store();
+        let key = StageKey::of(b"work");
+        let Attempt::Held(mut lock) = store.try_lock(&key)? else { panic!("nobody else is there") };
+        assert!(lock.beat("epoch 2/3", &BTreeSet::new())?);
+        match store.try_lock(&key)? {
+            Attempt::Busy(holder) => {
+                assert_eq!((holder.pid, holder.progress.as_str()), (std::process::id(), "epoch 2/3"))
+            }
+            Attempt::Held(_) => panic!("two holders"),
+        }
+        drop(lock);
+        assert!(store.holder(&key)?.is_none());
+        assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_whose_process_is_gone_is_taken_over() -> Result<(), StoreError> {
+        let (folder, store) = store();
+        let key = StageKey::of(b"work");
+        let path = folder.path().join("locks-v1").join(format!("{key}.json"));
+        fs::create_dir_all(folder.path().join("locks-v1")).expect("made");
+        let lost = Holder { started: 1, ..Holder::here() };
+        fs::write(&path, super::super::to_json(&lost)).expect("written");
+        assert!(store.holder(&key)?.is_none());
+        assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_of_another_machine_is_taken_over_when_its_beat_stops() -> Result<(), StoreError> {
+        let (folder, store) = store();
+        let key = StageKey::of(b"work");
+        let path = folder.path().join("locks-v1").join(format!("{key}.json"));
+        fs::create_dir_all(folder.path().join("locks-v1")).expect("made");
+        let other = Holder { host: "elsewhere".to_owned(), ..Holder::here() };
+        fs::write(&path, super::super::to_json(&other)).expect("written");
+        assert!(matches!(store.try_lock(&key)?, Attempt::Busy(_)));
+        let file = fs::File::options().write(true).open(&path).expect("opened");
+        file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).expect("set");
+        assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Mistakes that users make: the data-driven pairs of `tests/errors/`, and what goes wrong at run time.
+//!
+//! A pair is NAME.toml and the NAME.stderr that it must give. The pipeline file is `pipelines/NAME.toml` in an empty
+//! project, and the command is `strata run` of it, with the further arguments of a first line `# args: …`. With
+//! `STRATA_BLESS=1` in the environment, the .stderr files are written in place of compared.
+
+use std::{fs, path::Path};
+
+use crate::support::{Project, finish};
+
+#[test]
+fn every_mistake_is_named_with_its_place() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/errors");
+    let bless = std::env::var_os("STRATA_BLESS").is_some();
+    let entries = fs::read_dir(&folder).expect("the folder of pairs").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    files.sort();
+    assert!(files.len() >= 20, "{} pairs in {}", files.len(), folder.display());
+
+    let mut wrong = Vec::new();
+    for file in files {
+        let name = file.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("a pipeline file");
+        let project = Project::new();
+        let pipeline = format!("pipelines/{name}.toml");
+        project.write(&pipeline, &text);
+        let more = text.lines().next().and_then(|line| line.strip_prefix("# args: ")).unwrap_or_default();
+        let args: Vec<&str> = ["run", &pipeline].into_iter().chain(more.split_whitespace()).collect();
+        let ran = project.strata(&args);
+        assert_eq!(ran.code, Some(2), "{name}\n{}{}", ran.out, ran.err);
+        assert_eq!(ran.out, "", "{name} prints to standard output");
+        assert!(!project.path("cache").exists(), "{name} writes something");
+        let expected = file.with_extension("stderr");
+        if bless {
+            fs::write(&expected, &ran.err).expect("the pair can be written");
+        } else if fs::read_to_string(&expected).unwrap_or_default() != ran.err {
+            wrong.push(format!("{name}:\n{}", ran.err));
+        }
+    }
+    assert!(wrong.is_empty(), "STRATA_BLESS=1 accepts these:\n\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_missing_pipeline_file_is_a_mistake_of_the_command_line() {
+    let project = Project::new();
+    let ran = project.strata(&["run", "pipelines/none.toml"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.starts_with("error: failed to read the pipeline file pipelines/none.toml: "), "{}", ran.err);
+    let ran = project.strata(&["run", "pipelines"]);
+    assert_eq!(ran.code, Some(2), "a folder\n{}", ran.err);
+    project.write("pipelines/binary.toml", [0xff, 0xfe, 0x00]);
+    assert_eq!(project.strata(&["check", "pipelines/binary.toml"]).code, Some(2));
+}
+
+#[test]
+fn the_command_line_is_checked() {
+    let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n");
+    let file = "pipelines/p.toml";
+    let wrong: [&[&str]; 6] = [
+        &["run", file, "-j", "0"],
+        &["run", file, "--device", "gpu"],
+        &["run", file, "--output", "yaml"],
+        &["run"],
+        &["frobnicate"],
+        &["why", file, "imges"],
+    ];
+    for args in wrong {
+        let ran = project.strata(args);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{args:?}\n{}", ran.err);
+    }
+    if !cfg!(feature = "cuda") {
+        let ran = project.strata(&["run", file, "--device", "cuda:0"]);
+        assert_eq!(ran.code, Some(2));
+        assert!(ran.err.contains("--features cuda"), "{}", ran.err);
+    }
+    assert!(!project.path("cache").exists());
+}
+
+/// A dataset of files, and something below it.
+fn of_files(source: &str) -> Project {
+    let dataset = format!("[stage.images]\nkind = \"dataset\"\nsource = \"{source}\"\npath = \"data\"\nsize = 8\n");
+    Project::with(&format!("{dataset}[stage.pixels]\nkind = \"encode\"\ninputs = {{ images = \"images.train\" }}\n"))
+}
+
+/// Expects a run to fail, with `named` in the message of the failed stage, and everything below blocked.
+fn fails(project: &Project, named: &str) {
+    let ran = project.strata(&["run", "pipelines/p.toml"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("  failed  images"), "{}", ran.err);
+    assert!(ran.err.contains(" blocked  pixels (images failed)"), "{}", ran.err);
+    assert!(ran.err.contains(named), "{named} is not in\n{}", ran.err);
+    assert!(ran.out.contains("1 failed, 1 blocked"), "{}", ran.out);
+    let objects = project.cache().into_iter().filter(|(path, _)| path.starts_with("objects")).count();
+    assert_eq!(objects, 0, "a failed stage leaves no object");
+}
+
+#[test]
+fn a_missing_data_file_is_named() {
+    fails(&of_files("cifar10"), "data");
+    fails(&of_files("image_folder"), "data");
+}
+
+#[test]
+fn a_truncated_data_file_is_named() {
+    let project = of_files("cifar10");
+    project.write("data/batches.meta.txt", "cat\ndog\n");
+    for batch in 1..=5 {
+        project.write(&format!("data/data_batch_{batch}.bin"), vec![0; 3073 * 2]);
+    }
+    project.write("data/test_batch.bin", vec![0; 3073 + 1000]);
+    fails(&project, "data/test_batch.bin");
+}
+
+#[test]
+fn a_corrupt_jpeg_is_named() {
+    let project = of_files("image_folder");
+    let image = image::RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8 * 30, y as u8 * 30, 90]));
+    for name in ["train/cat/1.png", "train/dog/1.png", "test/cat/2.png", "test/dog/2.png"] {
+        project.write(name.replace("train", "data/train").replace("test", "data/test").as_str(), "");
+        image.save(project.path(&format!("data/{name}"))).expect("an image can be written");
+    }
+    project.write("data/train/dog/broken.jpg", [0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F']);
+    fails(&project, "data/train/dog/broken.jpg");
+    fs::remove_file(project.path("data/train/dog/broken.jpg")).expect("it is there");
+    project.done(&["run", "pipelines/p.toml"]);
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_named_before_any_work() {
+    let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n");
+    // A file where a folder should be stops the superuser too, unlike permissions.
+    project.write("file", "");
+    let ran = project.strata(&["run", "pipelines/p.toml", "--cache-dir", "file/cache"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("error: cannot ") && ran.err.contains("file/cache"), "{}", ran.err);
+}
+
+#[test]
+fn a_full_disk_fails_the_stage_and_spares_the_cache() {
+    let project = Project::with(
+        "[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n\
+         [stage.pixels]\nkind = \"encode\"\ninputs = { images = \"images.train\" }\n",
+    );
+    // No file may grow beyond 64 KiB: images fit (3 KiB each), pixels as f32 do not. The limit gives an error in place
+    // of a signal once the signal is ignored, as writing to a full disk does.
+    let script = "trap '' XFSZ; ulimit -f 128; exec \"$0\" run pipelines/p.toml";
+    let mut limited = std::process::Command::new("sh");
+    limited
+        .args(["-c", script, env!("CARGO_BIN_EXE_strata")])
+        .current_dir(project.path(""))
+        .env_remove("STRATA_CACHE_DIR");
+    let ran = finish(&mut limited);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("     ran  images"), "{}", ran.err);
+    assert!(ran.err.contains("  failed  pixels") && ran.err.contains("cache/objects/"), "{}", ran.err);
+    let objects = |project: &Project| {
+        let cache = project.cache().into_iter();
+        cache.filter(|(path, _)| path.starts_with("objects")).collect::<Vec<_>>()
+    };
+    for (path, bytes) in objects(&project) {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(name, blake3::hash(&bytes).to_hex().as_str(), "a half-written object");
+    }
+    // With room again, what is there is used, and the rest is as in a cache that never saw trouble.
+    let words = project.words("run", &[]);
+    assert_eq!(words, [("images".into(), "cached".into()), ("pixels".into(), "ran".into())]);
+    let fresh = Project::with(&fs::read_to_string(project.path("pipelines/p.toml")).expect("a file"));
+    fresh.done(&["run", "pipelines/p.toml"]);
+    assert!(objects(&project) == objects(&fresh));
+}

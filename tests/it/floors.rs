@@ -1,0 +1,162 @@
+//! The floors of the house: an import may only go down.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::visit::{self, Visit};
+
+/// Each floor, and those that it may import from. What is not here is not allowed.
+const FLOORS: [(&str, &[&str]); 11] = [
+    ("digest", &[]),
+    ("diagnostic", &[]),
+    ("store", &["digest"]),
+    ("stage", &["store", "digest"]),
+    ("pipeline", &["stage", "store", "digest", "diagnostic"]),
+    ("engine", &["pipeline", "stage", "store", "digest", "diagnostic"]),
+    ("report", &["engine"]),
+    ("ml", &[]),
+    ("stages", &["stage", "ml"]),
+    ("cli", &["report", "engine", "pipeline", "stage", "stages", "store", "digest", "diagnostic", "ml"]),
+    ("main", &["cli", "stages"]),
+];
+
+/// What reports may see of the engine: events, and what they carry.
+const EVENTS: [&str; 6] = ["event", "Event", "Reporter", "Status", "Reason", "Counts"];
+/// What `stages` may see of the store: what flows between them.
+const ARTIFACTS: [&str; 2] = ["Artifact", "ArtifactError"];
+
+/// One import: what is named below the crate's root, `["engine", "Event"]`.
+type Import = Vec<String>;
+
+struct Imports {
+    module: Vec<String>,
+    found: BTreeSet<Import>,
+}
+
+impl Imports {
+    /// Notes a path that starts at the crate's root.
+    fn note(&mut self, path: &[String]) {
+        let mut absolute = match path.first().map(String::as_str) {
+            Some("crate" | "strata") => Vec::new(),
+            Some("super") => self.module.clone(),
+            _ => return,
+        };
+        for part in path {
+            match part.as_str() {
+                "crate" | "strata" => {}
+                "super" => drop(absolute.pop()),
+                part => absolute.push(part.to_owned()),
+            }
+        }
+        self.found.insert(absolute);
+    }
+
+    fn tree(&mut self, prefix: &[String], tree: &syn::UseTree) {
+        let with = |name: &syn::Ident| prefix.iter().cloned().chain([name.to_string()]).collect::<Vec<_>>();
+        match tree {
+            syn::UseTree::Path(path) => self.tree(&with(&path.ident), &path.tree),
+            syn::UseTree::Name(name) => self.note(&with(&name.ident)),
+            syn::UseTree::Rename(rename) => self.note(&with(&rename.ident)),
+            syn::UseTree::Glob(_) => self.note(prefix),
+            syn::UseTree::Group(group) => group.items.iter().for_each(|item| self.tree(prefix, item)),
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Imports {
+    fn visit_item_use(&mut self, item: &'ast syn::ItemUse) {
+        self.tree(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        self.note(&names);
+        visit::visit_path(self, path);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        self.module.push(item.ident.to_string());
+        visit::visit_item_mod(self, item);
+        self.module.pop();
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder of sources").map(|entry| entry.expect("an entry").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let below = folders.iter().flat_map(|folder| rust_files(folder));
+    files.into_iter().filter(|file| file.extension().is_some_and(|e| e == "rs")).chain(below).collect()
+}
+
+/// `src/engine/run.rs` is the module `engine::run`, `src/engine/mod.rs` is `engine`.
+fn module_of(file: &Path, source: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(source).expect("a file below src").with_extension("");
+    let mut parts: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+fn imports(text: &str, module: Vec<String>) -> BTreeSet<Import> {
+    let mut imports = Imports { module, found: BTreeSet::new() };
+    imports.visit_file(&syn::parse_file(text).expect("sources can be parsed"));
+    imports.found
+}
+
+/// What is wrong with an import, if anything is.
+fn objection(floor: &str, import: &Import) -> Option<String> {
+    let floors = BTreeMap::from(FLOORS);
+    let to = import.first()?;
+    let allowed = floors.get(floor)?;
+    let name = import.get(1).map_or("*", String::as_str);
+    let fine = match (floor, to.as_str()) {
+        _ if to == floor || !floors.contains_key(to.as_str()) => true,
+        ("report", "engine") => EVENTS.contains(&name),
+        ("stages", "store") => ARTIFACTS.contains(&name),
+        _ => allowed.contains(&to.as_str()),
+    };
+    (!fine).then(|| format!("{floor} must not import {}", import.join("::")))
+}
+
+#[test]
+fn imports_only_go_down() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut objections = Vec::new();
+    let mut seen = BTreeSet::new();
+    for file in rust_files(&source) {
+        let module = module_of(&file, &source);
+        let floor = module.first().expect("every file is a module").clone();
+        if floor == "lib" {
+            continue;
+        }
+        assert!(FLOORS.iter().any(|(name, _)| *name == floor), "{} is on no floor of the table", file.display());
+        let text = fs::read_to_string(&file).expect("a source file");
+        for import in imports(&text, module) {
+            objections.extend(objection(&floor, &import).map(|words| format!("{}: {words}", file.display())));
+            seen.extend(import.first().map(|to| (floor.clone(), to.clone())));
+        }
+    }
+    assert_eq!(objections, Vec::<String>::new());
+    // If the reader of imports saw nothing, nothing would be wrong either.
+    assert!(seen.contains(&("engine".into(), "store".into())) && seen.contains(&("report".into(), "engine".into())));
+}
+
+#[test]
+fn an_import_that_goes_up_is_seen() {
+    let seen = |floor: &str, text: &str| {
+        let found = imports(text, vec![floor.to_owned(), "inner".to_owned()]);
+        found.iter().filter_map(|import| objection(floor, import)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen("store", "use crate::{digest::StageKey, engine};"), ["store must not import engine"]);
+    assert_eq!(seen("ml", "fn f() { crate::stage::Context::new() }"), ["ml must not import stage::Context::new"]);
+    assert_eq!(
+        seen("stage", "mod t { use super::super::super::engine::Plan; }"),
+        ["stage must not import engine::Plan"]
+    );
+    assert_eq!(seen("report", "use crate::engine::{Event, Graph};"), ["report must not import engine::Graph"]);
+    assert_eq!(seen("engine", "use super::Graph; use crate::store::Store;"), Vec::<String>::new());
+}
