@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var, backprop::GradStore};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result};
+use super::{Error, Result, kernels::in_place};
 
 /// How weights follow gradients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +132,10 @@ impl Optim {
         let lr = self.table.lr * factor;
         for slot in &mut self.slots {
             let Some(gradient) = gradients.remove(slot.var.as_tensor()) else { continue };
+            if slot.var.device().is_cpu() && self.table.kind == OptimizerKind::Sgd {
+                slot.sgd_in_place(&self.table, &gradient.contiguous()?, lr)?;
+                continue;
+            }
             let moved = match self.table.kind {
                 OptimizerKind::Sgd => slot.sgd(&self.table, &gradient, lr)?,
                 OptimizerKind::Lars => slot.lars(&self.table, &gradient, lr)?,
@@ -155,7 +159,7 @@ impl Optim {
     pub fn to_tensors(&self) -> Result<BTreeMap<String, Tensor>> {
         let mut tensors = BTreeMap::new();
         for slot in &self.slots {
-            tensors.insert(format!("first.{}", slot.name), slot.first.clone());
+            tensors.insert(format!("first.{}", slot.name), slot.first.copy()?);
             if let Some(second) = &slot.second {
                 tensors.insert(format!("second.{}", slot.name), second.clone());
             }
@@ -176,7 +180,7 @@ impl Optim {
             }
         };
         for slot in &mut self.slots {
-            slot.first = find(format!("first.{}", slot.name), &slot.first)?;
+            slot.first = find(format!("first.{}", slot.name), &slot.first)?.copy()?;
             if let Some(second) = &mut slot.second {
                 *second = find(format!("second.{}", slot.name), second)?;
             }
@@ -212,6 +216,30 @@ impl Slot {
             if table.nesterov { (gradient + (&self.first * table.momentum)?)? } else { self.first.clone() }
         };
         Ok((self.value() - (update * lr)?)?)
+    }
+
+    /// [`Slot::sgd`] in two passes over memory.
+    fn sgd_in_place(&mut self, table: &Optimizer, gradient: &Tensor, lr: f64) -> Result<()> {
+        let (decay, momentum, lr) = (self.decay(table) as f32, table.momentum as f32, lr as f32);
+        if momentum == 0.0 {
+            return in_place(&self.value(), [gradient, gradient], |values, [gradient, _]| {
+                for (value, g) in values.iter_mut().zip(gradient) {
+                    *value -= (g + *value * decay) * lr;
+                }
+            });
+        }
+        in_place(&self.first, [gradient, &self.value()], |first, [gradient, values]| {
+            for ((first, g), value) in first.iter_mut().zip(gradient).zip(values) {
+                *first = *first * momentum + (g + value * decay);
+            }
+        })?;
+        let nesterov = table.nesterov;
+        in_place(&self.value(), [&self.first, gradient], |values, [first, gradient]| {
+            for ((value, first), g) in values.iter_mut().zip(first).zip(gradient) {
+                let update = if nesterov { g + *value * decay + first * momentum } else { *first };
+                *value -= update * lr;
+            }
+        })
     }
 
     fn lars(&mut self, table: &Optimizer, gradient: &Tensor, lr: f64) -> Result<Tensor> {

@@ -7,7 +7,7 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Storage, Tensor};
 
 use super::channel::Sums;
 use crate::ml::{Error, Result};
@@ -178,7 +178,7 @@ impl Activation {
     /// The activation as a tensor, from which gradients flow back through all layers to the inputs and parameters.
     ///
     /// # Errors
-    /// If more than two tensors went into the chain, or the parameters cannot be gathered.
+    /// If the operation cannot be made.
     pub fn into_tensor(self) -> Result<Tensor> {
         match self.0 {
             Repr::Tensor(tensor) => Ok(tensor),
@@ -227,27 +227,31 @@ fn chain(mut last: Arc<Node>) -> Result<Tensor> {
         return Ok(Tensor::from_vec(floats, dims, &candle_core::Device::Cpu)?);
     }
     let nodes = in_order(&last);
-    let inputs: Vec<Tensor> = nodes
-        .iter()
-        .filter_map(|node| match &node.data {
-            Data::Tensor(tensor) => Some(tensor.clone()),
+    let gradients = Arc::new(Mutex::new(Vec::new()));
+    let mut token: Option<Tensor> = None;
+    for (index, leaf) in leaves(&nodes).filter(|leaf| leaf.track_op()).enumerate() {
+        let link = Link { index, gradients: gradients.clone() };
+        token = Some(match token {
+            None => leaf.apply_op1(link)?,
+            Some(token) => token.apply_op2(leaf, link)?,
+        });
+    }
+    let chain = Chain { nodes, dims, out: Mutex::new(Some(floats)), gradients };
+    match token {
+        Some(token) => Ok(token.apply_op1(chain)?),
+        None => Err(Error::Invalid("a tracked chain of layers has no tracked tensor".to_owned())),
+    }
+}
+
+/// The tensors that went into a chain: inputs and parameters, node by node.
+fn leaves(nodes: &[Arc<Node>]) -> impl Iterator<Item = &Tensor> {
+    nodes.iter().flat_map(|node| {
+        let input = match &node.data {
+            Data::Tensor(tensor) => Some(tensor),
             Data::Floats(_) => None,
-        })
-        .collect();
-    let parameters: Vec<Tensor> =
-        nodes.iter().filter_map(|n| n.origin.as_ref()).flat_map(|o| o.parameters.clone()).collect();
-    let chain = Chain { nodes, dims, out: Mutex::new(Some(floats)) };
-    let flat = parameters.iter().map(Tensor::flatten_all).collect::<candle_core::Result<Vec<_>>>()?;
-    let mut operands = inputs;
-    if !flat.is_empty() {
-        operands.push(Tensor::cat(&flat, 0)?);
-    }
-    match operands.as_slice() {
-        [a] => Ok(a.apply_op1(chain)?),
-        [a, b] => Ok(a.apply_op2(b, chain)?),
-        [a, b, c] => Ok(a.apply_op3(b, c, chain)?),
-        _ => Err(Error::Invalid("a chain of layers takes at most two inputs".to_owned())),
-    }
+        };
+        input.into_iter().chain(node.origin.iter().flat_map(|origin| &origin.parameters))
+    })
 }
 
 /// All values that `last` was made of, parents first.
@@ -266,11 +270,79 @@ fn in_order(last: &Arc<Node>) -> Vec<Arc<Node>> {
     seen
 }
 
+/// Gradients of the tracked leaves of a chain, from its operation to those that hand them on.
+type Gradients = Arc<Mutex<Vec<Option<Tensor>>>>;
+
 /// A whole chain of layers as one operation: the result exists already, the backward pass walks the layers.
+///
+/// An operation of candle has at most three operands, and a chain has hundreds. So its operand is a token that depends
+/// on all of them, one [`Link`] after the other; the backward pass leaves the gradients where the links find them.
 struct Chain {
     nodes: Vec<Arc<Node>>,
     dims: Vec<usize>,
     out: Mutex<Option<Vec<f32>>>,
+    gradients: Gradients,
+}
+
+/// Makes the token depend on one more tensor, and hands that tensor its gradient.
+struct Link {
+    index: usize,
+    gradients: Gradients,
+}
+
+/// A tensor of one zero: the value of every token and its gradient.
+fn token() -> candle_core::Result<Tensor> {
+    Tensor::zeros(1, DType::F32, &candle_core::Device::Cpu)
+}
+
+impl Link {
+    fn gradient(&self, leaf: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let mut gradients = self.gradients.lock().unwrap_or_else(PoisonError::into_inner);
+        match gradients.get_mut(self.index).and_then(Option::take) {
+            Some(gradient) => Ok(Some(gradient)),
+            None => leaf.zeros_like().map(Some),
+        }
+    }
+}
+
+impl CustomOp1 for Link {
+    fn name(&self) -> &'static str {
+        "link"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![0.0]), Shape::from(1)))
+    }
+
+    fn bwd(&self, leaf: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        self.gradient(leaf)
+    }
+}
+
+impl CustomOp2 for Link {
+    fn name(&self) -> &'static str {
+        "link"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(vec![0.0]), Shape::from(1)))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        leaf: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        Ok((Some(token()?), self.gradient(leaf)?))
+    }
 }
 
 impl Chain {
@@ -280,8 +352,8 @@ impl Chain {
         Ok((CpuStorage::F32(out), Shape::from(self.dims.clone())))
     }
 
-    /// Gradients of the tensors that went in, in the order of the operands; `None` where none is wanted.
-    fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Vec<Option<Tensor>>> {
+    /// Leaves the gradients of the tracked leaves, in their order.
+    fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<()> {
         let position = |node: &Arc<Node>| self.nodes.iter().position(|other| Arc::ptr_eq(node, other)).unwrap_or(0);
         let last = self.nodes.len() - 1;
         let mut gradients: Vec<Option<Vec<f32>>> = self.nodes.iter().map(|_| None).collect();
@@ -324,19 +396,22 @@ impl Chain {
             }
         }
         let mut results = Vec::new();
-        for (node, gradient) in self.nodes.iter().zip(gradients) {
-            if let Data::Tensor(tensor) = &node.data {
-                let gradient = gradient.map(|g| Tensor::from_vec(g, tensor.dims(), tensor.device()));
-                results.push(gradient.transpose()?);
+        let mut hand_on = |leaf: &Tensor, gradient: Option<Vec<f32>>| -> candle_core::Result<()> {
+            if leaf.track_op() {
+                results.push(gradient.map(|g| Tensor::from_vec(g, leaf.dims(), leaf.device())).transpose()?);
             }
+            Ok(())
+        };
+        for ((node, gradient), parameters) in self.nodes.iter().zip(gradients).zip(parameters) {
+            if let Data::Tensor(tensor) = &node.data {
+                hand_on(tensor, gradient)?;
+            }
+            let leaves = node.origin.iter().flat_map(|origin| &origin.parameters);
+            let mut parameters = parameters.into_iter();
+            leaves.into_iter().try_for_each(|leaf| hand_on(leaf, parameters.next()))?;
         }
-        let parameters: Vec<Vec<f32>> = parameters.into_iter().flatten().collect();
-        let flat = parameters.concat();
-        if !flat.is_empty() {
-            let length = flat.len();
-            results.push(Some(Tensor::from_vec(flat, length, &candle_core::Device::Cpu)?));
-        }
-        Ok(results)
+        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = results;
+        Ok(())
     }
 }
 
@@ -350,63 +425,7 @@ impl CustomOp1 for Chain {
     }
 
     fn bwd(&self, _: &Tensor, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        Ok(self.backward(out, gradient)?.into_iter().next().flatten())
-    }
-}
-
-impl CustomOp2 for Chain {
-    fn name(&self) -> &'static str {
-        "layers"
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward()
-    }
-
-    fn bwd(
-        &self,
-        _: &Tensor,
-        _: &Tensor,
-        out: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.backward(out, gradient)?.into_iter();
-        Ok((gradients.next().flatten(), gradients.next().flatten()))
-    }
-}
-
-impl CustomOp3 for Chain {
-    fn name(&self) -> &'static str {
-        "layers"
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward()
-    }
-
-    fn bwd(
-        &self,
-        _: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-        out: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.backward(out, gradient)?.into_iter();
-        Ok((gradients.next().flatten(), gradients.next().flatten(), gradients.next().flatten()))
+        self.backward(out, gradient)?;
+        token().map(Some)
     }
 }

@@ -23,6 +23,7 @@ mod convolve_grad;
 mod convolve_test;
 mod cpu;
 mod geometry;
+mod in_place;
 mod layer;
 #[cfg(test)]
 mod layer_test;
@@ -40,6 +41,7 @@ use candle_core::Tensor;
 pub use activation::Activation;
 pub use allocator::Reuse;
 pub use geometry::Geometry;
+pub use in_place::in_place;
 
 use super::Result;
 
