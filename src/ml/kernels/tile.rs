@@ -7,6 +7,9 @@ use super::plan::Plan;
 /// Floats that a kernel may read behind a tile: a row of `B` is read in whole panels.
 const SLACK: usize = 64;
 
+/// Blocks that a thread keeps for its next units.
+const KEPT: usize = 8;
+
 thread_local! {
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
@@ -40,7 +43,13 @@ impl std::ops::DerefMut for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let block = std::mem::take(&mut self.0);
-        SPARE.with(|spare| spare.borrow_mut().push(block));
+        SPARE.with(|spare| {
+            let mut spare = spare.borrow_mut();
+            // Partial sums are made by many threads and dropped by one, which would otherwise collect them all.
+            if spare.len() < KEPT {
+                spare.push(block);
+            }
+        });
     }
 }
 
