@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor};
 use strata::ml::{
-    kernels::Reuse,
     loss,
     nn::{Architecture, Encoder, EncoderKind, Mode, Network},
     optim::{Optim, Optimizer, OptimizerKind},
@@ -12,7 +11,7 @@ use strata::ml::{
 };
 
 #[global_allocator]
-static MEMORY: Reuse = Reuse::new();
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -13,7 +13,6 @@
 //! Layouts: activations `[N, H, W, C]` float32, convolution weights `[out, in, height, width]`, linear weights `[out, in]`.
 
 mod activation;
-mod allocator;
 mod buffer;
 mod candle;
 mod channel;
@@ -39,7 +38,6 @@ mod tile;
 use candle_core::Tensor;
 
 pub use activation::Activation;
-pub use allocator::Reuse;
 pub use geometry::Geometry;
 pub use in_place::in_place;
 
