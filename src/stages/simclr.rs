@@ -102,7 +102,11 @@ impl Stage for Simclr {
     const INPUTS: &'static [Port] = &[
         Port::new("images", &[Form::Images], "the training images; their labels are not used"),
         Port::new("batches", &[Form::Batches], "which images meet in a step"),
-        Port::optional("labels", &[Form::Labels], "pseudo labels, for `negatives = \"mask\"`"),
+        Port::optional(
+            "labels",
+            &[Form::Labels, Form::Images],
+            "pseudo labels (or images: their true ones), for `negatives = \"mask\"`",
+        ),
     ];
     const OUTPUTS: &'static [Port] =
         &[Port::new("weights", &[Form::Weights], "encoder and head; levels `p3`, `p2`, `p1`")];

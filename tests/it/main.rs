@@ -5,6 +5,7 @@ mod cli;
 mod engine;
 mod errors;
 mod floors;
+mod pipelines;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
