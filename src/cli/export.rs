@@ -51,6 +51,12 @@ impl Args {
                 return Err(Failure::Failed(format!("{name} is not cached; `strata run {file} {name}` makes it")));
             };
             for (output, made) in manifest.outputs.iter().filter(|(name, _)| port.as_ref().is_none_or(|p| p == *name)) {
+                if !store.has(&made.hash) {
+                    let (file, again) = (self.pipeline.file.display(), "makes it again");
+                    let message =
+                        format!("`{output}` of {name} was evicted; `strata run {file} {name} --force` {again}");
+                    return Err(Failure::Failed(message));
+                }
                 let file = self.folder.join(file_name(name, output));
                 if !self.force && file.exists() {
                     return Err(Failure::Usage(format!("{} is there already; --force replaces it", file.display())));

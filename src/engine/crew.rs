@@ -10,7 +10,7 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{
-    Graph, Options,
+    Graph, Options, Reason,
     plan::Decision,
     worker::{Failure, Job, execute},
 };
@@ -46,7 +46,8 @@ pub(super) struct Crew<'a> {
     options: &'a Options,
     running: BTreeMap<usize, Running>,
     pools: Vec<Arc<ThreadPool>>,
-    beat: Instant,
+    /// When the locks were last written; `None` if that is due.
+    beat: Option<Instant>,
     /// Tells upkeep elsewhere what this run needs.
     announced: Option<Lock>,
 }
@@ -61,7 +62,7 @@ pub(super) enum Start {
 
 impl<'a> Crew<'a> {
     pub fn new(store: &'a Store, options: &'a Options) -> Self {
-        Self { store, options, running: BTreeMap::new(), pools: Vec::new(), beat: Instant::now(), announced: None }
+        Self { store, options, running: BTreeMap::new(), pools: Vec::new(), beat: None, announced: None }
     }
 
     pub fn is_idle(&self) -> bool {
@@ -106,7 +107,7 @@ impl<'a> Crew<'a> {
         self.store.ensure_writable()?;
         if self.announced.is_none() {
             self.announced = self.store.announce()?;
-            self.beat -= BEAT;
+            self.beat = None;
         }
         let (Some(recipe), Some(trajectory)) = (decision.recipe.clone(), decision.trajectory()) else {
             unreachable!("only work with a recipe is started");
@@ -115,6 +116,10 @@ impl<'a> Crew<'a> {
             Attempt::Held(lock) => lock,
             Attempt::Busy(holder) => return Ok(Start::Elsewhere(holder)),
         };
+        if decision.reason() == Reason::Forced {
+            // Going on from a saved state would be no new run.
+            self.store.checkpoints(&trajectory).clear()?;
+        }
         let taken: BTreeSet<usize> = self.running.values().map(|running| running.slot).collect();
         let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
         let pool = self.pool(slot);
@@ -153,10 +158,10 @@ impl<'a> Crew<'a> {
 
     /// Shows other processes that the holders of the locks live. Called often; acts when it is time.
     pub fn beat(&mut self, needs: impl FnOnce() -> BTreeSet<StageKey>) {
-        if self.beat.elapsed() < BEAT {
+        if self.beat.is_some_and(|last| last.elapsed() < BEAT) {
             return;
         }
-        self.beat = Instant::now();
+        self.beat = Some(Instant::now());
         for running in self.running.values_mut() {
             // A lost lock (the machine slept) or a full disk costs double work at worst, never a wrong result.
             let _ = running.lock.beat(&running.progress, &BTreeSet::new());

@@ -1,6 +1,7 @@
 //! The one integration binary: each module proves one kind of behaviour from outside.
 
 mod all_kinds;
+mod cache;
 mod cli;
 mod engine;
 mod errors;
