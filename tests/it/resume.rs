@@ -93,7 +93,7 @@ fn a_killed_run_ends_with_the_bytes_of_one_that_was_not() {
 }
 
 #[test]
-#[ignore = "takes many minutes: cargo test --release --test it -- --ignored killed_at_200 --nocapture"]
+#[ignore = "takes many minutes: cargo test --test it -- --ignored killed_at_200 --nocapture"]
 fn killed_at_200_random_moments() {
     killed(200, 2);
 }
