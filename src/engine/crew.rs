@@ -10,14 +10,14 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{
-    Graph, Options,
+    Graph, Options, Reason,
     plan::Decision,
     worker::{Failure, Job, execute},
 };
 use crate::{
     digest::StageKey,
     stage::Note,
-    store::{Attempt, BEAT, Holder, Lock, Manifest, Store, StoreError},
+    store::{Attempt, BEAT, Holder, Lock, Lookup, Manifest, Store, StoreError},
 };
 
 /// A message from a worker: the instance, and what it says.
@@ -57,6 +57,8 @@ pub(super) enum Start {
     Started,
     /// Another process does it.
     Elsewhere(Holder),
+    /// Another process has done it since this one looked.
+    Done,
 }
 
 impl<'a> Crew<'a> {
@@ -115,6 +117,12 @@ impl<'a> Crew<'a> {
             Attempt::Held(lock) => lock,
             Attempt::Busy(holder) => return Ok(Start::Elsewhere(holder)),
         };
+        if !matches!(decision.reason(), Reason::Forced)
+            && let Lookup::Found(manifest) = self.store.lookup(&recipe.key())?
+            && manifest.outputs.values().all(|output| self.store.has(&output.hash))
+        {
+            return Ok(Start::Done);
+        }
         let taken: BTreeSet<usize> = self.running.values().map(|running| running.slot).collect();
         let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
         let pool = self.pool(slot);
