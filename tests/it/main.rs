@@ -4,6 +4,7 @@ mod all_kinds;
 mod cli;
 mod engine;
 mod errors;
+mod faults;
 mod floors;
 mod reference_augment;
 mod reference_cluster;
