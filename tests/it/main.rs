@@ -6,6 +6,7 @@ mod engine;
 mod errors;
 mod faults;
 mod floors;
+mod fuzz;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
