@@ -138,8 +138,10 @@ impl Diagnostic {
 /// The candidate most like `word`, if one is like enough to be what was meant.
 #[must_use]
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // The distance takes time and memory by the product of the lengths, and nobody misspells a word that long.
     candidates
         .into_iter()
+        .filter(|candidate| word.len().max(candidate.len()) <= 200)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(word.chars().count()) / 3 + 1)
         .min()

@@ -1,6 +1,11 @@
 //! `strata export`: outputs as plain safetensors files.
 
-use std::{fs, io, path::Path, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use super::{
     Console, Failure,
@@ -61,12 +66,14 @@ impl Args {
                 if !self.force && file.exists() {
                     return Err(Failure::Usage(format!("{} is there already; --force replaces it", file.display())));
                 }
-                files.push((store.object_path(&made.hash), file));
+                files.push((made.hash, file));
             }
         }
         fs::create_dir_all(&self.folder).map_err(|error| refused(&self.folder, &error))?;
-        for (object, file) in files {
-            self.write(&object, &file).map_err(|error| refused(&file, &error))?;
+        for (hash, file) in files {
+            // Nothing leaves the cache that is not what its name says.
+            let bytes = store.read_bytes(&hash)?;
+            self.write(&bytes, &store.object_path(&hash), &file).map_err(|error| refused(&file, &error))?;
             if !console.quiet {
                 console.print(&format!("{}\n", file.display()))?;
             }
@@ -91,7 +98,7 @@ impl Args {
     }
 
     /// Beside the place first, so that no half of a file is ever seen there.
-    fn write(&self, object: &Path, file: &Path) -> io::Result<()> {
+    fn write(&self, bytes: &[u8], object: &Path, file: &Path) -> io::Result<()> {
         if self.link {
             if self.force && file.exists() {
                 fs::remove_file(file)?;
@@ -99,7 +106,7 @@ impl Args {
             return fs::hard_link(object, file);
         }
         let mut new = tempfile::NamedTempFile::new_in(&self.folder)?;
-        io::copy(&mut fs::File::open(object)?, &mut new)?;
+        new.write_all(bytes)?;
         // Temporary files are private; what is exported is as readable as the object.
         fs::set_permissions(new.path(), fs::metadata(object)?.permissions())?;
         new.persist(file).map(drop).map_err(|error| error.error)

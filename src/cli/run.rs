@@ -71,7 +71,7 @@ impl Args {
             force: self.select.force,
             keep_going: self.work.keep_going,
             save_every: self.work.save_every,
-            until: self.work.budget.map(|budget| Instant::now() + budget),
+            until: self.work.budget.and_then(|budget| Instant::now().checked_add(budget)),
             cancel: stop_on_signal()?,
         };
         let mut reporters = self.reporters(console)?;

@@ -166,9 +166,9 @@ impl<'a, 't> Coordinator<'a, 't> {
         {
             decision.verdict = Verdict::Run(vec![Reason::Evicted { port: port.clone() }]);
         }
+        let key = decision.key();
         match decision.verdict {
             Verdict::Cached(manifest) => {
-                let key = decision.recipe.map(|recipe| recipe.key());
                 self.finish(index, Status::Cached, key, None, Some(manifest), None);
             }
             Verdict::Waiting(_) => {}
@@ -206,7 +206,11 @@ impl<'a, 't> Coordinator<'a, 't> {
             }
             let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
             self.decide(index, inputs.unwrap_or_default(), history)?;
-            let Some(decision) = self.ready.get(&index).cloned() else { continue };
+            let Some(decision) = self.ready.get(&index).cloned() else {
+                // Done by another process: what stands below can be decided now.
+                unsettled = true;
+                continue;
+            };
             if let Some(port) = self.gone(&decision) {
                 let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
                 self.remake(index, &port, &inputs.unwrap_or_default())?;
@@ -222,6 +226,7 @@ impl<'a, 't> Coordinator<'a, 't> {
                     let (instance, kind) = (instance.name.clone(), instance.kind.name.to_owned());
                     self.reporter.event(&Event::StageStarted { instance, kind, reason });
                 }
+                Start::Done => unsettled = true,
                 Start::Elsewhere(holder) => {
                     let holder = holder.to_string();
                     if self.elsewhere.insert(index, holder.clone()).as_ref() != Some(&holder) {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     digest::StageKey,
     stage::Note,
-    store::{Attempt, BEAT, Holder, Lock, Manifest, Store, StoreError},
+    store::{Attempt, BEAT, Holder, Lock, Lookup, Manifest, Store, StoreError},
 };
 
 /// A message from a worker: the instance, and what it says.
@@ -58,6 +58,8 @@ pub(super) enum Start {
     Started,
     /// Another process does it.
     Elsewhere(Holder),
+    /// Another process has done it since this one looked.
+    Done,
 }
 
 impl<'a> Crew<'a> {
@@ -119,6 +121,10 @@ impl<'a> Crew<'a> {
         if decision.reason() == Reason::Forced {
             // Going on from a saved state would be no new run.
             self.store.checkpoints(&trajectory).clear()?;
+        } else if let Lookup::Found(manifest) = self.store.lookup(&recipe.key())?
+            && manifest.outputs.values().all(|output| self.store.has(&output.hash))
+        {
+            return Ok(Start::Done);
         }
         let taken: BTreeSet<usize> = self.running.values().map(|running| running.slot).collect();
         let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();

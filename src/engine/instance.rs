@@ -64,6 +64,9 @@ impl Instance<'_> {
     }
 }
 
+/// More instances than this are no experiment but a mistake; their names alone would fill the memory.
+const MOST: usize = 100_000;
+
 /// All instances, each after what it needs.
 pub(super) fn expand<'t>(
     pipeline: &Pipeline<'t>,
@@ -74,6 +77,12 @@ pub(super) fn expand<'t>(
     let mut axes: Vec<&Axis<'t>> = pipeline.axes.iter().collect();
     axes.sort_by_key(|axis| axis.key.span().start);
     let reach = reach(pipeline, wires, order, &axes);
+
+    if let Some(diagnostic) = too_many(&reach, order, &axes) {
+        found.push(diagnostic);
+        check_alone(pipeline, found);
+        return Vec::new();
+    }
 
     let mut instances: Vec<Instance<'t>> = Vec::new();
     let mut by_name: BTreeMap<String, usize> = BTreeMap::new();
@@ -121,6 +130,22 @@ fn reach(pipeline: &Pipeline<'_>, wires: &Wires, order: &[usize], axes: &[&Axis<
         reach[stage] = all;
     }
     reach
+}
+
+/// The mistake of a sweep that makes more than [`MOST`] instances.
+fn too_many(reach: &[Vec<usize>], order: &[usize], axes: &[&Axis<'_>]) -> Option<Diagnostic> {
+    let count =
+        |&stage: &usize| reach[stage].iter().fold(1, |n: usize, &axis| n.saturating_mul(axes[axis].values.len()));
+    let counts: Vec<usize> = order.iter().map(count).collect();
+    let total = counts.iter().fold(0, |sum: usize, n| sum.saturating_add(*n));
+    let worst = order.iter().zip(&counts).max_by_key(|(_, count)| **count)?.0;
+    let longest = reach[*worst].iter().max_by_key(|&&axis| axes[axis].values.len())?;
+    (total > MOST).then(|| {
+        let message = format!("the sweep makes {total} instances of stages; {MOST} are the most");
+        Diagnostic::new(axes[*longest].key.span(), message).help(
+            "every axis multiplies the instances of its stage and of all below: give fewer values, or run in parts",
+        )
+    })
 }
 
 /// Every combination of values of some axes: for each axis of the sweep the index of a value, the last varying fastest.

@@ -31,13 +31,14 @@ pub struct Decision {
     pub recipe: Option<Recipe>,
     /// How far it goes, for work that can be taken further.
     pub extent: Option<Extent>,
+    key: Option<StageKey>,
 }
 
 impl Decision {
     /// The key of the work.
     #[must_use]
     pub fn key(&self) -> Option<StageKey> {
-        self.recipe.as_ref().map(Recipe::key)
+        self.key
     }
 
     /// The trajectory that the work is on: equal for works that go the same way, less or more far.
@@ -83,7 +84,7 @@ pub fn decide(
         Ok(recipe) => recipe,
         Err(error) => {
             let reason = Reason::Unreadable { message: error.to_string() };
-            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None });
+            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None, key: None });
         }
     };
     let key = recipe.key();
@@ -98,7 +99,7 @@ pub fn decide(
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
     };
-    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent() })
+    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent(), key: Some(key) })
 }
 
 /// The word of a plan.
@@ -197,7 +198,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
             Err(on) => {
                 let on = on.into_iter().map(|from| graph.instances[from].name.clone()).collect();
-                Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None }
+                Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None }
             }
         };
         let seconds = match &decision.verdict {

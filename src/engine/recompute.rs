@@ -37,6 +37,10 @@ fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<
     if kind.version != recipe.version {
         return Err(format!("kind `{}` has version {} now, not {}", kind.name, kind.version, recipe.version));
     }
+    // What this version cannot read of a recipe is not in its key either.
+    if store.manifest(&recipe.key()).ok().flatten().is_none() {
+        return Err("its recipe is that of another version of strata".to_owned());
+    }
     if !recipe.sources.is_empty() {
         return Err("it reads files outside the cache".to_owned());
     }

@@ -83,7 +83,7 @@ impl Store {
         let holders = self.holders()?;
         let needed: BTreeSet<StageKey> = holders.iter().flat_map(|holder| holder.needs.iter().copied()).collect();
         let first = holders.iter().map(|holder| holder.began).filter(|&began| began > 0).min();
-        let began = first.map(|first| SystemTime::UNIX_EPOCH + Duration::from_secs(first));
+        let began = first.and_then(|first| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(first)));
         let (mut candidates, mut protected, mut named) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         let pins = self.pins()?;
         for (key, manifest) in self.manifests()? {

@@ -1,10 +1,10 @@
 //! The last key of each instance of a pipeline, so that `why` can say what changed since.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, record};
 use crate::digest::StageKey;
 
 /// Which key each instance of a pipeline had when it was last up to date.
@@ -24,7 +24,7 @@ impl Store {
         let id = blake3::hash(name.as_bytes()).to_hex();
         let readable: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
         let path = self.root.join("history-v1").join(format!("{readable}-{}.json", &id[..8]));
-        let read = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let read: Option<History> = record::open(&path).ok().flatten();
         History { path, ..read.unwrap_or_default() }
     }
 
@@ -36,7 +36,7 @@ impl Store {
         if !history.changed {
             return Ok(());
         }
-        self.write_atomically(&history.path, &super::to_json(history))
+        self.write_atomically(&history.path, &record::seal(&history.path, history))
     }
 }
 

@@ -126,26 +126,40 @@ impl Store {
     fn written(&self, holder: &Holder) -> Result<tempfile::NamedTempFile, StoreError> {
         let tmp = self.root.join("tmp");
         fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
-        let file = tempfile::NamedTempFile::new_in(&tmp).map_err(io_error("create a file in", &tmp))?;
+        let file = super::temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
         fs::write(file.path(), super::to_json(holder)).map_err(io_error("write", file.path()))?;
         Ok(file)
     }
 
+    /// Whether nobody holds the lock at `path` any more.
     fn is_lost(&self, path: &Path, holder: &Holder) -> Result<bool, StoreError> {
         if holder.is_gone() {
             return Ok(true);
         }
         let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified());
-        // A new file tells the time of the file system.
-        let probe = self.written(holder)?;
-        let now = modified(probe.path()).unwrap_or_else(|_| SystemTime::now());
-        let age = modified(path).ok().and_then(|beat| now.duration_since(beat).ok()).unwrap_or_default();
-        Ok(age > STALE)
+        // A new file tells the time of the file system. Where none can be made, nobody works, and any clock will do.
+        let probe = self.written(holder).ok();
+        let now = probe.and_then(|probe| modified(probe.path()).ok()).unwrap_or_else(SystemTime::now);
+        let Ok(beat) = modified(path) else { return Ok(false) };
+        Ok(match now.duration_since(beat) {
+            Ok(age) => age > STALE,
+            Err(ahead) => {
+                // The clock was set back. A living holder writes its lock soon; a dead one's would look fresh for as
+                // long as the clock needs to get there again, so its time is set to now, and it grows old from here.
+                if ahead.duration() > BEAT {
+                    let file = fs::File::options().write(true).open(path);
+                    let _ = file.and_then(|file| file.set_modified(now));
+                }
+                false
+            }
+        })
     }
 
     /// Moves a lost lock out of the way. Only one of several can: the others find it gone.
     fn take_away(&self, path: &Path, lost: &Holder) -> Result<(), StoreError> {
-        let aside = self.root.join("tmp").join(format!("lost-{}", lost.token));
+        // The token is what a file said, so no part of a path.
+        let name = StageKey::of(lost.token.as_bytes());
+        let aside = self.root.join("tmp").join(format!("lost-{name}"));
         match fs::rename(path, &aside) {
             Ok(()) => {
                 // Between the look and the move someone else may have done the same and locked: give that back.
@@ -196,6 +210,12 @@ impl Holder {
         Self { host, pid, started, progress: "starting".to_owned(), needs, began: 0, token }
     }
 
+    /// Who holds a lock that cannot be read: nobody knows. It counts as lost once it is old, as any other.
+    fn unknown() -> Self {
+        let (host, progress) = ("an unknown machine".to_owned(), "its lock cannot be read".to_owned());
+        Self { host, pid: 0, started: 0, progress, needs: BTreeSet::new(), began: 0, token: String::new() }
+    }
+
     /// True if it was a process of this machine that is not there any more.
     fn is_gone(&self) -> bool {
         self.host == host() && Path::new("/proc/self").exists() && process_start(self.pid) != Some(self.started)
@@ -237,9 +257,10 @@ fn now_secs() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The holder that a lock names; `None` if there is no lock.
 fn read(path: &Path) -> Result<Option<Holder>, StoreError> {
     match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| Holder::unknown()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(io_error("read", path)(error)),
     }
@@ -298,6 +319,29 @@ mod tests {
         let file = fs::File::options().write(true).open(&path).expect("opened");
         file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).expect("set");
         assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_read_or_lies_in_the_future_is_taken_over_in_time() -> Result<(), StoreError> {
+        let (folder, store) = store();
+        let key = StageKey::of(b"work");
+        let path = folder.path().join("locks-v1").join(format!("{key}.json"));
+        fs::create_dir_all(folder.path().join("locks-v1")).expect("made");
+        let elsewhere = Holder { host: "elsewhere".to_owned(), token: "../a/b".to_owned(), ..Holder::here() };
+        for content in [b"torn".to_vec(), Vec::new(), super::super::to_json(&elsewhere)] {
+            fs::write(&path, content).expect("written");
+            let age = |change: &dyn Fn(SystemTime) -> SystemTime| {
+                let file = fs::File::options().write(true).open(&path).expect("opened");
+                file.set_modified(change(SystemTime::now())).expect("set");
+            };
+            age(&|now| now + Duration::from_secs(3600));
+            assert!(matches!(store.try_lock(&key)?, Attempt::Busy(_)));
+            let beat = fs::metadata(&path).and_then(|found| found.modified()).expect("a time");
+            assert!(beat <= SystemTime::now() + BEAT, "its time is set to now");
+            age(&|now| now - STALE - Duration::from_secs(1));
+            assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
+        }
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -11,11 +12,13 @@ use std::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, io_error};
+use super::{Store, StoreError, io_error, record};
 use crate::digest::SourceHash;
 
 /// A file changed this shortly before it was hashed might change again within the clock's grain, unseen.
 const GRAIN: i64 = 1_000_000_000;
+/// Bytes of a file that are read and hashed at a time.
+const BLOCK: u64 = 8 << 20;
 
 /// What the file system says of a file: size, times of change in ns, inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +43,7 @@ impl Store {
     pub fn memo(&self, base: &Path) -> Memo {
         let id = blake3::hash(base.as_os_str().as_encoded_bytes()).to_hex();
         let path = self.root.join("memo-v1").join(format!("{}.json", &id[..32]));
-        let entries = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let entries = record::open(&path).ok().flatten().unwrap_or_default();
         Memo { path, entries }
     }
 
@@ -82,8 +85,7 @@ impl Store {
             let known: std::collections::BTreeSet<_> = files.iter().collect();
             memo.entries.retain(|file, _| known.contains(file));
             // Lost memos cost time, not results.
-            let json = serde_json::to_vec(&memo.entries).unwrap_or_default();
-            let _ = self.write_atomically(&memo.path, &json);
+            let _ = self.write_atomically(&memo.path, &record::seal(&memo.path, &memo.entries));
         }
         Ok(digest.finalize().into())
     }
@@ -92,18 +94,28 @@ impl Store {
 impl Stat {
     fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-        now - self.1.max(self.2) > GRAIN
+        now.saturating_sub(self.1.max(self.2)) > GRAIN
     }
 }
 
 fn stat(file: &Path) -> io::Result<Stat> {
     let m = fs::metadata(file)?;
-    let ns = |s: i64, ns: i64| s * 1_000_000_000 + ns;
+    // Times beyond the year 2262 are possible, and all one here.
+    let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);
     Ok(Stat(m.len(), ns(m.mtime(), m.mtime_nsec()), ns(m.ctime(), m.ctime_nsec()), m.ino()))
 }
 
 fn content(file: &Path) -> io::Result<SourceHash> {
+    // Not mapped into memory: a file that is cut or fails meanwhile would end the process instead of being an error.
+    let mut file = fs::File::open(file)?;
+    let length = file.metadata()?.len().min(BLOCK);
+    let mut block = vec![0; usize::try_from(length).unwrap_or_default().max(1)];
     let mut hasher = blake3::Hasher::new();
-    hasher.update_mmap_rayon(file)?;
-    Ok(hasher.finalize().into())
+    loop {
+        let read = file.read(&mut block)?;
+        if read == 0 {
+            return Ok(hasher.finalize().into());
+        }
+        hasher.update_rayon(&block[..read]);
+    }
 }

@@ -25,6 +25,7 @@ mod lock;
 mod manifest;
 mod memo;
 mod pins;
+mod record;
 mod verify;
 
 use std::{
@@ -148,7 +149,7 @@ impl Store {
     /// What is known under `key`. Reads one manifest and the sizes of its objects, no tensor.
     ///
     /// # Errors
-    /// If the manifest is there but cannot be read. One that cannot be parsed counts as absent: the work is redone.
+    /// If the manifest is there but cannot be read. One that is damaged counts as absent: the work is redone.
     pub fn lookup(&self, key: &StageKey) -> Result<Lookup, StoreError> {
         let Some(manifest) = self.manifest(key)? else { return Ok(Lookup::Absent) };
         for (port, output) in &manifest.outputs {
@@ -170,11 +171,7 @@ impl Store {
     /// If it is there but cannot be read.
     pub fn manifest(&self, key: &StageKey) -> Result<Option<Manifest>, StoreError> {
         let path = self.manifest_path(key);
-        match fs::read(&path) {
-            Ok(bytes) => Ok(serde_json::from_slice::<Manifest>(&bytes).ok().filter(|m| m.recipe.key() == *key)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(io_error("read", &path)(source)),
-        }
+        record::open(&path).map_err(io_error("read", &path))
     }
 
     /// All manifests, in the order of their keys.
@@ -223,13 +220,21 @@ impl Store {
     /// # Errors
     /// If the file cannot be read, or its bytes have another hash.
     pub fn read(&self, hash: &ArtifactHash) -> Result<Artifact, StoreError> {
+        Ok(Artifact::from_bytes(&self.read_bytes(hash)?)?)
+    }
+
+    /// The bytes of an artifact, checked to be what their name says.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or its bytes have another hash.
+    pub fn read_bytes(&self, hash: &ArtifactHash) -> Result<Vec<u8>, StoreError> {
         let path = self.object_path(hash);
         let bytes = fs::read(&path).map_err(io_error("read", &path))?;
         if artifact::hash(&bytes) != *hash {
             let message = format!("its {} bytes have another hash than its name", bytes.len());
             return Err(StoreError::Corrupt { path, message });
         }
-        Ok(Artifact::from_bytes(&bytes)?)
+        Ok(bytes)
     }
 
     /// Writes an artifact, unless one with these bytes is there.
@@ -256,7 +261,8 @@ impl Store {
     /// If the disk refuses.
     pub fn commit(&self, manifest: &Manifest) -> Result<StageKey, StoreError> {
         let key = manifest.recipe.key();
-        self.write_atomically(&self.manifest_path(&key), &to_json(manifest))?;
+        let path = self.manifest_path(&key);
+        self.write_atomically(&path, &record::seal(&path, manifest))?;
         Ok(key)
     }
 

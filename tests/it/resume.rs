@@ -227,25 +227,91 @@ fn earlier_epochs_can_be_kept_as_outputs() {
     assert!(wrong.err.contains("keep_epochs = [5]"), "{}", wrong.err);
 }
 
+/// Starts `count` runs at once, each with a file for its events and one for its output.
+fn crowd(project: &Project, count: usize, more: &[&str]) -> Vec<Child> {
+    let start = |id: usize| {
+        let out = std::fs::File::create(project.path(&format!("out-{id}"))).expect("a file for the output");
+        let mut command = project.command();
+        command.args(RUN).args(more).args(["--events", &format!("events-{id}.jsonl")]);
+        command.stdout(out).stderr(Stdio::null()).spawn().expect("the binary can be started")
+    };
+    (0..count).map(start).collect()
+}
+
+/// What a run of [`crowd`] told, without a last line that a kill cut short.
+fn events(project: &Project, id: usize) -> Vec<Value> {
+    let events = std::fs::read_to_string(project.path(&format!("events-{id}.jsonl"))).unwrap_or_default();
+    events.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// How often each instance was started, by all runs of a crowd together.
+fn starts(project: &Project, count: usize) -> BTreeMap<String, usize> {
+    let mut starts = BTreeMap::new();
+    for event in (0..count).flat_map(|id| events(project, id)).filter(|event| event["event"] == "stage_started") {
+        *starts.entry(text(&event["instance"])).or_default() += 1;
+    }
+    starts
+}
+
 #[test]
-fn two_processes_compute_every_key_once() {
+fn four_processes_compute_every_key_once() {
     let project = Project::with(ALL);
-    let children: Vec<(usize, Child)> =
-        (0..2).map(|id| (id, start(&project, &["--events", &format!("events-{id}.jsonl")]))).collect();
-    for (_, mut child) in children {
+    for mut child in crowd(&project, 4, &[]) {
         assert_eq!(child.wait().expect("a child ends").code(), Some(0));
     }
-    let mut runs: BTreeMap<String, usize> = BTreeMap::new();
-    for id in 0..2 {
-        let events = std::fs::read_to_string(project.path(&format!("events-{id}.jsonl"))).expect("events");
-        for line in events.lines() {
-            let event: Value = serde_json::from_str(line).expect("JSON");
-            if event["event"] == "stage_started" {
-                *runs.entry(text(&event["instance"])).or_default() += 1;
-            }
+    let starts = starts(&project, 4);
+    assert!(starts.len() > 10 && starts.values().all(|&times| times == 1), "{starts:?}");
+    let table = |id: usize| {
+        let out = std::fs::read_to_string(project.path(&format!("out-{id}"))).expect("the output");
+        // The last line counts what this process ran.
+        let (table, _) = out.trim_end().rsplit_once('\n').expect("a table and a line");
+        table.to_owned()
+    };
+    assert!(table(0).contains("probe"), "{}", table(0));
+    assert!((1..4).all(|id| table(id) == table(0)), "four equal tables");
+    verified(&project);
+}
+
+#[test]
+fn one_of_three_takes_over_what_a_killed_process_did() {
+    let until = ["--until", "simclr"];
+    let weights = |project: &Project| {
+        let run = project.json(&[&RUN[..], &until].concat());
+        let stages = run["stages"].as_array().expect("stages");
+        stages.iter().find(|stage| stage["instance"] == "simclr").expect("simclr")["outputs"].clone()
+    };
+    let hash = |outputs: &Value| outputs["weights"]["hash"].clone();
+    let project = long_training();
+    let mut children = crowd(&project, 4, &until);
+    let is = |event: &Value, what: &str| event["event"] == what && event["instance"] == "simclr";
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let killed = loop {
+        let saved = |id: &usize| events(&project, *id).iter().any(|event| is(event, "checkpoint"));
+        if let Some(id) = (0..4).find(saved) {
+            break id;
         }
+        assert!(Instant::now() < deadline, "no state of simclr in two minutes");
+        sleep(Duration::from_millis(10));
+    };
+    children[killed].kill().expect("kill -9");
+    for (id, child) in children.iter_mut().enumerate() {
+        let code = child.wait().expect("a child ends").code();
+        assert_eq!(code, if id == killed { None } else { Some(0) }, "process {id}");
     }
-    assert!(runs.len() > 10 && runs.values().all(|&times| times == 1), "{runs:?}");
+    let others: Vec<usize> = (0..4).filter(|&id| id != killed).collect();
+    let heirs: Vec<usize> =
+        others.iter().copied().filter(|&id| events(&project, id).iter().any(|event| is(event, "resumed"))).collect();
+    assert_eq!(heirs.len(), 1, "one goes on");
+    // A checkpoint event follows the file, so the heir may know of a later state, never of an earlier one.
+    let at = |event: &Value| (event["epoch"].as_u64(), event["step"].as_u64());
+    let last = events(&project, killed).iter().filter(|event| is(event, "checkpoint")).map(at).max();
+    let resumed = events(&project, heirs[0]).iter().find(|event| is(event, "resumed")).map(at);
+    assert!(resumed >= last && last.is_some(), "{resumed:?} behind {last:?}: computed again");
+    for (instance, times) in starts(&project, 4) {
+        assert_eq!(times, if instance == "simclr" { 2 } else { 1 }, "{instance}");
+    }
+    assert_eq!(hash(&weights(&project)), hash(&weights(&long_training())), "the bytes of an undisturbed run");
+    verified(&project);
 }
 
 #[test]
