@@ -1,14 +1,15 @@
-//! Activations between layers, and the backward pass through a chain of layers as one operation of candle.
+//! Activations between layers: values that remember the layer that made them.
 //!
 //! candle adds up gradients out of place, on one thread, through a tensor of zeros. So layers on the CPU are not
 //! candle operations one by one: each result remembers the layer that made it, and only when a chain ends
-//! ([`Activation::into_tensor`]) it becomes a tensor, made by one custom operation whose backward pass walks the chain.
+//! ([`Activation::into_tensor`]) it becomes a tensor, made by one custom operation whose backward pass walks the chain (`chain`).
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, DType, Storage, Tensor};
 
+use super::chain::chain;
 use super::channel::Sums;
 use crate::ml::{Error, Result};
 
@@ -27,24 +28,24 @@ pub(super) enum Repr {
 /// A value and, where gradients are wanted, how it was made.
 #[derive(Debug)]
 pub(super) struct Node {
-    dims: Vec<usize>,
-    data: Data,
-    origin: Option<Origin>,
+    pub dims: Vec<usize>,
+    pub data: Data,
+    pub origin: Option<Origin>,
     /// Whether a gradient of this value is wanted.
-    tracked: bool,
+    pub tracked: bool,
 }
 
 #[derive(Debug)]
-enum Data {
+pub(super) enum Data {
     Floats(Vec<f32>),
     Tensor(Tensor),
 }
 
 #[derive(Debug)]
-struct Origin {
-    layer: Box<dyn Layer>,
-    parents: Vec<Arc<Node>>,
-    parameters: Vec<Tensor>,
+pub(super) struct Origin {
+    pub layer: Box<dyn Layer>,
+    pub parents: Vec<Arc<Node>>,
+    pub parameters: Vec<Tensor>,
 }
 
 /// One layer's backward pass.
@@ -210,222 +211,5 @@ impl Node {
             parameters: parameters.iter().map(|&p| p.clone()).collect(),
         });
         Activation(Repr::Node(Arc::new(Node { dims, data: Data::Floats(floats), origin, tracked })))
-    }
-}
-
-/// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
-fn chain(mut last: Arc<Node>) -> Result<Tensor> {
-    if let Data::Tensor(tensor) = &last.data {
-        return Ok(tensor.clone());
-    }
-    let dims = last.dims.clone();
-    let floats = match Arc::get_mut(&mut last) {
-        Some(Node { data: Data::Floats(floats), .. }) => std::mem::take(floats),
-        _ => last.floats().to_vec(),
-    };
-    if !last.tracked {
-        return Ok(Tensor::from_vec(floats, dims, &candle_core::Device::Cpu)?);
-    }
-    let nodes = in_order(&last);
-    let gradients = Arc::new(Mutex::new(Vec::new()));
-    let mut token: Option<Tensor> = None;
-    for (index, leaf) in leaves(&nodes).filter(|leaf| leaf.track_op()).enumerate() {
-        let link = Link { index, gradients: gradients.clone() };
-        token = Some(match token {
-            None => leaf.apply_op1(link)?,
-            Some(token) => token.apply_op2(leaf, link)?,
-        });
-    }
-    let chain = Chain { nodes, dims, out: Mutex::new(Some(floats)), gradients };
-    match token {
-        Some(token) => Ok(token.apply_op1(chain)?),
-        None => Err(Error::Invalid("a tracked chain of layers has no tracked tensor".to_owned())),
-    }
-}
-
-/// The tensors that went into a chain: inputs and parameters, node by node.
-fn leaves(nodes: &[Arc<Node>]) -> impl Iterator<Item = &Tensor> {
-    nodes.iter().flat_map(|node| {
-        let input = match &node.data {
-            Data::Tensor(tensor) => Some(tensor),
-            Data::Floats(_) => None,
-        };
-        input.into_iter().chain(node.origin.iter().flat_map(|origin| &origin.parameters))
-    })
-}
-
-/// All values that `last` was made of, parents first.
-fn in_order(last: &Arc<Node>) -> Vec<Arc<Node>> {
-    fn visit(node: &Arc<Node>, seen: &mut Vec<Arc<Node>>) {
-        if seen.iter().any(|other| Arc::ptr_eq(node, other)) {
-            return;
-        }
-        for parent in node.origin.iter().flat_map(|origin| &origin.parents) {
-            visit(parent, seen);
-        }
-        seen.push(node.clone());
-    }
-    let mut seen = Vec::new();
-    visit(last, &mut seen);
-    seen
-}
-
-/// Gradients of the tracked leaves of a chain, from its operation to those that hand them on.
-type Gradients = Arc<Mutex<Vec<Option<Tensor>>>>;
-
-/// A whole chain of layers as one operation: the result exists already, the backward pass walks the layers.
-///
-/// An operation of candle has at most three operands, and a chain has hundreds. So its operand is a token that depends
-/// on all of them, one [`Link`] after the other; the backward pass leaves the gradients where the links find them.
-struct Chain {
-    nodes: Vec<Arc<Node>>,
-    dims: Vec<usize>,
-    out: Mutex<Option<Vec<f32>>>,
-    gradients: Gradients,
-}
-
-/// Makes the token depend on one more tensor, and hands that tensor its gradient.
-struct Link {
-    index: usize,
-    gradients: Gradients,
-}
-
-/// A tensor of one zero: the value of every token and its gradient.
-fn token() -> candle_core::Result<Tensor> {
-    Tensor::zeros(1, DType::F32, &candle_core::Device::Cpu)
-}
-
-impl Link {
-    fn gradient(&self, leaf: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let mut gradients = self.gradients.lock().unwrap_or_else(PoisonError::into_inner);
-        match gradients.get_mut(self.index).and_then(Option::take) {
-            Some(gradient) => Ok(Some(gradient)),
-            None => leaf.zeros_like().map(Some),
-        }
-    }
-}
-
-impl CustomOp1 for Link {
-    fn name(&self) -> &'static str {
-        "link"
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), Shape::from(1)))
-    }
-
-    fn bwd(&self, leaf: &Tensor, _: &Tensor, _: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        self.gradient(leaf)
-    }
-}
-
-impl CustomOp2 for Link {
-    fn name(&self) -> &'static str {
-        "link"
-    }
-
-    fn cpu_fwd(
-        &self,
-        _: &CpuStorage,
-        _: &Layout,
-        _: &CpuStorage,
-        _: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(vec![0.0]), Shape::from(1)))
-    }
-
-    fn bwd(
-        &self,
-        _: &Tensor,
-        leaf: &Tensor,
-        _: &Tensor,
-        _: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        Ok((Some(token()?), self.gradient(leaf)?))
-    }
-}
-
-impl Chain {
-    fn forward(&self) -> candle_core::Result<(CpuStorage, Shape)> {
-        let out = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let out = out.ok_or_else(|| candle_core::Error::Msg("a chain of layers runs once".to_owned()))?;
-        Ok((CpuStorage::F32(out), Shape::from(self.dims.clone())))
-    }
-
-    /// Leaves the gradients of the tracked leaves, in their order.
-    fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<()> {
-        let position = |node: &Arc<Node>| self.nodes.iter().position(|other| Arc::ptr_eq(node, other)).unwrap_or(0);
-        let last = self.nodes.len() - 1;
-        let mut gradients: Vec<Option<Vec<f32>>> = self.nodes.iter().map(|_| None).collect();
-        let gradient = gradient.contiguous()?;
-        gradients[last] = Some(Floats::of(&gradient).to_vec());
-        let mut sums: Vec<Option<Sums>> = self.nodes.iter().map(|_| None).collect();
-        let mut shares = vec![0usize; self.nodes.len()];
-        for parent in self.nodes.iter().filter_map(|n| n.origin.as_ref()).flat_map(|o| &o.parents) {
-            shares[position(parent)] += 1;
-        }
-        let mut parameters: Vec<Vec<Vec<f32>>> = self.nodes.iter().map(|_| Vec::new()).collect();
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            let Some(origin) = &node.origin else { continue };
-            let Some(gradient) = gradients[index].take() else { continue };
-            let mut parents: Vec<Parent> = Vec::with_capacity(origin.parents.len());
-            for parent in &origin.parents {
-                // A value used twice by one layer gets both gradients through one slot: the second starts empty.
-                let at = position(parent);
-                let gradient = gradients[at].take();
-                shares[at] -= 1;
-                let again = origin.parents.iter().filter(|other| Arc::ptr_eq(other, parent)).count() > 1;
-                let layer = parent.origin.as_ref().map(|origin| origin.layer.as_ref());
-                let layer = layer.filter(|layer| layer.prepares() && shares[at] == 0 && !again);
-                let (value, tracked) = (parent.floats(), parent.tracked);
-                parents.push(Parent { value, tracked, gradient, layer, sums: None });
-            }
-            let contiguous = origin.parameters.iter().map(Tensor::contiguous).collect::<Result<Vec<_>, _>>()?;
-            let values: Vec<Floats> = contiguous.iter().map(Floats::of).collect();
-            let value = if index == last { Floats::of(out) } else { node.floats() };
-            parameters[index] = origin.layer.backward(&values, &value, gradient, sums[index].take(), &mut parents);
-            for (parent, node) in parents.into_iter().zip(&origin.parents) {
-                let slot = &mut gradients[position(node)];
-                if parent.sums.is_some() {
-                    sums[position(node)] = parent.sums;
-                }
-                match (slot.as_mut(), parent.gradient) {
-                    (Some(sum), Some(more)) => super::normalise::add_to(sum, &more),
-                    (_, more) => *slot = more.or_else(|| slot.take()),
-                }
-            }
-        }
-        let mut results = Vec::new();
-        let mut hand_on = |leaf: &Tensor, gradient: Option<Vec<f32>>| -> candle_core::Result<()> {
-            if leaf.track_op() {
-                results.push(gradient.map(|g| Tensor::from_vec(g, leaf.dims(), leaf.device())).transpose()?);
-            }
-            Ok(())
-        };
-        for ((node, gradient), parameters) in self.nodes.iter().zip(gradients).zip(parameters) {
-            if let Data::Tensor(tensor) = &node.data {
-                hand_on(tensor, gradient)?;
-            }
-            let leaves = node.origin.iter().flat_map(|origin| &origin.parameters);
-            let mut parameters = parameters.into_iter();
-            leaves.into_iter().try_for_each(|leaf| hand_on(leaf, parameters.next()))?;
-        }
-        *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = results;
-        Ok(())
-    }
-}
-
-impl CustomOp1 for Chain {
-    fn name(&self) -> &'static str {
-        "layers"
-    }
-
-    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        self.forward()
-    }
-
-    fn bwd(&self, _: &Tensor, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        self.backward(out, gradient)?;
-        token().map(Some)
     }
 }

@@ -1,6 +1,6 @@
 //! Passes over `[pixels, channels]` buffers with coefficients for each channel.
 
-use super::simd::vectorised;
+use super::simd::{Isa, vectorised};
 
 /// Columns whose sums stay in registers.
 const BLOCK: usize = 64;
@@ -49,7 +49,7 @@ pub(super) fn moments(y: &[f32], channels: usize) -> Sums {
     // Distances from one of the values: the squares stay small even where the mean is large.
     let origin = Row::new(&y[..channels]);
     let (mut first, mut second) = (vec![0f32; origin.get().len()], vec![0f32; origin.get().len()]);
-    sum_and_squares(y, origin.get(), &mut first, &mut second);
+    sum_and_squares(Isa::detect(), y, origin.get(), &mut first, &mut second);
     let pixels = y.len() / channels;
     let mut sums = Sums::fold(channels, pixels, &first, &second);
     for ((mean, m2), &origin) in sums.first.iter_mut().zip(&mut sums.second).zip(origin.get()) {
@@ -92,7 +92,7 @@ pub(super) fn combine_sums(chunks: &[Sums]) -> Sums {
 }
 
 vectorised! {
-    fn sum_and_squares(y: &[f32], origin: &[f32], first: &mut [f32], second: &mut [f32]) {
+    pub(super) fn sum_and_squares(y: &[f32], origin: &[f32], first: &mut [f32], second: &mut [f32]) {
         let period = origin.len();
         let whole = y.len() / period * period;
         if period.is_multiple_of(BLOCK) {
@@ -130,12 +130,12 @@ vectorised! {
 pub(super) fn gradient_sums(g: &[f32], y: &[f32], mean: &Row, channels: usize) -> Sums {
     let period = mean.get().len();
     let (mut first, mut second) = (vec![0f32; period], vec![0f32; period]);
-    sum_and_product(g, y, mean.get(), &mut first, &mut second);
+    sum_and_product(Isa::detect(), g, y, mean.get(), &mut first, &mut second);
     Sums::fold(channels, y.len() / channels, &first, &second)
 }
 
 vectorised! {
-    fn sum_and_product(g: &[f32], y: &[f32], mean: &[f32], first: &mut [f32], second: &mut [f32]) {
+    pub(super) fn sum_and_product(g: &[f32], y: &[f32], mean: &[f32], first: &mut [f32], second: &mut [f32]) {
         let period = mean.len();
         let whole = y.len() / period * period;
         if period.is_multiple_of(BLOCK) {

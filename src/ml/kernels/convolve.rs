@@ -42,7 +42,7 @@ fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32
     let columns = plan.unit_columns(unit);
     let line = plan.tile_columns() * inputs;
     let segments: Vec<usize> = (0..k).map(|ky| ky * line).collect();
-    let kernel = Kernel::of(outputs);
+    let kernel = Kernel::of(plan.isa, outputs);
     let panels = packed.chunks_exact((k * k * inputs * kernel.width).max(1));
     assert!(y.len() >= plan.rows.output * columns * outputs);
     assert!(panels.len() * kernel.width >= outputs);

@@ -94,7 +94,7 @@ pub(super) fn backward<T: Send>(
 /// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`.
 fn weight_gradient(plan: &Plan, columns: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
-    let kernel = Kernel::of(outputs);
+    let kernel = Kernel::of(plan.isa, outputs);
     let line = plan.tile_columns() * inputs;
     let grad_line = plan.columns.grad_padded * outputs;
     let segments: Vec<usize> = (0..plan.rows.output).map(|row| row * stride * line).collect();
@@ -132,7 +132,7 @@ fn weight_gradient(plan: &Plan, columns: usize, tile: &[f32], gradients: &Tile, 
 /// The same for a pointwise convolution of many inputs and few outputs, laid out `[out, in]`.
 fn pointwise_weight_gradient(plan: &Plan, columns: usize, x: &[f32], gradients: &Tile, partial: &mut [f32]) {
     let Plan { inputs, outputs, .. } = *plan;
-    let kernel = Kernel::of(inputs);
+    let kernel = Kernel::of(plan.isa, inputs);
     assert!(x.len() >= columns * inputs && inputs.is_multiple_of(kernel.width));
     assert!(gradients.data.len() >= columns * outputs);
     assert!(partial.len() >= inputs * outputs);
@@ -161,7 +161,7 @@ fn pointwise_weight_gradient(plan: &Plan, columns: usize, x: &[f32], gradients: 
 /// One unit's gradient of the inputs.
 fn input_gradient(plan: &Plan, columns: usize, gradients: &Tile, weights: &Transposed, dx: &mut [f32], add: bool) {
     let Plan { inputs, outputs, stride, .. } = *plan;
-    let kernel = Kernel::of(inputs);
+    let kernel = Kernel::of(plan.isa, inputs);
     let grad_line = plan.columns.grad_padded * outputs;
     let width = if plan.pointwise { columns } else { plan.columns.input };
     assert!(dx.len() >= plan.rows.input * width * inputs);

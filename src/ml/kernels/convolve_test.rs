@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::convolve::forward;
 use super::convolve_grad::{Transposed, backward};
 use super::plan::Plan;
+use super::simd::Isa;
 use super::{Geometry, test_support::*};
 
 /// Outputs, input gradient and weight gradient by the definition.
@@ -39,7 +40,15 @@ fn check(n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32
     if ho == 0 || wo == 0 {
         return;
     }
-    let plan = Plan::new(n, size, i, o, g);
+    for isa in Isa::available() {
+        check_on(isa, n, size, i, o, g, seed);
+    }
+}
+
+/// On one instruction set, with equal bits on 1, 2 and 3 threads.
+fn check_on(isa: Isa, n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32) {
+    let [ho, wo] = g.output(size);
+    let plan = Plan { isa, ..Plan::new(n, size, i, o, g) };
     let x = noise(n * size[0] * size[1] * i, seed);
     let weights = noise(plan.weights(), seed + 1);
     let dy = noise(n * ho * wo * o, seed + 2);

@@ -11,6 +11,7 @@ use super::convolve::forward;
 use super::convolve_grad::{Transposed, backward};
 use super::normalise::{self, Affine};
 use super::plan::Plan;
+use super::simd::Isa;
 use super::{Geometry, Norm, Stats, channel};
 use crate::ml::Result;
 
@@ -206,7 +207,7 @@ fn affinely(
     let offset = bias.as_ref().map(|bias| channel::Row::new(&Floats::of(bias)));
     forward(&plan, &x.floats(), &packed, &mut y, |y| {
         if offset.is_some() || relu {
-            channel::offset(y, offset.as_ref().map_or(&[0.0; 64], |offset| offset.get()), relu);
+            channel::offset(Isa::detect(), y, offset.as_ref().map_or(&[0.0; 64], |offset| offset.get()), relu);
         }
     });
     let parameters: Vec<&Tensor> = std::iter::once(&weight).chain(&bias).collect();

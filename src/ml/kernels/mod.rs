@@ -3,7 +3,7 @@
 //! Layers are methods of [`Activation`] (`layer`), which check shapes and choose an implementation: the CPU kernels of
 //! this folder, or `candle`, made of candle's own operations, which runs on every device. The functions of this file are
 //! the same layers one at a time, tensors in and tensors out; a network that stays with [`Activation`] between its layers
-//! trains faster, because its backward pass is one operation (`activation`).
+//! trains faster, because its backward pass is one operation (`chain`).
 //!
 //! On the CPU: `strip` is the one matrix product, written once for each instruction set (`simd`) and chosen at run time.
 //! `plan` cuts a convolution into units that fit the cache, `convolve` and `convolve_grad` run it over them, `tile` holds
@@ -15,7 +15,10 @@
 mod activation;
 mod buffer;
 mod candle;
+mod chain;
 mod channel;
+#[cfg(test)]
+mod channel_test;
 mod convolve;
 mod convolve_grad;
 #[cfg(test)]

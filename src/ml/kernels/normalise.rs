@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::buffer::buffer;
 use super::channel::{self, Row, Sums};
+use super::simd::Isa;
 
 /// Floats of a chunk: an operand of it fits the L1 cache.
 const CHUNK: usize = 8 * 1024;
@@ -83,12 +84,12 @@ impl Affine {
 
     /// `act(affine(y))` of whole pixels.
     pub(super) fn line(&self, y: &[f32], relu: bool, out: &mut [f32]) {
-        channel::scale_shift(y, self.scale.get(), self.shift.get(), relu, out);
+        channel::scale_shift(Isa::detect(), y, self.scale.get(), self.shift.get(), relu, out);
     }
 
     /// `act(affine(y) + residual)` of whole pixels.
     pub(super) fn add_line(&self, y: &[f32], residual: &[f32], relu: bool, out: &mut [f32]) {
-        channel::scale_shift_add(y, self.scale.get(), self.shift.get(), residual, relu, out);
+        channel::scale_shift_add(Isa::detect(), y, self.scale.get(), self.shift.get(), residual, relu, out);
     }
 
     /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
@@ -103,7 +104,7 @@ impl Affine {
                 masked.resize(chunk, 0.0);
                 let g = &mut masked[..y.len()];
                 g.copy_from_slice(dout);
-                channel::mask_by_value(g, y, self.scale.get(), self.shift.get());
+                channel::mask_by_value(Isa::detect(), g, y, self.scale.get(), self.shift.get());
                 channel::gradient_sums(g, y, &self.centre, channels)
             });
         self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
@@ -114,8 +115,8 @@ impl Affine {
     pub(super) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
         match out {
             _ if !relu => {}
-            Some(out) => channel::mask_by_output(g, out),
-            None => channel::mask_by_value(g, y, self.scale.get(), self.shift.get()),
+            Some(out) => channel::mask_by_output(Isa::detect(), g, out),
+            None => channel::mask_by_value(Isa::detect(), g, y, self.scale.get(), self.shift.get()),
         }
         channel::gradient_sums(g, y, &self.centre, self.channels)
     }
@@ -137,7 +138,7 @@ impl Affine {
         let (chunk, channels) = (self.chunk, self.channels);
         let sums = gradient.par_chunks_mut(chunk).with_min_len(8).enumerate().map(|(j, g)| {
             let span = j * chunk..j * chunk + g.len();
-            channel::mask_by_output(g, &out[span.clone()]);
+            channel::mask_by_output(Isa::detect(), g, &out[span.clone()]);
             channel::gradient_sums(g, &y[span], &self.centre, channels)
         });
         let sums = channel::combine_sums(&sums.collect::<Vec<_>>());
@@ -189,9 +190,9 @@ impl Backward<'_> {
         let (by_g, by_y, rest) = (self.by_g.get(), self.by_y.get(), self.rest.get());
         if self.masked {
             let (scale, shift) = (self.affine.scale.get(), self.affine.shift.get());
-            channel::mask_combine(dout, y, scale, shift, by_g, by_y, rest, dy);
+            channel::mask_combine(Isa::detect(), dout, y, scale, shift, by_g, by_y, rest, dy);
         } else {
-            channel::combine(dout, y, by_g, by_y, rest, dy);
+            channel::combine(Isa::detect(), dout, y, by_g, by_y, rest, dy);
         }
     }
 
@@ -228,7 +229,7 @@ pub(super) fn add_to(sum: &mut [f32], more: &[f32]) {
 /// Zero where `out` is not positive.
 pub(super) fn mask(gradient: &mut [f32], out: &[f32]) {
     let chunks = gradient.par_chunks_mut(CHUNK).with_min_len(8).zip(out.par_chunks(CHUNK));
-    chunks.for_each(|(gradient, out)| channel::mask_by_output(gradient, out));
+    chunks.for_each(|(gradient, out)| channel::mask_by_output(Isa::detect(), gradient, out));
 }
 
 /// The sum of each channel of `[pixels, channels]`.

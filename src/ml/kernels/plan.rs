@@ -1,6 +1,7 @@
 //! How a convolution is cut up: units that fit the L2 cache, padded tiles, and the taps that each output reads.
 
 use super::Geometry;
+use super::simd::Isa;
 use super::strip::Kernel;
 
 /// Floats of input and output in a unit of a pointwise convolution: about 100 kB.
@@ -50,11 +51,14 @@ pub(super) struct Plan {
     /// Output pixels in all.
     pub pixels: usize,
     pub pointwise: bool,
+    /// The instructions that compute it.
+    pub isa: Isa,
 }
 
 impl Plan {
     /// The plan for `n` images of `size` (height, width), `inputs` channels in and `outputs` out.
     pub(super) fn new(n: usize, size: [usize; 2], inputs: usize, outputs: usize, g: &Geometry) -> Self {
+        let isa = Isa::detect();
         let [height, width] = g.output(size);
         if g.kernel == 1 && g.stride == 1 && g.padding == [0; 4] {
             return Self::pointwise(n * size[0] * size[1], inputs, outputs);
@@ -63,7 +67,7 @@ impl Plan {
         let columns = Axis::new(size[1], width, g.padding[2], g);
         let (kernel, stride) = (g.kernel, g.stride);
         let pixels = n * height * width;
-        Self { inputs, outputs, kernel, stride, rows, columns, units: n, pixels, pointwise: false }
+        Self { inputs, outputs, kernel, stride, rows, columns, units: n, pixels, pointwise: false, isa }
     }
 
     /// The plan for a product of `pixels` rows with a matrix: a 1x1 convolution or a linear layer.
@@ -72,8 +76,8 @@ impl Plan {
         let unit = (1 << fit.ilog2()).min(pixels.max(1));
         let one = Axis { input: 1, output: 1, before: 0, padded: 1, grad_before: 0, grad_padded: 1 };
         let columns = Axis { input: unit, output: unit, padded: unit, grad_padded: unit, ..one };
-        let units = pixels.div_ceil(unit);
-        Self { inputs, outputs, kernel: 1, stride: 1, rows: one, columns, units, pixels, pointwise: true }
+        let (units, isa) = (pixels.div_ceil(unit), Isa::detect());
+        Self { inputs, outputs, kernel: 1, stride: 1, rows: one, columns, units, pixels, pointwise: true, isa }
     }
 
     /// Output pixels of a unit; the last of a pointwise plan may have fewer.
@@ -116,8 +120,8 @@ impl Plan {
     /// Whether the weight gradient is formed with the input channels in the vectors' lanes: where the output channels fill
     /// but one vector, each element would have to be broadcast for a single multiplication.
     pub(super) fn inputs_in_lanes(&self) -> bool {
-        let width = Kernel::of(self.inputs).width;
-        self.pointwise && width > Kernel::of(self.outputs).width && self.inputs.is_multiple_of(width)
+        let width = Kernel::of(self.isa, self.inputs).width;
+        self.pointwise && width > Kernel::of(self.isa, self.outputs).width && self.inputs.is_multiple_of(width)
     }
 
     /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
@@ -135,7 +139,7 @@ impl Plan {
     /// rows, columns and input channels.
     pub(super) fn pack_forward(&self, weights: &[f32]) -> Vec<f32> {
         let (k, inputs) = (self.kernel, self.inputs);
-        let width = Kernel::of(self.outputs).width;
+        let width = Kernel::of(self.isa, self.outputs).width;
         let mut packed = Vec::with_capacity(k * k * inputs * self.outputs.next_multiple_of(width));
         for panel in (0..self.outputs).step_by(width) {
             for tap in 0..k * k {
@@ -154,7 +158,7 @@ impl Plan {
     /// channels, in each the taps of the phases and the output channels.
     pub(super) fn pack_backward(&self, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
         let (k, inputs) = (self.kernel, self.inputs);
-        let width = Kernel::of(inputs).width;
+        let width = Kernel::of(self.isa, inputs).width;
         let depth = rows.taps.len() * columns.taps.len() * self.outputs;
         let mut packed = Vec::with_capacity(depth * inputs.next_multiple_of(width));
         for panel in (0..inputs).step_by(width) {

@@ -1,31 +1,40 @@
 //! Vectors of float32 and the choice of instruction set at run time.
 
-/// The instruction sets with code of their own. A binary holds all that its architecture can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The instruction sets with code of their own, the narrowest first. A binary holds all that its architecture can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Isa {
-    /// 16 lanes, 32 registers.
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
+    /// What every processor of the architecture has: SSE2 or NEON, 4 lanes.
+    Portable,
     /// 8 lanes, 16 registers, fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// What every processor of the architecture has: SSE2 or NEON, 4 lanes.
-    Portable,
+    /// 16 lanes, 32 registers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Isa {
     /// The widest set that this processor has.
     pub(super) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma") {
-                return Self::Avx512;
-            }
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                return Self::Avx2;
-            }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let wide = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw");
+            return if wide { Self::Avx512 } else { Self::Avx2 };
         }
         Self::Portable
+    }
+
+    /// All sets that this processor has.
+    #[cfg(test)]
+    pub(super) fn available() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let all = [Self::Portable, Self::Avx2, Self::Avx512];
+        #[cfg(not(target_arch = "x86_64"))]
+        let all = [Self::Portable];
+        all.into_iter().filter(|isa| *isa <= Self::detect()).collect()
     }
 
     /// Floats in a vector.
@@ -160,38 +169,37 @@ unsafe impl Simd for [f32; 4] {
     }
 }
 
-/// Compiles a safe function once per instruction set, so that the compiler vectorises its loops with each, and calls
-/// the widest at run time.
+/// Compiles a safe function once per instruction set, so that the compiler vectorises its loops with each; the set is
+/// the function's first argument.
 macro_rules! vectorised {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
+    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        $vis fn $name($($arg: $type),*) $(-> $ret)? {
+        $vis fn $name(isa: crate::ml::kernels::simd::Isa, $($arg: $type),*) {
+            use crate::ml::kernels::simd::Isa;
             #[inline(always)]
-            fn body($($arg: $type),*) $(-> $ret)? $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
-                fn avx512($($arg: $type),*) $(-> $ret)? {
-                    body($($arg),*)
+            fn body($($arg: $type),*) $body
+            assert!(isa <= Isa::detect(), "this processor has no {isa:?}");
+            match isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => {
+                    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+                    fn avx512($($arg: $type),*) {
+                        body($($arg),*)
+                    }
+                    // SAFETY: the processor has these instructions, asserted above.
+                    unsafe { avx512($($arg),*) }
                 }
-                #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $type),*) $(-> $ret)? {
-                    body($($arg),*)
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => {
+                    #[target_feature(enable = "avx2,fma")]
+                    fn avx2($($arg: $type),*) {
+                        body($($arg),*)
+                    }
+                    // SAFETY: the processor has these instructions, asserted above.
+                    unsafe { avx2($($arg),*) }
                 }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512dq")
-                    && is_x86_feature_detected!("avx512bw")
-                {
-                    // SAFETY: the processor has these instructions (AVX2 and FMA come with AVX-512).
-                    return unsafe { avx512($($arg),*) };
-                }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { avx2($($arg),*) };
-                }
+                Isa::Portable => body($($arg),*),
             }
-            body($($arg),*)
         }
     };
 }

@@ -35,9 +35,9 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel of this processor for `cols` columns in all.
-    pub(super) fn of(cols: usize) -> Self {
-        let isa = Isa::detect();
+    /// The kernel of an instruction set that this processor has, for `cols` columns in all.
+    pub(super) fn of(isa: Isa, cols: usize) -> Self {
+        assert!(isa <= Isa::detect(), "this processor has no {isa:?}");
         let (lanes, single) = (isa.lanes(), cols <= isa.lanes());
         let run: unsafe fn(&Strip) = match isa {
             #[cfg(target_arch = "x86_64")]

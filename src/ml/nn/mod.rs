@@ -8,6 +8,8 @@ mod autoencoder;
 mod encoder;
 mod head;
 mod layers;
+#[cfg(test)]
+mod loss_curve_test;
 mod resnet;
 
 pub use architecture::{Architecture, Network, Pool};
