@@ -40,19 +40,23 @@ pub(super) fn forward<T: Send>(
 fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
-    let line = plan.tile_columns() * inputs;
+    let images = plan.images_of(unit);
+    let [tile_rows, tile_columns] = plan.tile_size();
+    let line = tile_columns * inputs;
     let segments: Vec<usize> = (0..k).map(|ky| ky * line).collect();
     let kernel = Kernel::of(plan.isa, outputs);
     let panels = packed.chunks_exact((k * k * inputs * kernel.width).max(1));
-    assert!(y.len() >= plan.rows.output * columns * outputs);
+    assert!(y.len() >= images * plan.rows.output * columns * outputs);
     assert!(panels.len() * kernel.width >= outputs);
-    let last = ((plan.rows.output - 1) * stride + k - 1) * line + ((columns - 1) * stride + k) * inputs;
+    let last_row = (images - 1) * tile_rows + (plan.rows.output - 1) * stride + k - 1;
+    let last = last_row * line + ((columns - 1) * stride + k) * inputs;
     assert!(tile.len() >= last);
     for (panel, b) in panels.enumerate() {
         let first = panel * kernel.width;
-        for row in 0..plan.rows.output {
+        // All images of the unit read a panel while it is in the cache.
+        for (image, row) in (0..images).flat_map(|image| (0..plan.rows.output).map(move |row| (image, row))) {
             let strip = Strip {
-                a: tile[row * stride * line..].as_ptr(),
+                a: tile[(image * tile_rows + row * stride) * line..].as_ptr(),
                 a_row: stride * inputs,
                 a_step: 1,
                 segments: &segments,
@@ -60,7 +64,7 @@ fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32
                 b: b.as_ptr(),
                 b_row: kernel.width,
                 b_segment: k * inputs * kernel.width,
-                c: y[row * columns * outputs + first..].as_mut_ptr(),
+                c: y[(image * plan.rows.output + row) * columns * outputs + first..].as_mut_ptr(),
                 c_row: outputs,
                 rows: columns,
                 cols: kernel.width.min(outputs - first),

@@ -54,15 +54,17 @@ pub(super) fn backward<T: Send>(
         .map(|(units, dx)| {
             let mut partial = Scratch::zeros(plan.weights());
             let mut gradients = Tile::of_gradients(plan);
+            let mut packed = Vec::new();
             let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
             let mut dx = dx.chunks_mut(whole_in);
             let mut finished = Vec::new();
             for unit in units {
                 let first = unit * whole_in;
                 let span = first..x.len().min((unit + 1) * whole_in);
-                let columns = plan.unit_columns(unit);
-                for row in 0..plan.rows.output {
-                    fill(unit * plan.whole_unit() + row * columns, gradients.row(row, columns));
+                let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
+                for line in 0..images * plan.rows.output {
+                    let (image, row) = (line / plan.rows.output, line % plan.rows.output);
+                    fill(unit * plan.whole_unit() + line * columns, gradients.row(image, row, columns));
                 }
                 let tile = match &mut padded {
                     Some(tile) => {
@@ -74,13 +76,13 @@ pub(super) fn backward<T: Send>(
                 if plan.inputs_in_lanes() {
                     pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
                 } else {
-                    weight_gradient(plan, columns, tile, &gradients, &mut partial);
+                    weight_gradient(plan, [images, columns], tile, &gradients, &mut packed, &mut partial);
                 }
                 if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
                     if !accumulate && plan.kernel < plan.stride {
                         dx.fill(0.0);
                     }
-                    input_gradient(plan, columns, &gradients, transposed, dx, accumulate);
+                    input_gradient(plan, [images, columns], &gradients, transposed, dx, accumulate);
                     finished.push(finish(first, dx));
                 }
             }
@@ -91,38 +93,64 @@ pub(super) fn backward<T: Send>(
     (reduce(plan, &partials), finished.into_iter().flatten().collect())
 }
 
-/// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`.
-fn weight_gradient(plan: &Plan, columns: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
+/// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`. `packed` is scratch memory.
+fn weight_gradient(
+    plan: &Plan,
+    [images, columns]: [usize; 2],
+    tile: &[f32],
+    gradients: &Tile,
+    packed: &mut Vec<f32>,
+    partial: &mut [f32],
+) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let kernel = Kernel::of(plan.isa, outputs);
-    let line = plan.tile_columns() * inputs;
-    let grad_line = plan.columns.grad_padded * outputs;
-    let segments: Vec<usize> = (0..plan.rows.output).map(|row| row * stride * line).collect();
-    let band = plan.band();
-    let last = ((plan.rows.output - 1) * stride + k - 1) * line + ((columns - 1) * stride + k) * inputs;
-    assert!(tile.len() >= last);
-    assert!(gradients.data.len() >= gradients.position(plan.rows.output - 1, columns) + kernel.width);
+    let [tile_rows, tile_columns] = plan.tile_size();
+    let line = tile_columns * inputs;
+    let rows = plan.rows.output;
+    let starts: Vec<[usize; 2]> = (0..images * rows)
+        .map(|index| (index / rows, index % rows))
+        .map(|(image, row)| [(image * tile_rows + row * stride) * line, gradients.position(image, row, 0)])
+        .collect();
+    let last_row = (images - 1) * tile_rows + (rows - 1) * stride + k - 1;
+    assert!(tile.len() >= last_row * line + ((columns - 1) * stride + k) * inputs);
+    assert!(gradients.data.len() >= gradients.position(images - 1, rows - 1, columns) + kernel.width);
     assert!(partial.len() >= plan.weights());
-    for (chunk, segments) in segments.chunks(band).enumerate() {
-        for ky in 0..k {
-            for first in (0..outputs).step_by(kernel.width) {
+    // Rows of a panel that lie far apart fall on few sets of the L1: they are brought together.
+    let pack = plan.many_weights();
+    // A band of an unpacked panel has one step from row to row, so it ends with its image.
+    let bands = starts.chunks(if pack { plan.band() } else { rows }).flat_map(|image| image.chunks(plan.band()));
+    for band in bands {
+        let segments: Vec<usize> = band.iter().map(|&[tile, _]| tile).collect();
+        for first in (0..outputs).step_by(kernel.width) {
+            let cols = kernel.width.min(outputs - first);
+            let (b, b_row, b_segment) = if pack {
+                packed.clear();
+                for pixel in band.iter().flat_map(|&[_, start]| (0..columns).map(move |x| start + x * outputs + first))
+                {
+                    packed.extend_from_slice(&gradients.data[pixel..pixel + kernel.width]);
+                }
+                (packed.as_ptr(), kernel.width, columns * kernel.width)
+            } else {
+                (gradients.data[band[0][1] + first..].as_ptr(), outputs, plan.columns.grad_padded * outputs)
+            };
+            for ky in 0..k {
                 let strip = Strip {
                     a: tile[ky * line..].as_ptr(),
                     a_row: 1,
                     a_step: stride * inputs,
-                    segments,
+                    segments: &segments,
                     depth: columns,
-                    b: gradients.data[gradients.position(chunk * band, 0) + first..].as_ptr(),
-                    b_row: outputs,
-                    b_segment: grad_line,
+                    b,
+                    b_row,
+                    b_segment,
                     c: partial[ky * k * inputs * outputs + first..].as_mut_ptr(),
                     c_row: outputs,
                     rows: k * inputs,
-                    cols: kernel.width.min(outputs - first),
+                    cols,
                     accumulate: true,
                 };
-                // SAFETY: the last elements of the three operands are checked above: `A` ends with the last window of the
-                // tile, `B` is followed by slack for a whole panel, `C` is this task's own.
+                // SAFETY: the last elements of the operands are checked above: `A` ends with the last window of the tile,
+                // `B` is packed in whole rows or followed by slack for one, `C` is this task's own.
                 unsafe { kernel.run(&strip) };
             }
         }
@@ -159,12 +187,19 @@ fn pointwise_weight_gradient(plan: &Plan, columns: usize, x: &[f32], gradients: 
 }
 
 /// One unit's gradient of the inputs.
-fn input_gradient(plan: &Plan, columns: usize, gradients: &Tile, weights: &Transposed, dx: &mut [f32], add: bool) {
+fn input_gradient(
+    plan: &Plan,
+    [images, columns]: [usize; 2],
+    gradients: &Tile,
+    weights: &Transposed,
+    dx: &mut [f32],
+    add: bool,
+) {
     let Plan { inputs, outputs, stride, .. } = *plan;
     let kernel = Kernel::of(plan.isa, inputs);
     let grad_line = plan.columns.grad_padded * outputs;
     let width = if plan.pointwise { columns } else { plan.columns.input };
-    assert!(dx.len() >= plan.rows.input * width * inputs);
+    assert!(dx.len() >= images * plan.rows.input * width * inputs);
     let pairs = weights.rows.iter().flat_map(|r| weights.columns.iter().map(move |c| (r, c)));
     for ((r, c), packed) in pairs.zip(&weights.packed) {
         let depth = c.taps.len() * outputs;
@@ -173,13 +208,16 @@ fn input_gradient(plan: &Plan, columns: usize, gradients: &Tile, weights: &Trans
         }
         let segments: Vec<usize> = (0..r.taps.len()).map(|t| t * grad_line).collect();
         let count = if plan.pointwise { columns } else { c.count };
-        let last = (r.first + r.count - 1 + r.taps.len() - 1) * grad_line + (c.first + count - 1) * outputs + depth;
+        let last_row = (images - 1) * plan.rows.grad_padded + r.first + r.count - 1 + r.taps.len() - 1;
+        let last = last_row * grad_line + (c.first + count - 1) * outputs + depth;
         assert!(gradients.data.len() >= last);
         for (panel, b) in packed.chunks_exact(r.taps.len() * depth * kernel.width).enumerate() {
             let first = panel * kernel.width;
-            for m in 0..r.count {
+            for (image, m) in (0..images).flat_map(|image| (0..r.count).map(move |m| (image, m))) {
+                let (from, to) =
+                    (image * plan.rows.grad_padded + r.first + m, image * plan.rows.input + r.phase + m * stride);
                 let strip = Strip {
-                    a: gradients.data[(r.first + m) * grad_line + c.first * outputs..].as_ptr(),
+                    a: gradients.data[from * grad_line + c.first * outputs..].as_ptr(),
                     a_row: outputs,
                     a_step: 1,
                     segments: &segments,
@@ -187,7 +225,7 @@ fn input_gradient(plan: &Plan, columns: usize, gradients: &Tile, weights: &Trans
                     b: b.as_ptr(),
                     b_row: kernel.width,
                     b_segment: depth * kernel.width,
-                    c: dx[((r.phase + m * stride) * width + c.phase) * inputs + first..].as_mut_ptr(),
+                    c: dx[(to * width + c.phase) * inputs + first..].as_mut_ptr(),
                     c_row: stride * inputs,
                     rows: count,
                     cols: kernel.width.min(inputs - first),

@@ -82,6 +82,10 @@ fn sizes_of_the_networks() {
         (1, 16, 64, 128, 1, 2),
         (3, 8, 128, 128, 3, 1),
         (1, 33, 3, 64, 7, 2),
+        // Several images to a unit, the last unit with fewer.
+        (11, 4, 96, 100, 3, 1),
+        (9, 5, 90, 90, 3, 2),
+        (9, 3, 260, 256, 1, 2),
     ] {
         check(n, [size; 2], i, o, &Geometry::symmetric(k, s), 1);
         check(n, [size; 2], i, o, &Geometry::same_tf(k, s, [size; 2]), 2);

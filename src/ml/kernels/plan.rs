@@ -8,6 +8,12 @@ use super::strip::Kernel;
 const POINTWISE_UNIT: usize = 24 * 1024;
 /// Floats of both operands in a band of a weight gradient: about an L1 cache.
 const BAND: usize = 12 * 1024;
+/// Weights from which on a unit holds several images: fewer stay in the L2 from one image to the next.
+const MANY_WEIGHTS: usize = 64 * 1024;
+/// Floats of input and output in a unit of several images: half an L2 cache.
+const SHARED_UNIT: usize = 128 * 1024;
+/// Output pixels in a band of a weight gradient with [`MANY_WEIGHTS`]: a panel of their gradients fits the L1.
+const WIDE_BAND: usize = 64;
 /// Floats of all partial weight gradients together.
 const PARTIALS: usize = 1 << 20;
 
@@ -46,7 +52,10 @@ pub(super) struct Plan {
     pub stride: usize,
     pub rows: Axis,
     pub columns: Axis,
-    /// Number of units: images, or pieces of the row of pixels.
+    /// Images in all, and in every unit but perhaps the last: more than one where images are small and weights many.
+    pub images: usize,
+    pub unit_images: usize,
+    /// Number of units: groups of images, or pieces of the row of pixels.
     pub units: usize,
     /// Output pixels in all.
     pub pixels: usize,
@@ -67,7 +76,12 @@ impl Plan {
         let columns = Axis::new(size[1], width, g.padding[2], g);
         let (kernel, stride) = (g.kernel, g.stride);
         let pixels = n * height * width;
-        Self { inputs, outputs, kernel, stride, rows, columns, units: n, pixels, pointwise: false, isa }
+        let operands = rows.padded * columns.padded * inputs + rows.grad_padded * columns.grad_padded * outputs;
+        let many = kernel * kernel * inputs * outputs >= MANY_WEIGHTS;
+        let unit_images = if many { (SHARED_UNIT / operands.max(1)).clamp(1, 8).min(n.max(1)) } else { 1 };
+        let units = n.div_ceil(unit_images);
+        let (images, pointwise) = (n, false);
+        Self { inputs, outputs, kernel, stride, rows, columns, images, unit_images, units, pixels, pointwise, isa }
     }
 
     /// The plan for a product of `pixels` rows with a matrix: a 1x1 convolution or a linear layer.
@@ -77,28 +91,29 @@ impl Plan {
         let one = Axis { input: 1, output: 1, before: 0, padded: 1, grad_before: 0, grad_padded: 1 };
         let columns = Axis { input: unit, output: unit, padded: unit, grad_padded: unit, ..one };
         let (units, isa) = (pixels.div_ceil(unit), Isa::detect());
-        Self { inputs, outputs, kernel: 1, stride: 1, rows: one, columns, units, pixels, pointwise: true, isa }
+        let (kernel, stride, images, unit_images, pointwise) = (1, 1, units, 1, true);
+        Self { inputs, outputs, kernel, stride, rows: one, columns, images, unit_images, units, pixels, pointwise, isa }
     }
 
-    /// Output pixels of a unit; the last of a pointwise plan may have fewer.
-    pub(super) fn unit_pixels(&self, unit: usize) -> usize {
-        let whole = self.whole_unit();
-        if self.pointwise { whole.min(self.pixels - unit * whole) } else { whole }
+    /// Images of a unit.
+    pub(super) fn images_of(&self, unit: usize) -> usize {
+        self.unit_images.min(self.images - unit * self.unit_images)
     }
 
     /// Output pixels of every unit but perhaps the last.
     pub(super) fn whole_unit(&self) -> usize {
-        self.rows.output * self.columns.output
+        self.unit_images * self.rows.output * self.columns.output
     }
 
-    /// Output columns of a unit.
+    /// Output columns of an image of a unit; those of the last unit of a pointwise plan may be fewer.
     pub(super) fn unit_columns(&self, unit: usize) -> usize {
-        if self.pointwise { self.unit_pixels(unit) } else { self.columns.output }
+        let columns = self.columns.output;
+        if self.pointwise { columns.min(self.pixels - unit * columns) } else { columns }
     }
 
     /// Input pixels of every unit but perhaps the last.
     pub(super) fn whole_input(&self) -> usize {
-        self.rows.input * self.columns.input
+        self.unit_images * self.rows.input * self.columns.input
     }
 
     /// Whether a window reads beyond the image, so that a padded copy is needed.
@@ -107,9 +122,10 @@ impl Plan {
         outside(self.rows) || outside(self.columns)
     }
 
-    /// Columns of the tile of inputs that the kernel reads: padded or the image itself.
-    pub(super) fn tile_columns(&self) -> usize {
-        if self.needs_padding() { self.columns.padded } else { self.columns.input }
+    /// Rows and columns of an image that the kernel reads: padded or the image itself.
+    pub(super) fn tile_size(&self) -> [usize; 2] {
+        let (rows, columns) = (self.rows, self.columns);
+        if self.needs_padding() { [rows.padded, columns.padded] } else { [rows.input, columns.input] }
     }
 
     /// Elements of the weight matrix.
@@ -129,8 +145,17 @@ impl Plan {
         (PARTIALS / self.weights().max(1)).clamp(8, 64).min(self.units.max(1))
     }
 
-    /// Output rows whose operands fit the L1 cache together.
+    /// Whether the weights do not fit the L2 cache beside a unit: then they are passed over as rarely as possible.
+    pub(super) fn many_weights(&self) -> bool {
+        !self.pointwise && self.weights() >= MANY_WEIGHTS
+    }
+
+    /// Output rows of a unit, over all its images, that go into the weight gradient together: their operands fit the L1
+    /// cache, or with many weights a panel of one operand.
     pub(super) fn band(&self) -> usize {
+        if self.many_weights() {
+            return (WIDE_BAND / self.columns.output.max(1)).max(1);
+        }
         let row = self.columns.output * self.outputs + self.stride * self.columns.padded * self.inputs;
         (BAND / row.max(1)).clamp(1, self.rows.output.max(1))
     }

@@ -53,9 +53,10 @@ impl Drop for Scratch {
     }
 }
 
-/// An image of `columns` padded columns whose interior starts at `(top, left)`.
+/// The images of a unit, of `rows` by `columns` padded pixels each, whose interiors start at `(top, left)`.
 pub(super) struct Tile {
     pub data: Scratch,
+    rows: usize,
     columns: usize,
     top: usize,
     left: usize,
@@ -66,35 +67,44 @@ impl Tile {
     /// A tile for the padded inputs of `plan`.
     pub(super) fn of_inputs(plan: &Plan) -> Self {
         let (rows, columns, channels) = (plan.rows, plan.columns, plan.inputs);
-        let data = Scratch::zeros(rows.padded * columns.padded * channels);
-        Self { data, columns: columns.padded, top: rows.before, left: columns.before, channels }
+        let data = Scratch::zeros(plan.unit_images * rows.padded * columns.padded * channels);
+        Self { data, rows: rows.padded, columns: columns.padded, top: rows.before, left: columns.before, channels }
     }
 
     /// A tile for the padded gradients of the outputs of `plan`.
     pub(super) fn of_gradients(plan: &Plan) -> Self {
         let (rows, columns, channels) = (plan.rows, plan.columns, plan.outputs);
-        let data = Scratch::zeros(rows.grad_padded * columns.grad_padded * channels);
-        Self { data, columns: columns.grad_padded, top: rows.grad_before, left: columns.grad_before, channels }
+        let data = Scratch::zeros(plan.unit_images * rows.grad_padded * columns.grad_padded * channels);
+        Self {
+            data,
+            rows: rows.grad_padded,
+            columns: columns.grad_padded,
+            top: rows.grad_before,
+            left: columns.grad_before,
+            channels,
+        }
     }
 
     /// The first `pixels` pixels of the interior of a row.
-    pub(super) fn row(&mut self, row: usize, pixels: usize) -> &mut [f32] {
-        let start = self.position(row, 0);
+    pub(super) fn row(&mut self, image: usize, row: usize, pixels: usize) -> &mut [f32] {
+        let start = self.position(image, row, 0);
         &mut self.data[start..start + pixels * self.channels]
     }
 
     /// Where a pixel of the interior lies.
-    pub(super) fn position(&self, row: usize, column: usize) -> usize {
-        ((row + self.top) * self.columns + column + self.left) * self.channels
+    pub(super) fn position(&self, image: usize, row: usize, column: usize) -> usize {
+        ((image * self.rows + row + self.top) * self.columns + column + self.left) * self.channels
     }
 
-    /// Copies an image of `[rows, columns, channels]` into the interior, as far as the tile reaches.
-    pub(super) fn fill(&mut self, plan: &Plan, image: &[f32]) {
+    /// Copies images of `[rows, columns, channels]` into the interiors, as far as these reach.
+    pub(super) fn fill(&mut self, plan: &Plan, images: &[f32]) {
         let (rows, columns) = (plan.rows, plan.columns);
         let fit = columns.input.min(columns.padded - columns.before);
         let (line, fit_line) = (columns.input * self.channels, fit * self.channels);
-        for (row, line) in image.chunks_exact(line).take(rows.padded - rows.before).enumerate() {
-            self.row(row, fit).copy_from_slice(&line[..fit_line]);
+        for (image, pixels) in images.chunks_exact(rows.input * line).enumerate() {
+            for (row, line) in pixels.chunks_exact(line).take(rows.padded - rows.before).enumerate() {
+                self.row(image, row, fit).copy_from_slice(&line[..fit_line]);
+            }
         }
     }
 }
