@@ -1,8 +1,15 @@
 //! What a run costs when there is nothing to do: `cargo bench --bench engine`.
 //!
-//! Real kinds of stages are used, but their code never runs: only parsing, wiring, keys and manifests are measured.
+//! `plan`: parsing, wiring and keys of a file whose stages never ran. `process`: the binary from start to exit over
+//! finished work, a chain of 50 stages above 184 MB of source files and a sweep of 1,000 instances.
 
-use std::{fmt::Write, hint::black_box, path::Path};
+use std::{
+    fmt::Write,
+    fs,
+    hint::black_box,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use strata::{diagnostic::Sources, engine, engine::Graph, pipeline, stages::registry, store::Store};
@@ -51,5 +58,58 @@ fn engine_benches(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, engine_benches);
+/// Images of CIFAR-10's size and form: six files, 184 MB.
+const IMAGES: &str = "[stage.images]\nkind = 'dataset'\nsource = 'cifar10'\npath = 'data'\nsize = 8\nlimit_train = 20\n\
+                      limit_test = 20\n";
+
+/// Trainings that each start from the weights of the one before.
+fn chain(stages: usize) -> String {
+    let mut text = format!(
+        "{IMAGES}[stage.s1]\nkind = 'supervised'\ninputs = {{ train = 'images.train', test = 'images.test' }}\n\
+         encoder = {{ n = 1, width = 0.25 }}\nepochs = 1\nbatch_size = 16\n"
+    );
+    for stage in 2..stages {
+        write!(
+            text,
+            "[stage.s{stage}]\nkind = 'fine_tune'\ninputs = {{ weights = 's{}.weights', train = 'images.train', \
+             test = 'images.test' }}\nepochs = 1\nwarmup_epochs = 1\nbatch_size = 16\n",
+            stage - 1
+        )
+        .expect("a string can be written to");
+    }
+    text
+}
+
+/// Runs the binary in `folder` and expects that it ends well.
+fn run(folder: &Path, pipeline: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
+    command.args(["run", pipeline]).current_dir(folder).env_remove("STRATA_CACHE_DIR");
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("the binary starts");
+    assert!(status.success(), "strata run {pipeline}");
+}
+
+fn process_benches(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).expect("a file");
+    for name in ["pipelines", "data"] {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+    }
+    let batch: Vec<u8> = (0..10_000 * 3073u32)
+        .map(|at| if at % 3073 == 0 { (at / 3073 % 10) as u8 } else { (at.wrapping_mul(2_654_435_761) >> 24) as u8 })
+        .collect();
+    for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        write(&format!("data/{name}.bin"), &batch);
+    }
+    write("data/batches.meta.txt", b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
+    let sweep = sweep(999).replace("[stage.images]\nkind = 'dataset'\n", IMAGES);
+    let mut group = c.benchmark_group("process");
+    for (name, text) in [("50 stages", chain(50)), ("1000 instances", sweep)] {
+        write("pipelines/bench.toml", text.as_bytes());
+        run(folder.path(), "pipelines/bench.toml");
+        group.bench_function(name, |b| b.iter(|| run(folder.path(), "pipelines/bench.toml")));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, engine_benches, process_benches);
 criterion_main!(benches);

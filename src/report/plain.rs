@@ -7,27 +7,39 @@ use std::{
 };
 
 use super::Lines;
-use crate::engine::{Event, Reason, Reporter};
+use crate::engine::{Event, Reason, Reporter, Status};
 
 /// A line of progress for each instance at most this often.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Prints a line when an instance begins and ends, and now and then between.
-pub struct Plain<W> {
+pub struct Plain<W: Write> {
     to: W,
     lines: Lines,
     begun: BTreeMap<String, (Instant, Instant)>,
+    /// Lines of cached work, which come by the thousand and at once: they wait for what comes behind them.
+    waiting: String,
 }
 
 impl<W: Write> Plain<W> {
     /// Prints to `to`.
     pub fn new(to: W, lines: Lines) -> Self {
-        Self { to, lines, begun: BTreeMap::new() }
+        Self { to, lines, begun: BTreeMap::new(), waiting: String::new() }
     }
 
     fn print(&mut self, line: &str) {
-        // One write for a line, so that lines of other processes do not fall between. Nobody may be listening.
-        let _ = self.to.write_all(format!("{line}\n").as_bytes());
+        self.waiting.push_str(line);
+        self.waiting.push('\n');
+        self.flush();
+    }
+
+    /// Writes whole lines at once, so that lines of other processes do not fall between.
+    fn flush(&mut self) {
+        if !self.waiting.is_empty() {
+            // Nobody may be listening.
+            let _ = self.to.write_all(self.waiting.as_bytes());
+            self.waiting.clear();
+        }
     }
 }
 
@@ -41,6 +53,7 @@ impl<W: Write> Reporter for Plain<W> {
                 self.print(&self.lines.started(instance, reason));
             }
             Event::Progress { instance, done, total, .. } => {
+                self.flush();
                 let Some((begun, last)) = self.begun.get_mut(instance) else { return };
                 if last.elapsed() < INTERVAL {
                     return;
@@ -52,14 +65,25 @@ impl<W: Write> Reporter for Plain<W> {
                     self.print(&line);
                 }
             }
+            Event::StageFinished { instance, status: status @ Status::Cached, seconds, message, .. } => {
+                self.waiting.push_str(&self.lines.finished(instance, *status, *seconds, message.as_deref()));
+                self.waiting.push('\n');
+            }
             Event::StageFinished { instance, status, seconds, message, .. } => {
                 self.print(&self.lines.finished(instance, *status, *seconds, message.as_deref()));
             }
             _ => {
+                self.flush();
                 if let Some(line) = self.lines.happened(event) {
                     self.print(&line);
                 }
             }
         }
+    }
+}
+
+impl<W: Write> Drop for Plain<W> {
+    fn drop(&mut self) {
+        self.flush();
     }
 }

@@ -70,6 +70,7 @@ fn printed(width: Option<usize>) -> String {
     let mut to = Vec::new();
     let mut plain = Plain::new(&mut to, Lines { styles: Styles::default(), width });
     all().iter().for_each(|event| plain.event(event));
+    drop(plain);
     String::from_utf8(to).expect("text")
 }
 
