@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::Value;
 use toml::{
     Spanned,
@@ -126,7 +127,7 @@ pub fn typed(
     let mut table = table.clone();
     loop {
         let error = match kind.parse(Spanned::new(header.clone(), table.clone())) {
-            Ok(stage) => return stage,
+            Ok(stage) => return over_defaults(kind, &table, stage),
             Err(error) => error,
         };
         let span = error.span().unwrap_or_else(|| header.clone());
@@ -134,6 +135,31 @@ pub fn typed(
         if !document::remove_at(&mut table, &span) {
             return kind.default_stage();
         }
+    }
+}
+
+/// The stage with what a nested table leaves out taken from the defaults of the kind, not from those of the table's type:
+/// `optimizer = { lr = 0.1 }` changes the rate alone. A table that names another `kind` starts from that kind's defaults.
+fn over_defaults(kind: &StageKind, table: &DeTable<'_>, stage: Box<dyn AnyStage>) -> Box<dyn AnyStage> {
+    if !table.values().any(|value| value.get_ref().is_table()) {
+        return stage;
+    }
+    let deserializer = toml::de::Deserializer::from(Spanned::new(0..0, table.clone()));
+    let Ok(written) = Value::deserialize(deserializer) else { return stage };
+    let mut params = kind.default_stage().params();
+    lay_over(&mut params, written);
+    kind.restore(&params).unwrap_or(stage)
+}
+
+fn lay_over(below: &mut Value, above: Value) {
+    let other_kind = above.get("kind").is_some_and(|kind| below.get("kind") != Some(kind));
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) if !other_kind => {
+            for (key, value) in above {
+                lay_over(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (below, above) => *below = above,
     }
 }
 

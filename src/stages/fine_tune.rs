@@ -42,7 +42,7 @@ pub struct FineTune {
     pub keep_epochs: Vec<usize>,
     /// The learning rate when everything is trained.
     pub schedule: Schedule,
-    /// How training images are varied; by default cropped and flipped. A table starts from the defaults of `simclr`.
+    /// How training images are varied; by default cropped and flipped.
     pub augment: Augment,
     /// Share of the known labels held out for the validation, in [0, 1); 0 means none.
     pub val_fraction: f64,

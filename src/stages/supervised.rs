@@ -38,7 +38,7 @@ pub struct Supervised {
     pub keep_epochs: Vec<usize>,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// How training images are varied; by default cropped and flipped. A table starts from the defaults of `simclr`.
+    /// How training images are varied; by default cropped and flipped.
     pub augment: Augment,
     /// Share of the known labels held out for the validation, in [0, 1); 0 means none.
     pub val_fraction: f64,

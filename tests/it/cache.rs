@@ -65,6 +65,23 @@ fn what_does_not_matter_changes_nothing() {
 }
 
 #[test]
+fn a_nested_table_changes_what_it_names_and_nothing_else() {
+    let project = Project::with(ALL);
+    project.done(&["run", FILE]);
+    let written = [
+        "scratch.optimizer.kind=sgd",
+        "scratch.augment.flip=0.5",
+        "simclr.optimizer.momentum=0.9",
+        "simclr.schedule.warmup_epochs=1.0",
+        "fine_tune.augment.scope=image",
+    ];
+    for set in written {
+        let words = project.words("run", &["-S", set]);
+        assert!(words.iter().all(|(_, word)| word == "cached"), "{set} is a default written out: {words:?}");
+    }
+}
+
+#[test]
 fn a_sweep_shares_what_its_axes_do_not_reach() {
     let swept = format!("{ALL}\n[sweep]\n\"clusters.clusters\" = [4, 5, 6]\n\"batches.batch_size\" = [10, 16]\n");
     let project = Project::with(&swept);

@@ -81,26 +81,32 @@ mod x86 {
         const LANES: usize = 16;
         #[inline(always)]
         unsafe fn zero() -> Self {
+            // SAFETY: the caller vouches for AVX-512F.
             unsafe { _mm512_setzero_ps() }
         }
         #[inline(always)]
         unsafe fn splat(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for AVX-512F and for one float at the pointer.
             unsafe { _mm512_set1_ps(*from) }
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for AVX-512F and for `LANES` floats at the pointer.
             unsafe { _mm512_loadu_ps(from) }
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller vouches for AVX-512F and for `LANES` floats at the pointer.
             unsafe { _mm512_storeu_ps(to, self) }
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: the caller vouches for AVX-512F.
             unsafe { _mm512_fmadd_ps(a, b, self) }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller vouches for AVX-512F.
             unsafe { _mm512_add_ps(self, other) }
         }
     }
@@ -110,26 +116,32 @@ mod x86 {
         const LANES: usize = 8;
         #[inline(always)]
         unsafe fn zero() -> Self {
+            // SAFETY: the caller vouches for AVX and FMA.
             unsafe { _mm256_setzero_ps() }
         }
         #[inline(always)]
         unsafe fn splat(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for AVX and FMA and for one float at the pointer.
             unsafe { _mm256_set1_ps(*from) }
         }
         #[inline(always)]
         unsafe fn load(from: *const f32) -> Self {
+            // SAFETY: the caller vouches for AVX and FMA and for `LANES` floats at the pointer.
             unsafe { _mm256_loadu_ps(from) }
         }
         #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
+            // SAFETY: the caller vouches for AVX and FMA and for `LANES` floats at the pointer.
             unsafe { _mm256_storeu_ps(to, self) }
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: the caller vouches for AVX and FMA.
             unsafe { _mm256_fmadd_ps(a, b, self) }
         }
         #[inline(always)]
         unsafe fn add(self, other: Self) -> Self {
+            // SAFETY: the caller vouches for AVX and FMA.
             unsafe { _mm256_add_ps(self, other) }
         }
     }
@@ -144,14 +156,17 @@ unsafe impl Simd for [f32; 4] {
     }
     #[inline(always)]
     unsafe fn splat(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for one float at the pointer.
         [unsafe { *from }; 4]
     }
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for `LANES` floats at the pointer; unaligned access needs no more.
         unsafe { from.cast::<Self>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for `LANES` floats at the pointer; unaligned access needs no more.
         unsafe { to.cast::<Self>().write_unaligned(self) }
     }
     #[inline(always)]

@@ -69,12 +69,14 @@ impl Kernel {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,fma")]
 unsafe fn avx512<const Q: usize, const R: usize>(strip: &Strip) {
+    // SAFETY: this function's instructions are those of the vector type; the strip's conditions are the caller's.
     unsafe { body::<std::arch::x86_64::__m512, Q, R>(strip) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<const Q: usize, const R: usize>(strip: &Strip) {
+    // SAFETY: this function's instructions are those of the vector type; the strip's conditions are the caller's.
     unsafe { body::<std::arch::x86_64::__m256, Q, R>(strip) }
 }
 
@@ -82,8 +84,10 @@ unsafe fn avx2<const Q: usize, const R: usize>(strip: &Strip) {
 unsafe fn body<S: Simd, const Q: usize, const R: usize>(strip: &Strip) {
     // A stride known to the compiler becomes an offset inside the instruction.
     if strip.a_row == 1 {
+        // SAFETY: the caller's conditions are those of `Kernel::run`, passed on whole.
         unsafe { all_rows::<S, Q, R, true>(strip) }
     } else {
+        // SAFETY: the caller's conditions are those of `Kernel::run`, passed on whole.
         unsafe { all_rows::<S, Q, R, false>(strip) }
     }
 }
@@ -92,22 +96,27 @@ unsafe fn body<S: Simd, const Q: usize, const R: usize>(strip: &Strip) {
 unsafe fn all_rows<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(strip: &Strip) {
     let mut row = 0;
     while row + Q <= strip.rows {
+        // SAFETY: the conditions are the caller's; the block's rows lie below `rows`, checked beside.
         unsafe { block::<S, Q, R, UNIT>(strip, row) };
         row += Q;
     }
     if Q > 8 && row + 8 <= strip.rows {
+        // SAFETY: the conditions are the caller's; the block's rows lie below `rows`, checked beside.
         unsafe { block::<S, 8, R, UNIT>(strip, row) };
         row += 8;
     }
     if Q > 4 && row + 4 <= strip.rows {
+        // SAFETY: the conditions are the caller's; the block's rows lie below `rows`, checked beside.
         unsafe { block::<S, 4, R, UNIT>(strip, row) };
         row += 4;
     }
     if row + 2 <= strip.rows {
+        // SAFETY: the conditions are the caller's; the block's rows lie below `rows`, checked beside.
         unsafe { block::<S, 2, R, UNIT>(strip, row) };
         row += 2;
     }
     if row < strip.rows {
+        // SAFETY: the conditions are the caller's; the block's rows lie below `rows`, checked beside.
         unsafe { block::<S, 1, R, UNIT>(strip, row) };
     }
 }
@@ -115,6 +124,8 @@ unsafe fn all_rows<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(st
 /// `Q` rows of the strip; the sums stay in registers.
 #[inline(always)]
 unsafe fn block<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(strip: &Strip, row: usize) {
+    // SAFETY: the caller vouches for the instructions, for all elements of `A` and `C` that the strip names and for whole
+    // rows of `B`; `row + Q <= rows`, and the pointers only step behind the last element after its last use.
     unsafe {
         let a_row = if UNIT { 1 } else { strip.a_row };
         let start = strip.a.add(row * a_row);
