@@ -19,7 +19,7 @@ pub struct Gc {
     #[command(flatten)]
     cache: CacheArgs,
     /// What may remain (`20GB`, `500MiB`): what costs least to make again goes first
-    #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE")]
+    #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE", default_value = "20GB")]
     max_size: ByteSize,
     /// Say what would go, and delete nothing
     #[arg(short = 'n', long)]

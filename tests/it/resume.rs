@@ -175,17 +175,12 @@ fn trained(project: &Project, stage: &str, text_of: &str) -> (String, Value, Vec
 #[test]
 fn more_epochs_go_on_where_fewer_ended() {
     let sgd = |momentum: f64| format!("optimizer = {{ kind = \"sgd\", lr = 0.02, momentum = {momentum} }}");
-    let (plain, momentum) = (sgd(0.0), sgd(0.9));
-    let (constant, fixed) = ("{ kind = \"constant\" }", "{ kind = \"cosine\", horizon = 8 }");
-    let cases = [
-        ("simclr", momentum.as_str(), fixed),
-        ("simclr", plain.as_str(), constant),
-        ("dae", "", constant),
-        ("dae", plain.as_str(), fixed),
-        ("scratch", momentum.as_str(), fixed),
-        ("fine_tune", momentum.as_str(), constant),
-    ];
-    for (stage, optimizer, schedule) in cases {
+    let kinds = ["simclr", "dae", "scratch", "fine_tune"].into_iter();
+    let cases = kinds.flat_map(|stage| [0.0, 0.9].map(|momentum| (stage, sgd(momentum))));
+    let schedules = ["{ kind = \"constant\" }", "{ kind = \"cosine\", horizon = 8 }"];
+    let cases: Vec<_> =
+        cases.flat_map(|(stage, sgd)| schedules.map(|schedule| (stage, sgd.clone(), schedule))).collect();
+    for (stage, optimizer, schedule) in &cases {
         let text_of = |epochs| extendable(stage, optimizer, epochs, schedule);
         let (_, expected, _) = trained(&Project::new(), stage, &text_of(6));
         let project = Project::new();
@@ -193,7 +188,7 @@ fn more_epochs_go_on_where_fewer_ended() {
         let (status, hash, executed) = trained(&project, stage, &text_of(6));
         assert_eq!((status.as_str(), &hash), ("resumed", &expected), "{stage}, {optimizer}, {schedule}");
         // The warm-up of fine_tune is an epoch of its own.
-        let before = if stage == "fine_tune" { 4 } else { 3 };
+        let before = if *stage == "fine_tune" { 4 } else { 3 };
         assert_eq!(executed.first(), Some(&(before + 1)), "{stage}: epochs {executed:?} were executed");
     }
 }
