@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::plan::Plan;
 use super::strip::{Kernel, Strip};
 use super::tile::Tile;
+use super::winograd;
 
 /// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(outputs of a unit)` sees each unit's
 /// outputs while they are in the cache. What it returns is returned in the order of the units.
@@ -41,6 +42,9 @@ fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
     let images = plan.images_of(unit);
+    if plan.winograd {
+        return winograd::forward(plan, images, tile, packed, y);
+    }
     let [tile_rows, tile_columns] = plan.tile_size();
     let line = tile_columns * inputs;
     let segments: Vec<usize> = (0..k).map(|ky| ky * line).collect();

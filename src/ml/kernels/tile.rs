@@ -14,14 +14,25 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
+fn spare() -> Vec<f32> {
+    SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default()
+}
+
 /// A block of scratch memory of this thread; handed back when dropped.
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
     /// `len` zeros and some behind them.
     pub(super) fn zeros(len: usize) -> Self {
-        let mut block = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
+        let mut block = spare();
         block.clear();
+        block.resize(len + SLACK, 0.0);
+        Self(block)
+    }
+
+    /// `len` floats of any value.
+    pub(super) fn any(len: usize) -> Self {
+        let mut block = spare();
         block.resize(len + SLACK, 0.0);
         Self(block)
     }
