@@ -1,24 +1,34 @@
-//! The allocator's pages from one training step to the next.
+//! How the allocator treats the memory of training.
 
 use std::ffi::{c_int, c_long};
 
 use libmimalloc_sys::{mi_option_get, mi_option_set};
 
-/// mimalloc's `mi_option_purge_delay`: milliseconds after which pages that nobody uses are handed back.
-const PURGE_DELAY: c_int = 15;
-/// What mimalloc 3 takes by itself, and what a step should find.
-const LIBRARY_DEFAULT: c_long = 1_000;
-const KEPT: c_long = 10_000;
+/// An option of mimalloc 3 by its number, its default, and what training needs.
+struct Setting {
+    option: c_int,
+    default: c_long,
+    wanted: c_long,
+}
 
-/// Lets mimalloc keep freed pages for ten seconds instead of one: a step asks for the same blocks again, and pages that
-/// were handed back meanwhile would be faulted in and zeroed anew. `MIMALLOC_PURGE_DELAY` in the environment takes
-/// precedence.
-pub fn keep_pages() {
-    // SAFETY: both functions read or write one of mimalloc's options, which are atomics; the option exists in every
-    // version 2 and 3. With any other value than the default the user has spoken, or the numbers have changed.
-    unsafe {
-        if mi_option_get(PURGE_DELAY) == LIBRARY_DEFAULT {
-            mi_option_set(PURGE_DELAY, KEPT);
+const SETTINGS: [Setting; 2] = [
+    // Milliseconds after which pages that nobody uses are handed back. A step asks for the same blocks again; pages that
+    // were handed back meanwhile would be zeroed and faulted in anew.
+    Setting { option: 15, default: 1_000, wanted: 10_000 },
+    // KiB of address space taken at once: blocks of a hundred megabytes leave large holes in areas of one gigabyte.
+    Setting { option: 23, default: 1 << 20, wanted: 16 << 20 },
+];
+
+/// Sets up mimalloc for training: freed pages are kept for ten seconds, and holes between large blocks are few. What the
+/// environment says (`MIMALLOC_PURGE_DELAY`, `MIMALLOC_ARENA_RESERVE`) takes precedence.
+pub fn prepare_allocator() {
+    for Setting { option, default, wanted } in SETTINGS {
+        // SAFETY: both functions touch one of mimalloc's options, which are atomics, and ignore numbers that are none. With
+        // another value than the default the user has spoken, or the numbers have changed.
+        unsafe {
+            if mi_option_get(option) == default {
+                mi_option_set(option, wanted);
+            }
         }
     }
 }

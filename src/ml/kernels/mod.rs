@@ -47,7 +47,7 @@ use candle_core::Tensor;
 pub use activation::Activation;
 pub use geometry::Geometry;
 pub use in_place::in_place;
-pub use memory::keep_pages;
+pub use memory::prepare_allocator;
 
 use super::Result;
 

@@ -18,7 +18,7 @@ const WIDE_BAND: usize = 64;
 /// Channels from which on Winograd's products save more than its transforms cost, and most weights for which its
 /// frequencies stay near the processor.
 const WINOGRAD_CHANNELS: usize = 32;
-const WINOGRAD_WEIGHTS: usize = 9 << 16;
+const WINOGRAD_WEIGHTS: usize = 9 << 18;
 /// Output pixels in a unit of Winograd's: four for each row of its matrices.
 const WINOGRAD_UNIT: usize = 512;
 /// Floats of all partial weight gradients together.
