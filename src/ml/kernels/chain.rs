@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Tensor
 
 use super::activation::{Data, Floats, Node, Origin, Parent};
 use super::channel::Sums;
+use super::source::Source;
 use crate::ml::{Error, Result};
 
 /// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
@@ -16,7 +17,7 @@ pub(super) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
     let dims = last.dims.clone();
     let floats = match Arc::get_mut(&mut last) {
         Some(Node { data: Data::Floats(floats), .. }) => std::mem::take(floats),
-        _ => last.floats().to_vec(),
+        _ => last.floats().into_vec(),
     };
     if !last.tracked {
         return Ok(Tensor::from_vec(floats, dims, &candle_core::Device::Cpu)?);
@@ -43,7 +44,7 @@ fn leaves(nodes: &[Arc<Node>]) -> impl Iterator<Item = &Tensor> {
     nodes.iter().flat_map(|node| {
         let input = match &node.data {
             Data::Tensor(tensor) => Some(tensor),
-            Data::Floats(_) => None,
+            Data::Floats(_) | Data::Normalised(_) => None,
         };
         input.into_iter().chain(node.origin.iter().flat_map(|origin| &origin.parameters))
     })
@@ -163,8 +164,9 @@ impl Chain {
             let leaves: Vec<&Tensor> = leaves(std::slice::from_ref(&node)).collect();
             let of_leaves = match (&node.origin, gradient) {
                 (Some(origin), Some(gradient)) => {
-                    let value = if nodes.len() == last { Floats::of(out) } else { node.floats() };
-                    flow.through(&nodes, origin, &value, gradient)?.into_iter().map(Some).collect()
+                    let value = if nodes.len() == last { Source::Floats(Floats::of(out)) } else { node.source() };
+                    let value = value.stored(0..value.len());
+                    flow.through(&nodes, origin, value, gradient)?.into_iter().map(Some).collect()
                 }
                 (Some(_), None) => vec![None; leaves.len()],
                 (None, gradient) => vec![gradient],
@@ -215,7 +217,7 @@ impl Flow {
             let again = origin.parents.iter().filter(|other| Arc::ptr_eq(other, parent)).count() > 1;
             let layer = parent.origin.as_ref().map(|origin| origin.layer.as_ref());
             let layer = layer.filter(|layer| layer.prepares() && self.shares[at] == 0 && !again);
-            let (value, tracked) = (parent.floats(), parent.tracked);
+            let (value, tracked) = (parent.source(), parent.tracked);
             parents.push(Parent { value, tracked, gradient, layer, sums: None });
         }
         let contiguous = origin.parameters.iter().map(Tensor::contiguous).collect::<Result<Vec<_>, _>>()?;

@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::plan::{Phase, Plan};
+use super::source::Source;
 use super::strip::{Kernel, Strip};
 use super::tile::{Scratch, Tile};
 use super::winograd;
@@ -32,7 +33,7 @@ impl Transposed {
 /// unit of `dx` while it is in the cache; what it returns is returned in the order of the units.
 pub(super) fn backward<T: Send>(
     plan: &Plan,
-    x: &[f32],
+    x: &Source,
     dx: Option<(&Transposed, &mut [f32])>,
     accumulate: bool,
     fill: impl Fn(usize, &mut [f32]) + Sync,
@@ -56,6 +57,7 @@ pub(super) fn backward<T: Send>(
             let mut partial = Scratch::zeros(plan.partial_len());
             let mut gradients = Tile::of_gradients(plan);
             let mut packed = Vec::new();
+            let mut scratch = Scratch::any(0);
             let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
             let mut dx = dx.chunks_mut(whole_in);
             let mut finished = Vec::new();
@@ -69,10 +71,10 @@ pub(super) fn backward<T: Send>(
                 }
                 let tile = match &mut padded {
                     Some(tile) => {
-                        tile.fill(plan, &x[span]);
+                        tile.fill(plan, x, first, images);
                         &tile.data
                     }
-                    None => &x[span],
+                    None => x.chunk(span, &mut scratch),
                 };
                 if plan.winograd {
                     winograd::weight_gradient(plan, images, tile, &gradients, &mut partial);

@@ -35,6 +35,7 @@ mod normalise;
 mod plan;
 mod pooling;
 mod simd;
+mod source;
 mod strip;
 #[cfg(test)]
 mod test_support;
