@@ -67,8 +67,8 @@ const RESNET18: [Layer; 12] = [
 /// Prints a line for each layer.
 ///
 /// FLOPs are those of the definition: a layer computed with fewer multiplications shows a higher rate. Bytes are what must be
-/// read and written at least once, forward: input, residual and weights, the product before normalisation, the result. The
-/// time backward contains a sum of all results and its gradient.
+/// read and written forward: input, weights and product, and with a residual that, the product again and the result. The time
+/// backward contains a sum of all results and its gradient.
 pub fn measure(network: &str, batch: usize, repeats: usize) -> Result<(), Failure> {
     let layers: &[Layer] = match network {
         "resnet" => &RESNET,
@@ -109,7 +109,8 @@ impl Layer {
 
     fn bytes(&self, images: usize) -> f64 {
         let (input, output) = (images * self.size.pow(2) * self.inputs, images * self.pixels() * self.outputs);
-        let passes = 3 + usize::from(self.residual); // the product is written and read, the result written
+        // The product is written; behind it a residual is added, which reads both and writes the result.
+        let passes = if self.residual { 4 } else { 1 };
         4.0 * (input + passes * output + self.kernel.pow(2) * self.inputs * self.outputs) as f64
     }
 
