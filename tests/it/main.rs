@@ -12,6 +12,7 @@ mod pipelines;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
+mod reference_statistics;
 mod resume;
 mod status_lines;
 mod support;
