@@ -28,6 +28,7 @@ pub mod reason;
 mod recipe;
 mod recompute;
 pub mod run;
+pub mod schedule;
 mod wiring;
 mod worker;
 
