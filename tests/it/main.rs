@@ -8,6 +8,8 @@ mod errors;
 mod faults;
 mod floors;
 mod fuzz;
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod io_errors;
 mod pipelines;
 mod reference_augment;
 mod reference_cluster;
