@@ -259,7 +259,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             }
         }
         for link in &instance.inputs {
-            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(&link.output));
+            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(&*link.output));
             let Some(Output { hash, .. }) = made else {
                 let maker = &self.graph.instances[link.from];
                 let message = format!("{} did not make its optional output `{}`", maker.name, link.output);
@@ -344,7 +344,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             self.states.remove(&link.from);
             self.states.remove(&maker);
             if evicted {
-                self.wanted.insert(maker, link.output.clone());
+                self.wanted.insert(maker, link.output.to_string());
             }
         }
         Ok(())

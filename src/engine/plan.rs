@@ -18,8 +18,8 @@ pub enum Verdict {
     Cached(Box<Manifest>),
     /// It must run, for these reasons (at least one).
     Run(Vec<Reason>),
-    /// Not known yet: something above must run first.
-    Waiting(Vec<String>),
+    /// Not known yet: these instances above (indices into the graph) must run first.
+    Waiting(Vec<usize>),
 }
 
 /// A verdict, and the recipe it is about.
@@ -52,7 +52,8 @@ impl Decision {
     pub fn reason(&self) -> Reason {
         match &self.verdict {
             Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
-            Verdict::Waiting(on) => Reason::Waiting { on: on.clone() },
+            // What an instance waits for is said by the plan, which knows names.
+            Verdict::Waiting(_) => Reason::New,
             Verdict::Cached(_) => Reason::Forced,
         }
     }
@@ -148,9 +149,15 @@ impl Planned {
             (Verdict::Cached(_), _) => None,
             (_, Some(other)) => Some(Reason::SameAs { instance: graph.instances[other].name.clone() }),
             (Verdict::Run(reasons), None) => reasons.first().cloned(),
-            (Verdict::Waiting(on), None) => Some(Reason::Waiting { on: on.clone() }),
+            (Verdict::Waiting(on), None) => Some(waiting(on, graph)),
         }
     }
+}
+
+/// The reason of what waits for some instances.
+#[must_use]
+pub fn waiting(on: &[usize], graph: &Graph<'_>) -> Reason {
+    Reason::Waiting { on: on.iter().map(|&from| graph.instances[from].name.clone()).collect() }
 }
 
 /// What a run would do.
@@ -196,10 +203,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
         let instance = &graph.instances[index];
         let decision = match inputs_in_plan(instance, &stages, &position) {
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
-            Err(on) => {
-                let on = on.into_iter().map(|from| graph.instances[from].name.clone()).collect();
-                Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None }
-            }
+            Err(on) => Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None },
         };
         let seconds = match &decision.verdict {
             Verdict::Cached(_) => None,
@@ -231,10 +235,10 @@ fn remake_evicted(graph: &Graph<'_>, store: &Store, stages: &mut [Planned], posi
         for link in &graph.instances[stages[at].index].inputs {
             let maker = &mut stages[position[&link.from]];
             if let Verdict::Cached(manifest) = &maker.decision.verdict
-                && manifest.outputs.get(&link.output).is_some_and(|output| !store.has(&output.hash))
+                && manifest.outputs.get(&*link.output).is_some_and(|output| !store.has(&output.hash))
             {
                 maker.seconds = Some(manifest.seconds);
-                let reason = Reason::Evicted { port: link.output.clone() };
+                let reason = Reason::Evicted { port: link.output.to_string() };
                 maker.decision.verdict = Verdict::Run(vec![reason]);
             }
         }
@@ -252,7 +256,7 @@ fn inputs_in_plan(
     for link in &instance.inputs {
         match &stages[position[&link.from]].decision.verdict {
             Verdict::Cached(manifest) => {
-                if let Some(output) = manifest.outputs.get(&link.output) {
+                if let Some(output) = manifest.outputs.get(&*link.output) {
                     inputs.insert(link.port.to_owned(), output.hash);
                 }
             }
