@@ -157,7 +157,7 @@ impl<'a, 't> Coordinator<'a, 't> {
         history: &History,
     ) -> Result<(), StoreError> {
         let (graph, store) = (self.graph, self.store);
-        let around = Surroundings { store, history, root: &graph.pipeline.root, remember: true };
+        let around = Surroundings::new(store, history, &graph.pipeline.root, true);
         let instance = &graph.instances[index];
         let force = self.options.force && self.selection.targets.contains(&index) && instance.same_as.is_none();
         let mut decision = decide(instance, inputs, force, &around)?;

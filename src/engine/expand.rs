@@ -5,7 +5,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write,
     sync::Arc,
 };
 
@@ -13,16 +12,17 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::{
+    define::{Ids, check, check_alone, define, kept, places},
     instance::{Axes, Definition, Instance, Link},
     projection::{Layout, Projections},
     tie::Ties,
-    unroll::Node,
+    unroll::{Edge, Node},
 };
 use crate::{
-    diagnostic::{Diagnostic, Span},
-    pipeline::{self, MOST, Pipeline, document, typed},
-    stage::{BadParam, Problems, Rows},
-    store::canonical,
+    diagnostic::Diagnostic,
+    digest::StageKey,
+    pipeline::{MOST, Pipeline, document},
+    stage::Rows,
 };
 
 /// After this many mistakes no more are looked for: they are one mistake, many times.
@@ -34,17 +34,15 @@ struct Words {
     values: Vec<(String, Arc<Value>)>,
 }
 
-/// An instance's kind and parameters, and the makers and outputs of its inputs: equal exactly for equal work.
-type Work = (usize, Vec<(&'static str, usize, Arc<str>)>);
-
 struct Expander<'a, 't> {
     pipeline: &'a Pipeline<'t>,
     words: Vec<Words>,
     /// For each axis, its block and its column there.
     columns: Vec<(usize, usize)>,
     instances: Vec<Instance<'t>>,
-    ids: BTreeMap<String, usize>,
-    works: BTreeMap<Work, usize>,
+    ids: Ids,
+    sizes: BTreeMap<Rows, Arc<Rows>>,
+    works: BTreeMap<StageKey, usize>,
 }
 
 /// All instances, each after what it needs.
@@ -80,7 +78,8 @@ pub(super) fn expand<'t>(
         words: words(pipeline),
         columns,
         instances: Vec::with_capacity(start),
-        ids: BTreeMap::new(),
+        ids: Ids::new(),
+        sizes: BTreeMap::new(),
         works: BTreeMap::new(),
     };
     for (at, node) in nodes.iter().enumerate() {
@@ -90,20 +89,6 @@ pub(super) fn expand<'t>(
         }
     }
     expander.instances
-}
-
-/// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
-pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Vec<Diagnostic>) {
-    let flat = ties.flat();
-    for (stage, def) in flat.stages.iter().enumerate() {
-        let Some(def) = def else { continue };
-        let mut table = def.params.clone();
-        for (path, ..) in pipeline::expressions(&def.params) {
-            pipeline::replace(&mut table, &path, None);
-        }
-        let definition = define(ties, stage, &[], table, &mut BTreeMap::new(), found);
-        check(&definition, &[], &[], flat.pipeline, found);
-    }
 }
 
 fn words(pipeline: &Pipeline<'_>) -> Vec<Words> {
@@ -140,49 +125,69 @@ impl<'t> Expander<'_, 't> {
         found: &mut Vec<Diagnostic>,
     ) {
         let layout = &layouts[at];
+        let pipeline = self.pipeline;
         let decisive: Vec<usize> = ties.axes(node.stage).into_iter().collect();
-        let inputs: Vec<(&'static str, Span)> = node.inputs.iter().map(|edge| (edge.port, edge.span.clone())).collect();
-        let mut prefix = self.pipeline.stages[node.stage].name.get_ref().clone();
+        let own = ties.own(node.stage);
+        let places = Arc::new(places(ties, node.stage, &own, &node.inputs));
+        let picks = node.inputs.iter().any(|edge| edge.output.contains('@'));
+        let mut prefix = pipeline.stages[node.stage].name.get_ref().clone();
         for (key, value) in &node.marks {
             let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             prefix.push_str(&format!("{}{key}={shown}", if prefix.contains('@') { ',' } else { '@' }));
         }
         let mut definitions: BTreeMap<Vec<u32>, Arc<Definition<'t>>> = BTreeMap::new();
         let mut sizes: BTreeMap<(usize, Vec<usize>), Arc<Rows>> = BTreeMap::new();
+        // Where every axis decides on the parameters, nothing is shared and nothing need be looked up.
+        let shares = decisive.len() < reach.len();
         let mut rows = Vec::new();
         for offset in 0..layout.len() {
             layout.rows(offset, &mut rows);
             let value = |axis: usize| {
                 let (block, column) = self.columns[axis];
-                self.pipeline.space.blocks[block].row(rows[block] as usize)[column]
+                pipeline.space.blocks[block].row(rows[block] as usize)[column]
             };
-            let decided = decisive.iter().map(|&axis| value(axis)).collect();
-            let definition = definitions.entry(decided).or_insert_with(|| {
+            let ids = &mut self.ids;
+            let mut define = |found: &mut Vec<Diagnostic>| {
                 let table = ties.table(node.stage, &value, found);
-                Arc::new(define(ties, node.stage, &inputs, table, &mut self.ids, found))
-            });
-            let definition = definition.clone();
-            let link = |edge: &super::unroll::Edge| Link {
+                let span = |&axis: &usize| pipeline.axes[axis].values[value(axis) as usize].span();
+                let varied = own.iter().map(span).collect();
+                Arc::new(define(ties, node.stage, (&places, varied), table, ids, found))
+            };
+            let definition = if shares {
+                let decided = decisive.iter().map(|&axis| value(axis)).collect();
+                definitions.entry(decided).or_insert_with(|| define(found)).clone()
+            } else {
+                define(found)
+            };
+            let link = |edge: &Edge| Link {
                 port: edge.port,
                 from: layouts[edge.from].find(&rows),
                 output: edge.output.clone(),
             };
             let links: Vec<Link> = node.inputs.iter().map(link).collect();
-            let above = links.iter().map(|link| Arc::as_ptr(&self.instances[link.from].rows).addr()).collect();
-            let sizes = sizes
-                .entry((Arc::as_ptr(&definition).addr(), above))
-                .or_insert_with(|| Arc::new(check(&definition, &links, &self.instances, self.pipeline, found)));
-            let mut name = String::with_capacity(prefix.len() + 24 * reach.len());
+            if picks {
+                kept(&definition, &links, &self.instances, found);
+            }
+            let size = |found: &mut Vec<Diagnostic>| check(&definition, &links, &self.instances, pipeline, found);
+            let sizes = if shares {
+                let above = links.iter().map(|link| Arc::as_ptr(&self.instances[link.from].rows).addr()).collect();
+                let known = sizes.entry((Arc::as_ptr(&definition).addr(), above));
+                known.or_insert_with(|| shared(&mut self.sizes, size(found))).clone()
+            } else {
+                shared(&mut self.sizes, size(found))
+            };
+            let words = || reach.iter().map(|&axis| (&self.words[axis], value(axis) as usize));
+            let length = words().map(|(words, value)| 1 + words.values[value].0.len()).sum::<usize>();
+            let mut name = String::with_capacity(prefix.len() + length);
             name.push_str(&prefix);
             let mut axes: Vec<(Arc<str>, Arc<Value>)> = node.marks.clone();
-            for &axis in reach {
-                let words = &self.words[axis];
-                let (word, json) = &words.values[value(axis) as usize];
-                let separator = if axes.is_empty() { '@' } else { ',' };
-                let _ = write!(name, "{separator}{word}");
+            for (words, value) in words() {
+                let (word, json) = &words.values[value];
+                name.push(if axes.is_empty() { '@' } else { ',' });
+                name.push_str(word);
                 axes.push((words.key.clone(), json.clone()));
             }
-            let work = (definition.id, links.iter().map(|link| self.made(link)).collect());
+            let work = self.work(&definition, &links);
             let index = self.instances.len();
             let first = *self.works.entry(work).or_insert(index);
             self.instances.push(Instance {
@@ -190,7 +195,7 @@ impl<'t> Expander<'_, 't> {
                 axes: axes.into_iter().collect::<Axes>(),
                 inputs: links,
                 same_as: (first != index).then_some(first),
-                rows: sizes.clone(),
+                rows: sizes,
                 definition,
             });
             if found.len() > ENOUGH {
@@ -199,74 +204,27 @@ impl<'t> Expander<'_, 't> {
         }
     }
 
-    fn made(&self, link: &Link) -> (&'static str, usize, Arc<str>) {
-        (link.port, self.instances[link.from].same_as.unwrap_or(link.from), link.output.clone())
+    /// Equal exactly for equal work: the kind and parameters, and the makers and outputs of the inputs.
+    fn work(&self, definition: &Definition<'_>, links: &[Link]) -> StageKey {
+        let mut bytes = definition.id.to_le_bytes().to_vec();
+        for link in links {
+            let maker = self.instances[link.from].same_as.unwrap_or(link.from);
+            bytes.extend(maker.to_le_bytes());
+            for name in [link.port, &link.output] {
+                bytes.extend(name.len().to_le_bytes());
+                bytes.extend(name.bytes());
+            }
+        }
+        StageKey::of(&bytes)
     }
 }
 
-/// A stage with the parameters of a table.
-fn define<'t>(
-    ties: &Ties<'_, 't>,
-    stage: usize,
-    inputs: &[(&'static str, Span)],
-    table: toml::de::DeTable<'t>,
-    ids: &mut BTreeMap<String, usize>,
-    found: &mut Vec<Diagnostic>,
-) -> Definition<'t> {
-    let flat = ties.flat();
-    let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
-    let work = typed(&def.kind, &def.name, &table, found);
-    let params = work.params();
-    let next = ids.len();
-    let id = *ids.entry(canonical(&(def.kind.name, &params))).or_insert(next);
-    let inputs_span = inputs.iter().cloned().collect();
-    let (stage, retries, header) = (def.name.get_ref().clone(), def.retries, def.name.span());
-    Definition { stage, kind: def.kind, work, params, retries, table, header, inputs_span, id }
-}
-
-/// Notes parameters that cannot be right, alone or for the number of rows that come in; gives the rows that come out.
-fn check(
-    definition: &Definition<'_>,
-    links: &[Link],
-    above: &[Instance<'_>],
-    pipeline: &Pipeline<'_>,
-    found: &mut Vec<Diagnostic>,
-) -> Rows {
-    let mut problems = Problems::default();
-    definition.work.check(&mut problems);
-    let known = links.iter().filter_map(|link| Some((link.port, *above[link.from].rows.get(&*link.output)?)));
-    let rows = definition.work.rows(&known.collect(), &pipeline.root, &mut problems);
-    kept(definition, links, above, found);
-    for BadParam { path, message, help } in problems.into_vec() {
-        let text = format!("`{}.{path}`: {message}", definition.stage);
-        let mut diagnostic = Diagnostic::new(definition.span(&path), text);
-        diagnostic.help = help;
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
+/// One of all equal numbers of rows.
+fn shared(known: &mut BTreeMap<Rows, Arc<Rows>>, rows: Rows) -> Arc<Rows> {
+    if let Some(known) = known.get(&rows) {
+        return known.clone();
     }
-    rows
-}
-
-/// An input `PORT@EPOCH` must be one that its maker keeps.
-fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
-    for link in links {
-        let Some((_, epoch)) = link.output.split_once('@') else { continue };
-        let maker = &above[link.from];
-        let keep = maker.work.extent().map(|extent| extent.keep);
-        let wanted = epoch.parse::<u64>().ok();
-        if wanted.zip(keep.as_ref()).is_some_and(|(epoch, keep)| keep.contains(&epoch)) {
-            continue;
-        }
-        let message = format!("stage `{}` does not keep `{}`", maker.stage, link.output);
-        let help = match (keep, wanted) {
-            (Some(_), Some(epoch)) => format!("add `keep_epochs = [{epoch}]` to `[stage.{}]`", maker.stage),
-            (None, _) => format!("kind `{}` keeps no epochs; leave `@{epoch}` out", maker.kind.name),
-            (_, None) => "an epoch is a number: `weights@5`".to_owned(),
-        };
-        let diagnostic = Diagnostic::new(definition.input_span(link.port), message).help(help);
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
-    }
+    let one = Arc::new(rows.clone());
+    known.insert(rows, one.clone());
+    one
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 pub use super::instance::{Axes, Definition, Instance, Link};
 use super::{
-    expand,
+    define, expand,
     tie::Ties,
     unroll,
     wiring::{self, Flat},
@@ -48,7 +48,7 @@ fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Ins
     match nodes {
         Some(nodes) => expand::expand(pipeline, &ties, &nodes, found),
         None => {
-            ties.iter().for_each(|ties| expand::check_alone(ties, found));
+            ties.iter().for_each(|ties| define::check_alone(ties, found));
             Vec::new()
         }
     }

@@ -34,15 +34,25 @@ pub struct Definition<'t> {
     pub kind: StageKind,
     /// Its parameters, ready to run.
     pub work: Box<dyn AnyStage>,
-    /// Its parameters after defaults, as JSON.
-    pub params: Value,
     /// How often a failed run is tried again.
     pub retries: u32,
-    pub(super) table: DeTable<'t>,
-    pub(super) header: Span,
-    pub(super) inputs_span: BTreeMap<&'static str, Span>,
     /// Equal for equal kinds and parameters.
     pub(super) id: usize,
+    pub(super) places: Arc<Places<'t>>,
+    /// The place of the value of each of the axes in `places`.
+    pub(super) varied: Box<[Span]>,
+}
+
+/// Where the definitions of a node stand in the texts.
+pub(super) struct Places<'t> {
+    /// The parameters as written, before any axis.
+    pub table: DeTable<'t>,
+    /// The stage's name.
+    pub header: Span,
+    /// The wires.
+    pub inputs: BTreeMap<&'static str, Span>,
+    /// The parameters that axes vary.
+    pub axes: Vec<String>,
 }
 
 /// An input port and the output of another instance.
@@ -65,16 +75,27 @@ impl<'t> Deref for Instance<'t> {
 }
 
 impl Definition<'_> {
-    /// The place of a parameter, or of the stage's name if the file does not give it.
+    /// The parameters after defaults, as JSON.
+    #[must_use]
+    pub fn params(&self) -> Value {
+        self.work.params()
+    }
+
+    /// The place of a parameter, or of the stage's name if nothing gives it.
     #[must_use]
     pub fn span(&self, param: &str) -> Span {
-        document::span_of(&self.table, param).unwrap_or_else(|| self.header.clone())
+        let below = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
+        let varied = || self.places.axes.iter().zip(&self.varied);
+        let on_axis = varied().find(|(axis, _)| *axis == param || below(param, axis)).map(|(_, span)| span.clone());
+        let written = || document::span_of(&self.places.table, param);
+        let above_axis = || varied().find(|(axis, _)| below(axis, param)).map(|(_, span)| span.clone());
+        on_axis.or_else(written).or_else(above_axis).unwrap_or_else(|| self.places.header.clone())
     }
 
     /// The place of the wire into an input port.
     #[must_use]
     pub fn input_span(&self, port: &str) -> Span {
-        self.inputs_span.get(port).unwrap_or(&self.header).clone()
+        self.places.inputs.get(port).unwrap_or(&self.places.header).clone()
     }
 }
 

@@ -21,6 +21,7 @@
 mod coordinator;
 mod crew;
 mod cycle;
+mod define;
 pub mod event;
 mod expand;
 pub mod graph;

@@ -1,6 +1,6 @@
 //! What would run, and why. `decide` is the only place that knows what is fresh.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde::Serialize;
 
@@ -69,6 +69,31 @@ pub struct Surroundings<'a> {
     pub root: &'a std::path::Path,
     /// Whether hashes of source files may be written to the cache.
     pub remember: bool,
+    /// Records that were read lately: new points of a sweep all look at the last one of their stage.
+    pub(super) read: RefCell<BTreeMap<StageKey, Option<Rc<Manifest>>>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// A cache, its history, and where relative paths start.
+    #[must_use]
+    pub fn new(store: &'a Store, history: &'a History, root: &'a std::path::Path, remember: bool) -> Self {
+        Self { store, history, root, remember, read: RefCell::default() }
+    }
+
+    /// The record of an instance's last run, or of its stage's.
+    fn last(&self, instance: &str) -> Result<Option<Rc<Manifest>>, StoreError> {
+        let Some(key) = self.history.last(instance) else { return Ok(None) };
+        if let Some(known) = self.read.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let manifest = self.store.manifest(&key)?.map(Rc::new);
+        let mut read = self.read.borrow_mut();
+        if read.len() >= 64 {
+            read.clear();
+        }
+        read.insert(key, manifest.clone());
+        Ok(manifest)
+    }
 }
 
 /// Decides whether an instance with these inputs must run.
@@ -94,8 +119,7 @@ pub fn decide(
         Lookup::Found(manifest) => Verdict::Cached(manifest),
         Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
         Lookup::Absent => {
-            let last =
-                around.history.last(&instance.name).map(|key| around.store.manifest(&key)).transpose()?.flatten();
+            let last = around.last(&instance.name)?;
             let changes = last.map(|last| Reason::between(&last.recipe, &recipe)).unwrap_or_default();
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
@@ -196,7 +220,7 @@ impl Plan {
 /// If the cache cannot be read.
 pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool) -> Result<Plan, StoreError> {
     let history = store.history(&graph.pipeline.name);
-    let around = Surroundings { store, history: &history, root: &graph.pipeline.root, remember: false };
+    let around = Surroundings::new(store, &history, &graph.pipeline.root, false);
     let mut stages: Vec<Planned> = Vec::new();
     let mut position: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in &selection.all {
@@ -207,7 +231,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
         };
         let seconds = match &decision.verdict {
             Verdict::Cached(_) => None,
-            _ => history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten().map(|m| m.seconds),
+            _ => around.last(&instance.name)?.map(|manifest| manifest.seconds),
         };
         let resumes = resumes(&decision, store)?;
         position.insert(index, stages.len());

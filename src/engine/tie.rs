@@ -185,7 +185,7 @@ impl<'a, 't> Ties<'a, 't> {
                 // What is wrong with it is reported where it stands.
                 let mut ignored = Vec::new();
                 self.replace(stage, &mut table, point, &mut ignored, depth + 1);
-                let value = pipeline::typed(&def.kind, &def.name, &table, &mut ignored).params()[&key].clone();
+                let value = pipeline::typed(&def.kind, &def.name, table, &mut ignored).params()[&key].clone();
                 self.known.borrow_mut().insert(known, value.clone());
                 value
             }

@@ -2,11 +2,13 @@
 //!
 //! Knows no kind of stage by name; it asks the registry.
 
+mod arguments;
 pub mod document;
 mod expression;
 mod overrides;
 mod params;
 mod parse;
+mod points;
 mod range;
 mod rounds;
 mod schema;

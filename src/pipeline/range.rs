@@ -47,12 +47,17 @@ pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
         let message = format!("`{text}` never ends: its step does not lead from {} to {}", parts[0], parts[1]);
         return Err(wrong(message));
     }
+    let many = || wrong(format!("`{text}` has more than {MOST} values"));
+    // Known before any are made, so that a slip of the pen costs no memory.
+    if !factor && (end.approximate() - start.approximate()) / by.approximate() >= MOST as f64 {
+        return Err(many());
+    }
     let whole = [&start, &end, &by].iter().all(|number| number.whole);
     let beyond = |value: &Decimal| if rises { end.is_less(value) } else { value.is_less(&end) };
     let (mut values, mut next) = (Vec::new(), Some(start));
-    while let Some(value) = next.filter(|value| !beyond(value)) {
+    while let Some(value) = next.take_if(|value| !beyond(value)) {
         if values.len() == MOST {
-            return Err(wrong(format!("`{text}` has more than {MOST} values")));
+            return Err(many());
         }
         values.push(value.write(whole));
         next = match (rises || falls, factor) {
@@ -60,6 +65,10 @@ pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
             (true, true) => value.times(&by),
             (true, false) => value.plus(&by),
         };
+        // Whole numbers of that size are beyond any end; other numbers have more digits than can be kept.
+        if next.is_none() && (rises || falls) && !whole {
+            return Err(wrong(format!("the values of `{text}` have too many digits; write them out")));
+        }
     }
     Ok(values)
 }
@@ -183,6 +192,8 @@ mod tests {
             "range(a, 5)",
             "range(1, 9999999999)",
             "range(1, 2, +1e-99)",
+            "range(1, 2, *1.00000001)",
+            "range(1, 99999999999, +2)",
         ] {
             assert!(values(text).is_err(), "{text}");
         }

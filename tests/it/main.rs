@@ -15,5 +15,8 @@ mod reference_nn;
 mod resume;
 mod status_lines;
 mod support;
+mod sweeps;
+mod toys;
 mod training_stages;
+mod unrolled;
 mod upkeep;
