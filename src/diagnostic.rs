@@ -24,10 +24,12 @@ pub struct Sources {
     made: Made,
 }
 
+type Shelf = Box<[OnceLock<Box<str>>]>;
+
 /// Texts that live as long as the sources and can be added through a shared reference: shelf `n` holds `2^n` of them.
 #[derive(Debug, Default)]
 struct Made {
-    shelves: [OnceLock<Box<[OnceLock<Box<str>>]>>; 32],
+    shelves: [OnceLock<Shelf>; 32],
     next: AtomicUsize,
 }
 

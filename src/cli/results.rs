@@ -172,7 +172,7 @@ impl<'a> Results<'a> {
     }
 
     fn start(&self, row: &Row<'_>, axes: &[&str]) -> Vec<String> {
-        let values = axes.iter().map(|key| row.axes.get(*key).map(plain).unwrap_or_default());
+        let values = axes.iter().map(|key| row.axes.get(key).map(plain).unwrap_or_default());
         [row.stage.to_owned()].into_iter().chain(values).collect()
     }
 

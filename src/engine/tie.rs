@@ -21,6 +21,9 @@ use crate::{
 /// The index of a value, for each axis.
 pub(super) type Point<'a> = &'a dyn Fn(usize) -> u32;
 
+/// A parameter: the stage and the key.
+type Param = (usize, String);
+
 /// A parameter at a point: the stage, the key, and the values of the axes that matter to it.
 type Known = (usize, String, Vec<u32>);
 
@@ -28,7 +31,7 @@ type Known = (usize, String, Vec<u32>);
 pub(super) struct Ties<'a, 't> {
     flat: &'a Flat<'a, 't>,
     known: RefCell<BTreeMap<Known, Value>>,
-    axes: RefCell<BTreeMap<(usize, String), Rc<[usize]>>>,
+    axes: RefCell<BTreeMap<Param, Rc<[usize]>>>,
 }
 
 impl<'a, 't> Ties<'a, 't> {

@@ -49,7 +49,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         let sweeps = reader.document(document.into_inner(), &mut pipeline);
         reader.arguments(texts, sweeps, &mut pipeline);
         reader.seeds(&mut pipeline);
-        reader.ties(&pipeline);
+        reader.ties(&mut pipeline);
     }
     (pipeline, reader.found)
 }

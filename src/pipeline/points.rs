@@ -33,7 +33,7 @@ pub(super) fn leave_out<'t>(
             if axis.is_variant() {
                 let names: Vec<&str> = table.axes[index].values.iter().filter_map(|v| v.get_ref().as_str()).collect();
                 let unknown = |value: &&Spanned<DeValue<'t>>| !table.axes[index].values.iter().any(|v| same(v, value));
-                for value in axis.values.iter().filter(unknown) {
+                if let Some(value) = axis.values.iter().find(unknown) {
                     let word = document::display(value.get_ref());
                     found.push(variant::no_variant(&word, value.span(), &names));
                     return;

@@ -33,6 +33,9 @@ pub(super) struct Entry<'t> {
     pub axes: Vec<Axis<'t>>,
 }
 
+/// Keys and values, in the order of the file.
+type Entries<'t> = Vec<(Spanned<String>, Spanned<DeValue<'t>>)>;
+
 /// All sweeps of a file.
 #[derive(Default)]
 pub(super) struct Sweeps<'t> {
@@ -163,11 +166,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// The tables of `zip`, `points` or `exclude`, each with its place.
-    fn tables(
-        &mut self,
-        key: &Spanned<String>,
-        value: Spanned<DeValue<'t>>,
-    ) -> Vec<(Span, Vec<(Spanned<String>, Spanned<DeValue<'t>>)>)> {
+    fn tables(&mut self, key: &Spanned<String>, value: Spanned<DeValue<'t>>) -> Vec<(Span, Entries<'t>)> {
         let help = format!("write `{} = [{{ \"stage.param\" = … }}]`", key.get_ref());
         let DeValue::Array(items) = value.get_ref() else {
             let message = format!("`{}` must be a list of tables, found {}", key.get_ref(), value.get_ref().type_str());

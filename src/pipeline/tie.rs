@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Expression, Params, Pipeline, Reference, expression, parse::Reader};
+use super::{Expression, Params, Pipeline, Reference, document, expression, parse::Reader};
 use crate::diagnostic::{Diagnostic, Sources, Span, suggest};
 
 /// The expressions of a table, at any depth, each with its key path and place. Those that cannot be read are left out:
@@ -56,8 +56,22 @@ pub fn replace<'t>(table: &mut DeTable<'t>, path: &[String], value: Option<Spann
 type Param = (String, String);
 
 impl<'t> Reader<'_, 't> {
-    /// Checks every expression: that it can be read, that what it refers to is there, that nothing goes in a circle.
-    pub(super) fn ties(&mut self, pipeline: &Pipeline<'t>) {
+    /// Checks every expression: that it can be read, that what it refers to is there, that nothing goes in a circle. What
+    /// is wrong is taken out: one mistake, not two.
+    pub(super) fn ties(&mut self, pipeline: &mut Pipeline<'t>) {
+        for span in self.wrong_ties(pipeline) {
+            for stage in &mut pipeline.stages {
+                document::remove_at(&mut stage.params, &span);
+            }
+            for variant in &mut pipeline.variants {
+                variant.set.retain(|patch| patch.value.span() != span);
+            }
+        }
+    }
+
+    /// The places of expressions that are wrong.
+    fn wrong_ties(&mut self, pipeline: &Pipeline<'t>) -> Vec<Span> {
+        let mut wrong = Vec::new();
         let mut edges: BTreeMap<Param, Vec<(Param, Span)>> = BTreeMap::new();
         let mut tie = |stage: &str, path: &[String], value: &Spanned<DeValue<'t>>| {
             let mut texts = Vec::new();
@@ -67,7 +81,9 @@ impl<'t> Reader<'_, 't> {
                     Ok(expression) => {
                         for reference in expression.references() {
                             let at = place(self.sources, span, text, &reference.at);
-                            if self.refers(reference, &at, pipeline) {
+                            if !self.refers(reference, &at, pipeline) {
+                                wrong.push(span.clone());
+                            } else {
                                 let from = (stage.to_owned(), path[0].clone());
                                 let to = (reference.stage.clone(), reference.path[0].clone());
                                 edges.entry(from).or_default().push((to, at));
@@ -78,6 +94,7 @@ impl<'t> Reader<'_, 't> {
                         let at = place(self.sources, span, text, &at);
                         let help = "an expression is made of numbers, `stage.param`, + - * / and ( )";
                         self.found.push(Diagnostic::new(at, message).help(help));
+                        wrong.push(span.clone());
                     }
                 }
             }
@@ -93,6 +110,7 @@ impl<'t> Reader<'_, 't> {
             axis.values.iter().for_each(|value| tie(&axis.stage, &axis.path, value));
         }
         self.circles(&edges);
+        wrong
     }
 
     fn refers(&mut self, reference: &Reference, at: &Span, pipeline: &Pipeline<'t>) -> bool {

@@ -89,6 +89,7 @@ impl<'t> Reader<'_, 't> {
                 let message = format!("`{}` cannot be the name of a variant", name.get_ref());
                 let help = "`base` is the graph as it is, and `--variant none` leaves all variants out";
                 self.found.push(Diagnostic::new(name.span(), message).help(help));
+                continue;
             }
             let mut variant = Variant::named(name);
             for (key, value) in self.table(&variant.name.span(), value) {
