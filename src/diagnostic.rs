@@ -3,7 +3,13 @@
 //! A pipeline is read from several texts: the file, and each `-S` of the command line. They lie behind each other in
 //! one [`Sources`], so that a span is one range of offsets whichever text it points into.
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -12,9 +18,19 @@ use serde::Serialize;
 pub type Span = Range<usize>;
 
 /// The texts that a pipeline was read from.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Sources {
     texts: Vec<Text>,
+    made: Made,
+}
+
+type Shelf = Box<[OnceLock<Box<str>>]>;
+
+/// Texts that live as long as the sources and can be added through a shared reference: shelf `n` holds `2^n` of them.
+#[derive(Debug, Default)]
+struct Made {
+    shelves: [OnceLock<Shelf>; 32],
+    next: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +58,14 @@ impl Sources {
         self.texts.push(Text { name: name.into(), text: text.into(), start });
     }
 
+    /// Keeps a text that was worked out while reading, such as a number of a range: parsed values may borrow from it.
+    pub fn keep(&self, text: impl Into<Box<str>>) -> &str {
+        let place = self.made.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let shelf = place.ilog2() as usize;
+        let books = self.made.shelves[shelf].get_or_init(|| (0..1usize << shelf).map(|_| OnceLock::new()).collect());
+        books[place - (1 << shelf)].get_or_init(|| text.into())
+    }
+
     fn text(&self, offset: usize) -> Option<&Text> {
         self.texts.iter().rev().find(|text| text.start <= offset)
     }
@@ -49,6 +73,13 @@ impl Sources {
     /// The texts, each with the offset where it starts.
     pub fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
         self.texts.iter().map(|text| (text.start, text.text.as_str()))
+    }
+
+    /// What stands at a span.
+    #[must_use]
+    pub fn slice(&self, span: &Span) -> Option<&str> {
+        let text = self.text(span.start)?;
+        text.text.get(span.start - text.start..span.end.checked_sub(text.start)?)
     }
 
     /// The place where a span begins.

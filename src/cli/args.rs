@@ -26,9 +26,15 @@ pub struct PipelineArgs {
     /// The pipeline file
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Set a parameter; several values (a,b,c) make an axis of the sweep
+    /// Set a parameter; several (a,b,c or range(1,5)) make an axis of the sweep
     #[arg(short = 'S', long = "set", value_name = "STAGE.PARAM=VALUE", allow_hyphen_values = true)]
     pub set: Vec<String>,
+    /// The sweep to take, of those written `[sweep.NAME]` [default: the plain `[sweep]`]
+    #[arg(long, value_name = "NAME")]
+    pub sweep: Option<String>,
+    /// The variants to take, `base` being the graph as it is; `none` for that alone, unmarked [default: all]
+    #[arg(long, value_name = "NAME[,NAME]")]
+    pub variant: Option<String>,
 }
 
 /// The cache.

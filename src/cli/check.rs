@@ -42,6 +42,7 @@ impl Args {
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let texts = open::texts(&self.pipeline)?;
         let graph = texts.graph(registry, console)?;
+        open::Texts::notes(&graph, console);
         let stages: BTreeSet<&str> = graph.instances.iter().map(|instance| instance.stage.as_str()).collect();
         let answer = Answer {
             pipeline: &graph.pipeline.name,

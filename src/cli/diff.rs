@@ -113,7 +113,7 @@ fn parameters(graph: &Graph<'_>, index: usize, other: usize) -> BTreeMap<String,
         let shared = at == index && instance.stage != graph.instances[other].stage;
         let prefix = if shared { "(itself)" } else { &instance.stage };
         all.insert(format!("{prefix}.kind"), Value::from(instance.kind.name));
-        flatten(prefix, &instance.params, &mut all);
+        flatten(prefix, &instance.params(), &mut all);
         for link in &instance.inputs {
             let from = &graph.instances[link.from];
             all.insert(format!("{prefix}.inputs.{}", link.port), format!("{}.{}", from.stage, link.output).into());

@@ -1,6 +1,9 @@
 //! `strata graph`: the DAG, to read or to draw.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use clap::ValueEnum;
 
@@ -66,13 +69,14 @@ impl Args {
 impl<'a> Drawing<'a> {
     fn of(graph: &'a Graph<'_>, stages: bool) -> Self {
         let mut drawing = Self { nodes: Vec::new(), edges: BTreeSet::new() };
+        let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         let mut node_of = Vec::new();
         for instance in &graph.instances {
             let name = if stages { &instance.stage } else { &instance.name };
-            let node = drawing.nodes.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            let node = *known.entry(name).or_insert(drawing.nodes.len());
+            if node == drawing.nodes.len() {
                 drawing.nodes.push((name, instance.kind.name));
-                drawing.nodes.len() - 1
-            });
+            }
             node_of.push(node);
             for link in &instance.inputs {
                 let edge = Edge { output: &link.output, port: link.port };
@@ -84,10 +88,12 @@ impl<'a> Drawing<'a> {
 
     fn text(&self, lines: &Lines) -> String {
         let mut text = String::new();
+        // Edges are sorted by the node that they lead to.
+        let mut edges = self.edges.iter().peekable();
         for (node, (name, kind)) in self.nodes.iter().enumerate() {
             let kind = Styles::paint(lines.styles.faint, &format!("({kind})"));
             text.push_str(&format!("{} {kind}\n", Styles::paint(lines.styles.strong, name)));
-            for (_, from, Edge { output, port }) in self.edges.iter().filter(|(to, ..)| *to == node) {
+            while let Some((_, from, Edge { output, port })) = edges.next_if(|(to, ..)| *to == node) {
                 text.push_str(&format!("    {port} <- {} {output}\n", self.nodes[*from].0));
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     stage::Registry,
 };
 
-/// The texts that a pipeline is read from: the file, and each `-S`.
+/// The texts that a pipeline is read from: the file, and each argument that changes what it stands for.
 pub struct Texts<'a> {
     file: &'a Path,
     sources: Sources,
@@ -31,6 +31,10 @@ pub fn texts(args: &PipelineArgs) -> Result<Texts<'_>, Failure> {
     for set in &args.set {
         sources.add("command line", set.clone());
     }
+    let options = [("sweep", &args.sweep), ("variant", &args.variant)];
+    for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+        sources.add("command line", format!("--{name}={value}"));
+    }
     Ok(Texts { file, sources })
 }
 
@@ -39,6 +43,13 @@ impl Texts<'_> {
     pub fn graph(&self, registry: &Registry, console: &Console) -> Result<Graph<'_>, Failure> {
         let (pipeline, found) = pipeline::parse(&self.sources, self.file, registry);
         Graph::build(pipeline, found).map_err(|mistakes| self.mistakes(&mistakes, console))
+    }
+
+    /// Says what is worth saying of a pipeline that is no mistake.
+    pub fn notes(graph: &Graph<'_>, console: &Console) {
+        for note in graph.pipeline.notes.iter().filter(|_| !console.quiet) {
+            console.note(&format!("note: {note}"));
+        }
     }
 
     fn mistakes(&self, mistakes: &[Diagnostic], console: &Console) -> Failure {

@@ -39,6 +39,7 @@ impl Args {
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let texts = open::texts(&self.pipeline)?;
         let graph = texts.graph(registry, console)?;
+        open::Texts::notes(&graph, console);
         let store = self.cache.open(&graph.pipeline.root);
         let plan = engine::plan(&graph, &self.select.select(&graph)?, &store, self.select.force)?;
         show(&graph, &plan, self.output, console)?;

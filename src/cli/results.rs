@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    engine::Graph,
+    engine::{Axes, Graph},
     report::{Align, Grid, number, percent},
     store::Manifest,
 };
@@ -30,7 +30,7 @@ struct Row<'a> {
     stage: &'a str,
     instance: &'a str,
     kind: &'static str,
-    axes: &'a BTreeMap<String, Value>,
+    axes: &'a Axes,
     metrics: &'a BTreeMap<String, f64>,
     /// Metrics of instances above, by name; only those that one of them has.
     beneath: BTreeMap<&'a str, f64>,
@@ -41,7 +41,7 @@ struct Row<'a> {
 pub struct JsonRow<'a> {
     stage: &'a str,
     instance: &'a str,
-    axes: &'a BTreeMap<String, Value>,
+    axes: &'a Axes,
     metrics: &'a BTreeMap<String, f64>,
 }
 
@@ -61,10 +61,13 @@ impl<'a> Results<'a> {
                 beneath: beneath(graph, &made, index),
             });
         }
-        let mut keys: Vec<_> =
-            graph.pipeline.axes.iter().map(|axis| (axis.key.span().start, axis.key.get_ref())).collect();
-        keys.sort();
-        let varying = keys.into_iter().map(|(_, key)| key.clone()).filter(|key| varies(&rows, key)).collect();
+        // Variants and rounds first, as in the names, then the sweep in the order of the file.
+        let mut keys: Vec<String> = Vec::new();
+        let rounds = graph.pipeline.loops.iter().map(|around| around.name.get_ref());
+        let (variant, sweep): (Vec<_>, Vec<_>) = graph.pipeline.axes.iter().partition(|axis| axis.is_variant());
+        keys.extend(variant.iter().map(|axis| axis.key.get_ref()).chain(rounds).cloned());
+        keys.extend(sweep.iter().map(|axis| axis.key.get_ref().clone()));
+        let varying = keys.into_iter().filter(|key| varies(&rows, key)).collect();
         Self { axes: headers(varying), rows }
     }
 
@@ -169,7 +172,7 @@ impl<'a> Results<'a> {
     }
 
     fn start(&self, row: &Row<'_>, axes: &[&str]) -> Vec<String> {
-        let values = axes.iter().map(|key| row.axes.get(*key).map(plain).unwrap_or_default());
+        let values = axes.iter().map(|key| row.axes.get(key).map(plain).unwrap_or_default());
         [row.stage.to_owned()].into_iter().chain(values).collect()
     }
 

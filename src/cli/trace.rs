@@ -7,7 +7,10 @@ use serde::Serialize;
 use crate::{
     diagnostic::Place,
     digest::StageKey,
-    engine::{Graph, Instance, Plan, Planned, Reason, Verdict, plan::PlanStatus},
+    engine::{
+        Graph, Instance, Plan, Planned, Reason, Verdict,
+        plan::{PlanStatus, waiting},
+    },
     store::{Manifest, Provenance, Recipe, Store, StoreError},
 };
 
@@ -86,7 +89,7 @@ impl<'a, 't> Tracer<'a, 't> {
             Verdict::Cached(_) => Vec::new(),
             _ if planned.same_as.is_some() => planned.reason(self.graph).into_iter().collect(),
             Verdict::Run(reasons) => reasons.clone(),
-            Verdict::Waiting(on) => vec![Reason::Waiting { on: on.clone() }],
+            Verdict::Waiting(on) => vec![waiting(on, self.graph)],
         };
         if let Verdict::Waiting(_) = planned.decision.verdict {
             self.above(index, std::slice::from_ref(&instance.name), &mut BTreeSet::new(), &mut causes)?;

@@ -157,7 +157,7 @@ impl<'a, 't> Coordinator<'a, 't> {
         history: &History,
     ) -> Result<(), StoreError> {
         let (graph, store) = (self.graph, self.store);
-        let around = Surroundings { store, history, root: &graph.pipeline.root, remember: true };
+        let around = Surroundings::new(store, history, &graph.pipeline.root, true);
         let instance = &graph.instances[index];
         let force = self.options.force && self.selection.targets.contains(&index) && instance.same_as.is_none();
         let mut decision = decide(instance, inputs, force, &around)?;
@@ -263,7 +263,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             }
         }
         for link in &instance.inputs {
-            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(&link.output));
+            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(&*link.output));
             let Some(Output { hash, .. }) = made else {
                 let maker = &self.graph.instances[link.from];
                 let message = format!("{} did not make its optional output `{}`", maker.name, link.output);
@@ -351,7 +351,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             self.states.remove(&link.from);
             self.states.remove(&maker);
             if evicted {
-                self.wanted.insert(maker, link.output.clone());
+                self.wanted.insert(maker, link.output.to_string());
             }
         }
         Ok(())

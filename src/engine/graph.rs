@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 
-pub use super::instance::{Instance, Link};
-use super::{instance, wiring};
+pub use super::instance::{Axes, Definition, Instance, Link};
+use super::{
+    define, expand,
+    tie::Ties,
+    unroll,
+    wiring::{self, Flat},
+};
 use crate::{
     diagnostic::{Diagnostic, Place, Span, suggest},
     pipeline::Pipeline,
@@ -26,26 +31,43 @@ pub struct Selection {
     pub all: Vec<usize>,
 }
 
+/// Mistakes beyond this number are not shown: they are a few, many times.
+const MOST_SHOWN: usize = 1000;
+
+/// All instances, as far as the mistakes allow.
+fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Instance<'t>> {
+    let flats: Vec<Flat<'_, 't>> = if pipeline.variants.is_empty() {
+        vec![Flat::new(pipeline, None)]
+    } else {
+        pipeline.variants.iter().map(|variant| Flat::new(pipeline, Some(variant))).collect()
+    };
+    let wirings: Vec<_> = flats.iter().map(|flat| wiring::check(flat, found)).collect();
+    let ties: Vec<Ties<'_, 't>> = flats.iter().map(Ties::new).collect();
+    let ordered = wirings.iter().all(|wiring| wiring.order.is_some());
+    let nodes = if ordered { unroll::unroll(&flats, &ties, &wirings, found) } else { None };
+    match nodes {
+        Some(nodes) => expand::expand(pipeline, &ties, &nodes, found),
+        None => {
+            ties.iter().for_each(|ties| define::check_alone(ties, found));
+            Vec::new()
+        }
+    }
+}
+
 impl<'t> Graph<'t> {
-    /// Wires a pipeline and unrolls its sweep.
+    /// Wires a pipeline and unrolls its variants, loops and sweep.
     ///
     /// # Errors
     /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
     pub fn build(pipeline: Pipeline<'t>, mut found: Vec<Diagnostic>) -> Result<Self, Vec<Diagnostic>> {
-        let (wires, order) = wiring::check(&pipeline, &mut found);
-        let instances = match order {
-            Some(order) => instance::expand(&pipeline, &wires, &order, &mut found),
-            None => {
-                instance::check_alone(&pipeline, &mut found);
-                Vec::new()
-            }
-        };
+        let instances = unrolled(&pipeline, &mut found);
         if pipeline.stages.is_empty() && pipeline.unread.is_empty() && found.is_empty() {
             found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
         }
         if found.is_empty() {
             return Ok(Self { pipeline, instances });
         }
+        found.truncate(MOST_SHOWN);
         let mut distinct: Vec<Diagnostic> = Vec::new();
         for diagnostic in found {
             if !distinct.contains(&diagnostic) {

@@ -20,21 +20,28 @@
 
 mod coordinator;
 mod crew;
+mod cycle;
+mod define;
 pub mod event;
+mod expand;
 pub mod graph;
 mod instance;
 pub mod plan;
+mod projection;
 pub mod reason;
 mod recipe;
 mod recompute;
+mod rounds;
 pub mod run;
 pub mod schedule;
+mod tie;
+mod unroll;
 mod wiring;
 mod worker;
 
 pub use event::{Event, Reporter, Status};
 pub use graph::{Graph, Selection};
-pub use instance::{Instance, Link};
+pub use instance::{Axes, Definition, Instance, Link};
 pub use plan::{Plan, Planned, Verdict, plan};
 pub use reason::Reason;
 pub use recompute::{Recomputed, recompute};

@@ -1,6 +1,6 @@
 //! What would run, and why. `decide` is the only place that knows what is fresh.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde::Serialize;
 
@@ -18,8 +18,8 @@ pub enum Verdict {
     Cached(Box<Manifest>),
     /// It must run, for these reasons (at least one).
     Run(Vec<Reason>),
-    /// Not known yet: something above must run first.
-    Waiting(Vec<String>),
+    /// Not known yet: these instances above (indices into the graph) must run first.
+    Waiting(Vec<usize>),
 }
 
 /// A verdict, and the recipe it is about.
@@ -52,7 +52,8 @@ impl Decision {
     pub fn reason(&self) -> Reason {
         match &self.verdict {
             Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
-            Verdict::Waiting(on) => Reason::Waiting { on: on.clone() },
+            // What an instance waits for is said by the plan, which knows names.
+            Verdict::Waiting(_) => Reason::New,
             Verdict::Cached(_) => Reason::Forced,
         }
     }
@@ -68,6 +69,31 @@ pub struct Surroundings<'a> {
     pub root: &'a std::path::Path,
     /// Whether hashes of source files may be written to the cache.
     pub remember: bool,
+    /// Records that were read lately: new points of a sweep all look at the last one of their stage.
+    pub(super) read: RefCell<BTreeMap<StageKey, Option<Rc<Manifest>>>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// A cache, its history, and where relative paths start.
+    #[must_use]
+    pub fn new(store: &'a Store, history: &'a History, root: &'a std::path::Path, remember: bool) -> Self {
+        Self { store, history, root, remember, read: RefCell::default() }
+    }
+
+    /// The record of an instance's last run, or of its stage's.
+    fn last(&self, instance: &str) -> Result<Option<Rc<Manifest>>, StoreError> {
+        let Some(key) = self.history.last(instance) else { return Ok(None) };
+        if let Some(known) = self.read.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let manifest = self.store.manifest(&key)?.map(Rc::new);
+        let mut read = self.read.borrow_mut();
+        if read.len() >= 64 {
+            read.clear();
+        }
+        read.insert(key, manifest.clone());
+        Ok(manifest)
+    }
 }
 
 /// Decides whether an instance with these inputs must run.
@@ -93,8 +119,7 @@ pub fn decide(
         Lookup::Found(manifest) => Verdict::Cached(manifest),
         Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
         Lookup::Absent => {
-            let last =
-                around.history.last(&instance.name).map(|key| around.store.manifest(&key)).transpose()?.flatten();
+            let last = around.last(&instance.name)?;
             let changes = last.map(|last| Reason::between(&last.recipe, &recipe)).unwrap_or_default();
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
@@ -148,9 +173,15 @@ impl Planned {
             (Verdict::Cached(_), _) => None,
             (_, Some(other)) => Some(Reason::SameAs { instance: graph.instances[other].name.clone() }),
             (Verdict::Run(reasons), None) => reasons.first().cloned(),
-            (Verdict::Waiting(on), None) => Some(Reason::Waiting { on: on.clone() }),
+            (Verdict::Waiting(on), None) => Some(waiting(on, graph)),
         }
     }
+}
+
+/// The reason of what waits for some instances.
+#[must_use]
+pub fn waiting(on: &[usize], graph: &Graph<'_>) -> Reason {
+    Reason::Waiting { on: on.iter().map(|&from| graph.instances[from].name.clone()).collect() }
 }
 
 /// What a run would do.
@@ -189,21 +220,18 @@ impl Plan {
 /// If the cache cannot be read.
 pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool) -> Result<Plan, StoreError> {
     let history = store.history(&graph.pipeline.name);
-    let around = Surroundings { store, history: &history, root: &graph.pipeline.root, remember: false };
+    let around = Surroundings::new(store, &history, &graph.pipeline.root, false);
     let mut stages: Vec<Planned> = Vec::new();
     let mut position: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in &selection.all {
         let instance = &graph.instances[index];
         let decision = match inputs_in_plan(instance, &stages, &position) {
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
-            Err(on) => {
-                let on = on.into_iter().map(|from| graph.instances[from].name.clone()).collect();
-                Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None }
-            }
+            Err(on) => Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None },
         };
         let seconds = match &decision.verdict {
             Verdict::Cached(_) => None,
-            _ => history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten().map(|m| m.seconds),
+            _ => around.last(&instance.name)?.map(|manifest| manifest.seconds),
         };
         let resumes = resumes(&decision, store)?;
         position.insert(index, stages.len());
@@ -236,11 +264,11 @@ fn remake_evicted(
         for link in &graph.instances[stages[at].index].inputs {
             let maker = &mut stages[position[&link.from]];
             if let Verdict::Cached(manifest) = &maker.decision.verdict
-                && let Some(output) = manifest.outputs.get(&link.output)
+                && let Some(output) = manifest.outputs.get(&*link.output)
                 && !store.has(&output.hash)?
             {
                 maker.seconds = Some(manifest.seconds);
-                let reason = Reason::Evicted { port: link.output.clone() };
+                let reason = Reason::Evicted { port: link.output.to_string() };
                 maker.decision.verdict = Verdict::Run(vec![reason]);
             }
         }
@@ -259,7 +287,7 @@ fn inputs_in_plan(
     for link in &instance.inputs {
         match &stages[position[&link.from]].decision.verdict {
             Verdict::Cached(manifest) => {
-                if let Some(output) = manifest.outputs.get(&link.output) {
+                if let Some(output) = manifest.outputs.get(&*link.output) {
                     inputs.insert(link.port.to_owned(), output.hash);
                 }
             }

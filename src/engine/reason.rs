@@ -170,7 +170,7 @@ mod tests {
         let recipe = |lr: f64, extra: Value| Recipe {
             kind: "k".into(),
             version: 1,
-            params: json!({"optimizer": {"lr": lr, "kind": "sgd"}, "extra": extra}),
+            params: json!({"optimizer": {"lr": lr, "kind": "sgd"}, "extra": extra}).into(),
             inputs: [].into(),
             sources: [].into(),
         };

@@ -40,7 +40,7 @@ pub fn recipe(
     store: &Store,
     remember: bool,
 ) -> Result<Recipe, RecipeError> {
-    let mut params = instance.params.clone();
+    let mut params = instance.params();
     let mut sources = BTreeMap::new();
     for source in instance.work.sources(root)? {
         if let Value::Object(fields) = &mut params {
@@ -49,5 +49,11 @@ pub fn recipe(
         let hash = store.hash_sources(&source.base, &source.files, remember)?;
         sources.insert(source.param.to_owned(), hash);
     }
-    Ok(Recipe { kind: instance.kind.name.to_owned(), version: instance.kind.version, params, inputs, sources })
+    Ok(Recipe {
+        kind: instance.kind.name.to_owned(),
+        version: instance.kind.version,
+        params: params.into(),
+        inputs,
+        sources,
+    })
 }

@@ -1,63 +1,158 @@
 //! Wires of a pipeline file, checked: stages and ports that are there, forms that fit, no cycle.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use petgraph::{
-    algo::tarjan_scc,
-    graph::{DiGraph, NodeIndex},
-};
+use toml::Spanned;
 
+use super::{cycle, rounds};
 use crate::{
-    diagnostic::{Diagnostic, suggest},
-    pipeline::{Pipeline, StageDef, Wire},
+    diagnostic::{Diagnostic, Span, suggest},
+    pipeline::{Loop, Pipeline, StageDef, Variant, Wire},
     stage::Form,
 };
 
-/// For each stage, what its input ports are joined to: port, index of the other stage, output port.
-pub type Wires = Vec<Vec<(&'static str, usize, String)>>;
+/// The graph of the file as it stands there, or as a variant has it.
+pub struct Flat<'a, 't> {
+    /// The pipeline.
+    pub pipeline: &'a Pipeline<'t>,
+    /// The variant, where there are any.
+    pub variant: Option<&'a Variant<'t>>,
+    /// The stages, as in the pipeline; `None` for those that the variant drops.
+    pub stages: Vec<Option<StageDef<'t>>>,
+}
 
-/// Checks all wires. `None` if the stages cannot be put in order.
-pub fn check(pipeline: &Pipeline<'_>, found: &mut Vec<Diagnostic>) -> (Wires, Option<Vec<usize>>) {
-    let by_name: BTreeMap<&str, usize> =
-        pipeline.stages.iter().enumerate().map(|(index, stage)| (stage.name.get_ref().as_str(), index)).collect();
-    let mut graph = DiGraph::<usize, ()>::new();
-    let nodes: Vec<NodeIndex> = (0..pipeline.stages.len()).map(|index| graph.add_node(index)).collect();
-    let mut wires: Wires = Vec::new();
-    for (index, stage) in pipeline.stages.iter().enumerate() {
-        let mut joined = Vec::new();
-        for wire in &stage.inputs {
-            if let Some((port, from, output)) = join(stage, wire, pipeline, &by_name, found) {
-                graph.update_edge(nodes[from], nodes[index], ());
-                joined.push((port, from, output));
-            }
-        }
-        missing(stage, found);
-        wires.push(joined);
+impl<'a, 't> Flat<'a, 't> {
+    /// The stages of a pipeline, with the changes of a variant.
+    #[must_use]
+    pub fn new(pipeline: &'a Pipeline<'t>, variant: Option<&'a Variant<'t>>) -> Self {
+        let patched = |stage: &StageDef<'t>| match variant {
+            Some(variant) => variant.patched(stage),
+            None => Some(stage.clone()),
+        };
+        Self { pipeline, variant, stages: pipeline.stages.iter().map(patched).collect() }
     }
-    let order = match order(&wires) {
+
+    fn find(&self, name: &str) -> Option<(usize, &StageDef<'t>)> {
+        let at = self.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name)?;
+        Some((at, self.stages[at].as_ref()?))
+    }
+
+    fn here(&self) -> impl Iterator<Item = &StageDef<'t>> {
+        self.stages.iter().flatten()
+    }
+}
+
+/// An input port, and the output that it is joined to.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// The input port.
+    pub port: &'static str,
+    /// The other stage.
+    pub from: usize,
+    /// The round of its loop that is meant, if it is not the obvious one.
+    pub round: Option<usize>,
+    /// The output port, or `PORT@EPOCH`.
+    pub output: Arc<str>,
+    /// The place of the reference.
+    pub span: Span,
+}
+
+/// What the input ports of each stage are joined to.
+pub type Wires = Vec<Vec<Joined>>;
+
+/// All wires of a graph.
+pub struct Wiring {
+    /// Those of the stages.
+    pub wires: Wires,
+    /// Those that each loop carries from one round to the next: the stage that takes, and the wire.
+    pub carried: Vec<Vec<(usize, Joined)>>,
+    /// Every stage after what it needs, the bodies of loops together; `None` if there is none.
+    pub order: Option<Vec<usize>>,
+}
+
+/// Checks all wires.
+pub fn check(flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
+    let mut wires: Wires = Vec::new();
+    for stage in &flat.stages {
+        let Some(stage) = stage else {
+            wires.push(Vec::new());
+            continue;
+        };
+        wires.push(stage.inputs.iter().filter_map(|wire| join(stage, wire, flat, found)).collect());
+        missing(stage, found);
+    }
+    let carried = flat.pipeline.loops.iter().map(|around| carried(around, flat, found)).collect();
+    let order = match rounds::order(&wires, &rounds::bodies(flat)) {
         Some(order) => Some(order),
         None => {
-            for component in tarjan_scc(&graph) {
-                if component.len() > 1 || graph.contains_edge(component[0], component[0]) {
-                    found.push(cycle(pipeline, &graph, &component));
-                }
+            let circles = cycle::cycles(flat, &wires);
+            if circles.is_empty() {
+                found.extend(rounds::between(flat, &wires));
             }
+            found.extend(circles);
             None
         }
     };
-    (wires, order)
+    Wiring { wires, carried, order }
 }
 
-/// Every stage after what it needs, otherwise as in the file; `None` if there is a cycle.
-fn order(wires: &Wires) -> Option<Vec<usize>> {
-    let mut order = Vec::new();
-    let mut placed = vec![false; wires.len()];
-    let ready = |stage: usize, placed: &[bool]| !placed[stage] && wires[stage].iter().all(|&(_, from, _)| placed[from]);
-    while let Some(next) = (0..wires.len()).find(|&stage| ready(stage, &placed)) {
-        placed[next] = true;
-        order.push(next);
+/// The wires that a loop carries, checked as the stages that take them would be.
+fn carried(around: &Loop, flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Vec<(usize, Joined)> {
+    let mut all = Vec::new();
+    for wire in &around.carry {
+        let (key, span) = (wire.port.get_ref(), wire.port.span());
+        let Some((name, port)) = key.split_once('.') else {
+            let help = "write carry = { \"stage.port\" = \"stage.port\" }, the input in quotes";
+            found.push(Diagnostic::new(span, format!("`{key}` does not name an input")).help(help));
+            continue;
+        };
+        if !in_body(name, around, &span, "takes", flat, found) {
+            continue;
+        }
+        let Some((taker, stage)) = flat.find(name) else { continue };
+        let maker = wire.from.get_ref().split('.').next().unwrap_or_default();
+        if wire.from.get_ref().contains('.') && !in_body(maker, around, &wire.from.span(), "gives", flat, found) {
+            continue;
+        }
+        let port = Spanned::new(span, port.to_owned());
+        all.extend(join(stage, &Wire { port, from: wire.from.clone() }, flat, found).map(|joined| (taker, joined)));
     }
-    (order.len() == wires.len()).then_some(order)
+    all
+}
+
+fn in_body(
+    name: &str,
+    around: &Loop,
+    span: &Span,
+    does: &str,
+    flat: &Flat<'_, '_>,
+    found: &mut Vec<Diagnostic>,
+) -> bool {
+    let is_dropped = flat.variant.and_then(|variant| Some((variant, variant.drops(name)?)));
+    if around.holds(name) && is_dropped.is_none() {
+        return true;
+    }
+    if flat.pipeline.unread.contains(name) {
+        return false;
+    }
+    let around_name = around.name.get_ref();
+    if let Some((variant, place)) = is_dropped {
+        let message = format!(
+            "variant `{}` drops `{name}`, which loop `{around_name}` carries from or to",
+            variant.name.get_ref()
+        );
+        found.push(Diagnostic::new(place, message).other(span.clone(), "needed here").help("leave it in the graph"));
+        return false;
+    }
+    let body: Vec<&str> = around.body.iter().map(|stage| stage.get_ref().as_str()).collect();
+    let message = format!("`{name}`, which {does} what loop `{around_name}` carries, is not in its body");
+    let help = match suggest(name, body.iter().copied()) {
+        Some(like) => format!("did you mean `{like}`?"),
+        None if flat.find(name).is_some() => format!("add \"{name}\" to `body`, or carry to and from its stages"),
+        None => meant(name, &body),
+    };
+    found.push(Diagnostic::new(span.clone(), message).other(around.name.span(), "the loop").help(help));
+    false
 }
 
 fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
@@ -79,14 +174,8 @@ fn means(stage: &StageDef<'_>, wire: &Wire, port: &str) -> bool {
     stage.kind.input(word).is_none() && suggest(word, names) == Some(port)
 }
 
-/// The port, the other stage and its output, if the wire is good enough to be followed.
-fn join(
-    stage: &StageDef<'_>,
-    wire: &Wire,
-    pipeline: &Pipeline<'_>,
-    by_name: &BTreeMap<&str, usize>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<(&'static str, usize, String)> {
+/// The wire, if it is good enough to be followed.
+fn join(stage: &StageDef<'_>, wire: &Wire, flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Option<Joined> {
     let input = stage.kind.input(wire.port.get_ref());
     if input.is_none() {
         let names: Vec<&str> = stage.kind.inputs.iter().map(|port| port.name).collect();
@@ -96,7 +185,7 @@ fn join(
     let (span, from) = (wire.from.span(), wire.from.get_ref());
     let Some((maker, output)) = from.split_once('.') else {
         let message = format!("`{from}` does not name an output");
-        let ports = by_name.get(from.as_str()).map(|&index| pipeline.stages[index].kind.outputs);
+        let ports = flat.find(from).map(|(_, stage)| stage.kind.outputs);
         let help = match ports {
             Some([first, ..]) => format!("write \"STAGE.PORT\", such as \"{from}.{}\"", first.name),
             _ => "write \"STAGE.PORT\"".to_owned(),
@@ -104,16 +193,20 @@ fn join(
         found.push(Diagnostic::new(span, message).help(help));
         return None;
     };
-    if pipeline.unread.contains(maker) {
+    let (maker, round) = maker.split_once('@').map_or((maker, None), |(maker, round)| (maker, Some(round)));
+    if flat.pipeline.unread.contains(maker) {
         return None;
     }
-    let Some(&index) = by_name.get(maker) else {
-        let names: Vec<&str> = by_name.keys().copied().collect();
-        found.push(Diagnostic::new(span, format!("there is no stage `{maker}`")).help(meant(maker, &names)));
+    let Some((index, made)) = flat.find(maker) else {
+        found.push(not_there(stage, wire, maker, flat));
         return None;
     };
-    let kind = &pipeline.stages[index].kind;
-    let name = output.to_owned();
+    let round = match round {
+        Some(round) => Some(rounds::named(round, stage, made, &span, flat, found)?),
+        None => None,
+    };
+    let kind = &made.kind;
+    let name: Arc<str> = output.into();
     let Some(output) = kind.output(output) else {
         let names: Vec<&str> = kind.outputs.iter().map(|port| port.name).collect();
         let message = format!("stage `{maker}` (kind `{}`) has no output port `{name}`", kind.name);
@@ -123,22 +216,41 @@ fn join(
     let input = input?;
     if !output.forms.iter().all(|form| input.forms.contains(form)) {
         let message = format!("`{}` takes {}, but `{from}` is {}", input.name, forms(input.forms), forms(output.forms));
-        let fitting = pipeline.stages.iter().flat_map(|other| {
+        let fitting = flat.here().flat_map(|other| {
             let fits =
                 other.kind.outputs.iter().filter(|port| port.forms.iter().all(|form| input.forms.contains(form)));
             fits.map(move |port| format!("\"{}.{}\"", other.name.get_ref(), port.name))
         });
         let fitting: Vec<String> = fitting.take(5).collect();
-        let mut diagnostic = Diagnostic::new(span, message);
+        let mut diagnostic = Diagnostic::new(span.clone(), message);
         if !fitting.is_empty() {
             diagnostic = diagnostic.help(format!("these would fit: {}", fitting.join(", ")));
         }
         found.push(diagnostic);
     }
-    Some((input.name, index, name))
+    Some(Joined { port: input.name, from: index, round, output: name, span })
 }
 
-fn meant(word: &str, names: &[&str]) -> String {
+/// A wire from a stage that is not in the file, or that the variant drops.
+fn not_there(stage: &StageDef<'_>, wire: &Wire, maker: &str, flat: &Flat<'_, '_>) -> Diagnostic {
+    let span = wire.from.span();
+    if let Some((variant, place)) = flat.variant.and_then(|variant| Some((variant, variant.drops(maker)?))) {
+        let (variant, name, port) = (variant.name.get_ref(), stage.name.get_ref(), wire.port.get_ref());
+        let message = format!("variant `{variant}` drops `{maker}`, but `{name}` needs `{}`", wire.from.get_ref());
+        return Diagnostic::new(place, message).label("dropped here").other(span, "needed here").help(format!(
+            "join it elsewhere with rewire = {{ \"{name}.{port}\" = \"STAGE.PORT\" }}, or drop `{name}` too"
+        ));
+    }
+    let names: Vec<&str> = flat.here().map(|stage| stage.name.get_ref().as_str()).collect();
+    Diagnostic::new(span, format!("there is no stage `{maker}`")).help(meant(maker, &sorted(names)))
+}
+
+fn sorted(mut names: Vec<&str>) -> Vec<&str> {
+    names.sort_unstable();
+    names
+}
+
+pub(super) fn meant(word: &str, names: &[&str]) -> String {
     match suggest(word, names.iter().copied()) {
         Some(like) => format!("did you mean `{like}`?"),
         None if names.is_empty() => "it has none".to_owned(),
@@ -148,49 +260,4 @@ fn meant(word: &str, names: &[&str]) -> String {
 
 fn forms(forms: &[Form]) -> String {
     forms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
-}
-
-/// A loop of stages, printed whole, from the one that stands first in the file.
-fn cycle(pipeline: &Pipeline<'_>, graph: &DiGraph<usize, ()>, component: &[NodeIndex]) -> Diagnostic {
-    let start = *component.iter().min().expect("a component has a node");
-    // A shortest way back to the start, breadth first inside the component.
-    let mut came_from = BTreeMap::new();
-    let mut queue = std::collections::VecDeque::from([start]);
-    'search: while let Some(node) = queue.pop_front() {
-        let mut next: Vec<_> = graph.neighbors(node).filter(|next| component.contains(next)).collect();
-        next.sort();
-        for next in next {
-            if next == start {
-                came_from.insert(start, node);
-                break 'search;
-            }
-            came_from.entry(next).or_insert_with(|| {
-                queue.push_back(next);
-                node
-            });
-        }
-    }
-    let mut path = vec![start];
-    while path.len() == 1 || path[path.len() - 1] != start {
-        path.push(came_from[&path[path.len() - 1]]);
-    }
-    path.reverse();
-    let name = |node: NodeIndex| pipeline.stages[graph[node]].name.get_ref().as_str();
-    let names: Vec<&str> = path.iter().map(|&node| name(node)).collect();
-    let stages: Vec<&StageDef<'_>> = path.iter().skip(1).map(|&node| &pipeline.stages[graph[node]]).collect();
-    let mut diagnostic = Diagnostic::new(
-        pipeline.stages[graph[start]].name.span(),
-        format!("a cycle of stages: {}", names.join(" -> ")),
-    )
-    .help("each arrow is an input; one of them must come from somewhere else");
-    for stage in stages {
-        for wire in &stage.inputs {
-            let maker = wire.from.get_ref().split('.').next().unwrap_or_default();
-            let on_path = names.windows(2).any(|pair| pair[0] == maker && pair[1] == stage.name.get_ref());
-            if on_path {
-                diagnostic = diagnostic.other(wire.from.span(), format!("{maker} -> {}", stage.name.get_ref()));
-            }
-        }
-    }
-    diagnostic
 }

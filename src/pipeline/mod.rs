@@ -2,13 +2,22 @@
 //!
 //! Knows no kind of stage by name; it asks the registry.
 
+mod arguments;
 pub mod document;
+mod expression;
 mod overrides;
 mod params;
 mod parse;
+mod points;
+mod range;
+mod rounds;
 mod schema;
+mod space;
+mod sweep;
 mod syntax;
+mod tie;
 mod value;
+mod variant;
 
 use std::{
     collections::BTreeSet,
@@ -20,9 +29,15 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+pub use expression::{Expression, Number, Reference};
 pub use params::{Params, typed};
 pub use parse::parse;
+pub use range::MOST;
+pub use rounds::Loop;
 pub use schema::schema;
+pub use space::{Block, Space};
+pub use tie::{expressions, replace};
+pub use variant::{BASE, Patch, Variant};
 
 use crate::{
     diagnostic::{Sources, Span},
@@ -39,8 +54,16 @@ pub struct Pipeline<'t> {
     pub stages: Vec<StageDef<'t>>,
     /// Names of stages that are in the file but could not be read; what refers to them is no mistake of its own.
     pub unread: BTreeSet<String>,
-    /// The axes of the sweep, in the order of the file, those of the command line last.
+    /// The axes: that of the variants first, then the sweep's in the order of the file, those of the command line last.
     pub axes: Vec<Axis<'t>>,
+    /// Which combinations of their values are points of the sweep.
+    pub space: Space,
+    /// The graph as it is and all variants, in the order of the values of their axis; none if there is no such axis.
+    pub variants: Vec<Variant<'t>>,
+    /// The loops.
+    pub loops: Vec<Loop>,
+    /// What is worth saying that is no mistake.
+    pub notes: Vec<String>,
     /// The texts that all places point into.
     pub sources: &'t Sources,
 }
@@ -71,17 +94,38 @@ pub struct Wire {
     pub from: Spanned<String>,
 }
 
-/// One axis of the sweep: a parameter of a stage, and its values.
+/// One axis: a parameter of a stage (or the rounds of a loop, or the variants), and its values.
 #[derive(Clone, Debug)]
 pub struct Axis<'t> {
     /// `stage.param.path` as written, and the place of that.
     pub key: Spanned<String>,
-    /// The stage.
+    /// The stage, or the loop.
     pub stage: String,
-    /// The key path of the parameter.
+    /// The key path of the parameter; empty for the axis of the variants.
     pub path: Vec<String>,
     /// The values.
     pub values: Vec<Spanned<DeValue<'t>>>,
+}
+
+impl<'t> Axis<'t> {
+    /// An axis over `stage.param.path`.
+    #[must_use]
+    pub fn new(key: Spanned<String>, values: Vec<Spanned<DeValue<'t>>>) -> Self {
+        let mut parts = key.get_ref().split('.').map(str::to_owned);
+        let stage = parts.next().unwrap_or_default();
+        Self { stage, path: parts.collect(), key, values }
+    }
+
+    /// The axis over variants.
+    fn variant(key: Spanned<String>, values: Vec<Spanned<DeValue<'t>>>) -> Self {
+        Self { key, stage: String::new(), path: Vec::new(), values }
+    }
+
+    /// True for the axis over variants, which is called `variant`.
+    #[must_use]
+    pub fn is_variant(&self) -> bool {
+        self.path.is_empty()
+    }
 }
 
 /// The project root of a pipeline file: the nearest folder at or above it that holds `pipelines/` or `.git`, else its

@@ -57,8 +57,8 @@ fn split(value: &str) -> Vec<Span> {
             (Some(q), _) if q == c => quote = None,
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
-            (None, '[' | '{') => depth += 1,
-            (None, ']' | '}') => depth -= 1,
+            (None, '[' | '{' | '(') => depth += 1,
+            (None, ']' | '}' | ')') => depth -= 1,
             (None, ',') if depth == 0 => {
                 parts.push(from..at);
                 from = at + 1;
@@ -88,6 +88,8 @@ mod tests {
         assert_eq!(values("a.b=[1, 2],[3]"), ["array:[1,2]", "array:[3]"]);
         assert_eq!(values("a.b='x,y'"), ["string:x,y"]);
         assert_eq!(values("a.flag=true"), ["boolean:true"]);
+        assert_eq!(values("a.b=1,range(2, 8, *2)"), ["integer:1", "string:range(2, 8, *2)"]);
+        assert_eq!(values("a.b== 2 * c.d"), ["string:= 2 * c.d"]);
     }
 
     #[test]

@@ -120,14 +120,13 @@ impl Params {
 pub fn typed(
     kind: &StageKind,
     stage: &Spanned<String>,
-    table: &DeTable<'_>,
+    mut table: DeTable<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Box<dyn AnyStage> {
     let header = stage.span();
-    let mut table = table.clone();
     loop {
         let error = match kind.parse(Spanned::new(header.clone(), table.clone())) {
-            Ok(stage) => return over_defaults(kind, &table, stage),
+            Ok(stage) => return over_defaults(kind, table, stage),
             Err(error) => error,
         };
         let span = error.span().unwrap_or_else(|| header.clone());
@@ -140,11 +139,11 @@ pub fn typed(
 
 /// The stage with what a nested table leaves out taken from the defaults of the kind, not from those of the table's type:
 /// `optimizer = { lr = 0.1 }` changes the rate alone. A table that names another `kind` starts from that kind's defaults.
-fn over_defaults(kind: &StageKind, table: &DeTable<'_>, stage: Box<dyn AnyStage>) -> Box<dyn AnyStage> {
+fn over_defaults(kind: &StageKind, table: DeTable<'_>, stage: Box<dyn AnyStage>) -> Box<dyn AnyStage> {
     if !table.values().any(|value| value.get_ref().is_table()) {
         return stage;
     }
-    let deserializer = toml::de::Deserializer::from(Spanned::new(0..0, table.clone()));
+    let deserializer = toml::de::Deserializer::from(Spanned::new(0..0, table));
     let Ok(written) = Value::deserialize(deserializer) else { return stage };
     let mut params = kind.default_stage().params();
     lay_over(&mut params, written);

@@ -11,7 +11,9 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Axis, Params, Pipeline, StageDef, Wire, document, overrides, params::quoted, project_root, syntax};
+use super::{
+    Axis, Params, Pipeline, Space, StageDef, Wire, document, params::quoted, project_root, sweep::Sweeps, syntax,
+};
 use crate::{
     diagnostic::{Diagnostic, Sources, Span, suggest},
     stage::{Registry, StageKind},
@@ -19,11 +21,12 @@ use crate::{
 
 const RESERVED: [&str; 4] = ["kind", "inputs", "needs", "retries"];
 
-/// Reads a pipeline from its texts: first that of `file`, then one for each `-S` argument.
+/// Reads a pipeline from its texts: first that of `file`, then one for each argument: `stage.param=value` of a `-S`,
+/// `--sweep=NAME`, `--variant=NAME,NAME`.
 ///
 /// All mistakes are reported at once; what is returned beside them is as much as could be read.
 pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Vec<Diagnostic>) {
-    let mut reader = Reader { registry, seed: None, params: BTreeMap::new(), found: Vec::new() };
+    let mut reader = Reader { registry, sources, seed: None, params: BTreeMap::new(), found: Vec::new() };
     let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let mut pipeline = Pipeline {
         name,
@@ -31,6 +34,10 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         stages: Vec::new(),
         unread: BTreeSet::new(),
         axes: Vec::new(),
+        space: Space::default(),
+        variants: Vec::new(),
+        loops: Vec::new(),
+        notes: Vec::new(),
         sources,
     };
     let mut texts = sources.texts();
@@ -39,29 +46,29 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
     let (document, errors) = DeTable::parse_recoverable(text);
     reader.found.extend(syntax::mistakes(&errors, text));
     if errors.is_empty() {
-        reader.document(document.into_inner(), &mut pipeline);
-        for (start, argument) in texts {
-            match overrides::parse(argument, start) {
-                Ok(set) => reader.apply(set, &mut pipeline),
-                Err(diagnostic) => reader.found.push(diagnostic),
-            }
-        }
+        let sweeps = reader.document(document.into_inner(), &mut pipeline);
+        reader.arguments(texts, sweeps, &mut pipeline);
         reader.seeds(&mut pipeline);
+        reader.ties(&mut pipeline);
     }
     (pipeline, reader.found)
 }
 
-struct Reader<'a, 't> {
+/// What is needed while reading. Each part of a file has its own file of methods.
+pub(super) struct Reader<'a, 't> {
     registry: &'a Registry,
-    seed: Option<Spanned<DeValue<'t>>>,
-    params: BTreeMap<&'static str, Params>,
-    found: Vec<Diagnostic>,
+    pub sources: &'t Sources,
+    pub seed: Option<Spanned<DeValue<'t>>>,
+    pub params: BTreeMap<&'static str, Params>,
+    pub found: Vec<Diagnostic>,
 }
 
-type Entry<'t> = (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>);
+/// A key and its value.
+pub(super) type Pair<'t> = (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>);
 
 impl<'t> Reader<'_, 't> {
-    fn document(&mut self, document: DeTable<'t>, pipeline: &mut Pipeline<'t>) {
+    fn document(&mut self, document: DeTable<'t>, pipeline: &mut Pipeline<'t>) -> Sweeps<'t> {
+        let (mut sweep, mut variants, mut loops) = (None, None, None);
         for (key, value) in document {
             match key.get_ref().as_ref() {
                 "pipeline" => self.pipeline(&key.span(), value, pipeline),
@@ -71,27 +78,38 @@ impl<'t> Reader<'_, 't> {
                         self.stage(Spanned::new(span, name), table, pipeline);
                     }
                 }
-                "sweep" => self.sweep(&key.span(), value, pipeline),
+                "sweep" => sweep = Some((key.span(), value)),
+                "variant" => variants = Some((key.span(), value)),
+                "loop" => loops = Some((key.span(), value)),
                 other => {
-                    let help = match suggest(other, ["pipeline", "stage", "sweep"]) {
+                    let help = match suggest(other, ["pipeline", "stage", "sweep", "variant", "loop"]) {
                         Some(like) => format!("did you mean `{like}`?"),
                         None => "a stage is written `[stage.NAME]`".to_owned(),
                     };
-                    let message =
-                        format!("unknown key `{other}`: a file has `[pipeline]`, `[stage.NAME]` and `[sweep]`");
+                    let message = format!(
+                        "unknown key `{other}`: a file has `[pipeline]`, `[stage.NAME]`, `[sweep]`, `[variant.NAME]` and \
+                         `[loop.NAME]`"
+                    );
                     self.found.push(Diagnostic::new(key.span(), message).help(help));
                 }
             }
         }
         pipeline.stages.sort_by_key(|stage| stage.name.span().start);
-        self.axis_stages(pipeline);
+        // These name stages, so they come after them.
+        if let Some((key, value)) = loops {
+            self.loops(&key, value, pipeline);
+        }
+        if let Some((key, value)) = variants {
+            pipeline.variants = self.variants(&key, value, pipeline);
+        }
+        sweep.map(|(key, value)| self.sweeps(&key, value, pipeline)).unwrap_or_default()
     }
 
     /// The entries of a table, in the order of the file.
-    fn table(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Entry<'t>> {
+    pub(super) fn table(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Pair<'t>> {
         match value.into_inner() {
             DeValue::Table(table) => {
-                let mut entries: Vec<Entry<'t>> = table.into_iter().collect();
+                let mut entries: Vec<Pair<'t>> = table.into_iter().collect();
                 entries.sort_by_key(|(key, _)| key.span().start);
                 entries
             }
@@ -118,10 +136,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn stage(&mut self, name: Spanned<String>, value: Spanned<DeValue<'t>>, pipeline: &mut Pipeline<'t>) {
-        if name.get_ref().contains(['@', '.', ',', '=']) || name.get_ref().is_empty() {
-            let message = format!("`{}` cannot be the name of a stage", name.get_ref());
-            self.found.push(Diagnostic::new(name.span(), message).help("use letters, digits, `_` and `-`"));
-        }
+        self.can_be_named(&name, "stage");
         let mut params = DeTable::new();
         let (mut kind, mut inputs, mut inputs_span, mut retries) = (None, Vec::new(), None, 0);
         let before = self.found.len();
@@ -153,6 +168,14 @@ impl<'t> Reader<'_, 't> {
         pipeline.stages.push(StageDef { name, kind, inputs, inputs_span, retries, params });
     }
 
+    /// Names stand in the names of instances, so they are without what those are put together with.
+    pub(super) fn can_be_named(&mut self, name: &Spanned<String>, what: &str) {
+        if name.get_ref().contains(['@', '.', ',', '=']) || name.get_ref().is_empty() {
+            let message = format!("`{}` cannot be the name of a {what}", name.get_ref());
+            self.found.push(Diagnostic::new(name.span(), message).help("use letters, digits, `_` and `-`"));
+        }
+    }
+
     fn kind(&mut self, stage: &Spanned<String>, kind: Option<Spanned<DeValue<'t>>>) -> Option<StageKind> {
         let names: Vec<&str> = self.registry.kinds().map(|kind| kind.name).collect();
         let Some(kind) = kind else {
@@ -175,7 +198,7 @@ impl<'t> Reader<'_, 't> {
         found
     }
 
-    fn wires(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Wire> {
+    pub(super) fn wires(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Wire> {
         let mut wires = Vec::new();
         for (port, from) in self.table(key, value) {
             let port = Spanned::new(port.span(), port.into_inner().into_owned());
@@ -192,88 +215,51 @@ impl<'t> Reader<'_, 't> {
         wires
     }
 
-    fn sweep(&mut self, key: &Span, value: Spanned<DeValue<'t>>, pipeline: &mut Pipeline<'t>) {
-        for (key, value) in self.table(key, value) {
-            let values: Vec<_> = match value.get_ref() {
-                DeValue::Array(items) => items.iter().cloned().collect(),
-                DeValue::Table(_) => {
-                    let message = format!("the axis `{}` must be a list of values", key.get_ref());
-                    let help = "an axis is written in quotes: \"stage.param\" = [1, 2]";
-                    self.found.push(Diagnostic::new(key.span(), message).help(help));
-                    continue;
-                }
-                _ => vec![value.clone()],
-            };
-            if values.is_empty() {
-                let message = format!("the axis `{}` has no values", key.get_ref());
-                self.found.push(Diagnostic::new(value.span(), message).help("give at least one value"));
-                continue;
-            }
-            let key = Spanned::new(key.span(), key.into_inner().into_owned());
-            pipeline.axes.push(axis(key, values));
+    /// True if the axis names a parameter of a stage that is there, or the times of a loop; else that is a mistake.
+    pub(super) fn can_vary(&mut self, axis: &Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
+        match pipeline.loops.iter().find(|found| *found.name.get_ref() == axis.stage) {
+            Some(_) => self.is_times(axis),
+            None => self.is_parameter(&axis.key, &axis.stage, &axis.path, pipeline),
         }
     }
 
-    /// Every axis must name a parameter of a stage that is there.
-    fn axis_stages(&mut self, pipeline: &mut Pipeline<'t>) {
-        let axes = std::mem::take(&mut pipeline.axes);
-        pipeline.axes = axes.into_iter().filter(|axis| self.is_parameter(axis, pipeline)).collect();
-    }
-
-    fn is_parameter(&mut self, axis: &Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
-        let key = axis.key.get_ref();
-        let span = axis.key.span();
-        if pipeline.unread.contains(&axis.stage) {
+    /// True if the key names a parameter of a stage that is there.
+    pub(super) fn is_parameter(
+        &mut self,
+        key: &Spanned<String>,
+        stage: &str,
+        path: &[String],
+        pipeline: &Pipeline<'t>,
+    ) -> bool {
+        let (span, key) = (key.span(), key.get_ref());
+        if pipeline.unread.contains(stage) {
             return false;
         }
-        let Some(stage) = pipeline.stages.iter().find(|stage| *stage.name.get_ref() == axis.stage) else {
-            let names = pipeline.stages.iter().map(|stage| stage.name.get_ref().as_str());
-            let like =
-                suggest(&axis.stage, names).map(|like| format!("did you mean `{like}.{}`?", axis.path.join(".")));
-            let mut diagnostic = Diagnostic::new(span, format!("`{key}`: there is no stage `{}`", axis.stage));
+        let Some(found) = pipeline.stages.iter().find(|found| found.name.get_ref() == stage) else {
+            let loops = pipeline.loops.iter().map(|found| found.name.get_ref().as_str());
+            let names = pipeline.stages.iter().map(|stage| stage.name.get_ref().as_str()).chain(loops);
+            let like = suggest(stage, names).map(|like| format!("did you mean `{like}.{}`?", path.join(".")));
+            let mut diagnostic = Diagnostic::new(span, format!("`{key}`: there is no stage `{stage}`"));
             diagnostic.help = like.or_else(|| Some("a parameter is written `stage.param`".to_owned()));
             self.found.push(diagnostic);
             return false;
         };
-        if axis.path.first().is_some_and(|first| RESERVED.contains(&first.as_str())) {
-            let message = format!("`{key}`: `{}` is not a parameter and cannot be varied", axis.path[0]);
+        if path.first().is_some_and(|first| RESERVED.contains(&first.as_str())) {
+            let message = format!("`{key}`: `{}` is not a parameter and cannot be varied", path[0]);
             self.found.push(Diagnostic::new(span, message));
             return false;
         }
-        let known = self.params.entry(stage.kind.name).or_insert_with(|| Params::of(&stage.kind));
-        match known.check_path(&axis.path) {
+        let known = self.params.entry(found.kind.name).or_insert_with(|| Params::of(&found.kind));
+        match known.check_path(path) {
             Ok(()) => true,
             Err((message, like)) => {
                 let mut diagnostic =
-                    Diagnostic::new(span, format!("`{key}`: kind `{}` has {message}", stage.kind.name));
-                let meant = like.map(|like| format!("did you mean `{}.{like}`?", axis.stage));
+                    Diagnostic::new(span, format!("`{key}`: kind `{}` has {message}", found.kind.name));
+                let meant = like.map(|like| format!("did you mean `{stage}.{like}`?"));
                 diagnostic.help = meant.or_else(|| Some(known.listed()));
                 self.found.push(diagnostic);
                 false
             }
-        }
-    }
-
-    /// One `-S`: a single value replaces the one in the file, several make (or replace) an axis.
-    fn apply(&mut self, set: overrides::Override<'t>, pipeline: &mut Pipeline<'t>) {
-        if set.key.get_ref() == "pipeline.seed" && set.values.len() == 1 {
-            if set.values[0].get_ref().is_integer() {
-                self.seed = set.values.into_iter().next();
-            } else {
-                self.found.push(Diagnostic::new(set.values[0].span(), "`seed` must be a whole number"));
-            }
-            return;
-        }
-        let axis = axis(set.key, set.values);
-        if !self.is_parameter(&axis, pipeline) {
-            return;
-        }
-        pipeline.axes.retain(|old| old.key.get_ref() != axis.key.get_ref());
-        if axis.values.len() > 1 {
-            pipeline.axes.push(axis);
-        } else if let Some(stage) = pipeline.stages.iter_mut().find(|stage| *stage.name.get_ref() == axis.stage) {
-            let value = axis.values.into_iter().next().expect("an override has at least one value");
-            document::set(&mut stage.params, &axis.path, axis.key.span(), value);
         }
     }
 
@@ -287,10 +273,4 @@ impl<'t> Reader<'_, 't> {
             }
         }
     }
-}
-
-fn axis<'t>(key: Spanned<String>, values: Vec<Spanned<DeValue<'t>>>) -> Axis<'t> {
-    let mut parts = key.get_ref().split('.').map(str::to_owned);
-    let stage = parts.next().unwrap_or_default();
-    Axis { stage, path: parts.collect(), key, values }
 }

@@ -28,13 +28,113 @@ pub fn schema(registry: &Registry) -> Value {
                 "description": "The stages by name: `[stage.NAME]`.",
                 "additionalProperties": {"oneOf": kinds}
             },
-            "sweep": {
-                "type": "object",
-                "description": "The axes: `\"stage.param\" = [values]`. The file stands for the whole grid.",
-                "additionalProperties": {"type": "array", "minItems": 1}
+            "sweep": sweeps(),
+            "variant": variants(),
+            "loop": loops()
+        }
+    })
+}
+
+/// A table of the plain sweep: axes, reserved keys, and named sweeps that are made of the same.
+fn sweeps() -> Value {
+    let mut plain = sweep();
+    plain["description"] = json!("The file stands for the grid of all axes: `\"stage.param\" = [values]`.");
+    let mut named = sweep();
+    named["description"] = json!("A sweep that `--sweep NAME` chooses in place of the plain one.");
+    plain["additionalProperties"] = named;
+    plain
+}
+
+fn sweep() -> Value {
+    let axis = json!({
+        "type": ["array", "string", "number", "boolean"], "minItems": 1,
+        "description": "Values, or a range with both ends: \"range(8, 128, *2)\", \"range(10, 50, +10)\"."
+    });
+    let tables = |about: &str, entry: Value| {
+        json!({"type": "array", "description": about,
+            "items": {"type": "object", "minProperties": 1, "additionalProperties": entry}})
+    };
+    json!({
+        "type": "object",
+        "properties": {
+            "zip": tables("Groups of axes that advance together; each is crossed with the other axes.", axis.clone()),
+            "points": tables("Points beside the grid; each gives every axis one value.", json!({})),
+            "exclude": tables("Points of the grid that are left out: those with all these values (or one of a list).",
+                json!({}))
+        },
+        "patternProperties": {r"\.": axis},
+        "additionalProperties": false
+    })
+}
+
+fn variants() -> Value {
+    json!({
+        "type": "object",
+        "description": "Rows beside the graph as it is, each the whole graph with some changes: `[variant.NAME]`.",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "set": {"type": "object", "description": "Parameters with other values: `\"stage.param\" = value`."},
+                "rewire": {"type": "object", "additionalProperties": {"type": "string"},
+                    "description": "Inputs joined to other outputs: `\"stage.port\" = \"other.port\"`."},
+                "drop": {"type": "array", "items": {"type": "string"}, "description": "Stages that it is without."}
             }
         }
     })
+}
+
+fn loops() -> Value {
+    json!({
+        "type": "object",
+        "description": "Stages that run several times, each round with what the round before made: `[loop.NAME]`.",
+        "additionalProperties": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["body", "carry"],
+            "properties": {
+                "times": {"type": "integer", "minimum": 1, "default": 1, "description": "The number of rounds."},
+                "body": {"type": "array", "minItems": 1, "items": {"type": "string"},
+                    "description": "The stages of a round."},
+                "carry": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"},
+                    "description": "Inputs in the body, and the outputs in it that they take from the round before."}
+            }
+        }
+    })
+}
+
+/// Lets every parameter be an expression too: a text that starts with `=`.
+fn tie(properties: &mut Map<String, Value>) {
+    let expression = || json!({"type": "string", "pattern": r"^\s*="});
+    for property in properties.values_mut().filter_map(Value::as_object_mut) {
+        if let Some(inner) = property.get_mut("properties").and_then(Value::as_object_mut) {
+            tie(inner);
+        }
+        if let Some(choices) = ["oneOf", "anyOf"].iter().find_map(|key| property.get(*key)?.as_array().map(|_| *key)) {
+            let choices = property.get_mut(choices).and_then(Value::as_array_mut);
+            choices.into_iter().for_each(|choices| {
+                for inner in choices.iter_mut().filter_map(|choice| choice.get_mut("properties")?.as_object_mut()) {
+                    tie(inner);
+                }
+                choices.push(expression());
+            });
+            continue;
+        }
+        if let Some(names) = property.remove("enum") {
+            property.remove("type");
+            property.insert("anyOf".into(), json!([{"enum": names}, expression()]));
+            continue;
+        }
+        let types = match property.get("type") {
+            Some(Value::String(one)) => vec![json!(one)],
+            Some(Value::Array(types)) => types.clone(),
+            _ => continue,
+        };
+        if !types.contains(&json!("string")) {
+            property.insert("type".into(), types.into_iter().chain([json!("string")]).collect());
+            property.insert("pattern".into(), json!(r"^\s*="));
+        }
+    }
 }
 
 /// The schema of `[stage.NAME]` for one kind: its parameters and the reserved keys.
@@ -44,7 +144,8 @@ fn stage(kind: &StageKind) -> Value {
     let ports: Map<String, Value> = kind.inputs.iter().map(|port| (port.name.to_owned(), input(port))).collect();
     let required: Vec<&str> = kind.inputs.iter().filter(|port| !port.optional).map(|port| port.name).collect();
     let outputs: Vec<String> = kind.outputs.iter().map(|port| format!("`{}` ({})", port.name, port.about)).collect();
-    let properties = schema["properties"].as_object_mut().map(std::mem::take).unwrap_or_default();
+    let mut properties = schema["properties"].as_object_mut().map(std::mem::take).unwrap_or_default();
+    tie(&mut properties);
     let mut all = Map::new();
     all.insert("kind".into(), json!({"const": kind.name, "description": about}));
     all.insert(

@@ -1,6 +1,6 @@
 //! What is written about a finished piece of work: how it was made, and what came out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +16,8 @@ pub struct Recipe {
     /// The version of that kind's code.
     pub version: u32,
     /// The parameters after defaults, without the paths (their content is in `sources`).
-    pub params: Value,
+    #[serde(with = "shared")]
+    pub params: Arc<Value>,
     /// The content at each input port.
     pub inputs: BTreeMap<String, ArtifactHash>,
     /// The content found at each parameter that is a path.
@@ -35,10 +36,26 @@ impl Recipe {
     #[must_use]
     pub fn trajectory(&self, free: &[&str]) -> StageKey {
         let mut way = self.clone();
-        if let Value::Object(params) = &mut way.params {
+        if let Value::Object(params) = Arc::make_mut(&mut way.params) {
             params.retain(|name, _| !free.contains(&name.as_str()));
         }
         StageKey::of(canonical(&("trajectory", way)).as_bytes())
+    }
+}
+
+/// Parameters that many recipes share, written and read as if each had its own.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    pub fn serialize<S: Serializer>(value: &Arc<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Value>, D::Error> {
+        Value::deserialize(deserializer).map(Arc::new)
     }
 }
 

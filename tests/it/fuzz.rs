@@ -65,15 +65,18 @@ fn within<T>(size: usize, work: impl FnOnce() -> T) -> T {
     result
 }
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 7] = [
     include_str!("all_kinds.toml"),
     include_str!("../../pipelines/quickstart.toml"),
     include_str!("../../pipelines/cifar10.toml"),
     include_str!("../../pipelines/imagenet5.toml"),
+    include_str!("../../pipelines/zip.toml"),
+    include_str!("../../pipelines/variants.toml"),
+    include_str!("../../pipelines/loop.toml"),
 ];
 
 /// What a file may hold at an unlucky place.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 30] = [
     "[stage.x]",
     "[sweep]",
     "[pipeline]",
@@ -98,6 +101,12 @@ const WORDS: [&str; 24] = [
     "@",
     "[[",
     "\0",
+    "\"= ",
+    "\"range(1, 9, *2)\"",
+    "zip = [{",
+    "exclude = [{",
+    "[variant.v]",
+    "[loop.l]",
 ];
 
 /// One change of some bytes.
@@ -355,6 +364,6 @@ fn a_sweep_without_end_is_a_mistake() {
         Graph::build(pipeline, found).err()
     });
     let mistakes = refused.expect("a mistake");
-    assert!(mistakes[0].message.contains("instances of stages; 100000 are the most"), "{mistakes:?}");
+    assert!(mistakes[0].message.contains("instances of stages; 1000000 are the most"), "{mistakes:?}");
     assert!(mistakes[0].help.is_some());
 }

@@ -18,5 +18,8 @@ mod reference_statistics;
 mod resume;
 mod status_lines;
 mod support;
+mod sweeps;
+mod toys;
 mod training_stages;
+mod unrolled;
 mod upkeep;

@@ -1,0 +1,112 @@
+//! A stage with its parameters, and what can be known to be wrong with it before anything runs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use toml::de::DeTable;
+
+use super::{
+    instance::{Definition, Instance, Link, Places},
+    tie::Ties,
+    unroll::Edge,
+};
+use crate::{
+    diagnostic::{Diagnostic, Span},
+    digest::StageKey,
+    pipeline::{self, Pipeline, typed},
+    stage::{BadParam, Problems, Rows},
+    store::canonical,
+};
+
+/// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
+pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Vec<Diagnostic>) {
+    let flat = ties.flat();
+    for (stage, def) in flat.stages.iter().enumerate() {
+        let Some(def) = def else { continue };
+        let mut table = def.params.clone();
+        for (path, ..) in pipeline::expressions(&def.params) {
+            pipeline::replace(&mut table, &path, None);
+        }
+        let places = Arc::new(places(ties, stage, &[], &[]));
+        let definition = define(ties, stage, (&places, Box::default()), table, &mut Ids::new(), found);
+        check(&definition, &[], &[], flat.pipeline, found);
+    }
+}
+
+/// A number for each kind with its parameters, by the digest of both.
+pub(super) type Ids = BTreeMap<StageKey, usize>;
+
+/// Where the definitions of a node stand.
+pub(super) fn places<'t>(ties: &Ties<'_, 't>, stage: usize, axes: &[usize], inputs: &[Edge]) -> Places<'t> {
+    let flat = ties.flat();
+    let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
+    Places {
+        table: def.params.clone(),
+        header: def.name.span(),
+        inputs: inputs.iter().map(|edge| (edge.port, edge.span.clone())).collect(),
+        axes: axes.iter().map(|&axis| flat.pipeline.axes[axis].path.join(".")).collect(),
+    }
+}
+
+/// A stage with the parameters of a table, and where it and the values of its axes stand.
+pub(super) fn define<'t>(
+    ties: &Ties<'_, 't>,
+    stage: usize,
+    (places, varied): (&Arc<Places<'t>>, Box<[Span]>),
+    table: DeTable<'t>,
+    ids: &mut Ids,
+    found: &mut Vec<Diagnostic>,
+) -> Definition<'t> {
+    let flat = ties.flat();
+    let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
+    let work = typed(&def.kind, &def.name, table, found);
+    let next = ids.len();
+    let id = *ids.entry(StageKey::of(canonical(&(def.kind.name, work.params())).as_bytes())).or_insert(next);
+    let stage = def.name.get_ref().clone();
+    Definition { stage, kind: def.kind, work, retries: def.retries, id, places: places.clone(), varied }
+}
+
+/// Notes parameters that cannot be right, alone or for the number of rows that come in; gives the rows that come out.
+pub(super) fn check(
+    definition: &Definition<'_>,
+    links: &[Link],
+    above: &[Instance<'_>],
+    pipeline: &Pipeline<'_>,
+    found: &mut Vec<Diagnostic>,
+) -> Rows {
+    let mut problems = Problems::default();
+    definition.work.check(&mut problems);
+    let known = links.iter().filter_map(|link| Some((link.port, *above[link.from].rows.get(&*link.output)?)));
+    let rows = definition.work.rows(&known.collect(), &pipeline.root, &mut problems);
+    for BadParam { path, message, help } in problems.into_vec() {
+        let text = format!("`{}.{path}`: {message}", definition.stage);
+        let mut diagnostic = Diagnostic::new(definition.span(&path), text);
+        diagnostic.help = help;
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+    rows
+}
+
+/// An input `PORT@EPOCH` must be one that its maker keeps.
+pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
+    for link in links {
+        let Some((_, epoch)) = link.output.split_once('@') else { continue };
+        let maker = &above[link.from];
+        let keep = maker.work.extent().map(|extent| extent.keep);
+        let wanted = epoch.parse::<u64>().ok();
+        if wanted.zip(keep.as_ref()).is_some_and(|(epoch, keep)| keep.contains(&epoch)) {
+            continue;
+        }
+        let message = format!("stage `{}` does not keep `{}`", maker.stage, link.output);
+        let help = match (keep, wanted) {
+            (Some(_), Some(epoch)) => format!("add `keep_epochs = [{epoch}]` to `[stage.{}]`", maker.stage),
+            (None, _) => format!("kind `{}` keeps no epochs; leave `@{epoch}` out", maker.kind.name),
+            (_, None) => "an epoch is a number: `weights@5`".to_owned(),
+        };
+        let diagnostic = Diagnostic::new(definition.input_span(link.port), message).help(help);
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Loops before they are unrolled: how many rounds, references to a round, the order of stages with bodies kept together.
+
+use super::wiring::{Flat, Wires, meant};
+use crate::{
+    diagnostic::{Diagnostic, Span},
+    pipeline::{Loop, Pipeline, StageDef},
+};
+
+/// The numbers of rounds of a loop.
+pub(super) struct Times {
+    /// The axis that varies them, an index into the pipeline's axes.
+    pub axis: Option<usize>,
+    /// The number for each value of the axis, or the one there is.
+    pub values: Vec<usize>,
+}
+
+/// How often a loop runs.
+pub(super) fn times(pipeline: &Pipeline<'_>, around: &Loop) -> Times {
+    let axis = pipeline.axes.iter().position(|axis| !axis.is_variant() && axis.stage == *around.name.get_ref());
+    let values = match axis {
+        Some(axis) => pipeline.axes[axis].values.iter().filter_map(|value| value_of(value.get_ref())).collect(),
+        None => vec![*around.times.get_ref()],
+    };
+    Times { axis, values }
+}
+
+fn value_of(value: &toml::de::DeValue<'_>) -> Option<usize> {
+    let number = value.as_integer()?;
+    usize::from_str_radix(number.as_str(), number.radix()).ok()
+}
+
+/// The stages of each loop that are there, as indices.
+pub(super) fn bodies(flat: &Flat<'_, '_>) -> Vec<Vec<usize>> {
+    let body = |around: &Loop| {
+        let inside =
+            |stage: &Option<StageDef<'_>>| stage.as_ref().is_some_and(|stage| around.holds(stage.name.get_ref()));
+        (0..flat.stages.len()).filter(|&at| inside(&flat.stages[at])).collect()
+    };
+    flat.pipeline.loops.iter().map(body).collect()
+}
+
+/// Every stage after what it needs, otherwise as in the file, and the stages of a body together; `None` if that cannot be.
+pub(super) fn order(wires: &Wires, bodies: &[Vec<usize>]) -> Option<Vec<usize>> {
+    let body_of = |stage: usize| bodies.iter().find(|body| body.contains(&stage));
+    let mut order = Vec::new();
+    let mut placed = vec![false; wires.len()];
+    while order.len() < wires.len() {
+        let ready = |stage: &usize, placed: &[bool]| {
+            let together = body_of(*stage).map_or(std::slice::from_ref(stage), Vec::as_slice);
+            let outside = |from: usize| placed[from] || (together.len() > 1 && together.contains(&from));
+            !placed[*stage] && together.iter().all(|&stage| wires[stage].iter().all(|wire| outside(wire.from)))
+        };
+        let next = (0..wires.len()).find(|stage| ready(stage, &placed))?;
+        let mut together = body_of(next).cloned().unwrap_or_else(|| vec![next]);
+        while !together.is_empty() {
+            let free = |&stage: &usize| wires[stage].iter().all(|wire| placed[wire.from]);
+            let at = together.iter().position(free)?;
+            let stage = together.remove(at);
+            placed[stage] = true;
+            order.push(stage);
+        }
+    }
+    Some(order)
+}
+
+/// Stages that stand between stages of a body without belonging to it.
+pub(super) fn between(flat: &Flat<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for (around, body) in flat.pipeline.loops.iter().zip(bodies(flat)) {
+        let reach = |start: &[usize], next: &dyn Fn(usize) -> Vec<usize>| {
+            let mut seen = vec![false; wires.len()];
+            let mut open = start.to_vec();
+            while let Some(stage) = open.pop() {
+                for other in next(stage) {
+                    if !std::mem::replace(&mut seen[other], true) {
+                        open.push(other);
+                    }
+                }
+            }
+            seen
+        };
+        let above = reach(&body, &|stage| wires[stage].iter().map(|wire| wire.from).collect());
+        let below = reach(&body, &|stage| {
+            (0..wires.len()).filter(|&other| wires[other].iter().any(|wire| wire.from == stage)).collect()
+        });
+        for (stage, def) in flat.stages.iter().enumerate().filter(|&(stage, _)| above[stage] && below[stage]) {
+            let Some(def) = def.as_ref().filter(|_| !body.contains(&stage)) else { continue };
+            let (name, around) = (def.name.get_ref(), around.name.clone());
+            let message =
+                format!("stage `{name}` stands between stages of loop `{}`, but not in its body", around.get_ref());
+            let diagnostic = Diagnostic::new(around.span(), message).other(def.name.span(), "this stage");
+            found.push(diagnostic.help(format!("add \"{name}\" to `body`")));
+        }
+    }
+    found
+}
+
+/// The number in `STAGE@LOOP=ROUND`.
+pub(super) fn named(
+    round: &str,
+    taker: &StageDef<'_>,
+    maker: &StageDef<'_>,
+    span: &Span,
+    flat: &Flat<'_, '_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<usize> {
+    let maker = maker.name.get_ref();
+    let around = flat.pipeline.loops.iter().find(|around| around.holds(maker));
+    let Some(around) = around else {
+        let message = format!("stage `{maker}` is in no loop, so it has no rounds");
+        let help = "without `@…` it is the stage itself; epochs are named behind the port: `weights@5`";
+        found.push(Diagnostic::new(span.clone(), message).help(help));
+        return None;
+    };
+    let name = around.name.get_ref();
+    let least = times(flat.pipeline, around).values.into_iter().min().unwrap_or(1);
+    let (word, number) = round.split_once('=').unwrap_or((round, ""));
+    let (message, help) = match number.parse::<usize>() {
+        _ if word != name => (format!("`{maker}` is not in a loop `{word}`"), meant(word, &[name])),
+        _ if around.holds(taker.name.get_ref()) => (
+            format!("`{}` is in loop `{name}` too, where a stage takes what its own round made", taker.name.get_ref()),
+            "use `carry` for what the round before made".to_owned(),
+        ),
+        Ok(number) if (1..=least).contains(&number) => return Some(number),
+        Ok(_) => (format!("loop `{name}` has no round {number}"), format!("it has rounds 1 to {least}")),
+        Err(_) => (format!("`{round}` does not name a round"), format!("write `{maker}@{name}=1`")),
+    };
+    found.push(Diagnostic::new(span.clone(), message).help(help));
+    None
+}

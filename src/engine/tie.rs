@@ -1,0 +1,245 @@
+//! Expressions at work: which axes reach a stage through them, and what they come to at a point.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use serde_json::Value;
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::wiring::Flat;
+use crate::{
+    diagnostic::{Diagnostic, Span},
+    pipeline::{self, Expression, Number, Reference, document},
+};
+
+/// The index of a value, for each axis.
+pub(super) type Point<'a> = &'a dyn Fn(usize) -> u32;
+
+/// A parameter: the stage and the key.
+type Param = (usize, String);
+
+/// A parameter at a point: the stage, the key, and the values of the axes that matter to it.
+type Known = (usize, String, Vec<u32>);
+
+/// The expressions of one graph.
+pub(super) struct Ties<'a, 't> {
+    flat: &'a Flat<'a, 't>,
+    known: RefCell<BTreeMap<Known, Value>>,
+    axes: RefCell<BTreeMap<Param, Rc<[usize]>>>,
+}
+
+impl<'a, 't> Ties<'a, 't> {
+    pub fn new(flat: &'a Flat<'a, 't>) -> Self {
+        Self { flat, known: RefCell::default(), axes: RefCell::default() }
+    }
+
+    /// The graph that these are the expressions of.
+    pub fn flat(&self) -> &'a Flat<'a, 't> {
+        self.flat
+    }
+
+    /// The axes over a stage's own parameters; those that the variant sets vary no more.
+    pub fn own(&self, stage: usize) -> Vec<usize> {
+        let Some(def) = &self.flat.stages[stage] else { return Vec::new() };
+        let name = def.name.get_ref();
+        let patches = self.flat.variant.map_or(&[][..], |variant| &variant.set);
+        let is_set = |path: &[String]| patches.iter().any(|p| p.stage == *name && path.starts_with(&p.path));
+        let axes = self.flat.pipeline.axes.iter().enumerate();
+        axes.filter(|(_, axis)| axis.stage == *name && !is_set(&axis.path)).map(|(index, _)| index).collect()
+    }
+
+    /// What the expressions of a stage (of one parameter, if `key` is given) refer to: stage, key, and where.
+    fn direct(&self, stage: usize, key: Option<&str>) -> Vec<(usize, String, Span)> {
+        let Some(def) = &self.flat.stages[stage] else { return Vec::new() };
+        let axes = &self.flat.pipeline.axes;
+        let own = self.own(stage);
+        let wanted = |path: &[String]| key.is_none_or(|key| path.first().is_some_and(|first| first == key));
+        let varied = |path: &[String]| own.iter().any(|&axis| path.starts_with(&axes[axis].path));
+        let written = pipeline::expressions(&def.params).into_iter();
+        let mut all: Vec<(Span, Expression)> = written
+            .filter(|(path, ..)| wanted(path) && !varied(path))
+            .map(|(_, span, expression)| (span, expression))
+            .collect();
+        for &axis in own.iter().filter(|&&axis| wanted(&axes[axis].path)) {
+            for value in axes[axis].values.iter().filter(|value| value.get_ref().is_str() || value.get_ref().is_table())
+            {
+                let mut table = DeTable::new();
+                document::set(&mut table, &axes[axis].path, value.span(), value.clone());
+                all.extend(pipeline::expressions(&table).into_iter().map(|(_, span, found)| (span, found)));
+            }
+        }
+        let references = all.iter().flat_map(|(span, e)| e.references().into_iter().map(move |r| (span, r)));
+        let index = |name: &str| self.flat.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name);
+        references.filter_map(|(span, r)| Some((index(&r.stage)?, r.path.first()?.clone(), span.clone()))).collect()
+    }
+
+    /// All parameters that a stage's parameters are worked out from, with the place of the expression that needs each.
+    pub fn needs(&self, stage: usize) -> BTreeMap<(usize, String), Span> {
+        let mut all = BTreeMap::new();
+        let mut open = self.direct(stage, None);
+        while let Some((stage, key, span)) = open.pop() {
+            if !all.contains_key(&(stage, key.clone())) {
+                open.extend(self.direct(stage, Some(&key)));
+                all.insert((stage, key), span);
+            }
+        }
+        all
+    }
+
+    /// The axes that decide a stage's parameters: its own, and those of the parameters that its own are tied to.
+    pub fn axes(&self, stage: usize) -> BTreeSet<usize> {
+        let mut all: BTreeSet<usize> = self.own(stage).into_iter().collect();
+        for (other, key) in self.needs(stage).keys() {
+            all.extend(self.axes_of(*other, key));
+        }
+        all
+    }
+
+    fn axes_of(&self, stage: usize, key: &str) -> Vec<usize> {
+        let over = |axis: &usize| self.flat.pipeline.axes[*axis].path.first().is_some_and(|first| first == key);
+        self.own(stage).into_iter().filter(over).collect()
+    }
+
+    /// The stage's parameters at a point, every expression replaced by what it comes to.
+    pub fn table(&self, stage: usize, point: Point<'_>, found: &mut Vec<Diagnostic>) -> DeTable<'t> {
+        let Some(def) = &self.flat.stages[stage] else { return DeTable::new() };
+        let mut table = def.params.clone();
+        for axis in self.own(stage) {
+            self.set(&mut table, axis, point);
+        }
+        self.replace(stage, &mut table, point, found, 0);
+        table
+    }
+
+    fn set(&self, table: &mut DeTable<'t>, axis: usize, point: Point<'_>) {
+        let axes = &self.flat.pipeline.axes[axis];
+        let value = axes.values[point(axis) as usize].clone();
+        document::set(table, &axes.path, axes.key.span(), value);
+    }
+
+    fn replace(
+        &self,
+        stage: usize,
+        table: &mut DeTable<'t>,
+        point: Point<'_>,
+        found: &mut Vec<Diagnostic>,
+        depth: usize,
+    ) {
+        for (path, span, expression) in pipeline::expressions(table) {
+            let value = match self.value(&expression, point, depth) {
+                Ok(value) => self.toml(&value, &span),
+                Err(message) => {
+                    let name = self.flat.pipeline.stages[stage].name.get_ref();
+                    found.push(Diagnostic::new(span, format!("`{name}.{}`: {message}", path.join("."))));
+                    None
+                }
+            };
+            pipeline::replace(table, &path, value);
+        }
+    }
+
+    fn value(&self, expression: &Expression, point: Point<'_>, depth: usize) -> Result<Value, String> {
+        if let Expression::Reference(reference) = expression {
+            return self.referred(reference, point, depth);
+        }
+        let number = expression.value(&mut |reference| {
+            let value = self.referred(reference, point, depth)?;
+            let whole = value.as_i64().map(Number::Integer);
+            whole.or_else(|| value.as_f64().map(Number::Float)).ok_or_else(|| {
+                format!("`{}.{}` is {value}, which is no number", reference.stage, reference.path.join("."))
+            })
+        })?;
+        Ok(match number {
+            Number::Integer(number) => number.into(),
+            Number::Float(number) => number.into(),
+        })
+    }
+
+    /// The value of a parameter after defaults.
+    fn referred(&self, reference: &Reference, point: Point<'_>, depth: usize) -> Result<Value, String> {
+        let name = format!("{}.{}", reference.stage, reference.path.join("."));
+        let stages = &self.flat.pipeline.stages;
+        let found = stages.iter().position(|stage| *stage.name.get_ref() == reference.stage);
+        let stage = found.ok_or_else(|| format!("there is no stage `{}`", reference.stage))?;
+        let def = self.flat.stages[stage].as_ref().ok_or_else(|| format!("this variant has no `{name}`"))?;
+        // Circles were reported when the file was read.
+        if depth > 64 {
+            return Err(format!("`{name}` stands on itself"));
+        }
+        let key = reference.path.first().cloned().unwrap_or_default();
+        let axes = self.axes_at(stage, &key);
+        let known: Known = (stage, key.clone(), axes.iter().map(|&axis| point(axis)).collect());
+        let remembered = self.known.borrow().get(&known).cloned();
+        let whole = match remembered {
+            Some(value) => value,
+            None => {
+                let mut table = DeTable::new();
+                let written = def.params.iter().find(|(name, _)| name.get_ref().as_ref() == key);
+                table.extend(written.map(|(key, value)| (key.clone(), value.clone())));
+                for axis in self.axes_of(stage, &key) {
+                    self.set(&mut table, axis, point);
+                }
+                // What is wrong with it is reported where it stands.
+                let mut ignored = Vec::new();
+                self.replace(stage, &mut table, point, &mut ignored, depth + 1);
+                let value = pipeline::typed(&def.kind, &def.name, table, &mut ignored).params()[&key].clone();
+                self.known.borrow_mut().insert(known, value.clone());
+                value
+            }
+        };
+        let value = reference.path[1..].iter().try_fold(&whole, |value, key| value.get(key));
+        value.filter(|value| !value.is_null()).cloned().ok_or_else(|| format!("`{name}` has no value"))
+    }
+
+    /// The axes that a parameter depends on, those of what it is tied to included.
+    fn axes_at(&self, stage: usize, key: &str) -> Rc<[usize]> {
+        let at = (stage, key.to_owned());
+        if let Some(known) = self.axes.borrow().get(&at) {
+            return known.clone();
+        }
+        let mut all: BTreeSet<usize> = self.axes_of(stage, key).into_iter().collect();
+        let mut seen = BTreeSet::new();
+        let mut open = self.direct(stage, Some(key));
+        while let Some((stage, key, _)) = open.pop() {
+            if seen.insert((stage, key.clone())) {
+                all.extend(self.axes_of(stage, &key));
+                open.extend(self.direct(stage, Some(&key)));
+            }
+        }
+        let all: Rc<[usize]> = all.into_iter().collect();
+        self.axes.borrow_mut().insert(at, all.clone());
+        all
+    }
+
+    /// A value as it would stand in the file.
+    fn toml(&self, value: &Value, span: &Span) -> Option<Spanned<DeValue<'t>>> {
+        let written = match value {
+            Value::Null => return None,
+            Value::Bool(flag) => DeValue::Boolean(*flag),
+            Value::String(text) => DeValue::String(text.clone().into()),
+            Value::Number(number) => {
+                let text = number.as_f64().filter(|_| number.is_f64()).map(|number| format!("{number:?}"));
+                let text = self.flat.pipeline.sources.keep(text.unwrap_or_else(|| number.to_string()));
+                DeValue::parse(text).ok()?.into_inner()
+            }
+            Value::Array(items) => {
+                let mut array = DeArray::new();
+                items.iter().filter_map(|item| self.toml(item, span)).for_each(|item| array.push(item));
+                DeValue::Array(array)
+            }
+            Value::Object(fields) => {
+                let entry = |(key, value): (&String, &Value)| {
+                    Some((Spanned::new(span.clone(), key.clone().into()), self.toml(value, span)?))
+                };
+                DeValue::Table(fields.iter().filter_map(entry).collect())
+            }
+        };
+        Some(Spanned::new(span.clone(), written))
+    }
+}

@@ -1,0 +1,277 @@
+//! `= 2 * clusters.clusters`: a parameter worked out from others. Whole numbers, decimals, `+ - * / ( )` and references.
+//!
+//! Whole numbers stay whole, and a quotient is whole if it comes out even. A reference alone takes over any value.
+
+use std::ops::Range;
+
+/// A parsed expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expression {
+    /// A whole number.
+    Integer(i64),
+    /// A number with a point or an exponent.
+    Float(f64),
+    /// `STAGE.PARAM`.
+    Reference(Reference),
+    /// `- x`.
+    Negated(Box<Expression>),
+    /// `x + y` and its like.
+    Binary(char, Box<Expression>, Box<Expression>),
+}
+
+/// A parameter of a stage, named in an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The stage.
+    pub stage: String,
+    /// The key path of the parameter.
+    pub path: Vec<String>,
+    /// Where it stands in the text of the expression.
+    pub at: Range<usize>,
+}
+
+/// A number during evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// A whole number.
+    Integer(i64),
+    /// Any other.
+    Float(f64),
+}
+
+/// The text behind the `=` of a text that is an expression.
+#[must_use]
+pub fn body(text: &str) -> Option<&str> {
+    text.trim_start().strip_prefix('=')
+}
+
+impl Expression {
+    /// Reads what stands behind the `=`.
+    ///
+    /// # Errors
+    /// A message and the place in `text`.
+    pub fn parse(text: &str) -> Result<Self, (String, Range<usize>)> {
+        let mut reader = Reader { text, at: 0, depth: 0 };
+        let expression = reader.sum()?;
+        match reader.peek() {
+            None => Ok(expression),
+            Some(c) => Err(reader.wrong(format!("`{c}` is not expected here"))),
+        }
+    }
+
+    /// All references, from left to right.
+    #[must_use]
+    pub fn references(&self) -> Vec<&Reference> {
+        match self {
+            Self::Integer(_) | Self::Float(_) => Vec::new(),
+            Self::Reference(reference) => vec![reference],
+            Self::Negated(inner) => inner.references(),
+            Self::Binary(_, left, right) => [left.references(), right.references()].concat(),
+        }
+    }
+
+    /// The value, given those of the references.
+    ///
+    /// # Errors
+    /// If a reference has no number, or the result is none: division by zero, overflow.
+    pub fn value(&self, of: &mut dyn FnMut(&Reference) -> Result<Number, String>) -> Result<Number, String> {
+        use Number::{Float, Integer};
+        match self {
+            Self::Integer(number) => Ok(Integer(*number)),
+            Self::Float(number) => Ok(Float(*number)),
+            Self::Reference(reference) => of(reference),
+            Self::Negated(inner) => match inner.value(of)? {
+                Integer(number) => number.checked_neg().map(Integer).ok_or_else(overflow),
+                Float(number) => Ok(Float(-number)),
+            },
+            Self::Binary(operator, left, right) => binary(*operator, left.value(of)?, right.value(of)?),
+        }
+    }
+}
+
+fn overflow() -> String {
+    "the result is too large".to_owned()
+}
+
+fn binary(operator: char, left: Number, right: Number) -> Result<Number, String> {
+    if let (Number::Integer(a), Number::Integer(b)) = (left, right) {
+        let whole = match operator {
+            '+' => a.checked_add(b),
+            '-' => a.checked_sub(b),
+            '*' => a.checked_mul(b),
+            _ if b == 0 => return Err("a division by zero".to_owned()),
+            _ if a % b != 0 => return Ok(Number::Float(a as f64 / b as f64)),
+            _ => a.checked_div(b),
+        };
+        return whole.map(Number::Integer).ok_or_else(overflow);
+    }
+    let float = |number| match number {
+        Number::Integer(number) => number as f64,
+        Number::Float(number) => number,
+    };
+    let (a, b) = (float(left), float(right));
+    let result = match operator {
+        '+' => a + b,
+        '-' => a - b,
+        '*' => a * b,
+        _ if b == 0.0 => return Err("a division by zero".to_owned()),
+        _ => a / b,
+    };
+    if result.is_finite() { Ok(Number::Float(result)) } else { Err(overflow()) }
+}
+
+type Read<T> = Result<T, (String, Range<usize>)>;
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&mut self) -> Option<char> {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start().len();
+        self.text[self.at..].chars().next()
+    }
+
+    fn wrong(&self, message: impl Into<String>) -> (String, Range<usize>) {
+        let width = self.text[self.at..].chars().next().map_or(0, char::len_utf8);
+        (message.into(), self.at..self.at + width)
+    }
+
+    /// The longest start of the rest that `fits`.
+    fn word(&mut self, fits: impl Fn(char) -> bool) -> &str {
+        let rest = &self.text[self.at..];
+        let end = rest.find(|c| !fits(c)).unwrap_or(rest.len());
+        self.at += end;
+        &rest[..end]
+    }
+
+    fn chain(&mut self, operators: [char; 2], next: fn(&mut Self) -> Read<Expression>) -> Read<Expression> {
+        let mut left = next(self)?;
+        let mut length = 0;
+        while let Some(operator) = self.peek().filter(|c| operators.contains(c)) {
+            length += 1;
+            if length > 100 {
+                return Err(self.wrong("this is too long for an expression"));
+            }
+            self.at += 1;
+            left = Expression::Binary(operator, Box::new(left), Box::new(next(self)?));
+        }
+        Ok(left)
+    }
+
+    fn sum(&mut self) -> Read<Expression> {
+        self.chain(['+', '-'], Self::product)
+    }
+
+    fn product(&mut self) -> Read<Expression> {
+        self.chain(['*', '/'], Self::atom)
+    }
+
+    fn atom(&mut self) -> Read<Expression> {
+        self.depth += 1;
+        if self.depth > 50 {
+            return Err(self.wrong("this is nested too deeply"));
+        }
+        let atom = match self.peek() {
+            Some('-') => {
+                self.at += 1;
+                Expression::Negated(Box::new(self.atom()?))
+            }
+            Some('(') => {
+                self.at += 1;
+                let inner = self.sum()?;
+                if self.peek() != Some(')') {
+                    return Err(self.wrong("a `)` is missing"));
+                }
+                self.at += 1;
+                inner
+            }
+            Some(c) if c.is_ascii_digit() || c == '.' => self.number()?,
+            Some(c) if c.is_alphabetic() || c == '_' => self.reference()?,
+            Some(c) => return Err(self.wrong(format!("`{c}` is not expected here"))),
+            None => return Err(self.wrong("a number or `stage.param` is missing at the end")),
+        };
+        self.depth -= 1;
+        Ok(atom)
+    }
+
+    fn number(&mut self) -> Read<Expression> {
+        let start = self.at;
+        self.word(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
+        if self.text[start..self.at].ends_with(['e', 'E']) && self.text[self.at..].starts_with(['-', '+']) {
+            self.at += 1;
+            self.word(|c| c.is_ascii_digit());
+        }
+        let word = self.text[start..self.at].replace('_', "");
+        let whole = word.parse().map(Expression::Integer).ok();
+        let float = || word.parse().ok().filter(|number: &f64| number.is_finite()).map(Expression::Float);
+        whole.or_else(float).ok_or_else(|| (format!("`{word}` is not a number"), start..self.at))
+    }
+
+    /// A stage's name may hold `-`, the name of a parameter may not: `a-b.c-1` is `a-b.c` less 1.
+    fn reference(&mut self) -> Read<Expression> {
+        let start = self.at;
+        let stage = self.word(|c| c.is_alphanumeric() || matches!(c, '_' | '-')).to_owned();
+        let path = self.word(|c| c.is_alphanumeric() || matches!(c, '_' | '.'));
+        let path: Vec<String> = path.strip_prefix('.').unwrap_or_default().split('.').map(str::to_owned).collect();
+        let at = start..self.at;
+        if path.iter().any(String::is_empty) {
+            return Err((format!("`{}` does not name a parameter; write `stage.param`", &self.text[at.clone()]), at));
+        }
+        Ok(Expression::Reference(Reference { stage, path, at }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Result<Number, String> {
+        let expression = Expression::parse(text).map_err(|(message, at)| format!("{}: {message}", at.start))?;
+        expression.value(&mut |reference| match (reference.stage.as_str(), reference.path.join(".").as_str()) {
+            ("clusters", "clusters") => Ok(Number::Integer(32)),
+            ("a-b", "c.d") => Ok(Number::Float(0.5)),
+            other => Err(format!("{other:?}")),
+        })
+    }
+
+    #[test]
+    fn arithmetic_keeps_whole_numbers_whole() {
+        let cases = [
+            ("clusters.clusters", Number::Integer(32)),
+            (" 2 * (clusters.clusters - 2) / 3 ", Number::Integer(20)),
+            ("clusters.clusters-1-1", Number::Integer(30)),
+            ("7 / 2", Number::Float(3.5)),
+            ("a-b.c.d * 4", Number::Float(2.0)),
+            ("-2 - -3", Number::Integer(1)),
+            ("1e-3 * 1_000", Number::Float(1.0)),
+            ("10 - 2 - 3", Number::Integer(5)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(value(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        let cases = [
+            ("", "0: a number or `stage.param` is missing at the end"),
+            ("1 +", "3: a number or `stage.param` is missing at the end"),
+            ("(1", "2: a `)` is missing"),
+            ("1 2", "2: `2` is not expected here"),
+            ("clusters", "0: `clusters` does not name a parameter; write `stage.param`"),
+            ("2 ^ 3", "2: `^` is not expected here"),
+            ("1.2.3", "0: `1.2.3` is not a number"),
+            ("1 / 0", "a division by zero"),
+            ("9223372036854775807 + 1", "the result is too large"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(value(text), Err(expected.to_owned()), "{text}");
+        }
+        assert!(Expression::parse(&"(".repeat(100_000)).is_err());
+        assert!(Expression::parse(&"1+".repeat(100_000)).is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! `[sweep]` and `[sweep.NAME]`: axes, `zip` groups, explicit `points`, `exclude`.
+//!
+//! The file stands for the grid: the product of all axes, where a zip group counts as one axis, less what `exclude` names,
+//! and the explicit points beside it. A key with a dot is an axis, a table without one is a named sweep, and the rest of
+//! the keys is reserved.
+
+use toml::{Spanned, de::DeValue};
+
+use super::{Axis, Pipeline, parse::Reader, range};
+use crate::diagnostic::{Diagnostic, Span, suggest};
+
+/// Keys of a sweep table that are no axes.
+const KEYS: [&str; 3] = ["zip", "points", "exclude"];
+/// Keys that will have a meaning.
+const LATER: [&str; 5] = ["method", "budget", "seeds", "vary", "share"];
+
+/// One sweep as written.
+#[derive(Default)]
+pub(super) struct Written<'t> {
+    /// Axes that advance together; a plain axis is alone in its group.
+    pub groups: Vec<Vec<Axis<'t>>>,
+    /// Points that stand beside the grid.
+    pub points: Vec<Entry<'t>>,
+    /// Points of the grid that are left out.
+    pub exclude: Vec<Entry<'t>>,
+}
+
+/// Some axes with the values that an entry of `points` (one each) or `exclude` gives them.
+pub(super) struct Entry<'t> {
+    /// Where it stands.
+    pub span: Span,
+    /// An axis for each key.
+    pub axes: Vec<Axis<'t>>,
+}
+
+/// Keys and values, in the order of the file.
+type Entries<'t> = Vec<(Spanned<String>, Spanned<DeValue<'t>>)>;
+
+/// All sweeps of a file.
+#[derive(Default)]
+pub(super) struct Sweeps<'t> {
+    /// Whether there is a plain `[sweep]` with something in it.
+    pub plain: bool,
+    /// The plain one.
+    pub default: Written<'t>,
+    /// The named ones.
+    pub named: Vec<(Spanned<String>, Written<'t>)>,
+}
+
+impl<'t> Sweeps<'t> {
+    /// The sweep that is asked for, and what to say about the choice.
+    pub fn choose(
+        mut self,
+        wanted: Option<&Spanned<String>>,
+        found: &mut Vec<Diagnostic>,
+    ) -> (Written<'t>, Option<String>) {
+        let names: Vec<String> = self.named.iter().map(|(name, _)| name.get_ref().clone()).collect();
+        let listed = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let Some(wanted) = wanted else {
+            let note = (!self.plain && !names.is_empty())
+                .then(|| format!("no sweep is chosen: `--sweep NAME` chooses one of {listed}"));
+            return (self.default, note);
+        };
+        if let Some(at) = names.iter().position(|name| name == wanted.get_ref()) {
+            return (self.named.swap_remove(at).1, None);
+        }
+        let message = format!("there is no sweep `{}`", wanted.get_ref());
+        let help = match suggest(wanted.get_ref(), names.iter().map(String::as_str)) {
+            Some(like) => format!("did you mean `{like}`? there are {listed}"),
+            None if names.is_empty() => "the file has no named sweeps; one is written `[sweep.NAME]`".to_owned(),
+            None => format!("there are {listed}"),
+        };
+        found.push(Diagnostic::new(wanted.span(), message).help(help));
+        (Written::default(), None)
+    }
+}
+
+impl<'t> Reader<'_, 't> {
+    pub(super) fn sweeps(&mut self, key: &Span, value: Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Sweeps<'t> {
+        let mut sweeps = Sweeps::default();
+        for (key, value) in self.table(key, value) {
+            let (span, name) = (key.span(), key.into_inner().into_owned());
+            let key = Spanned::new(span, name);
+            let is_named = !key.get_ref().contains('.') && value.get_ref().is_table();
+            if is_named && self.means_axes(&key, &value, pipeline) {
+                let message = format!("the axis `{}` must be a list of values", key.get_ref());
+                let help = "an axis is written in quotes: \"stage.param\" = [1, 2]";
+                self.found.push(Diagnostic::new(key.span(), message).help(help));
+            } else if is_named && !KEYS.contains(&key.get_ref().as_str()) {
+                let mut written = Written::default();
+                for (inner, value) in self.table(&key.span(), value) {
+                    let inner = Spanned::new(inner.span(), inner.into_inner().into_owned());
+                    self.sweep_key(inner, value, &mut written, pipeline);
+                }
+                self.once(&mut written);
+                sweeps.named.push((key, written));
+            } else {
+                sweeps.plain = true;
+                self.sweep_key(key, value, &mut sweeps.default, pipeline);
+            }
+        }
+        self.once(&mut sweeps.default);
+        sweeps
+    }
+
+    /// True for `clusters.clusters = [1, 2]` without quotes, which TOML reads as a table `clusters`.
+    fn means_axes(&self, key: &Spanned<String>, value: &Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> bool {
+        let is_stage = pipeline.stages.iter().any(|stage| stage.name.get_ref() == key.get_ref());
+        let known = |key: &str| key.contains('.') || KEYS.contains(&key) || LATER.contains(&key);
+        is_stage
+            && value
+                .get_ref()
+                .as_table()
+                .is_some_and(|table| !table.is_empty() && !table.keys().any(|key| known(key.get_ref())))
+    }
+
+    fn sweep_key(
+        &mut self,
+        key: Spanned<String>,
+        value: Spanned<DeValue<'t>>,
+        written: &mut Written<'t>,
+        pipeline: &Pipeline<'t>,
+    ) {
+        match key.get_ref().as_str() {
+            "zip" => {
+                for (span, entries) in self.tables(&key, value) {
+                    let axes = entries.into_iter().filter_map(|(key, value)| self.axis(key, value, pipeline));
+                    let axes: Vec<Axis<'t>> = axes.collect();
+                    self.equal_lengths(&span, &axes);
+                    written.groups.push(axes);
+                }
+            }
+            "points" | "exclude" => {
+                let points = key.get_ref() == "points";
+                for (span, entries) in self.tables(&key, value) {
+                    let mut axes = Vec::new();
+                    for (key, value) in entries {
+                        if points && value.get_ref().is_array() {
+                            let message = format!("a point has one value for `{}`, not a list", key.get_ref());
+                            let help = "write one table for each point, or make it an axis";
+                            self.found.push(Diagnostic::new(value.span(), message).help(help));
+                        } else if !points && key.get_ref() == "variant" {
+                            axes.extend(self.values(&key, value).map(|values| Axis::variant(key, values)));
+                        } else {
+                            axes.extend(self.axis(key, value, pipeline));
+                        }
+                    }
+                    let entry = Entry { span, axes };
+                    if points { written.points.push(entry) } else { written.exclude.push(entry) }
+                }
+            }
+            later if LATER.contains(&later) => {
+                let message = format!("`{later}` is a reserved key without a meaning in this version");
+                self.found.push(Diagnostic::new(key.span(), message).help("leave it out"));
+            }
+            name if !name.contains('.') => {
+                let message = format!("`{name}` is no axis: it does not name a parameter of a stage");
+                let help = match suggest(name, KEYS) {
+                    Some(like) => format!("did you mean `{like}`?"),
+                    None => "an axis is written in quotes: \"stage.param\" = [1, 2]".to_owned(),
+                };
+                self.found.push(Diagnostic::new(key.span(), message).help(help));
+            }
+            _ => written.groups.extend(self.axis(key, value, pipeline).map(|axis| vec![axis])),
+        }
+    }
+
+    /// The tables of `zip`, `points` or `exclude`, each with its place.
+    fn tables(&mut self, key: &Spanned<String>, value: Spanned<DeValue<'t>>) -> Vec<(Span, Entries<'t>)> {
+        let help = format!("write `{} = [{{ \"stage.param\" = … }}]`", key.get_ref());
+        let DeValue::Array(items) = value.get_ref() else {
+            let message = format!("`{}` must be a list of tables, found {}", key.get_ref(), value.get_ref().type_str());
+            self.found.push(Diagnostic::new(key.span(), message).help(help));
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for item in items.iter() {
+            if !item.get_ref().is_table() {
+                let message = format!("`{}` holds tables, found {}", key.get_ref(), item.get_ref().type_str());
+                self.found.push(Diagnostic::new(item.span(), message).help(help.clone()));
+                continue;
+            }
+            let entries = self.table(&item.span(), item.clone()).into_iter();
+            let entries = entries.map(|(key, value)| (Spanned::new(key.span(), key.into_inner().into_owned()), value));
+            tables.push((item.span(), entries.collect()));
+        }
+        tables
+    }
+
+    /// An axis that names a parameter which is there.
+    fn axis(&mut self, key: Spanned<String>, value: Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Option<Axis<'t>> {
+        let axis = Axis::new(key.clone(), self.values(&key, value)?);
+        self.can_vary(&axis, pipeline).then_some(axis)
+    }
+
+    /// The values of an axis: those of a list or a range, or a single one.
+    fn values(&mut self, key: &Spanned<String>, value: Spanned<DeValue<'t>>) -> Option<Vec<Spanned<DeValue<'t>>>> {
+        let values: Vec<_> = match value.get_ref() {
+            DeValue::Array(items) => items.iter().cloned().collect(),
+            DeValue::Table(_) => {
+                let message = format!("the axis `{}` must be a list of values", key.get_ref());
+                let help = "an axis is written in quotes: \"stage.param\" = [1, 2]";
+                self.found.push(Diagnostic::new(key.span(), message).help(help));
+                return None;
+            }
+            _ => vec![value.clone()],
+        };
+        if values.is_empty() {
+            let message = format!("the axis `{}` has no values", key.get_ref());
+            self.found.push(Diagnostic::new(value.span(), message).help("give at least one value"));
+            return None;
+        }
+        self.ranges(values)
+    }
+
+    /// The values with each range in place of its text.
+    pub(super) fn ranges(&mut self, values: Vec<Spanned<DeValue<'t>>>) -> Option<Vec<Spanned<DeValue<'t>>>> {
+        let mut all = Vec::with_capacity(values.len());
+        for value in values {
+            let Some(text) = value.get_ref().as_str().filter(|text| range::is_range(text)) else {
+                all.push(value);
+                continue;
+            };
+            match range::values(text) {
+                Ok(numbers) => all.extend(numbers.into_iter().filter_map(|number| {
+                    let number = DeValue::parse(self.sources.keep(number)).ok()?;
+                    Some(Spanned::new(value.span(), number.into_inner()))
+                })),
+                Err((message, help)) => {
+                    self.found.push(Diagnostic::new(value.span(), message).help(help));
+                    return None;
+                }
+            }
+        }
+        Some(all)
+    }
+
+    fn equal_lengths(&mut self, span: &Span, axes: &[Axis<'t>]) {
+        let [first, rest @ ..] = axes else { return };
+        if rest.is_empty() {
+            let message = format!("a zip group of `{}` alone", first.key.get_ref());
+            let help = "a group has two axes or more that advance together; a single axis stands beside `zip`";
+            self.found.push(Diagnostic::new(span.clone(), message).help(help));
+        }
+        let Some(other) = rest.iter().find(|axis| axis.values.len() != first.values.len()) else { return };
+        let count = |axis: &Axis<'t>| match axis.values.len() {
+            1 => "1 value".to_owned(),
+            n => format!("{n} values"),
+        };
+        let message = format!(
+            "zipped axes of unequal lengths: `{}` has {}, `{}` has {}",
+            first.key.get_ref(),
+            count(first),
+            other.key.get_ref(),
+            count(other)
+        );
+        let diagnostic = Diagnostic::new(other.key.span(), message)
+            .label(count(other))
+            .other(first.key.span(), count(first))
+            .help("zipped axes advance together: give each the same number of values, or cross them outside `zip`");
+        self.found.push(diagnostic);
+    }
+
+    /// An axis is in one group only.
+    fn once(&mut self, written: &mut Written<'t>) {
+        let mut seen: Vec<Spanned<String>> = Vec::new();
+        for group in &mut written.groups {
+            group.retain(|axis| {
+                let before = seen.iter().find(|key| key.get_ref() == axis.key.get_ref());
+                if let Some(before) = before {
+                    let message = format!("the axis `{}` is there twice", axis.key.get_ref());
+                    let diagnostic = Diagnostic::new(axis.key.span(), message).label("again here");
+                    self.found.push(diagnostic.other(before.span(), "first here").help("keep one of the two"));
+                    return false;
+                }
+                seen.push(axis.key.clone());
+                true
+            });
+        }
+    }
+}
