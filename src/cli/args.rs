@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anstyle::AnsiColor;
+use bytesize::ByteSize;
 use candle_core::Device;
 use clap::{ValueEnum, builder::Styles};
 
@@ -97,6 +98,9 @@ pub struct WorkArgs {
     /// Threads of each running instance [default: all cores, shared by the jobs]; results do not depend on it
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
+    /// Memory of all running instances together (`8GiB`), by what stages say they need [default: no limit]
+    #[arg(long, value_name = "SIZE")]
+    memory: Option<ByteSize>,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
     pub keep_going: bool,
@@ -115,6 +119,11 @@ impl WorkArgs {
     /// Threads of each running instance.
     pub fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| (cores() / self.jobs).max(1))
+    }
+
+    /// Bytes of memory of all running instances together.
+    pub fn memory(&self) -> u64 {
+        self.memory.map_or(u64::MAX, |size| size.as_u64())
     }
 
     /// The device, opened.

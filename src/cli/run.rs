@@ -67,6 +67,7 @@ impl Args {
         let options = Options {
             jobs: self.work.jobs,
             threads: self.work.threads(),
+            memory: self.work.memory(),
             device,
             force: self.select.force,
             keep_going: self.work.keep_going,

@@ -10,7 +10,9 @@ use std::{
 use super::{
     Event, Graph, Instance, Options, Outcome, Reason, Reporter, Selection, Status,
     crew::{Crew, Message, Start, Word},
+    limits,
     plan::{Decision, Surroundings, Verdict, decide},
+    schedule::Schedule,
     worker::Failure,
 };
 use crate::{
@@ -34,18 +36,20 @@ struct Tries {
 }
 
 pub(super) struct Coordinator<'a, 't> {
-    graph: &'a Graph<'t>,
+    pub(super) graph: &'a Graph<'t>,
     selection: &'a Selection,
-    store: &'a Store,
+    pub(super) store: &'a Store,
     options: &'a Options,
     reporter: &'a mut dyn Reporter,
     crew: Crew<'a>,
+    /// Made when something must run.
+    schedule: Option<Schedule>,
     /// The instances that are done with.
-    states: BTreeMap<usize, Outcome>,
+    pub(super) states: BTreeMap<usize, Outcome>,
     /// Those that must run as soon as there is room.
     ready: BTreeMap<usize, Decision>,
     /// Those whose evicted output is needed.
-    wanted: BTreeMap<usize, String>,
+    pub(super) wanted: BTreeMap<usize, String>,
     /// Those that another process works on, and what it said last.
     elsewhere: BTreeMap<usize, String>,
     tries: BTreeMap<usize, Tries>,
@@ -69,6 +73,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             options,
             reporter,
             crew: Crew::new(store, options),
+            schedule: None,
             states: BTreeMap::new(),
             ready: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -195,9 +200,12 @@ impl<'a, 't> Coordinator<'a, 't> {
     {
         let now = Instant::now();
         let mut unsettled = false;
-        for index in self.ready.keys().copied().collect::<Vec<_>>() {
-            if self.stopping || self.crew.is_full() {
+        for index in self.by_urgency(history)? {
+            if self.stopping || self.schedule().is_full() {
                 break;
+            }
+            if !self.schedule().fits(index) {
+                continue;
             }
             let paused = self.tries.get(&index).and_then(|tries| tries.pause).is_some_and(|pause| pause > now);
             let Some(decision) = self.ready.get(&index) else { continue };
@@ -218,10 +226,12 @@ impl<'a, 't> Coordinator<'a, 't> {
                 continue;
             }
             let reason = decision.reason();
+            let threads = self.schedule().load(index).threads;
             let instance = &self.graph.instances[index];
-            match self.crew.start(scope, sender, self.graph, index, decision)? {
+            match self.crew.start(scope, sender, self.graph, (index, threads), decision)? {
                 Start::Started => {
                     self.ready.remove(&index);
+                    self.schedule().start(index);
                     self.elsewhere.remove(&index);
                     let (instance, kind) = (instance.name.clone(), instance.kind.name.to_owned());
                     self.reporter.event(&Event::StageStarted { instance, kind, reason });
@@ -238,14 +248,17 @@ impl<'a, 't> Coordinator<'a, 't> {
         Ok(unsettled)
     }
 
-    /// An input port whose bytes were evicted or lost.
-    fn gone(&self, decision: &Decision) -> Result<Option<String>, StoreError> {
-        for (port, hash) in decision.recipe.iter().flat_map(|recipe| &recipe.inputs) {
-            if !self.store.has(hash)? {
-                return Ok(Some(port.clone()));
-            }
+    /// What is ready, the most urgent first.
+    fn by_urgency(&mut self, history: &History) -> Result<Vec<usize>, StoreError> {
+        let ready: Vec<usize> = self.ready.keys().copied().collect();
+        if self.schedule.is_none() && !ready.is_empty() {
+            self.schedule = Some(limits::schedule(self.graph, self.store, self.options, history)?);
         }
-        Ok(None)
+        Ok(self.schedule.as_ref().map(|schedule| schedule.by_urgency(ready)).unwrap_or_default())
+    }
+
+    fn schedule(&mut self) -> &mut Schedule {
+        self.schedule.as_mut().expect("made when the first instance was ready")
     }
 
     /// The input hashes of an instance; `None` while something above is not done.
@@ -302,6 +315,7 @@ impl<'a, 't> Coordinator<'a, 't> {
 
     fn done(&mut self, index: usize, result: Result<Manifest, Failure>) -> Result<(), StoreError> {
         let Some((decision, resumed)) = self.crew.release(index) else { return Ok(()) };
+        self.schedule().end(index);
         let (key, reason) = (decision.key(), Some(decision.reason()));
         let tries = self.tries.entry(index).or_default();
         match result {
@@ -332,26 +346,6 @@ impl<'a, 't> Coordinator<'a, 't> {
                     self.reporter.event(&Event::Damaged { instance, port: port.clone(), message });
                     self.remake(index, &port, &decision.recipe.map(|recipe| recipe.inputs).unwrap_or_default())?;
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets the maker of what lies at an input port run again. A damaged object is thrown away; an evicted one is wanted.
-    fn remake(&mut self, index: usize, port: &str, inputs: &BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
-        let mut evicted = false;
-        if let Some(hash) = inputs.get(port) {
-            evicted = self.store.is_evicted(hash)?;
-            if !evicted {
-                self.store.discard(hash)?;
-            }
-        }
-        for link in self.graph.instances[index].inputs.iter().filter(|link| link.port == port) {
-            let maker = self.graph.instances[link.from].same_as.unwrap_or(link.from);
-            self.states.remove(&link.from);
-            self.states.remove(&maker);
-            if evicted {
-                self.wanted.insert(maker, link.output.to_string());
             }
         }
         Ok(())

@@ -36,7 +36,7 @@ pub(super) struct Running {
     pub resumed: bool,
     /// What its lock tells others.
     pub progress: String,
-    slot: usize,
+    pool: Arc<ThreadPool>,
     lock: Lock,
 }
 
@@ -45,7 +45,8 @@ pub(super) struct Crew<'a> {
     store: &'a Store,
     options: &'a Options,
     running: BTreeMap<usize, Running>,
-    pools: Vec<Arc<ThreadPool>>,
+    /// Pools that nothing runs in.
+    idle: Vec<Arc<ThreadPool>>,
     /// When the locks were last written; `None` if that is due.
     beat: Option<Instant>,
     /// Tells upkeep elsewhere what this run needs.
@@ -64,15 +65,11 @@ pub(super) enum Start {
 
 impl<'a> Crew<'a> {
     pub fn new(store: &'a Store, options: &'a Options) -> Self {
-        Self { store, options, running: BTreeMap::new(), pools: Vec::new(), beat: None, announced: None }
+        Self { store, options, running: BTreeMap::new(), idle: Vec::new(), beat: None, announced: None }
     }
 
     pub fn is_idle(&self) -> bool {
         self.running.is_empty()
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.running.len() >= self.options.jobs
     }
 
     pub fn runs(&self, index: usize) -> bool {
@@ -90,7 +87,9 @@ impl<'a> Crew<'a> {
 
     /// Takes a finished instance off the list; its lock opens.
     pub fn release(&mut self, index: usize) -> Option<(Decision, bool)> {
-        self.running.remove(&index).map(|running| (running.decision, running.resumed))
+        let running = self.running.remove(&index)?;
+        self.idle.push(running.pool);
+        Some((running.decision, running.resumed))
     }
 
     /// Starts an instance whose recipe is known, unless another process is on its trajectory.
@@ -99,7 +98,7 @@ impl<'a> Crew<'a> {
         scope: &'scope thread::Scope<'scope, '_>,
         sender: &mpsc::Sender<Message>,
         graph: &'a Graph<'_>,
-        index: usize,
+        (index, threads): (usize, usize),
         decision: Decision,
     ) -> Result<Start, StoreError>
     where
@@ -126,9 +125,7 @@ impl<'a> Crew<'a> {
         {
             return Ok(Start::Done);
         }
-        let taken: BTreeSet<usize> = self.running.values().map(|running| running.slot).collect();
-        let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or_default();
-        let pool = self.pool(slot);
+        let pool = self.pool(threads);
         let job = Job {
             instance: &graph.instances[index],
             recipe,
@@ -137,12 +134,12 @@ impl<'a> Crew<'a> {
             root: &graph.pipeline.root,
             store: self.store,
             device: self.options.device.clone(),
-            threads: self.options.threads,
+            threads,
             save_every: self.options.save_every,
             cancel: &self.options.cancel,
         };
         let progress = "starting".to_owned();
-        self.running.insert(index, Running { decision, resumed: false, progress, slot, lock });
+        self.running.insert(index, Running { decision, resumed: false, progress, pool: pool.clone(), lock });
         let sender = sender.clone();
         scope.spawn(move || {
             let notes = sender.clone();
@@ -153,13 +150,13 @@ impl<'a> Crew<'a> {
         Ok(Start::Started)
     }
 
-    /// The thread pool of a slot. Made when first needed: a run that finds everything cached starts no thread.
-    fn pool(&mut self, slot: usize) -> Arc<ThreadPool> {
-        while self.pools.len() <= slot {
-            let pool = ThreadPoolBuilder::new().num_threads(self.options.threads).build();
-            self.pools.push(Arc::new(pool.expect("threads can be started")));
+    /// An idle pool of so many threads. Made when first needed: a run that finds everything cached starts no thread.
+    fn pool(&mut self, threads: usize) -> Arc<ThreadPool> {
+        if let Some(at) = self.idle.iter().position(|pool| pool.current_num_threads() == threads) {
+            return self.idle.swap_remove(at);
         }
-        self.pools[slot].clone()
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
+        Arc::new(pool.expect("threads can be started"))
     }
 
     /// Shows other processes that the holders of the locks live. Called often; acts when it is time.

@@ -62,7 +62,16 @@ pub(super) fn define<'t>(
     let next = ids.len();
     let id = *ids.entry(StageKey::of(canonical(&(def.kind.name, work.params())).as_bytes())).or_insert(next);
     let stage = def.name.get_ref().clone();
-    Definition { stage, kind: def.kind, work, retries: def.retries, id, places: places.clone(), varied }
+    Definition {
+        stage,
+        kind: def.kind,
+        work,
+        retries: def.retries,
+        needs: def.needs,
+        id,
+        places: places.clone(),
+        varied,
+    }
 }
 
 /// Notes parameters that cannot be right, alone or for the number of rows that come in; gives the rows that come out.

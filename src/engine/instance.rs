@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use crate::{
     diagnostic::Span,
-    pipeline::document,
+    pipeline::{Needs, document},
     stage::{AnyStage, Rows, StageKind},
 };
 
@@ -36,6 +36,8 @@ pub struct Definition<'t> {
     pub work: Box<dyn AnyStage>,
     /// How often a failed run is tried again.
     pub retries: u32,
+    /// What of the machine it takes while it runs.
+    pub needs: Needs,
     /// Equal for equal kinds and parameters.
     pub(super) id: usize,
     pub(super) places: Arc<Places<'t>>,

@@ -20,8 +20,10 @@ use crate::{
 pub struct Options {
     /// Instances that may run at one time, at least 1.
     pub jobs: usize,
-    /// Threads of each of them, at least 1.
+    /// Threads of each of them, at least 1, unless a stage needs another number.
     pub threads: usize,
+    /// Bytes of memory for all of them together, by what the stages say that they need.
+    pub memory: u64,
     /// Where tensors are computed.
     pub device: Device,
     /// Run the targets whatever the cache holds.

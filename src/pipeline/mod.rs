@@ -5,6 +5,7 @@
 mod arguments;
 pub mod document;
 mod expression;
+mod needs;
 mod overrides;
 mod params;
 mod parse;
@@ -30,6 +31,7 @@ use toml::{
 };
 
 pub use expression::{Expression, Number, Reference};
+pub use needs::Needs;
 pub use params::{Params, typed};
 pub use parse::parse;
 pub use range::MOST;
@@ -81,6 +83,8 @@ pub struct StageDef<'t> {
     pub inputs_span: Option<Span>,
     /// How often a failed run is tried again.
     pub retries: u32,
+    /// What of the machine it takes while it runs.
+    pub needs: Needs,
     /// The parameters: everything but the reserved keys, `seed` filled in from the pipeline.
     pub params: DeTable<'t>,
 }

@@ -12,7 +12,7 @@ use toml::{
 };
 
 use super::{
-    Axis, Params, Pipeline, Space, StageDef, Wire, document, params::quoted, project_root, sweep::Sweeps, syntax,
+    Axis, Needs, Params, Pipeline, Space, StageDef, Wire, document, params::quoted, project_root, sweep::Sweeps, syntax,
 };
 use crate::{
     diagnostic::{Diagnostic, Sources, Span, suggest},
@@ -139,6 +139,7 @@ impl<'t> Reader<'_, 't> {
         self.can_be_named(&name, "stage");
         let mut params = DeTable::new();
         let (mut kind, mut inputs, mut inputs_span, mut retries) = (None, Vec::new(), None, 0);
+        let mut needs = Needs::default();
         let before = self.found.len();
         for (key, value) in self.table(&name.span(), value) {
             match key.get_ref().as_ref() {
@@ -151,10 +152,7 @@ impl<'t> Reader<'_, 't> {
                     Some(n) => retries = n,
                     None => self.found.push(Diagnostic::new(value.span(), "`retries` must be a whole number")),
                 },
-                "needs" => {
-                    let message = "`needs` is a reserved key without a meaning in this version";
-                    self.found.push(Diagnostic::new(key.span(), message).help("use `--threads` and `--jobs`"));
-                }
+                "needs" => needs = self.needs(&key.span(), value),
                 _ => drop(params.insert(key, value)),
             }
         }
@@ -165,7 +163,7 @@ impl<'t> Reader<'_, 't> {
         };
         let known = self.params.entry(kind.name).or_insert_with(|| Params::of(&kind));
         known.take_unknown(kind.name, &mut params, &mut self.found);
-        pipeline.stages.push(StageDef { name, kind, inputs, inputs_span, retries, params });
+        pipeline.stages.push(StageDef { name, kind, inputs, inputs_span, retries, needs, params });
     }
 
     /// Names stand in the names of instances, so they are without what those are put together with.

@@ -160,6 +160,16 @@ fn stage(kind: &StageKind) -> Value {
         json!({"type": "integer", "minimum": 0, "default": 0,
         "description": "How often a failed run of the stage is tried again."}),
     );
+    all.insert(
+        "needs".into(),
+        json!({"type": "object", "additionalProperties": false,
+        "description": "What of the machine the stage takes while it runs; changes no result.",
+        "properties": {
+            "threads": {"type": "integer", "minimum": 1, "description": "Threads; by default those of a job."},
+            "memory": {"type": "string", "description": "Memory, like \"2GiB\"; counts against `--memory`."},
+            "gpu": {"type": "integer", "minimum": 0, "description": "GPUs, where the run has any."}
+        }}),
+    );
     all.extend(properties);
     let required = if required.is_empty() { json!(["kind"]) } else { json!(["kind", "inputs"]) };
     json!({"type": "object", "title": kind.name, "additionalProperties": false, "properties": all, "required": required})

@@ -38,6 +38,7 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
     let options = engine::Options {
         jobs,
         threads,
+        memory: u64::MAX,
         device: Device::Cpu,
         force: false,
         keep_going: false,

@@ -16,6 +16,7 @@ mod reference_cluster;
 mod reference_nn;
 mod reference_statistics;
 mod resume;
+mod scheduling;
 mod status_lines;
 mod support;
 mod sweeps;

@@ -184,6 +184,7 @@ impl Bench {
             let options = engine::Options {
                 jobs: self.jobs,
                 threads: 1,
+                memory: u64::MAX,
                 device: Device::Cpu,
                 force: self.force,
                 keep_going: self.keep_going,

@@ -1,0 +1,30 @@
+//! The schedule of a run: what its instances take, and what the machine has.
+
+use super::{
+    Graph, Instance, Options, price,
+    schedule::{Limits, Load, Schedule},
+};
+use crate::store::{History, Store, StoreError};
+
+/// The schedule of a run. What never ran is taken to be short.
+pub(super) fn schedule(
+    graph: &Graph<'_>,
+    store: &Store,
+    options: &Options,
+    history: &History,
+) -> Result<Schedule, StoreError> {
+    let Options { jobs, threads, memory, ref device, .. } = *options;
+    let load = Load { threads: jobs * threads, memory, gpus: usize::from(!device.is_cpu()) };
+    let loads: Vec<Load> = graph
+        .instances
+        .iter()
+        .map(|instance| {
+            let needs = instance.needs;
+            Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus: needs.gpus }
+        })
+        .collect();
+    let seconds = price::expected(graph, store, history)?.into_iter().map(Option::unwrap_or_default);
+    let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();
+    let links: Vec<Vec<usize>> = graph.instances.iter().map(links).collect();
+    Ok(Schedule::new(Limits { jobs, load }, &loads, &seconds.collect::<Vec<_>>(), &links))
+}
