@@ -1,4 +1,6 @@
 //! Seconds of k-means and of the probes. `cargo bench --bench cluster -- [rows] [columns] [clusters] [threads]`
+//! `cargo bench --bench cluster -- FILE columns clusters seeds` runs k-means alone on a file of float32 rows, on two
+//! threads, once for each seed; `benches/peers/kmeans.py` makes such files and runs the peer on them.
 //!
 //! The features are rectified mixtures of 20 hidden numbers with some noise. The peer of k-means is scikit-learn's
 //! `KMeans(clusters, n_init=1)` on as many threads.
@@ -16,9 +18,29 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    if let Some(file) = arguments.first().filter(|first| first.parse::<usize>().is_err()) {
+        return on_file(file, &arguments[1..]);
+    }
     let argument = |index: usize, default: usize| arguments.get(index).map_or(Ok(default), |a| a.parse());
     let (rows, columns, clusters) = (argument(0, 50_000)?, argument(1, 128)?, argument(2, 64)?);
     rayon::ThreadPoolBuilder::new().num_threads(argument(3, 2)?).build()?.install(|| measure(rows, columns, clusters))
+}
+
+fn on_file(file: &str, arguments: &[String]) -> Result<(), Failure> {
+    let argument = |index: usize, default: usize| arguments.get(index).map_or(Ok(default), |a| a.parse());
+    let (columns, clusters, seeds) = (argument(0, 128)?, argument(1, 64)?, argument(2, 1)?);
+    let bytes = std::fs::read(file)?;
+    let values = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect::<Vec<_>>();
+    let features = Array2::from_shape_vec((values.len() / columns, columns), values)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build()?;
+    for seed in 0..seeds as u64 {
+        let kmeans = KMeans { clusters, runs: 1, seed, ..KMeans::default() };
+        let begun = Instant::now();
+        let found = pool.install(|| kmeans.fit(features.view()))?;
+        let seconds = begun.elapsed().as_secs_f64();
+        println!("ours {seconds:8.3} s, {} iterations, inertia {:.6e}", found.iterations, found.inertia);
+    }
+    Ok(())
 }
 
 fn measure(rows: usize, columns: usize, clusters: usize) -> Result<(), Failure> {

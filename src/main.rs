@@ -7,5 +7,6 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    strata::ml::kernels::prepare_allocator();
     strata::cli::main(&strata::stages::registry())
 }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -56,7 +57,7 @@ impl Args {
                 return Err(Failure::Failed(format!("{name} is not cached; `strata run {file} {name}` makes it")));
             };
             for (output, made) in manifest.outputs.iter().filter(|(name, _)| port.as_ref().is_none_or(|p| p == *name)) {
-                if !store.has(&made.hash) {
+                if !store.has(&made.hash)? {
                     let (file, again) = (self.pipeline.file.display(), "makes it again");
                     let message =
                         format!("`{output}` of {name} was evicted; `strata run {file} {name} --force` {again}");
@@ -105,10 +106,10 @@ impl Args {
             }
             return fs::hard_link(object, file);
         }
-        let mut new = tempfile::NamedTempFile::new_in(&self.folder)?;
+        // Temporary files are private; what is exported is as readable as the umask says.
+        let readable = fs::Permissions::from_mode(0o666);
+        let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(&self.folder)?;
         new.write_all(bytes)?;
-        // Temporary files are private; what is exported is as readable as the object.
-        fs::set_permissions(new.path(), fs::metadata(object)?.permissions())?;
         new.persist(file).map(drop).map_err(|error| error.error)
     }
 }

@@ -162,7 +162,7 @@ impl<'a, 't> Coordinator<'a, 't> {
         let force = self.options.force && self.selection.targets.contains(&index) && instance.same_as.is_none();
         let mut decision = decide(instance, inputs, force, &around)?;
         if let (Some(port), Verdict::Cached(manifest)) = (self.wanted.get(&index), &decision.verdict)
-            && manifest.outputs.values().any(|output| !store.has(&output.hash))
+            && !store.has_all(manifest)?
         {
             decision.verdict = Verdict::Run(vec![Reason::Evicted { port: port.clone() }]);
         }
@@ -211,7 +211,7 @@ impl<'a, 't> Coordinator<'a, 't> {
                 unsettled = true;
                 continue;
             };
-            if let Some(port) = self.gone(&decision) {
+            if let Some(port) = self.gone(&decision)? {
                 let inputs = self.ready.remove(&index).and_then(|old| old.recipe).map(|recipe| recipe.inputs);
                 self.remake(index, &port, &inputs.unwrap_or_default())?;
                 unsettled = true;
@@ -239,9 +239,13 @@ impl<'a, 't> Coordinator<'a, 't> {
     }
 
     /// An input port whose bytes were evicted or lost.
-    fn gone(&self, decision: &Decision) -> Option<String> {
-        let inputs = &decision.recipe.as_ref()?.inputs;
-        inputs.iter().find(|(_, hash)| !self.store.has(hash)).map(|(port, _)| port.clone())
+    fn gone(&self, decision: &Decision) -> Result<Option<String>, StoreError> {
+        for (port, hash) in decision.recipe.iter().flat_map(|recipe| &recipe.inputs) {
+            if !self.store.has(hash)? {
+                return Ok(Some(port.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// The input hashes of an instance; `None` while something above is not done.
@@ -335,9 +339,12 @@ impl<'a, 't> Coordinator<'a, 't> {
 
     /// Lets the maker of what lies at an input port run again. A damaged object is thrown away; an evicted one is wanted.
     fn remake(&mut self, index: usize, port: &str, inputs: &BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
-        let evicted = inputs.get(port).is_some_and(|hash| self.store.is_evicted(hash));
-        if let Some(hash) = inputs.get(port).filter(|_| !evicted) {
-            self.store.discard(hash)?;
+        let mut evicted = false;
+        if let Some(hash) = inputs.get(port) {
+            evicted = self.store.is_evicted(hash)?;
+            if !evicted {
+                self.store.discard(hash)?;
+            }
         }
         for link in self.graph.instances[index].inputs.iter().filter(|link| link.port == port) {
             let maker = self.graph.instances[link.from].same_as.unwrap_or(link.from);

@@ -122,7 +122,7 @@ impl<'a> Crew<'a> {
             // Going on from a saved state would be no new run.
             self.store.checkpoints(&trajectory).clear()?;
         } else if let Lookup::Found(manifest) = self.store.lookup(&recipe.key())?
-            && manifest.outputs.values().all(|output| self.store.has(&output.hash))
+            && self.store.has_all(&manifest)?
         {
             return Ok(Start::Done);
         }

@@ -33,6 +33,7 @@ mod recipe;
 mod recompute;
 mod rounds;
 pub mod run;
+pub mod schedule;
 mod tie;
 mod unroll;
 mod wiring;

@@ -237,7 +237,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
         position.insert(index, stages.len());
         stages.push(Planned { index, decision, same_as: instance.same_as, seconds, resumes });
     }
-    remake_evicted(graph, store, &mut stages, &position);
+    remake_evicted(graph, store, &mut stages, &position)?;
     Ok(Plan { stages })
 }
 
@@ -251,7 +251,12 @@ fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, Store
 }
 
 /// What must run needs the bytes of its inputs: those that were evicted are made again, from the bottom up.
-fn remake_evicted(graph: &Graph<'_>, store: &Store, stages: &mut [Planned], position: &BTreeMap<usize, usize>) {
+fn remake_evicted(
+    graph: &Graph<'_>,
+    store: &Store,
+    stages: &mut [Planned],
+    position: &BTreeMap<usize, usize>,
+) -> Result<(), StoreError> {
     for at in (0..stages.len()).rev() {
         if matches!(stages[at].decision.verdict, Verdict::Cached(_)) || stages[at].same_as.is_some() {
             continue;
@@ -259,7 +264,8 @@ fn remake_evicted(graph: &Graph<'_>, store: &Store, stages: &mut [Planned], posi
         for link in &graph.instances[stages[at].index].inputs {
             let maker = &mut stages[position[&link.from]];
             if let Verdict::Cached(manifest) = &maker.decision.verdict
-                && manifest.outputs.get(&*link.output).is_some_and(|output| !store.has(&output.hash))
+                && let Some(output) = manifest.outputs.get(&*link.output)
+                && !store.has(&output.hash)?
             {
                 maker.seconds = Some(manifest.seconds);
                 let reason = Reason::Evicted { port: link.output.to_string() };
@@ -267,6 +273,7 @@ fn remake_evicted(graph: &Graph<'_>, store: &Store, stages: &mut [Planned], posi
             }
         }
     }
+    Ok(())
 }
 
 /// The input hashes of an instance, or the instances above that must run first.

@@ -7,6 +7,7 @@ mod grid;
 mod jsonl;
 mod line;
 mod plain;
+mod statistics;
 mod style;
 mod terminal;
 
@@ -15,5 +16,6 @@ pub use grid::{Align, Grid};
 pub use jsonl::JsonLines;
 pub use line::{Lines, middle, summary};
 pub use plain::Plain;
+pub use statistics::{Estimate, differs, holm, paired_p};
 pub use style::Styles;
 pub use terminal::Terminal;

@@ -70,7 +70,8 @@ const GRID: usize = 16;
 
 impl Stage for Dae {
     const KIND: &'static str = "dae";
-    const VERSION: u32 = 1;
+    // 2: 3x3 convolutions by Winograd's products.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::new("clean", &[Form::Images], "the images to be restored"),
         Port::new("noisy", &[Form::Images], "the same images with noise; epoch e sees draw e modulo their number"),

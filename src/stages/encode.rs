@@ -34,7 +34,8 @@ impl Default for Encode {
 
 impl Stage for Encode {
     const KIND: &'static str = "encode";
-    const VERSION: u32 = 1;
+    // 2: 3x3 convolutions by Winograd's products.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::optional("weights", &[Form::Weights], "the network; without it, features are the pixels"),
         Port::new("images", &[Form::Images], "what to represent"),

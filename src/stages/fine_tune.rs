@@ -86,7 +86,8 @@ impl Default for FineTune {
 
 impl Stage for FineTune {
     const KIND: &'static str = "fine_tune";
-    const VERSION: u32 = 1;
+    // 2: 3x3 convolutions by Winograd's products.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the pretrained encoder, of `simclr`, `supervised` or `fine_tune`"),
         Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),

@@ -47,7 +47,8 @@ impl Default for KMeans {
 
 impl Stage for KMeans {
     const KIND: &'static str = "kmeans";
-    const VERSION: u32 = 1;
+    // 2: the search for starting centroids looks at up to 65,536 images, not 4,096.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "what to cluster")];
     const OUTPUTS: &'static [Port] = &[
         Port::new("labels", &[Form::Labels], "the cluster of each image, numbered by first occurrence"),

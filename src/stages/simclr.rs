@@ -98,7 +98,8 @@ impl Default for Simclr {
 
 impl Stage for Simclr {
     const KIND: &'static str = "simclr";
-    const VERSION: u32 = 1;
+    // 2: 3x3 convolutions by Winograd's products.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::new("images", &[Form::Images], "the training images; their labels are not used"),
         Port::new("batches", &[Form::Batches], "which images meet in a step"),

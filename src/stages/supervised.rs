@@ -70,7 +70,8 @@ impl Default for Supervised {
 
 impl Stage for Supervised {
     const KIND: &'static str = "supervised";
-    const VERSION: u32 = 1;
+    // 2: 3x3 convolutions by Winograd's products.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "the training images"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),

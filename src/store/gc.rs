@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Store, StoreError, io_error, list, remove};
+use super::{Store, StoreError, io_error, is_there, list, remove};
 use crate::digest::{ArtifactHash, StageKey};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -96,7 +96,7 @@ impl Store {
                 if stays {
                     protected.insert(output.hash);
                 }
-                if path.exists() {
+                if is_there(&path)? {
                     let days = used.as_secs_f64() / DAY.as_secs_f64();
                     let value = manifest.seconds / (output.bytes.max(1) as f64) / (1.0 + days / 7.0);
                     let what = manifest.provenance.instance.clone();

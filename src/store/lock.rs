@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, io_error, list};
+use super::{Store, StoreError, create_folders, io_error, list};
 use crate::digest::StageKey;
 
 /// How often a holder shows that it lives.
@@ -68,7 +68,7 @@ impl Store {
     pub fn try_lock(&self, key: &StageKey) -> Result<Attempt, StoreError> {
         let path = self.root.join("locks-v1").join(format!("{key}.json"));
         let folder = path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        create_folders(folder)?;
         let holder = Holder::here();
         loop {
             // The content must be there the moment the name is, so it is linked, not created and then written.
@@ -125,7 +125,7 @@ impl Store {
 
     fn written(&self, holder: &Holder) -> Result<tempfile::NamedTempFile, StoreError> {
         let tmp = self.root.join("tmp");
-        fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
+        create_folders(&tmp)?;
         let file = super::temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
         fs::write(file.path(), super::to_json(holder)).map_err(io_error("write", file.path()))?;
         Ok(file)

@@ -131,15 +131,32 @@ impl Store {
     }
 
     /// Whether the bytes of an artifact were given up on purpose.
-    #[must_use]
-    pub fn is_evicted(&self, hash: &ArtifactHash) -> bool {
-        !self.has(hash) && self.eviction_mark(hash).exists()
+    ///
+    /// # Errors
+    /// If the disk does not say.
+    pub fn is_evicted(&self, hash: &ArtifactHash) -> Result<bool, StoreError> {
+        Ok(!self.has(hash)? && is_there(&self.eviction_mark(hash))?)
     }
 
     /// Whether the bytes of an artifact are there.
-    #[must_use]
-    pub fn has(&self, hash: &ArtifactHash) -> bool {
-        self.object_path(hash).exists()
+    ///
+    /// # Errors
+    /// If the disk does not say.
+    pub fn has(&self, hash: &ArtifactHash) -> Result<bool, StoreError> {
+        is_there(&self.object_path(hash))
+    }
+
+    /// Whether the bytes of all outputs are there.
+    ///
+    /// # Errors
+    /// If the disk does not say.
+    pub fn has_all(&self, manifest: &Manifest) -> Result<bool, StoreError> {
+        for output in manifest.outputs.values() {
+            if !self.has(&output.hash)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn manifest_path(&self, key: &StageKey) -> PathBuf {
@@ -149,15 +166,18 @@ impl Store {
     /// What is known under `key`. Reads one manifest and the sizes of its objects, no tensor.
     ///
     /// # Errors
-    /// If the manifest is there but cannot be read. One that is damaged counts as absent: the work is redone.
+    /// If the manifest is there but cannot be read, or the disk does not say what became of an object. A manifest that
+    /// is damaged counts as absent: the work is redone.
     pub fn lookup(&self, key: &StageKey) -> Result<Lookup, StoreError> {
         let Some(manifest) = self.manifest(key)? else { return Ok(Lookup::Absent) };
         for (port, output) in &manifest.outputs {
-            let damage = match fs::metadata(self.object_path(&output.hash)) {
+            let path = self.object_path(&output.hash);
+            let damage = match fs::metadata(&path) {
                 Ok(found) if found.len() == output.bytes => continue,
                 Ok(_) => Damage::Corrupt,
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("read", &path)(error)),
                 // What was evicted is known by its hash, and made again only when its bytes are needed.
-                Err(_) if self.eviction_mark(&output.hash).exists() => continue,
+                Err(_) if is_there(&self.eviction_mark(&output.hash))? => continue,
                 Err(_) => Damage::Missing,
             };
             return Ok(Lookup::Damaged { port: port.clone(), damage });
@@ -273,7 +293,7 @@ impl Store {
     pub fn ensure_writable(&self) -> Result<(), StoreError> {
         self.tag()?;
         let tmp = self.root.join("tmp");
-        fs::create_dir_all(&tmp).map_err(io_error("create", &tmp))?;
+        create_folders(&tmp)?;
         temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
         Ok(())
     }
@@ -310,7 +330,7 @@ impl Store {
         let tmp = self.root.join("tmp");
         self.tag()?;
         for folder in [&tmp, folder] {
-            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+            create_folders(folder)?;
         }
         let mut file = temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
         file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io_error("write", path))?;
@@ -321,10 +341,11 @@ impl Store {
 
     fn tag(&self) -> Result<(), StoreError> {
         let path = self.root.join("CACHEDIR.TAG");
-        if path.exists() {
+        // An empty one is what a write that failed leaves.
+        if fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
             return Ok(());
         }
-        fs::create_dir_all(&self.root).map_err(io_error("create", &self.root))?;
+        create_folders(&self.root)?;
         let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by strata; see https://bford.info/cachedir/\n";
         fs::write(&path, text).map_err(io_error("write", &path))
     }
@@ -334,6 +355,24 @@ impl Store {
 fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
     tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)
+}
+
+/// Whether a file is there. A disk that does not say is an error: what is whole must not count as lost.
+fn is_there(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(io_error("read", path))
+}
+
+/// Makes a folder and those above it, as far as they are not there.
+fn create_folders(folder: &Path) -> Result<(), StoreError> {
+    match fs::create_dir_all(folder) {
+        // It also says so of a folder at which it could not look, and then the reason is what hindered the look.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::metadata(folder) {
+            Ok(found) if found.is_dir() => Ok(()),
+            Ok(_) => Err(io_error("create", folder)(error)),
+            Err(hindrance) => Err(io_error("create", folder)(hindrance)),
+        },
+        made => made.map_err(io_error("create", folder)),
+    }
 }
 
 /// Deletes a file. One that is not there is fine.

@@ -20,7 +20,7 @@ const FLOORS: [(&str, &[&str]); 11] = [
     ("ml", &[]),
     ("stages", &["stage", "ml"]),
     ("cli", &["report", "engine", "pipeline", "stage", "stages", "store", "digest", "diagnostic", "ml"]),
-    ("main", &["cli", "stages"]),
+    ("main", &["cli", "stages", "ml"]),
 ];
 
 /// What reports may see of the engine: events, and what they carry.

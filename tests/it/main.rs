@@ -8,10 +8,13 @@ mod errors;
 mod faults;
 mod floors;
 mod fuzz;
+#[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod io_errors;
 mod pipelines;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
+mod reference_statistics;
 mod resume;
 mod status_lines;
 mod support;

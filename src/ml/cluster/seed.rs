@@ -12,9 +12,10 @@ use crate::ml::{Error, Result, rng::Stream};
 const FROM_LINFA: usize = 64;
 /// Points for each centroid in the sample that linfa sees.
 const LINFA_POINTS: usize = 32;
-/// Points for each centroid in the sample of the local search, and the least size of that sample.
+/// Points for each centroid in the sample of the local search, and the least size of that sample. It is large because a
+/// search on 4,096 of 50,000 points ended 0.03 % above scikit-learn, which looks at all, and costs little beside Lloyd.
 const SEARCH_POINTS: usize = 64;
-const SEARCH_LEAST: usize = 4096;
+const SEARCH_LEAST: usize = 65_536;
 /// Swaps tried for each centroid.
 const SWAPS: usize = 4;
 

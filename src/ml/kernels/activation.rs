@@ -11,6 +11,7 @@ use candle_core::{CpuStorage, DType, Storage, Tensor};
 
 use super::chain::chain;
 use super::channel::Sums;
+use super::source::{Normalised, Source};
 use crate::ml::{Error, Result};
 
 /// What flows from layer to layer: a tensor, or a result of the CPU kernels. Cloning is cheap.
@@ -38,7 +39,14 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Data {
     Floats(Vec<f32>),
+    Normalised(Arc<Normalised>),
     Tensor(Tensor),
+}
+
+impl From<Vec<f32>> for Data {
+    fn from(floats: Vec<f32>) -> Self {
+        Self::Floats(floats)
+    }
 }
 
 #[derive(Debug)]
@@ -53,7 +61,8 @@ pub(super) trait Layer: std::fmt::Debug + Send + Sync {
     /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
     /// those of the parameters.
     ///
-    /// `sums` is there if [`Layer::prepare`] has seen the whole gradient already.
+    /// `out` is the layer's output where that is stored. `sums` is there if [`Layer::prepare`] has seen the whole gradient
+    /// already.
     fn backward(
         &self,
         parameters: &[Floats],
@@ -69,7 +78,7 @@ pub(super) trait Layer: std::fmt::Debug + Send + Sync {
     }
 
     /// Sees a chunk of the finished gradient of the output from element `first` on, while it is in the cache, and may
-    /// change it. `out` is the chunk's output.
+    /// change it. `out` is the chunk's output where that is stored.
     fn prepare(&self, _first: usize, _out: &[f32], _gradient: &mut [f32]) -> Sums {
         Sums::default()
     }
@@ -77,7 +86,7 @@ pub(super) trait Layer: std::fmt::Debug + Send + Sync {
 
 /// A parent of a layer: its value, and its gradient as summed up so far.
 pub(super) struct Parent<'a> {
-    pub value: Floats<'a>,
+    pub value: Source<'a>,
     pub tracked: bool,
     pub gradient: Option<Vec<f32>>,
     /// The layer that made the value, if it wants to see the gradient and no more shares of it will come.
@@ -96,10 +105,11 @@ impl Parent<'_> {
     }
 }
 
-/// Contiguous floats, borrowed from a vector or from a tensor.
+/// Contiguous floats, borrowed from a vector or from a tensor, or formed for the asking.
 pub(super) enum Floats<'a> {
     Slice(&'a [f32]),
-    Guard(Box<dyn Deref<Target = Storage> + 'a>, [usize; 2]),
+    Owned(Vec<f32>),
+    Guard(Box<dyn Deref<Target = Storage> + Sync + 'a>, [usize; 2]),
 }
 
 impl Deref for Floats<'_> {
@@ -107,6 +117,7 @@ impl Deref for Floats<'_> {
     fn deref(&self) -> &[f32] {
         match self {
             Self::Slice(floats) => floats,
+            Self::Owned(floats) => floats,
             Self::Guard(guard, [start, end]) => match &***guard {
                 Storage::Cpu(CpuStorage::F32(floats)) => &floats[*start..*end],
                 _ => &[],
@@ -116,6 +127,14 @@ impl Deref for Floats<'_> {
 }
 
 impl Floats<'_> {
+    /// The floats as a vector of their own.
+    pub(super) fn into_vec(self) -> Vec<f32> {
+        match self {
+            Self::Owned(floats) => floats,
+            other => other.to_vec(),
+        }
+    }
+
     /// The elements of a contiguous float32 tensor of the CPU.
     pub(super) fn of(tensor: &Tensor) -> Floats<'_> {
         let (guard, layout) = tensor.storage_and_layout();
@@ -189,17 +208,24 @@ impl Activation {
 }
 
 impl Node {
-    pub(super) fn floats(&self) -> Floats<'_> {
+    /// The values, for a layer that can form them where it reads them.
+    pub(super) fn source(&self) -> Source<'_> {
         match &self.data {
-            Data::Floats(floats) => Floats::Slice(floats),
-            Data::Tensor(tensor) => Floats::of(tensor),
+            Data::Floats(floats) => Source::Floats(Floats::Slice(floats)),
+            Data::Normalised(normalised) => Source::Normalised(normalised),
+            Data::Tensor(tensor) => Source::Floats(Floats::of(tensor)),
         }
+    }
+
+    /// The values as floats.
+    pub(super) fn floats(&self) -> Floats<'_> {
+        self.source().into_floats()
     }
 
     /// The result of a layer. `layer` is asked only if a gradient is wanted.
     pub(super) fn result(
         dims: Vec<usize>,
-        floats: Vec<f32>,
+        data: impl Into<Data>,
         parents: &[&Arc<Node>],
         parameters: &[&Tensor],
         layer: impl FnOnce() -> Box<dyn Layer>,
@@ -210,6 +236,6 @@ impl Node {
             parents: parents.iter().map(|&p| p.clone()).collect(),
             parameters: parameters.iter().map(|&p| p.clone()).collect(),
         });
-        Activation(Repr::Node(Arc::new(Node { dims, data: Data::Floats(floats), origin, tracked })))
+        Activation(Repr::Node(Arc::new(Node { dims, data: data.into(), origin, tracked })))
     }
 }

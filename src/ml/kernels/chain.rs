@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Tensor};
 
-use super::activation::{Data, Floats, Node, Parent};
+use super::activation::{Data, Floats, Node, Origin, Parent};
 use super::channel::Sums;
+use super::source::Source;
 use crate::ml::{Error, Result};
 
 /// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
@@ -16,7 +17,7 @@ pub(super) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
     let dims = last.dims.clone();
     let floats = match Arc::get_mut(&mut last) {
         Some(Node { data: Data::Floats(floats), .. }) => std::mem::take(floats),
-        _ => last.floats().to_vec(),
+        _ => last.floats().into_vec(),
     };
     if !last.tracked {
         return Ok(Tensor::from_vec(floats, dims, &candle_core::Device::Cpu)?);
@@ -31,7 +32,7 @@ pub(super) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
             Some(token) => token.apply_op2(leaf, link)?,
         });
     }
-    let chain = Chain { nodes, dims, out: Mutex::new(Some(floats)), gradients };
+    let chain = Chain { nodes: Mutex::new(nodes), dims, out: Mutex::new(Some(floats)), gradients };
     match token {
         Some(token) => Ok(token.apply_op1(chain)?),
         None => Err(Error::Invalid("a tracked chain of layers has no tracked tensor".to_owned())),
@@ -43,7 +44,7 @@ fn leaves(nodes: &[Arc<Node>]) -> impl Iterator<Item = &Tensor> {
     nodes.iter().flat_map(|node| {
         let input = match &node.data {
             Data::Tensor(tensor) => Some(tensor),
-            Data::Floats(_) => None,
+            Data::Floats(_) | Data::Normalised(_) => None,
         };
         input.into_iter().chain(node.origin.iter().flat_map(|origin| &origin.parameters))
     })
@@ -72,8 +73,10 @@ type Gradients = Arc<Mutex<Vec<Option<Tensor>>>>;
 ///
 /// An operation of candle has at most three operands, and a chain has hundreds. So its operand is a token that depends
 /// on all of them, one [`Link`] after the other; the backward pass leaves the gradients where the links find them.
+///
+/// The backward pass frees the memory of each layer as soon as it is done with it, so it runs once.
 struct Chain {
-    nodes: Vec<Arc<Node>>,
+    nodes: Mutex<Vec<Arc<Node>>>,
     dims: Vec<usize>,
     out: Mutex<Option<Vec<f32>>>,
     gradients: Gradients,
@@ -149,65 +152,93 @@ impl Chain {
 
     /// Leaves the gradients of the tracked leaves, in their order.
     fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<()> {
-        let position = |node: &Arc<Node>| self.nodes.iter().position(|other| Arc::ptr_eq(node, other)).unwrap_or(0);
-        let last = self.nodes.len() - 1;
-        let mut gradients: Vec<Option<Vec<f32>>> = self.nodes.iter().map(|_| None).collect();
-        let gradient = gradient.contiguous()?;
-        gradients[last] = Some(Floats::of(&gradient).to_vec());
-        let mut sums: Vec<Option<Sums>> = self.nodes.iter().map(|_| None).collect();
-        let mut shares = vec![0usize; self.nodes.len()];
-        for parent in self.nodes.iter().filter_map(|n| n.origin.as_ref()).flat_map(|o| &o.parents) {
-            shares[position(parent)] += 1;
-        }
-        let mut parameters: Vec<Vec<Vec<f32>>> = self.nodes.iter().map(|_| Vec::new()).collect();
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            let Some(origin) = &node.origin else { continue };
-            let Some(gradient) = gradients[index].take() else { continue };
-            let mut parents: Vec<Parent> = Vec::with_capacity(origin.parents.len());
-            for parent in &origin.parents {
-                // A value used twice by one layer gets both gradients through one slot: the second starts empty.
-                let at = position(parent);
-                let gradient = gradients[at].take();
-                shares[at] -= 1;
-                let again = origin.parents.iter().filter(|other| Arc::ptr_eq(other, parent)).count() > 1;
-                let layer = parent.origin.as_ref().map(|origin| origin.layer.as_ref());
-                let layer = layer.filter(|layer| layer.prepares() && shares[at] == 0 && !again);
-                let (value, tracked) = (parent.floats(), parent.tracked);
-                parents.push(Parent { value, tracked, gradient, layer, sums: None });
-            }
-            let contiguous = origin.parameters.iter().map(Tensor::contiguous).collect::<Result<Vec<_>, _>>()?;
-            let values: Vec<Floats> = contiguous.iter().map(Floats::of).collect();
-            let value = if index == last { Floats::of(out) } else { node.floats() };
-            parameters[index] = origin.layer.backward(&values, &value, gradient, sums[index].take(), &mut parents);
-            for (parent, node) in parents.into_iter().zip(&origin.parents) {
-                let slot = &mut gradients[position(node)];
-                if parent.sums.is_some() {
-                    sums[position(node)] = parent.sums;
-                }
-                match (slot.as_mut(), parent.gradient) {
-                    (Some(sum), Some(more)) => super::normalise::add_to(sum, &more),
-                    (_, more) => *slot = more.or_else(|| slot.take()),
-                }
-            }
-        }
-        let mut results = Vec::new();
-        let mut hand_on = |leaf: &Tensor, gradient: Option<Vec<f32>>| -> candle_core::Result<()> {
-            if leaf.track_op() {
-                results.push(gradient.map(|g| Tensor::from_vec(g, leaf.dims(), leaf.device())).transpose()?);
-            }
-            Ok(())
+        let mut nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
+        let Some(last) = nodes.len().checked_sub(1) else {
+            return Err(candle_core::Error::Msg("the backward pass of a chain of layers runs once".to_owned()));
         };
-        for ((node, gradient), parameters) in self.nodes.iter().zip(gradients).zip(parameters) {
-            if let Data::Tensor(tensor) = &node.data {
-                hand_on(tensor, gradient)?;
-            }
-            let leaves = node.origin.iter().flat_map(|origin| &origin.parameters);
-            let mut parameters = parameters.into_iter();
-            leaves.into_iter().try_for_each(|leaf| hand_on(leaf, parameters.next()))?;
+        let mut flow = Flow::new(&nodes);
+        flow.gradients[last] = Some(Floats::of(&gradient.contiguous()?).to_vec());
+        let mut results = Vec::new();
+        while let Some(node) = nodes.pop() {
+            let gradient = flow.gradients[nodes.len()].take();
+            let leaves: Vec<&Tensor> = leaves(std::slice::from_ref(&node)).collect();
+            let of_leaves = match (&node.origin, gradient) {
+                (Some(origin), Some(gradient)) => {
+                    let value = if nodes.len() == last { Source::Floats(Floats::of(out)) } else { node.source() };
+                    let value = value.stored(0..value.len());
+                    flow.through(&nodes, origin, value, gradient)?.into_iter().map(Some).collect()
+                }
+                (Some(_), None) => vec![None; leaves.len()],
+                (None, gradient) => vec![gradient],
+            };
+            let tracked = leaves.into_iter().zip(of_leaves).filter(|(leaf, _)| leaf.track_op());
+            let tensor = |(leaf, gradient): (&Tensor, Option<Vec<f32>>)| {
+                gradient.map(|gradient| Tensor::from_vec(gradient, leaf.dims(), leaf.device())).transpose()
+            };
+            results.push(tracked.map(tensor).collect::<candle_core::Result<Vec<_>>>()?);
         }
+        let results = results.into_iter().rev().flatten().collect();
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = results;
         Ok(())
     }
+}
+
+/// What flows back through the nodes of a chain, at each node's index.
+struct Flow {
+    gradients: Vec<Option<Vec<f32>>>,
+    sums: Vec<Option<Sums>>,
+    /// Shares of the gradient that are still to come.
+    shares: Vec<usize>,
+}
+
+impl Flow {
+    fn new(nodes: &[Arc<Node>]) -> Self {
+        let mut shares = vec![0; nodes.len()];
+        for parent in nodes.iter().filter_map(|n| n.origin.as_ref()).flat_map(|o| &o.parents) {
+            shares[position(nodes, parent)] += 1;
+        }
+        Self { gradients: vec![None; nodes.len()], sums: vec![None; nodes.len()], shares }
+    }
+
+    /// Hands the gradient of the layer behind the last of `nodes` on to its parents; returns those of its parameters.
+    fn through(
+        &mut self,
+        nodes: &[Arc<Node>],
+        origin: &Origin,
+        value: &[f32],
+        gradient: Vec<f32>,
+    ) -> candle_core::Result<Vec<Vec<f32>>> {
+        let mut parents: Vec<Parent> = Vec::with_capacity(origin.parents.len());
+        for parent in &origin.parents {
+            // A value used twice by one layer gets both gradients through one slot: the second starts empty.
+            let at = position(nodes, parent);
+            let gradient = self.gradients[at].take();
+            self.shares[at] -= 1;
+            let again = origin.parents.iter().filter(|other| Arc::ptr_eq(other, parent)).count() > 1;
+            let layer = parent.origin.as_ref().map(|origin| origin.layer.as_ref());
+            let layer = layer.filter(|layer| layer.prepares() && self.shares[at] == 0 && !again);
+            let (value, tracked) = (parent.source(), parent.tracked);
+            parents.push(Parent { value, tracked, gradient, layer, sums: None });
+        }
+        let contiguous = origin.parameters.iter().map(Tensor::contiguous).collect::<Result<Vec<_>, _>>()?;
+        let parameters: Vec<Floats> = contiguous.iter().map(Floats::of).collect();
+        let sums = self.sums[nodes.len()].take();
+        let gradients = origin.layer.backward(&parameters, value, gradient, sums, &mut parents);
+        for (parent, node) in parents.into_iter().zip(&origin.parents) {
+            let at = position(nodes, node);
+            self.sums[at] = parent.sums.or_else(|| self.sums[at].take());
+            let slot = &mut self.gradients[at];
+            match (slot.as_mut(), parent.gradient) {
+                (Some(sum), Some(more)) => super::normalise::add_to(sum, &more),
+                (_, more) => *slot = more.or_else(|| slot.take()),
+            }
+        }
+        Ok(gradients)
+    }
+}
+
+fn position(nodes: &[Arc<Node>], node: &Arc<Node>) -> usize {
+    nodes.iter().position(|other| Arc::ptr_eq(node, other)).unwrap_or(0)
 }
 
 impl CustomOp1 for Chain {

@@ -3,14 +3,16 @@
 use rayon::prelude::*;
 
 use super::plan::Plan;
+use super::source::Source;
 use super::strip::{Kernel, Strip};
-use super::tile::Tile;
+use super::tile::{Scratch, Tile};
+use super::winograd;
 
 /// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(outputs of a unit)` sees each unit's
 /// outputs while they are in the cache. What it returns is returned in the order of the units.
 pub(super) fn forward<T: Send>(
     plan: &Plan,
-    x: &[f32],
+    x: &Source,
     packed: &[f32],
     y: &mut [f32],
     done: impl Fn(&mut [f32]) -> T + Sync,
@@ -19,15 +21,16 @@ pub(super) fn forward<T: Send>(
     let per_task = plan.units.div_ceil(64).max(1);
     let tasks = y.par_chunks_mut(per_task * whole_out).enumerate().map(|(task, y)| {
         let mut tile = plan.needs_padding().then(|| Tile::of_inputs(plan));
+        let mut scratch = Scratch::any(0);
         let unit = |(j, y): (usize, &mut [f32])| {
             let unit = task * per_task + j;
-            let x = &x[unit * whole_in..x.len().min((unit + 1) * whole_in)];
+            let span = unit * whole_in..x.len().min((unit + 1) * whole_in);
             match &mut tile {
                 Some(tile) => {
-                    tile.fill(plan, x);
+                    tile.fill(plan, x, span.start, plan.images_of(unit));
                     convolve(plan, unit, &tile.data, packed, y);
                 }
-                None => convolve(plan, unit, x, packed, y),
+                None => convolve(plan, unit, x.chunk(span, &mut scratch), packed, y),
             }
             done(y)
         };
@@ -41,6 +44,9 @@ fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
     let images = plan.images_of(unit);
+    if plan.winograd {
+        return winograd::forward(plan, images, tile, packed, y);
+    }
     let [tile_rows, tile_columns] = plan.tile_size();
     let line = tile_columns * inputs;
     let segments: Vec<usize> = (0..k).map(|ky| ky * line).collect();

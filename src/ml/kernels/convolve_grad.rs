@@ -4,8 +4,10 @@
 use rayon::prelude::*;
 
 use super::plan::{Phase, Plan};
+use super::source::Source;
 use super::strip::{Kernel, Strip};
 use super::tile::{Scratch, Tile};
+use super::winograd;
 
 /// The weights as the gradient of the inputs needs them: one matrix for each pair of phases.
 pub(super) struct Transposed {
@@ -31,7 +33,7 @@ impl Transposed {
 /// unit of `dx` while it is in the cache; what it returns is returned in the order of the units.
 pub(super) fn backward<T: Send>(
     plan: &Plan,
-    x: &[f32],
+    x: &Source,
     dx: Option<(&Transposed, &mut [f32])>,
     accumulate: bool,
     fill: impl Fn(usize, &mut [f32]) + Sync,
@@ -52,9 +54,10 @@ pub(super) fn backward<T: Send>(
     let groups: Vec<(Scratch, Vec<T>)> = tasks
         .into_par_iter()
         .map(|(units, dx)| {
-            let mut partial = Scratch::zeros(plan.weights());
+            let mut partial = Scratch::zeros(plan.partial_len());
             let mut gradients = Tile::of_gradients(plan);
             let mut packed = Vec::new();
+            let mut scratch = Scratch::any(0);
             let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
             let mut dx = dx.chunks_mut(whole_in);
             let mut finished = Vec::new();
@@ -68,12 +71,14 @@ pub(super) fn backward<T: Send>(
                 }
                 let tile = match &mut padded {
                     Some(tile) => {
-                        tile.fill(plan, &x[span]);
+                        tile.fill(plan, x, first, images);
                         &tile.data
                     }
-                    None => &x[span],
+                    None => x.chunk(span, &mut scratch),
                 };
-                if plan.inputs_in_lanes() {
+                if plan.winograd {
+                    winograd::weight_gradient(plan, images, tile, &gradients, &mut partial);
+                } else if plan.inputs_in_lanes() {
                     pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
                 } else {
                     weight_gradient(plan, [images, columns], tile, &gradients, &mut packed, &mut partial);
@@ -196,6 +201,9 @@ fn input_gradient(
     add: bool,
 ) {
     let Plan { inputs, outputs, stride, .. } = *plan;
+    if plan.winograd {
+        return winograd::input_gradient(plan, images, gradients, &weights.packed[0], dx, add);
+    }
     let kernel = Kernel::of(plan.isa, inputs);
     let grad_line = plan.columns.grad_padded * outputs;
     let width = if plan.pointwise { columns } else { plan.columns.input };
@@ -242,7 +250,7 @@ fn input_gradient(
 /// The sum of the partial gradients in the order of their groups, as `[out, in, k, k]`.
 fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
     let Plan { inputs, outputs, kernel: k, .. } = *plan;
-    let mut sum = vec![0f32; plan.weights()];
+    let mut sum = vec![0f32; plan.partial_len()];
     sum.par_chunks_mut(4096).enumerate().for_each(|(chunk, sum)| {
         for partial in partials {
             for (sum, &x) in sum.iter_mut().zip(&partial[chunk * 4096..]) {
@@ -252,6 +260,9 @@ fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
     });
     if plan.inputs_in_lanes() {
         return sum;
+    }
+    if plan.winograd {
+        return winograd::unpack(plan, &sum);
     }
     let mut weights = vec![0f32; plan.weights()];
     weights.par_chunks_mut((inputs * k * k).max(1)).enumerate().for_each(|(o, weights)| {

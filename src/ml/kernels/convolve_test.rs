@@ -2,10 +2,12 @@
 
 use proptest::prelude::*;
 
+use super::activation::Floats;
 use super::convolve::forward;
 use super::convolve_grad::{Transposed, backward};
 use super::plan::Plan;
 use super::simd::Isa;
+use super::source::Source;
 use super::{Geometry, test_support::*};
 
 /// Outputs, input gradient and weight gradient by the definition.
@@ -54,15 +56,16 @@ fn check_on(isa: Isa, n: usize, size: [usize; 2], i: usize, o: usize, g: &Geomet
     let dy = noise(n * ho * wo * o, seed + 2);
     let add = noise(x.len(), seed + 3);
     let [y64, dx64, dw64] = reference(n, size, i, o, g, [&x, &weights, &dy]);
+    let source = Source::Floats(Floats::Slice(&x));
     let runs = in_pools(|| {
         let mut y = vec![f32::NAN; dy.len()];
-        forward(&plan, &x, &plan.pack_forward(&weights), &mut y, |_| {});
+        forward(&plan, &source, &plan.pack_forward(&weights), &mut y, |_| {});
         let mut dx = vec![f32::NAN; x.len()];
         let transposed = Transposed::new(&plan, &weights);
         let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&dy[first * o..][..line.len()]);
-        let (dw, _) = backward(&plan, &x, Some((&transposed, &mut dx)), false, fill, |_, _| ());
+        let (dw, _) = backward(&plan, &source, Some((&transposed, &mut dx)), false, fill, |_, _| ());
         let mut dx_add = add.clone();
-        backward(&plan, &x, Some((&transposed, &mut dx_add)), true, fill, |_, _| ());
+        backward(&plan, &source, Some((&transposed, &mut dx_add)), true, fill, |_, _| ());
         vec![y, dx, dw, dx_add]
     });
     let sum64: Vec<f64> = dx64.iter().zip(&add).map(|(a, &b)| a + f64::from(b)).collect();
@@ -81,6 +84,8 @@ fn sizes_of_the_networks() {
         (2, 16, 64, 64, 3, 2),
         (1, 16, 64, 128, 1, 2),
         (3, 8, 128, 128, 3, 1),
+        (5, 6, 48, 32, 3, 1),
+        (9, 4, 32, 80, 3, 1),
         (1, 33, 3, 64, 7, 2),
     ] {
         check(n, [size; 2], i, o, &Geometry::symmetric(k, s), 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::activation::{Activation, Floats, Layer, Node, Parent, contiguous};
+use super::activation::{Activation, Data, Floats, Layer, Node, Parent, contiguous};
 use super::buffer::buffer;
 use super::channel::Sums;
 use super::convolve::forward;
@@ -12,6 +12,8 @@ use super::convolve_grad::{Transposed, backward};
 use super::normalise::{self, Affine};
 use super::plan::Plan;
 use super::simd::Isa;
+use super::source::{Normalised, Source};
+use super::tile::Scratch;
 use super::{Geometry, Norm, Stats, channel};
 use crate::ml::Result;
 
@@ -19,10 +21,8 @@ use crate::ml::Result;
 #[derive(Debug)]
 struct ConvBn {
     plan: Plan,
-    /// Outputs of the convolution, without its bias.
-    y: Vec<f32>,
-    affine: Affine,
-    relu: bool,
+    /// With the outputs of the convolution, without its bias.
+    normalised: Arc<Normalised>,
     bias: bool,
     residual: bool,
     /// Whether the statistics are running ones.
@@ -53,14 +53,14 @@ pub(super) fn conv_bn(
     let (scale, shift) = (Floats::of(&gamma), Floats::of(&beta));
     let (affine, stats) = match norm {
         Norm::Train => {
-            let chunks = convolve_with_moments(&plan, &x.floats(), &packed, &mut y);
+            let chunks = convolve_with_moments(&plan, &x.source(), &packed, &mut y);
             let affine = Affine::of_batch(&channel::combine_moments(&chunks), &scale, &shift, eps);
             let mean = affine.mean.iter().zip(&offset).map(|(mean, bias)| mean + bias).collect();
             let stats = stats(mean, affine.var.clone())?;
             (affine, Some(stats))
         }
         Norm::Eval { mean, var } => {
-            forward(&plan, &x.floats(), &packed, &mut y, |_| {});
+            forward(&plan, &x.source(), &packed, &mut y, |_| {});
             let [mean, var] = [contiguous(mean)?, contiguous(var)?];
             let mean: Vec<f32> = Floats::of(&mean).iter().zip(&offset).map(|(mean, bias)| mean - bias).collect();
             (Affine::of_running(&mean, &Floats::of(&var), &scale, &shift, eps), None)
@@ -68,13 +68,17 @@ pub(super) fn conv_bn(
     };
     drop((scale, shift));
 
-    let out = affine.apply(&y, residual.map(|r| r.floats()).as_deref(), relu);
+    let normalised = Arc::new(Normalised { y, affine, relu });
+    let out = match residual {
+        Some(residual) => Data::Floats(normalised.affine.apply(&normalised.y, Some(&residual.source()), relu)),
+        None => Data::Normalised(normalised.clone()),
+    };
 
     let parents: Vec<&Arc<Node>> = std::iter::once(x).chain(residual).collect();
     let parameters: Vec<&Tensor> = [&weight, &gamma, &beta].into_iter().chain(&bias).collect();
     let (bias, residual, frozen) = (bias.is_some(), residual.is_some(), stats.is_none());
     let out = Node::result(out_dims.to_vec(), out, &parents, &parameters, || {
-        Box::new(ConvBn { plan, y, affine, relu, bias, residual, frozen })
+        Box::new(ConvBn { plan, normalised, bias, residual, frozen })
     });
     Ok((out, stats))
 }
@@ -90,11 +94,12 @@ impl Layer for ConvBn {
     ) -> Vec<Vec<f32>> {
         let (weight, gamma) = (&parameters[0], &parameters[1]);
         let (x, residual) = parents.split_at_mut(1);
-        let behind = match (residual, self.relu) {
-            _ if sums.is_some() => self.affine.behind(gamma, &self.y, &gradient, &sums.unwrap_or_default()),
-            ([], relu) => self.affine.backward(gamma, &self.y, &gradient, relu),
-            ([_], true) => self.affine.backward_add(gamma, &self.y, out, &mut gradient),
-            ([_], false) | ([_, ..], _) => self.affine.backward(gamma, &self.y, &gradient, false),
+        let Normalised { y, affine, relu } = &*self.normalised;
+        let behind = match (residual, *relu) {
+            _ if sums.is_some() => affine.behind(gamma, y, &gradient, &sums.unwrap_or_default()),
+            ([], relu) => affine.backward(gamma, y, &gradient, relu),
+            ([_], true) => affine.backward_add(gamma, y, out, &mut gradient),
+            ([_], false) | ([_, ..], _) => affine.backward(gamma, y, &gradient, false),
         };
         let fill = |first: usize, line: &mut [f32]| behind.line(first, line);
         let weights = into_input(&self.plan, &mut x[0], weight, fill);
@@ -115,8 +120,8 @@ impl Layer for ConvBn {
     }
 
     fn prepare(&self, first: usize, out: &[f32], gradient: &mut [f32]) -> Sums {
-        let y = &self.y[first..first + gradient.len()];
-        self.affine.prepare(y, self.residual.then_some(out), self.relu, gradient)
+        let Normalised { y, affine, relu } = &*self.normalised;
+        affine.prepare(&y[first..first + gradient.len()], self.residual.then_some(out), *relu, gradient)
     }
 }
 
@@ -128,9 +133,9 @@ fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, 
     let accumulate = x.gradient.is_some();
     let mut dx = x.gradient.take().unwrap_or_else(|| buffer(x.value.len()));
     let transposed = Transposed::new(plan, weight);
-    let (value, into) = (&*x.value, Some((&transposed, &mut dx[..])));
+    let (value, into) = (&x.value, Some((&transposed, &mut dx[..])));
     let weights = if let Some(layer) = x.layer {
-        let finish = |first: usize, g: &mut [f32]| layer.prepare(first, &value[first..first + g.len()], g);
+        let finish = |first: usize, g: &mut [f32]| layer.prepare(first, value.stored(first..first + g.len()), g);
         let (weights, sums) = backward(plan, value, into, accumulate, fill, finish);
         x.sums = Some(channel::combine_sums(&sums));
         weights
@@ -141,7 +146,7 @@ fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, 
     weights
 }
 
-fn convolve_with_moments(plan: &Plan, x: &[f32], packed: &[f32], y: &mut [f32]) -> Vec<channel::Sums> {
+fn convolve_with_moments(plan: &Plan, x: &Source, packed: &[f32], y: &mut [f32]) -> Vec<channel::Sums> {
     forward(plan, x, packed, y, |y| channel::moments(y, plan.outputs))
 }
 
@@ -205,7 +210,7 @@ fn affinely(
     let mut y = buffer(plan.pixels * plan.outputs);
     let packed = plan.pack_forward(&Floats::of(&weight));
     let offset = bias.as_ref().map(|bias| channel::Row::new(&Floats::of(bias)));
-    forward(&plan, &x.floats(), &packed, &mut y, |y| {
+    forward(&plan, &x.source(), &packed, &mut y, |y| {
         if offset.is_some() || relu {
             channel::offset(Isa::detect(), y, offset.as_ref().map_or(&[0.0; 64], |offset| offset.get()), relu);
         }
@@ -282,10 +287,12 @@ impl Layer for BatchNorm {
         parents: &mut [Parent],
     ) -> Vec<Vec<f32>> {
         let x = &mut parents[0];
-        let behind = self.affine.backward(&parameters[0], &x.value, &gradient, self.relu);
+        let mut scratch = Scratch::any(0);
+        let values = x.value.chunk(0..x.value.len(), &mut scratch);
+        let behind = self.affine.backward(&parameters[0], values, &gradient, self.relu);
         let gradients = vec![behind.gamma.clone(), behind.beta.clone()];
-        if x.tracked {
-            let dx = behind.all();
+        let dx = x.tracked.then(|| behind.all());
+        if let Some(dx) = dx {
             x.add(dx);
         }
         gradients

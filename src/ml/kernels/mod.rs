@@ -7,8 +7,9 @@
 //!
 //! On the CPU: `strip` is the one matrix product, written once for each instruction set (`simd`) and chosen at run time.
 //! `plan` cuts a convolution into units that fit the cache, `convolve` and `convolve_grad` run it over them, `tile` holds
-//! padded copies. `channel` and `normalise` are the passes of batch normalisation. Sums are split by sizes alone and added
-//! in a fixed order: the result does not depend on the number of threads. The only `unsafe` code of the crate is here.
+//! padded copies; `winograd` computes a unit of 3x3 windows and many channels with fewer products, by the transforms of
+//! `transform`. `channel` and `normalise` are the passes of batch normalisation. Sums are split by sizes alone and added in
+//! a fixed order: the result does not depend on the number of threads. The only `unsafe` code of the crate is here.
 //!
 //! Layouts: activations `[N, H, W, C]` float32, convolution weights `[out, in, height, width]`, linear weights `[out, in]`.
 
@@ -29,20 +30,25 @@ mod in_place;
 mod layer;
 #[cfg(test)]
 mod layer_test;
+mod memory;
 mod normalise;
 mod plan;
 mod pooling;
 mod simd;
+mod source;
 mod strip;
 #[cfg(test)]
 mod test_support;
 mod tile;
+mod transform;
+mod winograd;
 
 use candle_core::Tensor;
 
 pub use activation::Activation;
 pub use geometry::Geometry;
 pub use in_place::in_place;
+pub use memory::prepare_allocator;
 
 use super::Result;
 

@@ -5,6 +5,8 @@ use rayon::prelude::*;
 use super::buffer::buffer;
 use super::channel::{self, Row, Sums};
 use super::simd::Isa;
+use super::source::Source;
+use super::tile::Scratch;
 
 /// Floats of a chunk: an operand of it fits the L1 cache.
 const CHUNK: usize = 8 * 1024;
@@ -70,15 +72,19 @@ impl Affine {
     }
 
     /// `act(affine(y) + residual)`.
-    pub(super) fn apply(&self, y: &[f32], residual: Option<&[f32]>, relu: bool) -> Vec<f32> {
+    pub(super) fn apply(&self, y: &[f32], residual: Option<&Source>, relu: bool) -> Vec<f32> {
         let mut out = buffer(y.len());
-        out.par_chunks_mut(self.chunk).with_min_len(8).enumerate().for_each(|(j, out)| {
-            let span = j * self.chunk..j * self.chunk + out.len();
-            match residual {
-                Some(residual) => self.add_line(&y[span.clone()], &residual[span], relu, out),
-                None => self.line(&y[span], relu, out),
-            }
-        });
+        let chunks = out.par_chunks_mut(self.chunk).with_min_len(8).enumerate();
+        chunks.for_each_init(
+            || Scratch::any(0),
+            |scratch, (j, out)| {
+                let span = j * self.chunk..j * self.chunk + out.len();
+                match residual {
+                    Some(residual) => self.add_line(&y[span.clone()], residual.chunk(span, scratch), relu, out),
+                    None => self.line(&y[span], relu, out),
+                }
+            },
+        );
         out
     }
 

@@ -3,6 +3,7 @@
 use super::Geometry;
 use super::simd::Isa;
 use super::strip::Kernel;
+use super::winograd;
 
 /// Floats of input and output in a unit of a pointwise convolution: about 100 kB.
 const POINTWISE_UNIT: usize = 24 * 1024;
@@ -14,6 +15,12 @@ const MANY_WEIGHTS: usize = 64 * 1024;
 const SHARED_UNIT: usize = 128 * 1024;
 /// Output pixels in a band of a weight gradient with [`MANY_WEIGHTS`]: a panel of their gradients fits the L1.
 const WIDE_BAND: usize = 64;
+/// Channels from which on Winograd's products save more than its transforms cost, and most weights for which its
+/// frequencies stay near the processor.
+const WINOGRAD_CHANNELS: usize = 32;
+const WINOGRAD_WEIGHTS: usize = 9 << 18;
+/// Output pixels in a unit of Winograd's: four for each row of its matrices.
+const WINOGRAD_UNIT: usize = 512;
 /// Floats of all partial weight gradients together.
 const PARTIALS: usize = 1 << 20;
 
@@ -60,6 +67,8 @@ pub(super) struct Plan {
     /// Output pixels in all.
     pub pixels: usize,
     pub pointwise: bool,
+    /// Computed by [`winograd`].
+    pub winograd: bool,
     /// The instructions that compute it.
     pub isa: Isa,
 }
@@ -79,9 +88,25 @@ impl Plan {
         let operands = rows.padded * columns.padded * inputs + rows.grad_padded * columns.grad_padded * outputs;
         let many = kernel * kernel * inputs * outputs >= MANY_WEIGHTS;
         let unit_images = if many { (SHARED_UNIT / operands.max(1)).clamp(1, 8).min(n.max(1)) } else { 1 };
+        let winograd = suits_winograd(inputs, outputs, [rows, columns], g);
+        let unit_images = if winograd { (WINOGRAD_UNIT / (height * width)).clamp(1, n.max(1)) } else { unit_images };
         let units = n.div_ceil(unit_images);
         let (images, pointwise) = (n, false);
-        Self { inputs, outputs, kernel, stride, rows, columns, images, unit_images, units, pixels, pointwise, isa }
+        Self {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            rows,
+            columns,
+            images,
+            unit_images,
+            units,
+            pixels,
+            pointwise,
+            winograd,
+            isa,
+        }
     }
 
     /// The plan for a product of `pixels` rows with a matrix: a 1x1 convolution or a linear layer.
@@ -91,8 +116,23 @@ impl Plan {
         let one = Axis { input: 1, output: 1, before: 0, padded: 1, grad_before: 0, grad_padded: 1 };
         let columns = Axis { input: unit, output: unit, padded: unit, grad_padded: unit, ..one };
         let (units, isa) = (pixels.div_ceil(unit), Isa::detect());
-        let (kernel, stride, images, unit_images, pointwise) = (1, 1, units, 1, true);
-        Self { inputs, outputs, kernel, stride, rows: one, columns, images, unit_images, units, pixels, pointwise, isa }
+        let (kernel, stride, images, unit_images, pointwise, winograd) = (1, 1, units, 1, true, false);
+        let rows = one;
+        Self {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            rows,
+            columns,
+            images,
+            unit_images,
+            units,
+            pixels,
+            pointwise,
+            winograd,
+            isa,
+        }
     }
 
     /// Images of a unit.
@@ -142,7 +182,12 @@ impl Plan {
 
     /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
     pub(super) fn groups(&self) -> usize {
-        (PARTIALS / self.weights().max(1)).clamp(8, 64).min(self.units.max(1))
+        (PARTIALS / self.partial_len().max(1)).clamp(8, 64).min(self.units.max(1))
+    }
+
+    /// Floats of a partial weight gradient.
+    pub(super) fn partial_len(&self) -> usize {
+        if self.winograd { winograd::partial_len(self) } else { self.weights() }
     }
 
     /// Whether the weights do not fit the L2 cache beside a unit: then they are passed over as rarely as possible.
@@ -163,6 +208,9 @@ impl Plan {
     /// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
     /// rows, columns and input channels.
     pub(super) fn pack_forward(&self, weights: &[f32]) -> Vec<f32> {
+        if self.winograd {
+            return winograd::pack_forward(self, weights);
+        }
         let (k, inputs) = (self.kernel, self.inputs);
         let width = Kernel::of(self.isa, self.outputs).width;
         let mut packed = Vec::with_capacity(k * k * inputs * self.outputs.next_multiple_of(width));
@@ -182,6 +230,9 @@ impl Plan {
     /// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
     /// channels, in each the taps of the phases and the output channels.
     pub(super) fn pack_backward(&self, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
+        if self.winograd {
+            return winograd::pack_backward(self, weights);
+        }
         let (k, inputs) = (self.kernel, self.inputs);
         let width = Kernel::of(self.isa, inputs).width;
         let depth = rows.taps.len() * columns.taps.len() * self.outputs;
@@ -200,6 +251,13 @@ impl Plan {
         }
         packed
     }
+}
+
+/// Whether a convolution keeps the image's even size, in whole vectors of channels, and is large enough.
+fn suits_winograd(inputs: usize, outputs: usize, size: [Axis; 2], g: &Geometry) -> bool {
+    let channels = [inputs, outputs].iter().all(|&c| c >= WINOGRAD_CHANNELS && c.is_multiple_of(16));
+    let even = size.iter().all(|axis| axis.input == axis.output && axis.input.is_multiple_of(2));
+    g.kernel == 3 && g.stride == 1 && channels && even && 9 * inputs * outputs <= WINOGRAD_WEIGHTS
 }
 
 impl Axis {

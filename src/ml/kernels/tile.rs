@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::plan::Plan;
+use super::source::Source;
 
 /// Floats that a kernel may read behind a tile: a row of `B` is read in whole panels.
 const SLACK: usize = 64;
@@ -14,16 +15,34 @@ thread_local! {
     static SPARE: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
+fn spare() -> Vec<f32> {
+    SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default()
+}
+
 /// A block of scratch memory of this thread; handed back when dropped.
 pub(super) struct Scratch(Vec<f32>);
 
 impl Scratch {
     /// `len` zeros and some behind them.
     pub(super) fn zeros(len: usize) -> Self {
-        let mut block = SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default();
+        let mut block = spare();
         block.clear();
         block.resize(len + SLACK, 0.0);
         Self(block)
+    }
+
+    /// `len` floats of any value.
+    pub(super) fn any(len: usize) -> Self {
+        let mut block = spare();
+        block.resize(len + SLACK, 0.0);
+        Self(block)
+    }
+
+    /// Makes room for `len` floats.
+    pub(super) fn grow(&mut self, len: usize) {
+        if self.0.len() < len {
+            self.0.resize(len + SLACK, 0.0);
+        }
     }
 }
 
@@ -96,14 +115,15 @@ impl Tile {
         ((image * self.rows + row + self.top) * self.columns + column + self.left) * self.channels
     }
 
-    /// Copies images of `[rows, columns, channels]` into the interiors, as far as these reach.
-    pub(super) fn fill(&mut self, plan: &Plan, images: &[f32]) {
+    /// Reads `images` images of `[rows, columns, channels]`, from element `first` on, into the interiors, as far as these
+    /// reach.
+    pub(super) fn fill(&mut self, plan: &Plan, source: &Source, first: usize, images: usize) {
         let (rows, columns) = (plan.rows, plan.columns);
         let fit = columns.input.min(columns.padded - columns.before);
-        let (line, fit_line) = (columns.input * self.channels, fit * self.channels);
-        for (image, pixels) in images.chunks_exact(rows.input * line).enumerate() {
-            for (row, line) in pixels.chunks_exact(line).take(rows.padded - rows.before).enumerate() {
-                self.row(image, row, fit).copy_from_slice(&line[..fit_line]);
+        let line = columns.input * self.channels;
+        for image in 0..images {
+            for row in 0..rows.input.min(rows.padded - rows.before) {
+                source.read(first + (image * rows.input + row) * line, self.row(image, row, fit));
             }
         }
     }

@@ -1,0 +1,107 @@
+//! What repeats over seeds say: means with their intervals, paired differences, and a verdict over several at once.
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// The confidence of every interval, and one less the level of every test.
+const CONFIDENCE: f64 = 0.95;
+
+/// A mean with its 95 % interval by Student's t.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean of the values.
+    pub mean: f64,
+    /// Both ends of the interval; none of a single value.
+    pub interval: Option<(f64, f64)>,
+    /// Number of values.
+    pub n: usize,
+}
+
+impl Estimate {
+    /// From independent values; none if there are none.
+    #[must_use]
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let (mean, error) = moments(values)?;
+        let interval = error.map(|error| {
+            let half = error * student(values.len()).inverse_cdf(0.5 + CONFIDENCE / 2.0);
+            (mean - half, mean + half)
+        });
+        Some(Self { mean, interval, n: values.len() })
+    }
+
+    /// Half the width of the interval.
+    #[must_use]
+    pub fn half_width(&self) -> Option<f64> {
+        self.interval.map(|(low, high)| (high - low) / 2.0)
+    }
+}
+
+/// The two-sided p-value of Student's paired t-test: how often differences of mean zero would lie as far from it. None
+/// with less than two differences.
+#[must_use]
+pub fn paired_p(differences: &[f64]) -> Option<f64> {
+    let (mean, error) = moments(differences)?;
+    let error = error?;
+    if error == 0.0 {
+        // All differences are equal: either nothing differs or everything does, in the same way.
+        return Some(if mean == 0.0 { 1.0 } else { 0.0 });
+    }
+    Some(2.0 * student(differences.len()).cdf(-(mean / error).abs()))
+}
+
+/// The p-values adjusted for being several, in their order (Holm, "A simple sequentially rejective multiple test
+/// procedure", 1979).
+#[must_use]
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut adjusted = vec![0.0; p.len()];
+    let mut least: f64 = 0.0;
+    for (rank, index) in order.into_iter().enumerate() {
+        least = least.max((p[index] * (p.len() - rank) as f64).min(1.0));
+        adjusted[index] = least;
+    }
+    adjusted
+}
+
+/// Whether an adjusted p-value is taken as a difference.
+#[must_use]
+pub fn differs(adjusted: f64) -> bool {
+    adjusted < 1.0 - CONFIDENCE
+}
+
+/// The mean, and its standard error if there are two values or more.
+fn moments(values: &[f64]) -> Option<(f64, Option<f64>)> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|x| (x - mean).powi(2)).sum();
+    match values.len() {
+        0 => None,
+        1 => Some((mean, None)),
+        _ => Some((mean, Some((squares / (n - 1.0) / n).sqrt()))),
+    }
+}
+
+/// Student's t for the mean of `n` values.
+fn student(n: usize) -> StudentsT {
+    StudentsT::new(0.0, 1.0, n as f64 - 1.0).expect("two values have a degree of freedom")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_values_have_no_interval_and_no_verdict() {
+        assert_eq!(Estimate::of(&[]), None);
+        assert_eq!(Estimate::of(&[0.5]), Some(Estimate { mean: 0.5, interval: None, n: 1 }));
+        assert_eq!((paired_p(&[]), paired_p(&[0.1])), (None, None));
+        assert_eq!((paired_p(&[0.0, 0.0]), paired_p(&[0.1, 0.1])), (Some(1.0), Some(0.0)));
+    }
+
+    #[test]
+    fn holm_keeps_the_order_and_never_exceeds_one() {
+        assert_eq!(holm(&[0.5, 0.01, 0.04]), [0.5, 0.03, 0.08]);
+        assert_eq!(holm(&[0.9, 0.8]), [1.0, 1.0]);
+        assert_eq!(holm(&[]), Vec::<f64>::new());
+    }
+}
