@@ -1,7 +1,9 @@
 //! Lloyd's iterations, with the distances of a chunk of points as one matrix product.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut1, Axis, linalg::general_mat_mul};
+use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul};
 use rayon::prelude::*;
+
+use crate::ml::kernels::nearest;
 
 /// Points handled as one product; part of what the result means in its last bits.
 const CHUNK: usize = 512;
@@ -21,59 +23,78 @@ pub(super) fn run(
     max_iterations: usize,
     tolerance: f64,
 ) -> Run {
-    let mut labels = vec![u32::MAX; points.nrows()];
+    let own = squared_lengths(points);
+    let mut sums: Option<Sums> = None;
     let mut settled = false;
     let mut iterations = 0;
     while iterations < max_iterations && !settled {
         iterations += 1;
-        let (mut assigned, distances) = assign(points, centroids.view());
-        fill_empty(&mut assigned, &distances, centroids.nrows());
-        settled = assigned == labels;
-        labels = assigned;
-        if !settled {
-            let moved = means(points, &labels, centroids.nrows());
-            settled = shift(&moved, &centroids) <= tolerance;
-            centroids = moved;
+        let (mut labels, distances) = assign(points, &own, centroids.view());
+        fill_empty(&mut labels, &distances, centroids.nrows());
+        let moved = match &mut sums {
+            Some(sums) => sums.relabel(points, labels),
+            none => none.insert(Sums::new(points, labels, centroids.nrows())).means().into(),
+        };
+        match moved {
+            Some(moved) => {
+                settled = shift(&moved, &centroids) <= tolerance;
+                centroids = moved;
+            }
+            None => settled = true,
         }
     }
     // The labels that belong to the last centroids, and then the means that belong to those labels.
-    let (mut labels, distances) = assign(points, centroids.view());
+    let (mut labels, distances) = assign(points, &own, centroids.view());
     fill_empty(&mut labels, &distances, centroids.nrows());
     let centroids = means(points, &labels, centroids.nrows());
     let inertia = inertia(points, &labels, centroids.view());
     Run { labels, centroids, inertia, iterations }
 }
 
-/// The nearest centroid of every point (the first of several), and the squared distance to it.
-fn assign(points: ArrayView2<'_, f32>, centroids: ArrayView2<'_, f32>) -> (Vec<u32>, Vec<f32>) {
-    let mut labels = vec![0; points.nrows()];
-    let mut distances = vec![0.0; points.nrows()];
-    let lengths = squared_lengths(centroids);
-    points
-        .axis_chunks_iter(Axis(0), CHUNK)
-        .into_par_iter()
-        .zip(labels.par_chunks_mut(CHUNK))
-        .zip(distances.par_chunks_mut(CHUNK))
-        .for_each_init(
-            || Array2::zeros((CHUNK, centroids.nrows())),
-            |scratch, ((chunk, labels), distances)| {
-                let mut products = scratch.slice_mut(ndarray::s![..chunk.nrows(), ..]);
-                general_mat_mul(-2.0, &chunk, &centroids.t(), 0.0, &mut products);
-                for (((products, point), label), distance) in
-                    products.rows().into_iter().zip(chunk.rows()).zip(labels).zip(distances)
-                {
-                    let mut nearest = (0, f32::INFINITY);
-                    for (index, (product, length)) in products.iter().zip(&lengths).enumerate() {
-                        let offset = product + length;
-                        if offset < nearest.1 {
-                            nearest = (index as u32, offset);
-                        }
-                    }
-                    *label = nearest.0;
-                    *distance = nearest.1 + point.dot(&point);
-                }
-            },
-        );
+/// The sum of every cluster's points. Only the points that changed their cluster are added and taken away: after the first
+/// iterations these are few. The sums are float64, so that what such changes leave behind does not show in the means.
+struct Sums {
+    labels: Vec<u32>,
+    counts: Vec<usize>,
+    sums: Array2<f64>,
+}
+
+impl Sums {
+    fn new(points: ArrayView2<'_, f32>, labels: Vec<u32>, clusters: usize) -> Self {
+        let (counts, sums) = sums(points, &labels, clusters);
+        Self { labels, counts, sums }
+    }
+
+    /// The means under new labels, or none if they are the old ones.
+    fn relabel(&mut self, points: ArrayView2<'_, f32>, labels: Vec<u32>) -> Option<Array2<f32>> {
+        let mut changed = false;
+        for ((point, &new), old) in points.rows().into_iter().zip(&labels).zip(&mut self.labels) {
+            if new == *old {
+                continue;
+            }
+            changed = true;
+            self.sums.row_mut(*old as usize).zip_mut_with(&point, |sum, &x| *sum -= f64::from(x));
+            self.sums.row_mut(new as usize).zip_mut_with(&point, |sum, &x| *sum += f64::from(x));
+            self.counts[*old as usize] -= 1;
+            self.counts[new as usize] += 1;
+            *old = new;
+        }
+        changed.then(|| self.means())
+    }
+
+    fn means(&self) -> Array2<f32> {
+        divided(&self.counts, &self.sums)
+    }
+}
+
+/// The nearest centroid of every point (the first of several), and the squared distance to it; `own` are the squared
+/// lengths of the points.
+fn assign(points: ArrayView2<'_, f32>, own: &Array1<f32>, centroids: ArrayView2<'_, f32>) -> (Vec<u32>, Vec<f32>) {
+    let (points, centroids) = (points.as_standard_layout(), centroids.as_standard_layout());
+    let lengths = squared_lengths(centroids.view()).to_vec();
+    let (rows, of) = (points.as_slice().unwrap_or_default(), centroids.as_slice().unwrap_or_default());
+    let (labels, mut distances) = nearest(rows, points.ncols(), of, &lengths);
+    distances.iter_mut().zip(own).for_each(|(distance, own)| *distance += own);
     (labels, distances)
 }
 
@@ -120,30 +141,31 @@ fn fill_empty(labels: &mut [u32], distances: &[f32], clusters: usize) {
     }
 }
 
-/// The mean of every cluster. Each is summed by one thread, in the order of its points.
+/// The mean of every cluster.
 pub(super) fn means(points: ArrayView2<'_, f32>, labels: &[u32], clusters: usize) -> Array2<f32> {
+    let (counts, sums) = sums(points, labels, clusters);
+    divided(&counts, &sums)
+}
+
+/// Size and sum of every cluster. Each is summed by one thread, in the order of its points.
+fn sums(points: ArrayView2<'_, f32>, labels: &[u32], clusters: usize) -> (Vec<usize>, Array2<f64>) {
     let mut members = vec![Vec::new(); clusters];
     for (index, &label) in labels.iter().enumerate() {
         members[label as usize].push(index);
     }
-    let mut centroids = Array2::zeros((clusters, points.ncols()));
-    centroids.axis_iter_mut(Axis(0)).into_par_iter().zip(members).for_each(|(centroid, members)| {
-        mean_of(points, &members, centroid);
+    let mut sums = Array2::zeros((clusters, points.ncols()));
+    sums.axis_iter_mut(Axis(0)).into_par_iter().zip(&members).for_each(|(mut sum, members)| {
+        for &member in members {
+            sum.zip_mut_with(&points.row(member), |sum, &x| *sum += f64::from(x));
+        }
     });
-    centroids
+    (members.iter().map(Vec::len).collect(), sums)
 }
 
-fn mean_of(points: ArrayView2<'_, f32>, members: &[usize], mut centroid: ArrayViewMut1<'_, f32>) {
-    let mut sums = vec![0.0_f64; centroid.len()];
-    for &member in members {
-        for (sum, &x) in sums.iter_mut().zip(points.row(member)) {
-            *sum += f64::from(x);
-        }
-    }
-    let count = members.len().max(1) as f64;
-    for (mean, sum) in centroid.iter_mut().zip(sums) {
-        *mean = (sum / count) as f32;
-    }
+fn divided(counts: &[usize], sums: &Array2<f64>) -> Array2<f32> {
+    Array2::from_shape_fn(sums.dim(), |(cluster, column)| {
+        (sums[[cluster, column]] / counts[cluster].max(1) as f64) as f32
+    })
 }
 
 /// Squared distance between two sets of centroids.

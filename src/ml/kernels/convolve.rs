@@ -40,7 +40,7 @@ pub(super) fn forward<T: Send>(
 }
 
 /// One unit from its tile of inputs.
-fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
+pub(super) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
     let images = plan.images_of(unit);

@@ -31,6 +31,7 @@ mod layer;
 #[cfg(test)]
 mod layer_test;
 mod memory;
+mod nearest;
 mod normalise;
 mod plan;
 mod pooling;
@@ -49,6 +50,7 @@ pub use activation::Activation;
 pub use geometry::Geometry;
 pub use in_place::in_place;
 pub use memory::prepare_allocator;
+pub use nearest::nearest;
 
 use super::Result;
 
