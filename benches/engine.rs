@@ -24,6 +24,14 @@ fn sweep(points: usize) -> String {
     )
 }
 
+/// 100,053 instances over three axes: what an instance costs where most parameters are shared.
+const MERGED: &str = "[stage.images]\nkind = 'dataset'\n\
+    [stage.pixels]\nkind = 'encode'\ninputs = { images = 'images.train' }\n\
+    [stage.clusters]\nkind = 'kmeans'\ninputs = { features = 'pixels.features' }\n\
+    [stage.batches]\nkind = 'sampler'\ninputs = { labels = 'clusters.labels' }\n\
+    [sweep]\n'clusters.clusters' = 'range(2, 51)'\n'batches.batch_size' = 'range(16, 320, +16)'\n\
+    'batches.seed' = 'range(1, 100)'\n";
+
 /// A dataset and a row of noise stages side by side.
 fn wide(stages: usize) -> String {
     let mut text = "[stage.images]\nkind = 'dataset'\n".to_owned();
@@ -55,6 +63,11 @@ fn engine_benches(c: &mut Criterion) {
         let text = sweep(points);
         group.bench_function(BenchmarkId::new("instances", points), |b| b.iter(|| plan(black_box(&text), &store)));
     }
+    group.sample_size(10);
+    group
+        .bench_function(BenchmarkId::new("instances", "100000 merged"), |b| b.iter(|| plan(black_box(MERGED), &store)));
+    let text = sweep(100_000);
+    group.bench_function(BenchmarkId::new("instances", "100000 apart"), |b| b.iter(|| plan(black_box(&text), &store)));
     group.finish();
 }
 

@@ -113,6 +113,12 @@ impl<'a, 't> Ties<'a, 't> {
         for axis in self.own(stage) {
             self.set(&mut table, axis, point);
         }
+        // A variant that sets a part of what an axis gives as a whole has the last word.
+        for patch in self.flat.variant.iter().flat_map(|variant| &variant.set) {
+            if patch.stage == *def.name.get_ref() {
+                document::set(&mut table, &patch.path, patch.span.clone(), patch.value.clone());
+            }
+        }
         self.replace(stage, &mut table, point, found, 0);
         table
     }

@@ -153,14 +153,6 @@ impl<'t> Reader<'_, 't> {
                 let message = format!("`{later}` is a reserved key without a meaning in this version");
                 self.found.push(Diagnostic::new(key.span(), message).help("leave it out"));
             }
-            name if !name.contains('.') => {
-                let message = format!("`{name}` is no axis: it does not name a parameter of a stage");
-                let help = match suggest(name, KEYS) {
-                    Some(like) => format!("did you mean `{like}`?"),
-                    None => "an axis is written in quotes: \"stage.param\" = [1, 2]".to_owned(),
-                };
-                self.found.push(Diagnostic::new(key.span(), message).help(help));
-            }
             _ => written.groups.extend(self.axis(key, value, pipeline).map(|axis| vec![axis])),
         }
     }
@@ -189,6 +181,16 @@ impl<'t> Reader<'_, 't> {
 
     /// An axis that names a parameter which is there.
     fn axis(&mut self, key: Spanned<String>, value: Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Option<Axis<'t>> {
+        let name = key.get_ref();
+        if !name.contains('.') {
+            let message = format!("`{name}` is no axis: it does not name a parameter of a stage");
+            let help = match suggest(name, KEYS) {
+                Some(like) => format!("did you mean `{like}`?"),
+                None => "an axis is written in quotes: \"stage.param\" = [1, 2]".to_owned(),
+            };
+            self.found.push(Diagnostic::new(key.span(), message).help(help));
+            return None;
+        }
         let axis = Axis::new(key.clone(), self.values(&key, value)?);
         self.can_vary(&axis, pipeline).then_some(axis)
     }

@@ -197,7 +197,7 @@ fn variants_and_loops_go_together() {
     assert!(wanted.contains(&"cut@variant=half,again=2".to_owned()), "{wanted:?}");
 }
 
-/// The text of a pipeline in `pipelines/`, with fewer images.
+/// The graph of a pipeline that comes with the project, as text.
 fn graph(name: &str, arguments: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(name);
     let project = Project::new();
