@@ -1,9 +1,11 @@
 //! The command line: one file for each verb, and the only place where all floors meet.
 
 mod args;
+mod arm;
 mod bench;
 mod cache;
 mod check;
+mod compare;
 mod completions;
 mod console;
 mod diff;
@@ -56,6 +58,7 @@ enum Verb {
     Graph(graph::Args),
     Table(table::Args),
     Diff(diff::Args),
+    Compare(compare::Args),
     Export(export::Args),
     Cache(cache::Args),
     Bench(bench::Args),
@@ -85,6 +88,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Graph(args) => args.execute(registry, &console),
         Verb::Table(args) => args.execute(registry, &console),
         Verb::Diff(args) => args.execute(registry, &console),
+        Verb::Compare(args) => args.execute(registry, &console),
         Verb::Export(args) => args.execute(registry, &console),
         Verb::Cache(args) => args.execute(registry, &console),
         Verb::Bench(args) => args.execute(&console),

@@ -222,7 +222,7 @@ fn names_of(of: &[&'static str], rows: &[&Row<'_>]) -> Vec<&'static str> {
 }
 
 /// True for metrics that are fractions of something and read better in percent.
-fn is_fraction(name: &str) -> bool {
+pub fn is_fraction(name: &str) -> bool {
     ["accuracy", "accuracy_low", "accuracy_high", "rate", "rate_expected", "top1", "purity"]
         .iter()
         .any(|end| name.ends_with(end))
@@ -233,7 +233,8 @@ fn header(name: &str) -> String {
     if is_fraction(name) { format!("{words} %") } else { words }
 }
 
-fn shown(name: &str, value: f64) -> String {
+/// A metric as people read it; fractions in percent.
+pub fn shown(name: &str, value: f64) -> String {
     if is_fraction(name) { percent(value) } else { number(value) }
 }
 

@@ -3,6 +3,7 @@
 mod all_kinds;
 mod cache;
 mod cli;
+mod compare;
 mod engine;
 mod errors;
 mod faults;

@@ -1,0 +1,51 @@
+//! An arm of an experiment: the instances of a stage that have some values of some axes.
+
+use std::collections::BTreeMap;
+
+use super::{Failure, results::plain};
+use crate::engine::Graph;
+
+/// `STAGE` or `STAGE@axis=value,axis=value`: all instances of the stage with these values.
+pub struct Arm<'a> {
+    /// As written.
+    pub text: &'a str,
+    /// The instances, indices into the graph.
+    pub instances: Vec<usize>,
+    /// The axes that it fixes.
+    pub fixed: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Arm<'a> {
+    /// Finds the instances.
+    pub fn find(graph: &Graph<'_>, text: &'a str) -> Result<Self, Failure> {
+        let (stage, values) = text.split_once('@').unwrap_or((text, ""));
+        let mut fixed = BTreeMap::new();
+        for part in values.split(',').filter(|part| !part.is_empty()) {
+            let Some((axis, value)) = part.split_once('=') else {
+                let help = "an arm is written STAGE@axis=value,axis=value";
+                return Err(Failure::Usage(format!("`{text}`: `{part}` has no `=`; {help}")));
+            };
+            fixed.insert(axis, value);
+        }
+        let of_stage = graph.select(&[stage.to_owned()]).map_err(Failure::Usage)?.targets;
+        let matches = |index: &usize| {
+            let axes = &graph.instances[*index].axes;
+            fixed.iter().all(|(axis, value)| axes.get(axis).is_some_and(|found| plain(found) == **value))
+        };
+        let instances: Vec<usize> = of_stage.iter().copied().filter(matches).collect();
+        if instances.is_empty() {
+            let some: Vec<&str> = of_stage.iter().take(5).map(|&i| graph.instances[i].name.as_str()).collect();
+            let more = if of_stage.len() > some.len() { "\n  …" } else { "" };
+            let listed = some.join("\n  ");
+            return Err(Failure::Usage(format!("no instance of `{stage}` is `{text}`; there are\n  {listed}{more}")));
+        }
+        Ok(Self { text, instances, fixed })
+    }
+
+    /// The axes of an instance that neither arm fixes, with their values: what pairs it with an instance of `other`.
+    pub fn pairing(&self, graph: &Graph<'_>, index: usize, other: &Self) -> BTreeMap<String, String> {
+        let axes = graph.instances[index].axes.iter();
+        let free = axes.filter(|(axis, _)| !self.fixed.contains_key(axis) && !other.fixed.contains_key(axis));
+        free.map(|(axis, value)| (axis.to_owned(), plain(value))).collect()
+    }
+}

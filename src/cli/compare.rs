@@ -1,0 +1,201 @@
+//! `strata compare`: whether arms of an experiment differ.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use super::{
+    Console, Failure,
+    args::{CacheArgs, Format, PipelineArgs},
+    arm::Arm,
+    open,
+    results::{is_fraction, shown},
+};
+use crate::{
+    engine::{self, Graph, Verdict},
+    report::{Align, Estimate, Grid, differs, holm, paired_p},
+    stage::Registry,
+};
+
+/// Show whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict
+///
+/// Instances are paired by the axes that no arm fixes. Each further arm is compared with the first by Student's paired
+/// t-test; the verdicts on all arms and metrics together are wrong in at most 5 % of cases (Holm's correction).
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// The arm to compare with: `STAGE@axis=value,…`, all instances of the stage with these values
+    #[arg(value_name = "A")]
+    baseline: String,
+    /// Other arms
+    #[arg(value_name = "B", required = true)]
+    others: Vec<String>,
+    /// What to compare; may be given several times
+    #[arg(long, value_name = "NAME", default_value = "test_accuracy")]
+    metric: Vec<String>,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// The form of the answer
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    output: Format,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    baseline: &'a str,
+    comparisons: Vec<Comparison<'a>>,
+}
+
+/// One arm against the baseline in one metric. Means are over the pairs.
+#[derive(Serialize)]
+struct Comparison<'a> {
+    arm: &'a str,
+    metric: &'a str,
+    pairs: usize,
+    /// Instances of either arm that are not cached, or have no partner.
+    unpaired: usize,
+    baseline_mean: Option<f64>,
+    arm_mean: Option<f64>,
+    difference: Option<f64>,
+    difference_low: Option<f64>,
+    difference_high: Option<f64>,
+    /// Of the paired t-test, and the same after Holm's correction.
+    p: Option<f64>,
+    p_adjusted: Option<f64>,
+    differs: Option<bool>,
+    verdict: String,
+}
+
+/// Values of a metric in an arm, by what pairs them.
+type Values = BTreeMap<BTreeMap<String, String>, f64>;
+
+impl Args {
+    /// Prints the comparisons.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let store = self.cache.open(&graph.pipeline.root);
+        let baseline = Arm::find(&graph, &self.baseline)?;
+        let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
+        let all = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances);
+        let names: Vec<String> = all.map(|&index| graph.instances[index].name.clone()).collect();
+        let plan = engine::plan(&graph, &graph.select(&names).map_err(Failure::Usage)?, &store, false)?;
+        let cached = plan.stages.iter().filter_map(|planned| match &planned.decision.verdict {
+            Verdict::Cached(manifest) => Some((planned.index, &manifest.metrics)),
+            _ => None,
+        });
+        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> = cached.collect();
+        let mut comparisons = Vec::new();
+        for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
+            let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
+            let a = values(&graph, &baseline, arm, value)?;
+            let b = values(&graph, arm, &baseline, value)?;
+            let instances = baseline.instances.len() + arm.instances.len();
+            comparisons.push(compare(arm.text, metric, instances, &a, &b));
+        }
+        judge(&mut comparisons);
+        if comparisons.iter().all(|one| one.pairs == 0) {
+            console.note("nothing can be paired: run the pipeline, or fix the axes in which the arms differ");
+        }
+        match self.output {
+            Format::Json => console.json(&Document { baseline: baseline.text, comparisons })?,
+            Format::Csv => console.print(&grid(baseline.text, &comparisons).csv())?,
+            Format::Markdown => console.print(&grid(baseline.text, &comparisons).markdown())?,
+            Format::Text => console.print(&grid(baseline.text, &comparisons).text(&console.results))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The values of an arm by what pairs them with another one.
+fn values(
+    graph: &Graph<'_>,
+    arm: &Arm<'_>,
+    other: &Arm<'_>,
+    value: impl Fn(usize) -> Option<f64>,
+) -> Result<Values, Failure> {
+    let mut values = Values::new();
+    let mut seen = BTreeSet::new();
+    for &index in &arm.instances {
+        let pairing = arm.pairing(graph, index, other);
+        if !seen.insert(pairing.clone()) {
+            let free: Vec<&str> = other.fixed.keys().filter(|axis| !arm.fixed.contains_key(*axis)).copied().collect();
+            let message = format!("`{}` has several instances for one of `{}`", arm.text, other.text);
+            return Err(Failure::Usage(format!("{message}: give it a value of `{}`", free.join("`, `"))));
+        }
+        values.extend(value(index).map(|value| (pairing, value)));
+    }
+    Ok(values)
+}
+
+fn compare<'a>(arm: &'a str, metric: &'a str, instances: usize, a: &Values, b: &Values) -> Comparison<'a> {
+    let pairs: Vec<(f64, f64)> = a.iter().filter_map(|(key, a)| Some((*a, *b.get(key)?))).collect();
+    let mean = |part: fn(&(f64, f64)) -> f64| Estimate::of(&pairs.iter().map(part).collect::<Vec<_>>());
+    let differences: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
+    let difference = Estimate::of(&differences);
+    let interval = difference.and_then(|difference| difference.interval);
+    Comparison {
+        arm,
+        metric,
+        pairs: pairs.len(),
+        unpaired: instances - 2 * pairs.len(),
+        baseline_mean: mean(|pair| pair.0).map(|estimate| estimate.mean),
+        arm_mean: mean(|pair| pair.1).map(|estimate| estimate.mean),
+        difference: difference.map(|difference| difference.mean),
+        difference_low: interval.map(|(low, _)| low),
+        difference_high: interval.map(|(_, high)| high),
+        p: paired_p(&differences),
+        p_adjusted: None,
+        differs: None,
+        verdict: String::new(),
+    }
+}
+
+/// Verdicts on all comparisons together.
+fn judge(comparisons: &mut [Comparison<'_>]) {
+    let tested: Vec<usize> = (0..comparisons.len()).filter(|&at| comparisons[at].p.is_some()).collect();
+    let p: Vec<f64> = tested.iter().filter_map(|&at| comparisons[at].p).collect();
+    for (&at, adjusted) in tested.iter().zip(holm(&p)) {
+        comparisons[at].p_adjusted = Some(adjusted);
+        comparisons[at].differs = Some(differs(adjusted));
+    }
+    for one in comparisons {
+        one.verdict = match (one.pairs, one.differs, one.difference) {
+            (0, ..) => "no pairs".to_owned(),
+            (1, ..) => "one pair says nothing; repeat over more seeds".to_owned(),
+            (_, Some(true), Some(difference)) => {
+                format!("differs: {}", if difference > 0.0 { "higher" } else { "lower" })
+            }
+            _ => "no difference shown".to_owned(),
+        };
+    }
+}
+
+fn grid(baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
+    let left = ["arm", "metric"].map(|header| (header.to_owned(), Align::Left));
+    let right = ["pairs", baseline, "arm's mean", "difference", "95 % interval", "p"];
+    let right = right.map(|header| (header.to_owned(), Align::Right));
+    let mut grid = Grid::new(left.into_iter().chain(right).chain([("verdict".to_owned(), Align::Left)]));
+    for one in comparisons {
+        let unit = if is_fraction(one.metric) { " %" } else { "" };
+        let number = |value: Option<f64>| value.map(|value| shown(one.metric, value)).unwrap_or_default();
+        let interval = one.difference_low.zip(one.difference_high);
+        let interval = interval.map(|(low, high)| format!("[{}, {}]", number(Some(low)), number(Some(high))));
+        grid.push(vec![
+            one.arm.to_owned(),
+            format!("{}{unit}", one.metric.replace('_', " ")),
+            one.pairs.to_string(),
+            number(one.baseline_mean),
+            number(one.arm_mean),
+            number(one.difference),
+            interval.unwrap_or_default(),
+            one.p_adjusted.map(|p| format!("{p:.3}")).unwrap_or_default(),
+            one.verdict.clone(),
+        ]);
+    }
+    grid
+}

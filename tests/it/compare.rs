@@ -1,0 +1,83 @@
+//! `strata compare`: arms paired over seeds.
+
+use serde_json::Value;
+
+use crate::support::Project;
+
+const FILE: &str = r#"
+[stage.images]
+kind = "dataset"
+train = 120
+test = 60
+size = 16
+
+[stage.train]
+kind = "encode"
+inputs = { images = "images.train" }
+
+[stage.test]
+kind = "encode"
+inputs = { images = "images.test" }
+
+[stage.knn]
+kind = "knn_probe"
+inputs = { train = "train.features", test = "test.features" }
+
+[sweep]
+"images.seed" = "range(1, 10)"
+"knn.k" = [1, 20, 120]
+"#;
+
+/// The test accuracy of each instance of `knn`, by its axes.
+fn accuracy(rows: &Value, seed: u64, k: u64) -> f64 {
+    let rows = rows["rows"].as_array().expect("rows");
+    let row = rows.iter().find(|row| row["axes"]["images.seed"] == seed && row["axes"]["knn.k"] == k);
+    row.expect("a row for each point")["metrics"]["test_accuracy"].as_f64().expect("an accuracy")
+}
+
+#[test]
+fn differences_are_taken_pair_by_pair() {
+    let project = Project::with(FILE);
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    let table = project.json(&["table", "pipelines/p.toml"]);
+    let compare = |arms: &[&str]| project.json(&[&["compare", "pipelines/p.toml"], arms].concat());
+    let found = compare(&["knn@knn.k=1", "knn@knn.k=20", "knn@knn.k=120", "knn@knn.k=1"]);
+    let comparisons = found["comparisons"].as_array().expect("comparisons");
+    assert_eq!(comparisons.len(), 3);
+    for (one, k) in comparisons.iter().zip([20, 120, 1]) {
+        let differences = (1..=10).map(|seed| accuracy(&table, seed, k) - accuracy(&table, seed, 1));
+        let mean = differences.sum::<f64>() / 10.0;
+        assert!((one["difference"].as_f64().expect("a difference") - mean).abs() < 1e-12, "{one}");
+        assert_eq!((&one["pairs"], &one["unpaired"]), (&10.into(), &0.into()));
+    }
+    assert_eq!(comparisons[1]["differs"], true, "all images vote: {found}");
+    assert_eq!(comparisons[1]["verdict"], "differs: lower");
+    assert_eq!((&comparisons[2]["differs"], &comparisons[2]["p"]), (&false.into(), &1.0.into()), "an arm and itself");
+    assert!(comparisons[1]["p_adjusted"].as_f64() > comparisons[1]["p"].as_f64(), "several are corrected for");
+
+    let one = compare(&["knn@knn.k=1,images.seed=2", "knn@knn.k=20,images.seed=2"]);
+    assert_eq!(one["comparisons"][0]["pairs"], 1);
+    assert_eq!(one["comparisons"][0]["differs"], Value::Null);
+    let text = project.done(&["compare", "pipelines/p.toml", "knn@knn.k=1", "knn@knn.k=120"]).out;
+    assert!(text.contains("differs: lower") && text.contains("test accuracy %"), "{text}");
+}
+
+#[test]
+fn arms_that_are_none_are_explained() {
+    let project = Project::with(FILE);
+    let wrong = |arms: [&str; 2]| {
+        let ran = project.strata(&["compare", "pipelines/p.toml", arms[0], arms[1]]);
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        ran.err
+    };
+    assert!(wrong(["knn@knn.k=1", "knm@knn.k=20"]).contains("did you mean `knn`?"));
+    let none = wrong(["knn@knn.k=1", "knn@knn.k=7"]);
+    assert!(
+        none.contains("no instance of `knn` is `knn@knn.k=7`") && none.contains("knn@images.seed=1,knn.k=1"),
+        "{none}"
+    );
+    assert!(wrong(["knn@knn.k=1", "knn"]).contains("give it a value of `knn.k`"));
+    assert!(wrong(["knn@knn.k", "knn"]).contains("has no `=`"));
+    let nothing = project.done(&["compare", "pipelines/p.toml", "knn@knn.k=1", "knn@knn.k=20"]);
+    assert!(nothing.err.contains("nothing can be paired: run the pipeline"), "{}", nothing.err);
+}
