@@ -36,8 +36,9 @@ impl<'t> Reader<'_, 't> {
                 }
             }
         }
-        let (sweep, note) = sweeps.choose(wanted.as_ref(), &mut self.found);
+        let (mut sweep, note) = sweeps.choose(wanted.as_ref(), &mut self.found);
         pipeline.notes.extend(note);
+        self.repeat(&mut sweep, pipeline);
         self.choose_variants(variants.as_ref(), pipeline, &mut given);
         (pipeline.axes, pipeline.space) = space::build(sweep, given, &mut self.found);
     }

@@ -13,6 +13,7 @@ mod points;
 mod range;
 mod rounds;
 mod schema;
+mod seeds;
 mod space;
 mod sweep;
 mod syntax;
@@ -62,6 +63,8 @@ pub struct Pipeline<'t> {
     pub space: Space,
     /// The graph as it is and all variants, in the order of the values of their axis; none if there is no such axis.
     pub variants: Vec<Variant<'t>>,
+    /// The axis over the seeds of repeats, if the sweep has any.
+    pub repeats: Option<String>,
     /// The loops.
     pub loops: Vec<Loop>,
     /// What is worth saying that is no mistake.

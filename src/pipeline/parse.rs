@@ -36,6 +36,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         axes: Vec::new(),
         space: Space::default(),
         variants: Vec::new(),
+        repeats: None,
         loops: Vec::new(),
         notes: Vec::new(),
         sources,

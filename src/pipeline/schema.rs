@@ -59,6 +59,11 @@ fn sweep() -> Value {
         "properties": {
             "zip": tables("Groups of axes that advance together; each is crossed with the other axes.", axis.clone()),
             "points": tables("Points beside the grid; each gives every axis one value.", json!({})),
+            "seeds": {"type": ["integer", "array"], "minimum": 1, "items": {"type": "integer"},
+                "description": "Repeats of every point: how many seeds, or which."},
+            "vary": {"type": "array", "items": {"type": "string"},
+                "description": "Stages that have another seed in each repeat; by default all that `share` does not name."},
+            "share": {"type": "array", "items": {"type": "string"}, "description": "Stages that keep their seed."},
             "exclude": tables("Points of the grid that are left out: those with all these values (or one of a list).",
                 json!({}))
         },

@@ -1,4 +1,4 @@
-//! `[sweep]` and `[sweep.NAME]`: axes, `zip` groups, explicit `points`, `exclude`.
+//! `[sweep]` and `[sweep.NAME]`: axes, `zip` groups, explicit `points`, `exclude`, and the `seeds` of repeats.
 //!
 //! The file stands for the grid: the product of all axes, where a zip group counts as one axis, less what `exclude` names,
 //! and the explicit points beside it. A key with a dot is an axis, a table without one is a named sweep, and the rest of
@@ -6,13 +6,13 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Pipeline, parse::Reader, range};
+use super::{Axis, Pipeline, parse::Reader, range, seeds::Seeds};
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// Keys of a sweep table that are no axes.
-const KEYS: [&str; 3] = ["zip", "points", "exclude"];
+const KEYS: [&str; 6] = ["zip", "points", "exclude", "seeds", "vary", "share"];
 /// Keys that will have a meaning.
-const LATER: [&str; 5] = ["method", "budget", "seeds", "vary", "share"];
+const LATER: [&str; 2] = ["method", "budget"];
 
 /// One sweep as written.
 #[derive(Default)]
@@ -23,6 +23,8 @@ pub(super) struct Written<'t> {
     pub points: Vec<Entry<'t>>,
     /// Points of the grid that are left out.
     pub exclude: Vec<Entry<'t>>,
+    /// Repeats of every point.
+    pub seeds: Seeds<'t>,
 }
 
 /// Some axes with the values that an entry of `points` (one each) or `exclude` gives them.
@@ -149,6 +151,9 @@ impl<'t> Reader<'_, 't> {
                     if points { written.points.push(entry) } else { written.exclude.push(entry) }
                 }
             }
+            "seeds" => written.seeds.seeds = Some((key, value)),
+            "vary" => written.seeds.vary = self.names(&key, value),
+            "share" => written.seeds.share = self.names(&key, value),
             later if LATER.contains(&later) => {
                 let message = format!("`{later}` is a reserved key without a meaning in this version");
                 self.found.push(Diagnostic::new(key.span(), message).help("leave it out"));

@@ -18,6 +18,7 @@ mod reference_nn;
 mod reference_statistics;
 mod resume;
 mod scheduling;
+mod seeds;
 mod status_lines;
 mod support;
 mod sweeps;

@@ -1,0 +1,151 @@
+//! `seeds`, `vary` and `share` of a sweep: the same experiment several times.
+//!
+//! The repeats are one axis: the seed of the first stage that varies. The other stages take it over by an expression, so
+//! that two arms with the same number share whatever chance decides.
+
+use std::borrow::Cow;
+
+use toml::{Spanned, de::DeValue};
+
+use super::{Axis, Params, Pipeline, document, parse::Reader, sweep::Written};
+use crate::diagnostic::{Diagnostic, suggest};
+
+/// What a sweep says of repeats.
+#[derive(Default)]
+pub(super) struct Seeds<'t> {
+    /// How many seeds, or which.
+    pub seeds: Option<(Spanned<String>, Spanned<DeValue<'t>>)>,
+    /// The stages that have another seed in each repeat.
+    pub vary: Option<Vec<Spanned<String>>>,
+    /// The stages that keep theirs.
+    pub share: Option<Vec<Spanned<String>>>,
+}
+
+impl<'t> Reader<'_, 't> {
+    /// A list of names of stages.
+    pub(super) fn names(&mut self, key: &Spanned<String>, value: Spanned<DeValue<'t>>) -> Option<Vec<Spanned<String>>> {
+        let names = value.get_ref().as_array().and_then(|items| {
+            let name =
+                |item: &Spanned<DeValue<'t>>| Some(Spanned::new(item.span(), item.get_ref().as_str()?.to_owned()));
+            items.iter().map(name).collect::<Option<Vec<_>>>()
+        });
+        if names.is_none() {
+            let message = format!("`{}` must be a list of stages", key.get_ref());
+            self.found
+                .push(Diagnostic::new(value.span(), message).help(format!("write `{} = [\"stage\"]`", key.get_ref())));
+        }
+        names
+    }
+
+    /// Makes the axis of the repeats, and ties the seeds of all stages that vary to it.
+    pub(super) fn repeat(&mut self, sweep: &mut Written<'t>, pipeline: &mut Pipeline<'t>) {
+        let Seeds { seeds, vary, share } = std::mem::take(&mut sweep.seeds);
+        let Some((key, value)) = seeds else {
+            for name in vary.into_iter().chain(share).flatten().take(1) {
+                let message = "`vary` and `share` say which seeds vary, but there are no `seeds`";
+                self.found.push(Diagnostic::new(name.span(), message).help("add `seeds = 5`"));
+            }
+            return;
+        };
+        let Some(values) = self.numbers(&value) else { return };
+        let Some(stages) = self.varying(&key, vary, share, pipeline) else { return };
+        let taken = sweep.groups.iter().flatten().find(|axis| axis.path == ["seed"] && stages.contains(&axis.stage));
+        if let Some(axis) = taken {
+            let message = format!("`{}` is an axis, and `seeds` varies it too", axis.key.get_ref());
+            self.found
+                .push(Diagnostic::new(axis.key.span(), message).other(key.span(), "here").help("keep one of the two"));
+            return;
+        }
+        let Some((first, others)) = stages.split_first() else { return };
+        let name = format!("{first}.seed");
+        for stage in pipeline.stages.iter_mut().filter(|stage| others.contains(stage.name.get_ref())) {
+            let tied = DeValue::String(Cow::Owned(format!("= {name}")));
+            document::set(&mut stage.params, &["seed".to_owned()], key.span(), Spanned::new(value.span(), tied));
+        }
+        sweep.groups.push(vec![Axis::new(Spanned::new(key.span(), name.clone()), values)]);
+        pipeline.repeats = Some(name);
+    }
+
+    /// The seeds: so many from the pipeline's on, or those of a list.
+    fn numbers(&mut self, value: &Spanned<DeValue<'t>>) -> Option<Vec<Spanned<DeValue<'t>>>> {
+        let whole = |value: &DeValue<'t>| value.as_integer().and_then(|n| n.as_str().parse::<u64>().ok());
+        let base = self.seed.as_ref().and_then(|seed| whole(seed.get_ref())).unwrap_or(0);
+        let numbers: Option<Vec<u64>> = match value.get_ref() {
+            DeValue::Array(items) => items.iter().map(|item| whole(item.get_ref())).collect(),
+            one => {
+                whole(one).filter(|count| *count <= 10_000).map(|count| (base..base.saturating_add(count)).collect())
+            }
+        };
+        let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else {
+            let message = "`seeds` must be a number of seeds, at least 1, or a list of seeds";
+            self.found.push(Diagnostic::new(value.span(), message));
+            return None;
+        };
+        let parsed = |number: u64| DeValue::parse(self.sources.keep(number.to_string())).ok();
+        let values = numbers.into_iter().filter_map(parsed);
+        Some(values.map(|number| Spanned::new(value.span(), number.into_inner())).collect())
+    }
+
+    /// The stages that vary, in the order of the file.
+    fn varying(
+        &mut self,
+        key: &Spanned<String>,
+        vary: Option<Vec<Spanned<String>>>,
+        share: Option<Vec<Spanned<String>>>,
+        pipeline: &Pipeline<'t>,
+    ) -> Option<Vec<String>> {
+        let mut seeded: Vec<&str> = Vec::new();
+        for stage in &pipeline.stages {
+            if self.params.entry(stage.kind.name).or_insert_with(|| Params::of(&stage.kind)).has("seed") {
+                seeded.push(stage.name.get_ref());
+            }
+        }
+        let mut right = true;
+        for name in vary.iter().chain(&share).flatten() {
+            if seeded.contains(&name.get_ref().as_str()) || pipeline.unread.contains(name.get_ref()) {
+                continue;
+            }
+            right = false;
+            let is_stage = pipeline.stages.iter().any(|stage| stage.name.get_ref() == name.get_ref());
+            let what = if is_stage { "has no seed" } else { "is no stage" };
+            let help = match suggest(name.get_ref(), seeded.iter().copied()) {
+                Some(like) => format!("did you mean `{like}`?"),
+                None => format!("stages with a seed are {}", listed(&seeded)),
+            };
+            self.found.push(Diagnostic::new(name.span(), format!("`{}` {what}", name.get_ref())).help(help));
+        }
+        let holds = |names: &Vec<Spanned<String>>, stage: &str| names.iter().any(|name| name.get_ref() == stage);
+        let chosen: Vec<String> = match (&vary, &share) {
+            (None, None) => {
+                let help =
+                    format!("add `vary = [\"…\"]` or `share = [\"…\"]`; stages with a seed are {}", listed(&seeded));
+                self.found.push(Diagnostic::new(key.span(), "`seeds` does not say what varies").help(help));
+                return None;
+            }
+            (Some(vary), _) => {
+                seeded.iter().filter(|stage| holds(vary, stage)).map(|&stage| stage.to_owned()).collect()
+            }
+            (None, Some(share)) => {
+                seeded.iter().filter(|stage| !holds(share, stage)).map(|&stage| stage.to_owned()).collect()
+            }
+        };
+        if let (Some(vary), Some(share)) = (&vary, &share) {
+            let undecided = seeded.iter().filter(|stage| holds(vary, stage) == holds(share, stage));
+            for stage in undecided {
+                right = false;
+                let word = if holds(vary, stage) { "both" } else { "neither" };
+                let message = format!("`{stage}` has a seed and is in {word} of `vary` and `share`");
+                self.found
+                    .push(Diagnostic::new(key.span(), message).help("name it in one of them, or give only one list"));
+            }
+        }
+        if chosen.is_empty() && right {
+            self.found.push(Diagnostic::new(key.span(), "no stage varies with the seeds").help("name one in `vary`"));
+        }
+        (right && !chosen.is_empty()).then_some(chosen)
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

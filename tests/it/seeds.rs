@@ -1,0 +1,103 @@
+//! `seeds`, `vary` and `share`; and a whole sweep of 144 points.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::Project;
+
+const FILE: &str = r#"
+[stage.images]
+kind = "dataset"
+train = 40
+test = 20
+size = 8
+
+[stage.pixels]
+kind = "encode"
+inputs = { images = "images.train" }
+
+[stage.clusters]
+kind = "kmeans"
+inputs = { features = "pixels.features" }
+clusters = 2
+runs = 1
+
+[stage.batches]
+kind = "sampler"
+inputs = { labels = "clusters.labels" }
+batch_size = 4
+
+[stage.simclr]
+kind = "simclr"
+inputs = { images = "images.train", batches = "batches.batches" }
+encoder = { kind = "resnet", n = 1, width = 0.25 }
+head = [8]
+epochs = 3
+"#;
+
+/// The instances of a stage in a plan.
+fn names(project: &Project, stage: &str) -> Vec<String> {
+    let plan = project.json(&["plan", "pipelines/p.toml"]);
+    let stages = plan["stages"].as_array().expect("stages");
+    let of_stage = stages.iter().filter(|line| line["name"] == stage);
+    of_stage.map(|line| line["instance"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn what_varies_has_one_axis() {
+    let with = |sweep: &str| Project::with(&format!("{FILE}[sweep]\n{sweep}"));
+    let project = with("seeds = 2\nvary = ['simclr', 'batches']");
+    assert_eq!(names(&project, "clusters"), ["clusters"]);
+    assert_eq!(names(&project, "batches"), ["batches@batches.seed=0", "batches@batches.seed=1"]);
+    assert_eq!(names(&project, "simclr"), ["simclr@batches.seed=0", "simclr@batches.seed=1"]);
+    let project = with("seeds = [7, 3]\nshare = ['images', 'clusters', 'batches']");
+    assert_eq!(names(&project, "batches"), ["batches"]);
+    assert_eq!(names(&project, "simclr"), ["simclr@simclr.seed=7", "simclr@simclr.seed=3"]);
+}
+
+const SWEEP: &str = r#"
+[sweep]
+"clusters.clusters" = [2, 3, 4, 5, 6, 7]
+"batches.batch_size" = [4, 5, 8, 10]
+"batches.policy" = ["random", "stratified"]
+seeds = 3
+vary = ["batches", "simclr"]
+"#;
+
+/// Status words of a run or plan, counted.
+fn counts(document: &Value) -> Vec<(String, u64)> {
+    let counts = document["counts"].as_object().expect("counts").iter();
+    counts.map(|(word, count)| (word.clone(), count.as_u64().expect("a count"))).filter(|one| one.1 > 0).collect()
+}
+
+/// 6 cluster counts, 4 batch sizes, 2 policies, 3 seeds.
+#[test]
+fn a_sweep_of_144_points_is_one_graph() {
+    let project = Project::with(&format!("{FILE}{SWEEP}"));
+    let plan = project.json(&["plan", "pipelines/p.toml"]);
+    let merged = 1 + 1 + 6 + 144 + 144;
+    assert_eq!(plan["stages"].as_array().expect("stages").len(), merged);
+    assert_eq!(names(&project, "simclr").into_iter().collect::<BTreeSet<_>>().len(), 144);
+
+    // Stopped in the middle.
+    let part = project.strata(&["run", "pipelines/p.toml", "-q", "--budget", "400ms", "--output", "json", "-j", "2"]);
+    assert_eq!(part.code, Some(130), "{}", part.err);
+    let part: Value = serde_json::from_str(&part.out).expect("JSON");
+    let done = part["counts"]["ran"].as_u64().expect("a count");
+    assert!(part["counts"]["blocked"].as_u64() > Some(0), "{}", part["counts"]);
+    let rest = project.json(&["run", "pipelines/p.toml", "-q"]);
+    let (cached, ran) = (rest["counts"]["cached"].as_u64(), rest["counts"]["ran"].as_u64());
+    // Random batches do not depend on the labels: equal work that is seen when the labels are there counts as cached.
+    assert_eq!(cached.zip(ran).map(|(cached, ran)| cached + ran), Some(merged as u64));
+    assert!(cached >= Some(done));
+    assert_eq!(counts(&project.json(&["run", "pipelines/p.toml", "-q"])), [("cached".to_owned(), merged as u64)]);
+
+    project.edit("pipelines/p.toml", "[2, 3, 4, 5, 6, 7]", "[2, 3, 4, 5, 6, 7, 8]");
+    let more = project.json(&["plan", "pipelines/p.toml"]);
+    let own = |line: &&Value| line["instance"].as_str().expect("a name").contains("clusters.clusters=8");
+    let open = more["stages"].as_array().expect("stages").iter().filter(|line| line["status"] != "cached");
+    let open: Vec<&Value> = open.collect();
+    assert_eq!(open.len(), 1 + 24 + 24);
+    assert!(open.iter().all(own), "only what is its own runs");
+}
