@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     engine::{Axes, Graph},
-    report::{Align, Grid, number, percent},
+    report::{Align, Estimate, Grid, number, percent},
     store::Manifest,
 };
 
@@ -24,6 +24,8 @@ pub struct Results<'a> {
     /// The axes with more than one value among the rows, in the order of the sweep: key, and header of the column.
     axes: Vec<(String, String)>,
     rows: Vec<Row<'a>>,
+    /// The axis over seeds: people see means over it.
+    repeats: Option<&'a str>,
 }
 
 struct Row<'a> {
@@ -68,7 +70,7 @@ impl<'a> Results<'a> {
         keys.extend(variant.iter().map(|axis| axis.key.get_ref()).chain(rounds).cloned());
         keys.extend(sweep.iter().map(|axis| axis.key.get_ref().clone()));
         let varying = keys.into_iter().filter(|key| varies(&rows, key)).collect();
-        Self { axes: headers(varying), rows }
+        Self { axes: headers(varying), rows, repeats: graph.pipeline.repeats.as_deref() }
     }
 
     /// Every row, for scripts.
@@ -119,7 +121,7 @@ impl<'a> Results<'a> {
 
     /// Columns that say which instance a row is: never dropped.
     pub fn fixed(&self) -> usize {
-        self.axes.len() + 2
+        self.axes.len() + 2 + usize::from(self.repeats.is_some())
     }
 
     fn scores(&self, rows: &[&Row<'_>], all: bool) -> Grid {
@@ -130,18 +132,19 @@ impl<'a> Results<'a> {
         let (axes, kept) = self.reaching(rows);
         let score = [("test accuracy % [95 %]".to_owned(), Align::Right)];
         let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
-        let mut grid = Grid::new(axes.into_iter().chain(score).chain(others));
-        for row in rows {
-            let mut cells = self.start(row, &kept);
-            let metric = |name: &str| row.metrics.get(name).copied();
-            let interval = match (metric("test_accuracy_low"), metric("test_accuracy_high")) {
-                (Some(low), Some(high)) => format!(" [{:>4}, {:>4}]", percent(low), percent(high)),
-                _ => String::new(),
-            };
-            cells.push(format!("{}{interval}", metric(SCORE).map(percent).unwrap_or_default()));
-            cells.extend(names.iter().map(|name| metric(name).map(|value| shown(name, value)).unwrap_or_default()));
-            let below = below.iter().map(|name| row.beneath.get(name).map(|&value| shown(name, value)));
-            cells.extend(below.map(Option::unwrap_or_default));
+        let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(score).chain(others));
+        for group in self.groups(rows) {
+            let mut cells = self.start(&group, &kept);
+            let one = |name: &str| group[0].metrics.get(name).copied();
+            // Of a single run the interval is that of its test images, of several that over the seeds.
+            let over_images = || one("test_accuracy_low").zip(one("test_accuracy_high"));
+            let estimate = over(&group, |row| row.metrics.get(SCORE));
+            let interval = if group.len() > 1 { estimate.and_then(|e| e.interval) } else { over_images() };
+            let interval = interval.map(|(low, high)| format!(" [{:>4}, {:>4}]", percent(low), percent(high)));
+            let mean = estimate.map(|estimate| percent(estimate.mean)).unwrap_or_default();
+            cells.push(format!("{mean}{}", interval.unwrap_or_default()));
+            cells.extend(names.iter().map(|name| cell(name, over(&group, |row| row.metrics.get(*name)))));
+            cells.extend(below.iter().map(|name| cell(name, over(&group, |row| row.beneath.get(*name)))));
             grid.push(cells);
         }
         grid
@@ -150,20 +153,42 @@ impl<'a> Results<'a> {
     fn metrics(&self, rows: &[&Row<'_>]) -> Grid {
         let names = names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), |_| true);
         let (axes, kept) = self.reaching(rows);
-        let mut grid = Grid::new(axes.into_iter().chain(names.iter().map(|name| (header(name), Align::Right))));
-        for row in rows {
-            let mut cells = self.start(row, &kept);
-            let value = |name: &&str| row.metrics.get(*name).map(|&value| shown(name, value)).unwrap_or_default();
-            cells.extend(names.iter().map(value));
+        let headers = names.iter().map(|name| (header(name), Align::Right));
+        let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(headers));
+        for group in self.groups(rows) {
+            let mut cells = self.start(&group, &kept);
+            cells.extend(names.iter().map(|name| cell(name, over(&group, |row| row.metrics.get(*name)))));
             grid.push(cells);
         }
         grid
     }
 
+    /// The rows in groups that differ only in their seed, in the order of the first of each.
+    fn groups<'r>(&self, rows: &[&'r Row<'a>]) -> Vec<Vec<&'r Row<'a>>> {
+        let mut groups: Vec<Vec<&Row<'a>>> = Vec::new();
+        let mut known: BTreeMap<(&str, String), usize> = BTreeMap::new();
+        for row in rows {
+            let axes = row.axes.iter().filter(|(axis, _)| Some(*axis) != self.repeats);
+            let point = axes.map(|(axis, value)| format!("{axis}={value},")).collect();
+            let at = *known.entry((row.stage, point)).or_insert(groups.len());
+            if at == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[at].push(row);
+        }
+        groups
+    }
+
+    /// The column of the number of seeds, where there are any.
+    fn seeds(&self) -> Option<(String, Align)> {
+        self.repeats.map(|_| ("seeds".to_owned(), Align::Right))
+    }
+
     /// The headers of the stage and of the axes that reach one of these rows, and those axes.
     fn reaching(&self, rows: &[&Row<'_>]) -> (Vec<(String, Align)>, Vec<&str>) {
         let reached = |key: &str| rows.iter().any(|row| row.axes.contains_key(key));
-        let axes: Vec<&(String, String)> = self.axes.iter().filter(|(key, _)| reached(key)).collect();
+        let shown = |key: &str| reached(key) && Some(key) != self.repeats;
+        let axes: Vec<&(String, String)> = self.axes.iter().filter(|(key, _)| shown(key)).collect();
         let headers = axes.iter().map(|(_, header)| (header.clone(), Align::Left));
         (
             [("stage".to_owned(), Align::Left)].into_iter().chain(headers).collect(),
@@ -171,14 +196,27 @@ impl<'a> Results<'a> {
         )
     }
 
-    fn start(&self, row: &Row<'_>, axes: &[&str]) -> Vec<String> {
-        let values = axes.iter().map(|key| row.axes.get(key).map(plain).unwrap_or_default());
-        [row.stage.to_owned()].into_iter().chain(values).collect()
+    fn start(&self, group: &[&Row<'_>], axes: &[&str]) -> Vec<String> {
+        let values = axes.iter().map(|key| group[0].axes.get(key).map(plain).unwrap_or_default());
+        let seeds = self.repeats.map(|_| group.len().to_string());
+        [group[0].stage.to_owned()].into_iter().chain(values).chain(seeds).collect()
     }
 
     fn axes_of(&self, row: &Row<'_>) -> impl Iterator<Item = String> {
         self.axes.iter().map(|(key, _)| row.axes.get(key).map(plain).unwrap_or_default())
     }
+}
+
+/// The mean of a metric over a group, of those that have it.
+fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
+    Estimate::of(&group.iter().filter_map(|row| value(row)).copied().collect::<Vec<_>>())
+}
+
+/// A mean, with half the width of its interval where there are several values.
+fn cell(name: &str, estimate: Option<Estimate>) -> String {
+    let Some(estimate) = estimate else { return String::new() };
+    let half = estimate.half_width().map(|half| format!(" ± {}", shown(name, half)));
+    format!("{}{}", shown(name, estimate.mean), half.unwrap_or_default())
 }
 
 /// Metrics of what an instance stands on. A name that several of them have is left out: which would it be?

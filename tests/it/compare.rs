@@ -24,8 +24,9 @@ kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 
 [sweep]
-"images.seed" = "range(1, 10)"
 "knn.k" = [1, 20, 120]
+seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+vary = ["images"]
 "#;
 
 /// The test accuracy of each instance of `knn`, by its axes.
@@ -62,6 +63,23 @@ fn differences_are_taken_pair_by_pair() {
     assert!(text.contains("differs: lower") && text.contains("test accuracy %"), "{text}");
 }
 
+/// People see means over the seeds, with the interval over the seeds; scripts see every run.
+#[test]
+fn tables_show_means_over_seeds() {
+    let project = Project::with(FILE);
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    let table = project.json(&["table", "pipelines/p.toml"]);
+    assert_eq!(table["rows"].as_array().map(Vec::len), Some(30));
+    let text = project.done(&["table", "pipelines/p.toml"]).out;
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert_eq!(lines.len(), 2 + 3, "{text}");
+    let mean = (1..=10).map(|seed| accuracy(&table, seed, 20)).sum::<f64>() / 10.0;
+    let line: Vec<&str> = lines[3].split_whitespace().collect();
+    assert_eq!(line[..3], ["20", "10", &format!("{:.1}", 100.0 * mean)], "{text}");
+    let found = project.json(&["compare", "pipelines/p.toml", "knn@knn.k=1", "knn@knn.k=20"]);
+    assert!((found["comparisons"][0]["arm_mean"].as_f64().expect("a mean") - mean).abs() < 1e-12);
+}
+
 #[test]
 fn arms_that_are_none_are_explained() {
     let project = Project::with(FILE);
@@ -73,7 +91,7 @@ fn arms_that_are_none_are_explained() {
     assert!(wrong(["knn@knn.k=1", "knm@knn.k=20"]).contains("did you mean `knn`?"));
     let none = wrong(["knn@knn.k=1", "knn@knn.k=7"]);
     assert!(
-        none.contains("no instance of `knn` is `knn@knn.k=7`") && none.contains("knn@images.seed=1,knn.k=1"),
+        none.contains("no instance of `knn` is `knn@knn.k=7`") && none.contains("knn@knn.k=1,images.seed=1"),
         "{none}"
     );
     assert!(wrong(["knn@knn.k=1", "knn"]).contains("give it a value of `knn.k`"));
