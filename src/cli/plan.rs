@@ -1,23 +1,25 @@
 //! `strata plan`: what would run, why, and its price.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs, SelectArgs},
     failure, open,
+    results::plain,
 };
 use crate::{
     digest::StageKey,
-    engine::{self, Graph, Plan, Reason, plan::PlanStatus},
-    report::{Align, Grid, duration},
+    engine::{self, Graph, Plan, Planned, Reason, plan::PlanStatus, price::Price},
+    report::{Align, Grid, bytes, duration},
     stage::Registry,
     store::Position,
 };
 
-/// Show what would run, why, and how long it took last time; write nothing
+/// Show what would run, why, and what it is expected to take; write nothing
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -52,7 +54,9 @@ impl Args {
 struct Document<'a> {
     pipeline: &'a str,
     stages: Vec<Line<'a>>,
-    counts: std::collections::BTreeMap<&'static str, usize>,
+    counts: BTreeMap<&'static str, usize>,
+    price: Total,
+    axes: Vec<AxisPrice>,
 }
 
 #[derive(Serialize)]
@@ -92,7 +96,7 @@ pub fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -
                 status: planned.status(),
                 key: planned.decision.key(),
                 reason: planned.reason(graph),
-                seconds: planned.seconds,
+                seconds: planned.price.map(|price| price.seconds),
                 resumes: planned.resumes,
                 extends: instance.work.extent().map(|extent| extent.extends()),
             }
@@ -100,15 +104,16 @@ pub fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -
         .collect();
     match format {
         Format::Json => {
-            console.json(&Document { pipeline: &graph.pipeline.name, stages: lines, counts: plan.counts() })
+            let (counts, price, axes) = (plan.counts(), Total::of(plan), by_axis(graph, plan));
+            console.json(&Document { pipeline: &graph.pipeline.name, stages: lines, counts, price, axes })
         }
-        Format::Text => console.print(&text(&lines, plan, console)),
+        Format::Text => console.print(&text(graph, &lines, plan, console)),
         Format::Csv => console.print(&grid(&lines).csv()),
         Format::Markdown => console.print(&grid(&lines).markdown()),
     }
 }
 
-fn text(lines: &[Line<'_>], plan: &Plan, console: &Console) -> String {
+fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, console: &Console) -> String {
     let lines_of = console.lines();
     let styles = lines_of.styles;
     let mut text = String::new();
@@ -131,21 +136,101 @@ fn text(lines: &[Line<'_>], plan: &Plan, console: &Console) -> String {
         }
         text.push_str(&format!("{}\n", lines_of.remarked(&word, line.instance, &reason, &time)));
     }
-    text.push_str(&format!("{}\n", price(plan)));
+    let total = Total::of(plan);
+    text.push_str(&format!("{}\n", total.line(plan)));
+    let axes = by_axis(graph, plan);
+    if !axes.is_empty() {
+        text.push_str(&format!("\n{}", axes_grid(&axes).text(&console.results)));
+    }
     text
 }
 
-/// `3 cached, 2 run, 4 waiting; these took 1 min 20 s last time`.
-fn price(plan: &Plan) -> String {
-    let counts = plan.counts();
-    let mut text = format!("{} cached, {} run, {} waiting", counts["cached"], counts["run"], counts["waiting"]);
-    let open: Vec<_> = plan.stages.iter().filter(|stage| stage.status() != PlanStatus::Cached).collect();
-    let known: Vec<f64> = open.iter().filter_map(|stage| stage.seconds).collect();
-    if !known.is_empty() {
-        let whose = if known.len() == open.len() { "these".to_owned() } else { format!("{} of these", known.len()) };
-        text.push_str(&format!("; {whose} took {} last time", duration(known.iter().sum())));
+/// What a plan comes to.
+#[derive(Serialize)]
+struct Total {
+    /// Instances, and those of them that are not the same work as an earlier one.
+    instances: usize,
+    distinct: usize,
+    /// Seconds and bytes that what must run is expected to take.
+    seconds: f64,
+    bytes: f64,
+    /// Instances that must run and of whose like nothing is known.
+    unknown: usize,
+}
+
+impl Total {
+    fn of(plan: &Plan) -> Self {
+        let open: Vec<&Planned> = open(plan).collect();
+        let sum = |part: fn(Price) -> f64| open.iter().filter_map(|stage| stage.price).map(part).sum();
+        Self {
+            instances: plan.stages.len(),
+            distinct: plan.stages.iter().filter(|stage| stage.same_as.is_none()).count(),
+            seconds: sum(|price| price.seconds),
+            bytes: sum(|price| price.bytes),
+            unknown: open.iter().filter(|stage| stage.price.is_none()).count(),
+        }
     }
-    text
+
+    /// `3 cached, 2 run, 4 waiting; expected to take 1 min 20 s and 12 MiB, 1 unknown`.
+    fn line(&self, plan: &Plan) -> String {
+        let counts = plan.counts();
+        let mut text = format!("{} cached, {} run, {} waiting", counts["cached"], counts["run"], counts["waiting"]);
+        if self.distinct < self.instances {
+            text.push_str(&format!("; {} of {} are distinct", self.distinct, self.instances));
+        }
+        if self.seconds > 0.0 {
+            let (time, size) = (duration(self.seconds), bytes(self.bytes as u64));
+            text.push_str(&format!("; expected to take {time} and {size}"));
+            if self.unknown > 0 {
+                text.push_str(&format!(" without {} of which nothing is known", self.unknown));
+            }
+        }
+        text
+    }
+}
+
+/// What must run and is not the same work as something earlier.
+fn open(plan: &Plan) -> impl Iterator<Item = &Planned> {
+    plan.stages.iter().filter(|stage| stage.status() != PlanStatus::Cached && stage.same_as.is_none())
+}
+
+/// What must run for one value of an axis.
+#[derive(Serialize)]
+struct AxisPrice {
+    axis: String,
+    value: Value,
+    run: usize,
+    seconds: f64,
+}
+
+/// What must run by the values of each axis, in the order of the graph. An instance counts for each of its axes.
+fn by_axis(graph: &Graph<'_>, plan: &Plan) -> Vec<AxisPrice> {
+    let mut found: Vec<AxisPrice> = Vec::new();
+    let mut places: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    for stage in open(plan) {
+        for (axis, value) in graph.instances[stage.index].axes.iter() {
+            let at = *places.entry((axis, plain(value))).or_insert(found.len());
+            if at == found.len() {
+                found.push(AxisPrice { axis: axis.to_owned(), value: value.clone(), run: 0, seconds: 0.0 });
+            }
+            found[at].run += 1;
+            found[at].seconds += stage.price.unwrap_or_default().seconds;
+        }
+    }
+    let order: Vec<&str> = graph.pipeline.axes.iter().map(|axis| axis.key.get_ref().as_str()).collect();
+    found.sort_by_key(|one| order.iter().position(|axis| *axis == one.axis));
+    found
+}
+
+fn axes_grid(axes: &[AxisPrice]) -> Grid {
+    let columns =
+        [("axis", Align::Left), ("value", Align::Right), ("to run", Align::Right), ("expected", Align::Right)];
+    let mut grid = Grid::new(columns);
+    for one in axes {
+        let expected = if one.seconds > 0.0 { duration(one.seconds) } else { String::new() };
+        grid.push(vec![one.axis.clone(), plain(&one.value), one.run.to_string(), expected]);
+    }
+    grid
 }
 
 fn grid(lines: &[Line<'_>]) -> Grid {

@@ -23,7 +23,8 @@ pub(super) fn schedule(
             Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus: needs.gpus }
         })
         .collect();
-    let seconds = price::expected(graph, store, history)?.into_iter().map(Option::unwrap_or_default);
+    let prices = price::expected(graph, &price::last(graph, store, history)?);
+    let seconds = prices.into_iter().map(|price| price.unwrap_or_default().seconds);
     let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();
     let links: Vec<Vec<usize>> = graph.instances.iter().map(links).collect();
     Ok(Schedule::new(Limits { jobs, load }, &loads, &seconds.collect::<Vec<_>>(), &links))

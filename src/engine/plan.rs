@@ -4,7 +4,11 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use serde::Serialize;
 
-use super::{Graph, Instance, Reason, Selection, recipe::recipe};
+use super::{
+    Graph, Instance, Reason, Selection,
+    price::{self, Known, Price},
+    recipe::recipe,
+};
 use crate::{
     digest::{ArtifactHash, StageKey},
     stage::Extent,
@@ -148,8 +152,8 @@ pub struct Planned {
     pub decision: Decision,
     /// Another instance that is the same work and stands earlier.
     pub same_as: Option<usize>,
-    /// Seconds that it took when it, or its stage, last ran.
-    pub seconds: Option<f64>,
+    /// What it is expected to take, if it must run and its like ran before.
+    pub price: Option<Price>,
     /// The saved state that it would go on from.
     pub resumes: Option<Position>,
 }
@@ -222,6 +226,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
     let history = store.history(&graph.pipeline.name);
     let around = Surroundings::new(store, &history, &graph.pipeline.root, false);
     let mut stages: Vec<Planned> = Vec::new();
+    let mut known: Vec<Option<Known>> = vec![None; graph.instances.len()];
     let mut position: BTreeMap<usize, usize> = BTreeMap::new();
     for &index in &selection.all {
         let instance = &graph.instances[index];
@@ -229,16 +234,31 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
             Err(on) => Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None },
         };
-        let seconds = match &decision.verdict {
-            Verdict::Cached(_) => None,
-            _ => around.last(&instance.name)?.map(|manifest| manifest.seconds),
+        known[index] = match &decision.verdict {
+            Verdict::Cached(manifest) => Some(Known::from(manifest.as_ref())),
+            _ => around.last(&instance.name)?.as_deref().map(Known::from),
         };
         let resumes = resumes(&decision, store)?;
         position.insert(index, stages.len());
-        stages.push(Planned { index, decision, same_as: instance.same_as, seconds, resumes });
+        stages.push(Planned { index, decision, same_as: instance.same_as, price: None, resumes });
     }
     remake_evicted(graph, store, &mut stages, &position)?;
+    put_prices(graph, &known, &mut stages);
     Ok(Plan { stages })
+}
+
+/// Prices what will run. Work that goes on from a saved state has that much less before it.
+fn put_prices(graph: &Graph<'_>, known: &[Option<Known>], stages: &mut [Planned]) {
+    if stages.iter().all(|stage| stage.status() == PlanStatus::Cached) {
+        return;
+    }
+    let prices = price::expected(graph, known);
+    for stage in stages.iter_mut().filter(|stage| stage.status() != PlanStatus::Cached) {
+        let done = stage.resumes.map_or(0, |at| at.epoch) as f64;
+        let all = stage.decision.extent.as_ref().map_or(0, |extent| extent.epochs).max(1) as f64;
+        let left = 1.0 - (done / all).min(1.0);
+        stage.price = prices[stage.index].map(|price| Price { seconds: price.seconds * left, ..price });
+    }
 }
 
 /// The saved state that work would go on from.
@@ -267,7 +287,6 @@ fn remake_evicted(
                 && let Some(output) = manifest.outputs.get(&*link.output)
                 && !store.has(&output.hash)?
             {
-                maker.seconds = Some(manifest.seconds);
                 let reason = Reason::Evicted { port: link.output.to_string() };
                 maker.decision.verdict = Verdict::Run(vec![reason]);
             }

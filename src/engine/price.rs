@@ -2,48 +2,88 @@
 
 use std::collections::BTreeMap;
 
-use super::Graph;
-use crate::store::{History, Store, StoreError};
+use super::{Graph, Instance};
+use crate::store::{History, Manifest, Store, StoreError};
 
-/// Seconds that each instance is expected to take: those of its last run; of one that never ran, the mean of its stage,
-/// else that of its kind; none where no instance of the kind ever ran in this pipeline.
+/// What an instance takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Price {
+    /// Seconds of computing.
+    pub seconds: f64,
+    /// Bytes of outputs.
+    pub bytes: f64,
+}
+
+/// What an earlier run took, and how many epochs it had, if it was a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Known {
+    price: Price,
+    epochs: Option<f64>,
+}
+
+impl From<&Manifest> for Known {
+    fn from(manifest: &Manifest) -> Self {
+        let bytes = manifest.outputs.values().map(|output| output.bytes as f64).sum();
+        let epochs = manifest.recipe.params.get("epochs").and_then(serde_json::Value::as_f64);
+        Self { price: Price { seconds: manifest.seconds, bytes }, epochs: epochs.filter(|epochs| *epochs > 0.0) }
+    }
+}
+
+/// What was known of each instance when it last ran.
 ///
 /// # Errors
 /// If the cache cannot be read.
-pub fn expected(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<Option<f64>>, StoreError> {
-    let mut own = Vec::with_capacity(graph.instances.len());
-    let mut stages: BTreeMap<&str, Mean> = BTreeMap::new();
-    let mut kinds: BTreeMap<&str, Mean> = BTreeMap::new();
-    for instance in &graph.instances {
+pub fn last(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<Option<Known>>, StoreError> {
+    let last = |instance: &Instance<'_>| {
         let last = history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten();
-        let seconds = last.map(|manifest| manifest.seconds);
-        if let Some(seconds) = seconds {
-            stages.entry(&instance.stage).or_default().add(seconds);
-            kinds.entry(instance.kind.name).or_default().add(seconds);
-        }
-        own.push(seconds);
-    }
-    let of = |(index, own): (usize, Option<f64>)| {
-        let instance = &graph.instances[index];
-        let mean = || stages.get(&*instance.stage).or_else(|| kinds.get(instance.kind.name)).map(Mean::value);
-        own.or_else(mean)
+        Ok(last.as_ref().map(Known::from))
     };
-    Ok(own.into_iter().enumerate().map(of).collect())
+    graph.instances.iter().map(last).collect()
 }
 
-#[derive(Default)]
+/// The price of each instance: that of its own last run; of one that never ran, the mean of its stage, else that of its
+/// kind; none where no instance of the kind is known. Trainings are priced by the epoch.
+#[must_use]
+pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>> {
+    let mut stages: BTreeMap<&str, Mean> = BTreeMap::new();
+    let mut kinds: BTreeMap<&str, Mean> = BTreeMap::new();
+    for (instance, known) in graph.instances.iter().zip(known) {
+        if let Some(known) = known {
+            stages.entry(&instance.stage).or_default().add(*known);
+            kinds.entry(instance.kind.name).or_default().add(*known);
+        }
+    }
+    let price = |(instance, known): (&Instance<'_>, &Option<Known>)| {
+        let own = known.map(|known| Mean::default().with(known));
+        let mean = || stages.get(&*instance.stage).or_else(|| kinds.get(instance.kind.name)).copied();
+        let epochs = instance.work.extent().map(|extent| extent.epochs as f64).filter(|epochs| *epochs > 0.0);
+        own.or_else(mean).map(|mean| mean.price(epochs))
+    };
+    graph.instances.iter().zip(known).map(price).collect()
+}
+
+/// Sums over earlier runs; of trainings, seconds are those of an epoch.
+#[derive(Clone, Copy, Default)]
 struct Mean {
-    sum: f64,
+    seconds: f64,
+    bytes: f64,
     count: f64,
 }
 
 impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1.0;
+    fn add(&mut self, known: Known) {
+        *self = self.with(known);
     }
 
-    fn value(&self) -> f64 {
-        self.sum / self.count
+    fn with(self, Known { price, epochs }: Known) -> Self {
+        Self {
+            seconds: self.seconds + price.seconds / epochs.unwrap_or(1.0),
+            bytes: self.bytes + price.bytes,
+            count: self.count + 1.0,
+        }
+    }
+
+    fn price(self, epochs: Option<f64>) -> Price {
+        Price { seconds: self.seconds / self.count * epochs.unwrap_or(1.0), bytes: self.bytes / self.count }
     }
 }

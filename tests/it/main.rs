@@ -12,6 +12,7 @@ mod fuzz;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod io_errors;
 mod pipelines;
+mod price;
 mod reference_augment;
 mod reference_cluster;
 mod reference_nn;
