@@ -176,8 +176,10 @@ pub enum Format {
     Json,
     /// For spreadsheets
     Csv,
-    /// For papers and issues
+    /// For issues and notes
     Markdown,
+    /// For papers: a `tabular` with the rules of `booktabs`
+    Latex,
 }
 
 /// The form of what is not a table.

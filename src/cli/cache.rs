@@ -107,8 +107,7 @@ fn list(shown: &Shown, console: &Console) -> Result<(), Failure> {
         ]);
     }
     match shown.output {
-        Format::Csv => console.print(&grid.csv()),
-        Format::Markdown => console.print(&grid.markdown()),
+        format @ (Format::Csv | Format::Markdown | Format::Latex) => console.grid(&grid, format),
         _ if grid.is_empty() => {
             console.note("the cache is empty");
             Ok(())
@@ -141,8 +140,7 @@ fn size(shown: &Shown, console: &Console) -> Result<(), Failure> {
     grid.push(vec![size.objects.to_string(), size.manifests.to_string(), size.bytes.to_string()]);
     match shown.output {
         Format::Json => console.json(&size),
-        Format::Csv => console.print(&grid.csv()),
-        Format::Markdown => console.print(&grid.markdown()),
+        format @ (Format::Csv | Format::Markdown | Format::Latex) => console.grid(&grid, format),
         Format::Text => console.print(&format!(
             "{} in {} objects, {} manifests: {}\n",
             bytes(size.bytes),

@@ -103,9 +103,7 @@ impl Args {
         }
         match self.output {
             Format::Json => console.json(&Document { baseline: baseline.text, comparisons })?,
-            Format::Csv => console.print(&grid(baseline.text, &comparisons).csv())?,
-            Format::Markdown => console.print(&grid(baseline.text, &comparisons).markdown())?,
-            Format::Text => console.print(&grid(baseline.text, &comparisons).text(&console.results))?,
+            format => console.grid(&grid(baseline.text, &comparisons), format)?,
         }
         Ok(ExitCode::SUCCESS)
     }

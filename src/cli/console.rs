@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 
-use super::Failure;
-use crate::report::{Lines, Styles};
+use super::{Failure, args::Format};
+use crate::report::{Grid, Lines, Styles};
 
 /// Flags of every verb.
 #[derive(clap::Args)]
@@ -69,6 +69,16 @@ impl Console {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         Ok(out.flush()?)
+    }
+
+    /// Writes a table in one of its forms. Scripts read JSON, which a verb makes itself.
+    pub fn grid(&self, grid: &Grid, format: Format) -> Result<(), Failure> {
+        self.print(&match format {
+            Format::Text | Format::Json => grid.text(&self.results),
+            Format::Csv => grid.csv(),
+            Format::Markdown => grid.markdown(),
+            Format::Latex => grid.latex(),
+        })
     }
 
     /// Writes JSON to standard output, for scripts and readable all the same.

@@ -80,12 +80,11 @@ impl Args {
         };
         match self.output {
             Format::Json => console.json(&document)?,
-            Format::Csv => console.print(&grid(&document, plain).csv())?,
-            Format::Markdown => console.print(&grid(&document, shown).markdown())?,
+            Format::Csv => console.grid(&grid(&document, plain), Format::Csv)?,
             Format::Text if document.parameters.is_empty() && document.metrics.is_empty() => {
                 console.print(&format!("{} and {} do not differ\n", document.a, document.b))?;
             }
-            Format::Text => console.print(&grid(&document, shown).text(&console.results))?,
+            format => console.grid(&grid(&document, shown), format)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -14,6 +14,7 @@ mod failure;
 mod graph;
 mod init;
 mod open;
+mod pivot;
 mod plan;
 mod results;
 mod run;

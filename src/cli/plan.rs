@@ -108,8 +108,7 @@ pub fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -
             console.json(&Document { pipeline: &graph.pipeline.name, stages: lines, counts, price, axes })
         }
         Format::Text => console.print(&text(graph, &lines, plan, console)),
-        Format::Csv => console.print(&grid(&lines).csv()),
-        Format::Markdown => console.print(&grid(&lines).markdown()),
+        format => console.grid(&grid(&lines), format),
     }
 }
 

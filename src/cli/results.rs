@@ -28,12 +28,13 @@ pub struct Results<'a> {
     repeats: Option<&'a str>,
 }
 
-struct Row<'a> {
-    stage: &'a str,
+/// An instance with its metrics.
+pub struct Row<'a> {
+    pub stage: &'a str,
     instance: &'a str,
     kind: &'static str,
-    axes: &'a Axes,
-    metrics: &'a BTreeMap<String, f64>,
+    pub axes: &'a Axes,
+    pub metrics: &'a BTreeMap<String, f64>,
     /// Metrics of instances above, by name; only those that one of them has.
     beneath: BTreeMap<&'a str, f64>,
 }
@@ -71,6 +72,11 @@ impl<'a> Results<'a> {
         keys.extend(sweep.iter().map(|axis| axis.key.get_ref().clone()));
         let varying = keys.into_iter().filter(|key| varies(&rows, key)).collect();
         Self { axes: headers(varying), rows, repeats: graph.pipeline.repeats.as_deref() }
+    }
+
+    /// Every row.
+    pub fn rows(&self) -> &[Row<'a>] {
+        &self.rows
     }
 
     /// Every row, for scripts.

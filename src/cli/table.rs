@@ -8,6 +8,7 @@ use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs},
     open,
+    pivot::Pivot,
     results::{JsonRow, Results},
 };
 use crate::{
@@ -26,6 +27,15 @@ pub struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     cache: CacheArgs,
+    /// The axis whose values are the rows, with `--columns`: one metric over two axes
+    #[arg(long, value_name = "AXIS", requires = "columns")]
+    rows: Option<String>,
+    /// The axis whose values are the columns
+    #[arg(long, value_name = "AXIS", requires = "rows")]
+    columns: Option<String>,
+    /// The metric in the cells
+    #[arg(long, value_name = "METRIC", default_value = "test_accuracy", requires = "rows")]
+    value: String,
     /// The form of the table
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -51,6 +61,17 @@ impl Args {
             _ => None,
         });
         let results = Results::new(&graph, made);
+        if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
+            let pivoted = Pivot { rows, columns, metric: &self.value }.of(results.rows()).map_err(Failure::Usage)?;
+            match self.output {
+                Format::Json => console.json(&pivoted.cells)?,
+                format => console.grid(&pivoted.grid, format)?,
+            }
+            if !pivoted.over.is_empty() {
+                console.note(&format!("cells are means over `{}`", pivoted.over.join("`, `")));
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
         show(&results, self.output, console)?;
         if results.json().is_empty() && self.output != Format::Json && !console.quiet {
             let file = self.pipeline.file.display();
@@ -65,11 +86,12 @@ pub fn show(results: &Results<'_>, format: Format, console: &Console) -> Result<
     match format {
         Format::Json => console.json(&Document { rows: results.json() }),
         Format::Csv => console.print(&results.flat().csv()),
-        Format::Markdown => {
+        Format::Markdown | Format::Latex => {
             let tables = results.tables(console.verbose);
-            let titled = |(title, grid): &(&str, Grid)| match *title {
-                "" => grid.markdown(),
-                title => format!("**{title}**\n\n{}", grid.markdown()),
+            let titled = |(title, grid): &(&str, Grid)| match (*title, format) {
+                (_, Format::Latex) => grid.latex(),
+                ("", _) => grid.markdown(),
+                (title, _) => format!("**{title}**\n\n{}", grid.markdown()),
             };
             console.print(&tables.iter().map(titled).collect::<Vec<_>>().join("\n"))
         }

@@ -105,6 +105,22 @@ impl Grid {
         format!("{}\n", self.drawn(presets::ASCII_MARKDOWN, &rows))
     }
 
+    /// For papers: a `tabular` with the rules of the package `booktabs`.
+    #[must_use]
+    pub fn latex(&self) -> String {
+        let line = |cells: &mut dyn Iterator<Item = &String>| {
+            let cells: Vec<String> = cells.map(|cell| for_latex(cell)).collect();
+            format!("{} \\\\\n", cells.join(" & "))
+        };
+        let columns: String =
+            self.columns.iter().map(|(_, align)| if *align == Align::Left { 'l' } else { 'r' }).collect();
+        let headers = line(&mut self.columns.iter().map(|(header, _)| header));
+        let rows: String = self.rows.iter().map(|row| line(&mut row.iter())).collect();
+        format!(
+            "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{headers}\\midrule\n{rows}\\bottomrule\n\\end{{tabular}}\n"
+        )
+    }
+
     /// For other programs.
     #[must_use]
     pub fn csv(&self) -> String {
@@ -134,6 +150,25 @@ impl Grid {
         }
         table.to_string()
     }
+}
+
+/// A text in which nothing has a meaning to LaTeX.
+fn for_latex(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => safe.push_str("\\textbackslash{}"),
+            '~' => safe.push_str("\\textasciitilde{}"),
+            '^' => safe.push_str("\\textasciicircum{}"),
+            '±' => safe.push_str("$\\pm$"),
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
+                safe.push('\\');
+                safe.push(c);
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
 }
 
 #[cfg(test)]
@@ -171,6 +206,23 @@ mod tests {
         ];
         assert_eq!(grid().markdown(), lines.join("\n"));
         assert_eq!(grid().csv(), "stage,at,accuracy\nprobe,p1,41.3\nprobe,p3,9.2\n");
+    }
+
+    #[test]
+    fn latex_has_no_character_with_a_meaning() {
+        let mut grid = Grid::new([("a_b", Align::Left), ("50 % \\ c", Align::Right)]);
+        grid.push(vec!["x & y".into(), "1.5 ± 0.1".into()]);
+        let lines = [
+            r"\begin{tabular}{lr}",
+            r"\toprule",
+            r"a\_b & 50 \% \textbackslash{} c \\",
+            r"\midrule",
+            r"x \& y & 1.5 $\pm$ 0.1 \\",
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ];
+        assert_eq!(grid.latex(), lines.join("\n"));
     }
 
     #[test]

@@ -81,6 +81,29 @@ fn tables_show_means_over_seeds() {
 }
 
 #[test]
+fn a_metric_over_two_axes() {
+    let project = Project::with(&FILE.replace("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "[1, 2]"));
+    project.done(&["run", "pipelines/p.toml", "-q", "-S", "knn.temperature=0.1,0.2"]);
+    let table = project.json(&["table", "pipelines/p.toml"]);
+    let pivot = ["table", "pipelines/p.toml", "--rows", "knn.k", "--columns", "images.seed"];
+    let cells = project.json(&pivot);
+    let cells = cells.as_array().expect("cells");
+    assert_eq!(cells.len(), 3 * 2);
+    for cell in cells {
+        let (k, seed) = (cell["row"].as_u64().expect("a k"), cell["column"].as_u64().expect("a seed"));
+        assert_eq!(cell["mean"].as_f64(), Some(accuracy(&table, seed, k)));
+        assert_eq!((&cell["n"], &cell["low"]), (&1.into(), &Value::Null));
+    }
+    let latex = project.done(&[&pivot[..], &["--output", "latex"]].concat()).out;
+    assert!(latex.starts_with("\\begin{tabular}{lrr}\n\\toprule\ntest accuracy \\%: knn.k"), "{latex}");
+    let mixed = project.done(&[&pivot[..], &["-S", "knn.temperature=0.1,0.2"]].concat());
+    assert!(mixed.err.contains("cells are means over `knn.temperature`"), "{}", mixed.err);
+    let none = project.strata(&[&pivot[..], &["--value", "loss"]].concat());
+    assert_eq!(none.code, Some(2));
+    assert!(none.err.contains("no result has the metric `loss`"), "{}", none.err);
+}
+
+#[test]
 fn arms_that_are_none_are_explained() {
     let project = Project::with(FILE);
     let wrong = |arms: [&str; 2]| {
