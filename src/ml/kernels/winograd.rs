@@ -92,26 +92,7 @@ pub(super) fn weight_gradient(plan: &Plan, images: usize, tile: &[f32], gradient
             let (grid, place) = dy.grid(image, images, size, first);
             spread(plan.isa, &gradients.data, grid, place, width.min(outer - first), width, &mut panel_of_dy);
         }
-        for f in 0..FREQUENCIES {
-            let strip = Strip {
-                a: patches[f * tiles * inner..].as_ptr(),
-                a_row: 1,
-                a_step: inner,
-                segments: &[0],
-                depth: tiles,
-                b: panel_of_dy[f * tiles * width..].as_ptr(),
-                b_row: width,
-                b_segment: 0,
-                c: partial[f * inner * width..].as_mut_ptr(),
-                c_row: width,
-                rows: inner,
-                cols: width,
-                accumulate: true,
-            };
-            // SAFETY: `patches` holds tiles * inner floats for each frequency, `panel_of_dy` tiles rows of a whole panel, and
-            // the chunk of `partial`, which is this task's own, inner rows of one.
-            unsafe { kernel.run(&strip) };
-        }
+        multiply(kernel, [inner, tiles], &patches, [1, inner], &panel_of_dy, partial, true);
     }
 }
 
@@ -175,30 +156,47 @@ fn convolve(
     let mut products = Scratch::any(FREQUENCIES * tiles * width);
     assert!(packed.len() >= packed_len(inner, outer, kernel));
     for (panel, weights) in packed.chunks_exact(FREQUENCIES * inner * width).enumerate() {
-        for f in 0..FREQUENCIES {
-            let strip = Strip {
-                a: patches[f * tiles * inner..].as_ptr(),
-                a_row: inner,
-                a_step: 1,
-                segments: &[0],
-                depth: inner,
-                b: weights[f * inner * width..].as_ptr(),
-                b_row: width,
-                b_segment: 0,
-                c: products[f * tiles * width..].as_mut_ptr(),
-                c_row: width,
-                rows: tiles,
-                cols: width,
-                accumulate: false,
-            };
-            // SAFETY: `patches` holds tiles * inner floats for each frequency, the chunk of weights inner rows of a panel, and
-            // `products`, which is this task's own, tiles rows of one.
-            unsafe { kernel.run(&strip) };
-        }
+        multiply(kernel, [tiles, inner], &patches, [inner, 1], weights, &mut products, false);
         let first = panel * width;
         for image in 0..images {
             let (grid, place) = to.grid(image, images, to.size, first);
             scatter(plan.isa, &products, grid, place, width.min(outer - first), width, accumulate, out);
         }
+    }
+}
+
+/// `c = a b`, or added to it, for each frequency: matrices of `rows` by `depth`, whose elements lie `a_row` and `a_step`
+/// apart, and of `depth` by one panel.
+fn multiply(
+    kernel: Kernel,
+    [rows, depth]: [usize; 2],
+    a: &[f32],
+    [a_row, a_step]: [usize; 2],
+    b: &[f32],
+    c: &mut [f32],
+    accumulate: bool,
+) {
+    let width = kernel.width;
+    assert!((rows - 1) * a_row + (depth - 1) * a_step < rows * depth && a.len() >= FREQUENCIES * rows * depth);
+    assert!(b.len() >= FREQUENCIES * depth * width && c.len() >= FREQUENCIES * rows * width);
+    for f in 0..FREQUENCIES {
+        let strip = Strip {
+            a: a[f * rows * depth..].as_ptr(),
+            a_row,
+            a_step,
+            segments: &[0],
+            depth,
+            b: b[f * depth * width..].as_ptr(),
+            b_row: width,
+            b_segment: 0,
+            c: c[f * rows * width..].as_mut_ptr(),
+            c_row: width,
+            rows,
+            cols: width,
+            accumulate,
+        };
+        // SAFETY: the last element of `a` is that of its last row and column, and `b` and `c` hold whole panels of depth and
+        // of rows for each frequency, all checked above; `c` is borrowed for this product alone.
+        unsafe { kernel.run(&strip) };
     }
 }
