@@ -12,10 +12,10 @@ use super::{
     args::{CacheArgs, Format, PipelineArgs},
     arm::Arm,
     open,
-    results::{is_fraction, shown},
+    results::{header, shown},
 };
 use crate::{
-    engine::{self, Graph, Verdict},
+    engine::{self, Graph},
     report::{Align, Estimate, Grid, differs, holm, paired_p},
     stage::Registry,
 };
@@ -84,11 +84,8 @@ impl Args {
         let all = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances);
         let names: Vec<String> = all.map(|&index| graph.instances[index].name.clone()).collect();
         let plan = engine::plan(&graph, &graph.select(&names).map_err(Failure::Usage)?, &store, false)?;
-        let cached = plan.stages.iter().filter_map(|planned| match &planned.decision.verdict {
-            Verdict::Cached(manifest) => Some((planned.index, &manifest.metrics)),
-            _ => None,
-        });
-        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> = cached.collect();
+        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> =
+            plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
         let mut comparisons = Vec::new();
         for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
             let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
@@ -179,13 +176,12 @@ fn grid(baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
     let right = right.map(|header| (header.to_owned(), Align::Right));
     let mut grid = Grid::new(left.into_iter().chain(right).chain([("verdict".to_owned(), Align::Left)]));
     for one in comparisons {
-        let unit = if is_fraction(one.metric) { " %" } else { "" };
         let number = |value: Option<f64>| value.map(|value| shown(one.metric, value)).unwrap_or_default();
         let interval = one.difference_low.zip(one.difference_high);
         let interval = interval.map(|(low, high)| format!("[{}, {}]", number(Some(low)), number(Some(high))));
         grid.push(vec![
             one.arm.to_owned(),
-            format!("{}{unit}", one.metric.replace('_', " ")),
+            header(one.metric),
             one.pairs.to_string(),
             number(one.baseline_mean),
             number(one.arm_mean),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::results::{Row, is_fraction, plain, shown};
+use super::results::{Row, cell, header, over, plain};
 use crate::report::{Align, Estimate, Grid};
 
 /// What a pivot shows.
@@ -70,37 +70,27 @@ impl Pivot<'_> {
             let value = |axis: &str| row.axes.get(axis).map(plain).unwrap_or_default();
             cells.entry((value(self.rows), value(self.columns))).or_default().push(row);
         }
-        let unit = if is_fraction(self.metric) { " %" } else { "" };
-        let corner = format!("{}{unit}: {} \\ {}", self.metric.replace('_', " "), self.rows, self.columns);
+        let estimate = |rows: &Vec<&Row<'_>>| over(rows, |row| row.metrics.get(self.metric));
+        let corner = format!("{}: {} \\ {}", header(self.metric), self.rows, self.columns);
         let headers = across.iter().map(|value| (value.clone(), Align::Right));
         let mut grid = Grid::new([(corner, Align::Left)].into_iter().chain(headers));
         for down in &down {
-            let cell = |across: &String| {
-                let found = cells.get(&(down.clone(), across.clone())).into_iter().flatten();
-                let values: Vec<f64> = found.filter_map(|row| row.metrics.get(self.metric)).copied().collect();
-                self.cell(&values)
-            };
-            grid.push([down.clone()].into_iter().chain(across.iter().map(cell)).collect());
+            let found = |across: &String| cells.get(&(down.clone(), across.clone())).and_then(estimate);
+            let line = across.iter().map(|across| cell(self.metric, found(across)));
+            grid.push([down.clone()].into_iter().chain(line).collect());
         }
-        let of_cell = |rows: &Vec<&Row<'_>>| {
-            let values: Vec<f64> = rows.iter().filter_map(|row| row.metrics.get(self.metric)).copied().collect();
+        let for_scripts = |rows: &Vec<&Row<'_>>| {
             let axis = |axis: &str| rows[0].axes.get(axis).cloned().unwrap_or_default();
-            let Estimate { mean, interval, n } = Estimate::of(&values)?;
+            let Estimate { mean, interval, n } = estimate(rows)?;
             let (low, high) = interval.unzip();
             Some(Cell { row: axis(self.rows), column: axis(self.columns), mean, low, high, n })
         };
-        let all = cells.values().filter_map(of_cell).collect();
+        let all = cells.values().filter_map(for_scripts).collect();
         let others = first.axes.iter().map(|(axis, _)| axis).filter(|axis| *axis != self.rows && *axis != self.columns);
         let several = |axis: &&str| {
             let differ = |rows: &Vec<&Row<'_>>| rows.iter().any(|row| row.axes.get(axis) != rows[0].axes.get(axis));
             cells.values().any(differ)
         };
         Ok(Pivoted { cells: all, grid, over: others.filter(several).map(str::to_owned).collect() })
-    }
-
-    fn cell(&self, values: &[f64]) -> String {
-        let Some(estimate) = Estimate::of(values) else { return String::new() };
-        let half = estimate.half_width().map(|half| format!(" ± {}", shown(self.metric, half)));
-        format!("{}{}", shown(self.metric, estimate.mean), half.unwrap_or_default())
     }
 }

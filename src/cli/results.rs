@@ -214,12 +214,12 @@ impl<'a> Results<'a> {
 }
 
 /// The mean of a metric over a group, of those that have it.
-fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
+pub fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
     Estimate::of(&group.iter().filter_map(|row| value(row)).copied().collect::<Vec<_>>())
 }
 
 /// A mean, with half the width of its interval where there are several values.
-fn cell(name: &str, estimate: Option<Estimate>) -> String {
+pub fn cell(name: &str, estimate: Option<Estimate>) -> String {
     let Some(estimate) = estimate else { return String::new() };
     let half = estimate.half_width().map(|half| format!(" ± {}", shown(name, half)));
     format!("{}{}", shown(name, estimate.mean), half.unwrap_or_default())
@@ -266,13 +266,14 @@ fn names_of(of: &[&'static str], rows: &[&Row<'_>]) -> Vec<&'static str> {
 }
 
 /// True for metrics that are fractions of something and read better in percent.
-pub fn is_fraction(name: &str) -> bool {
+fn is_fraction(name: &str) -> bool {
     ["accuracy", "accuracy_low", "accuracy_high", "rate", "rate_expected", "top1", "purity"]
         .iter()
         .any(|end| name.ends_with(end))
 }
 
-fn header(name: &str) -> String {
+/// The name of a metric in words, with the unit in which [`shown`] gives it.
+pub fn header(name: &str) -> String {
     let words = name.replace('_', " ");
     if is_fraction(name) { format!("{words} %") } else { words }
 }

@@ -12,7 +12,7 @@ use super::{
     results::{JsonRow, Results},
 };
 use crate::{
-    engine::{self, Verdict},
+    engine,
     report::{Grid, Styles},
     stage::Registry,
 };
@@ -54,12 +54,7 @@ impl Args {
         let store = self.cache.open(&graph.pipeline.root);
         let selection = graph.select(&self.targets).map_err(Failure::Usage)?;
         let plan = engine::plan(&graph, &selection, &store, false)?;
-        let made = plan.stages.iter().filter_map(|planned| match &planned.decision.verdict {
-            Verdict::Cached(manifest) if selection.targets.contains(&planned.index) => {
-                Some((planned.index, manifest.as_ref()))
-            }
-            _ => None,
-        });
+        let made = plan.cached().filter(|(index, _)| selection.targets.contains(index));
         let results = Results::new(&graph, made);
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
             let pivoted = Pivot { rows, columns, metric: &self.value }.of(results.rows()).map_err(Failure::Usage)?;

@@ -211,6 +211,14 @@ impl Plan {
         counts
     }
 
+    /// The instances whose results are in the cache, with their records.
+    pub fn cached(&self) -> impl Iterator<Item = (usize, &Manifest)> {
+        self.stages.iter().filter_map(|planned| match &planned.decision.verdict {
+            Verdict::Cached(manifest) => Some((planned.index, manifest.as_ref())),
+            _ => None,
+        })
+    }
+
     /// The line of an instance.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Planned> {
