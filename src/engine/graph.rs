@@ -98,9 +98,7 @@ impl<'t> Graph<'t> {
         let mut needed = chosen.clone();
         for index in (0..self.instances.len()).rev() {
             if needed.contains(&index) {
-                let instance = &self.instances[index];
-                needed.extend(instance.inputs.iter().map(|link| link.from));
-                needed.extend(instance.same_as);
+                needed.extend(self.instances[index].above());
             }
         }
         Ok(Selection { targets: chosen, all: needed.into_iter().collect() })
