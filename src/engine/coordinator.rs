@@ -10,8 +10,8 @@ use std::{
 use super::{
     Event, Graph, Instance, Options, Outcome, Reason, Reporter, Selection, Status,
     crew::{Crew, Message, Start, Word},
+    decide::{Decision, Surroundings, Verdict, decide},
     limits,
-    plan::{Decision, Surroundings, Verdict, decide},
     schedule::Schedule,
     worker::Failure,
 };

@@ -21,6 +21,7 @@
 mod coordinator;
 mod crew;
 mod cycle;
+pub mod decide;
 mod define;
 pub mod event;
 mod expand;
@@ -42,10 +43,11 @@ mod unroll;
 mod wiring;
 mod worker;
 
+pub use decide::Verdict;
 pub use event::{Event, Reporter, Status};
 pub use graph::{Graph, Selection};
 pub use instance::{Axes, Definition, Instance, Link};
-pub use plan::{Plan, Planned, Verdict, plan};
+pub use plan::{Plan, Planned, plan};
 pub use reason::Reason;
 pub use recompute::{Recomputed, recompute};
 pub use run::{Counts, Options, Outcome, Report, run};

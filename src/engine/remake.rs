@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{coordinator::Coordinator, plan::Decision};
+use super::{coordinator::Coordinator, decide::Decision};
 use crate::{digest::ArtifactHash, store::StoreError};
 
 impl Coordinator<'_, '_> {
