@@ -2,6 +2,7 @@
 
 mod args;
 mod arm;
+mod baseline;
 mod bench;
 mod cache;
 mod check;

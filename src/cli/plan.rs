@@ -60,7 +60,7 @@ pub fn plan(
     console: &Console,
 ) -> Result<Plan, Failure> {
     let Some(halving) = &graph.pipeline.halving else { return Ok(engine::plan(graph, wanted, store, force)?) };
-    let mut ladder = Ladder::new(graph, halving).map_err(Failure::Usage)?;
+    let mut ladder = Ladder::new(graph, halving);
     loop {
         let plan = engine::plan(graph, &ladder.select(wanted), store, force)?;
         let made: BTreeMap<usize, &BTreeMap<String, f64>> =

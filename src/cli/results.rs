@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::baseline::Baseline;
 use crate::{
     engine::{Axes, Graph},
     report::{Align, Estimate, Grid, number, percent},
@@ -26,6 +27,8 @@ pub struct Results<'a> {
     rows: Vec<Row<'a>>,
     /// The axis over seeds: people see means over it.
     repeats: Option<&'a str>,
+    /// What differences are from.
+    baseline: Option<String>,
 }
 
 /// An instance with its metrics.
@@ -37,6 +40,8 @@ pub struct Row<'a> {
     pub metrics: &'a BTreeMap<String, f64>,
     /// Metrics of instances above, by name; only those that one of them has.
     beneath: BTreeMap<&'a str, f64>,
+    /// By how much its metrics exceed those of the baseline, if there is one.
+    pub differences: BTreeMap<String, f64>,
 }
 
 /// A row as scripts read it.
@@ -46,6 +51,8 @@ pub struct JsonRow<'a> {
     instance: &'a str,
     axes: &'a Axes,
     metrics: &'a BTreeMap<String, f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    differences: BTreeMap<String, f64>,
 }
 
 impl<'a> Results<'a> {
@@ -62,6 +69,7 @@ impl<'a> Results<'a> {
                 axes: &instance.axes,
                 metrics: &manifest.metrics,
                 beneath: beneath(graph, &made, index),
+                differences: BTreeMap::new(),
             });
         }
         // Variants and rounds first, as in the names, then the sweep in the order of the file.
@@ -71,7 +79,14 @@ impl<'a> Results<'a> {
         keys.extend(variant.iter().map(|axis| axis.key.get_ref()).chain(rounds).cloned());
         keys.extend(sweep.iter().map(|axis| axis.key.get_ref().clone()));
         let varying = keys.into_iter().filter(|key| varies(&rows, key)).collect();
-        Self { axes: headers(varying), rows, repeats: graph.pipeline.repeats.as_deref() }
+        Self { axes: headers(varying), rows, repeats: graph.pipeline.repeats.as_deref(), baseline: None }
+    }
+
+    /// The same with differences from a baseline.
+    pub fn against(mut self, baseline: &Baseline) -> Self {
+        baseline.put_differences(&mut self.rows);
+        self.baseline = Some(baseline.text.clone());
+        self
     }
 
     /// Every row.
@@ -83,7 +98,7 @@ impl<'a> Results<'a> {
     pub fn json(&self) -> Vec<JsonRow<'a>> {
         let row = |row: &Row<'a>| {
             let &Row { stage, instance, axes, metrics, .. } = row;
-            JsonRow { stage, instance, axes, metrics }
+            JsonRow { stage, instance, axes, metrics, differences: row.differences.clone() }
         };
         self.rows.iter().map(row).collect()
     }
@@ -107,12 +122,17 @@ impl<'a> Results<'a> {
     pub fn flat(&self) -> Grid {
         let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
         let left = ["stage", "instance"].into_iter().chain(self.axes.iter().map(|(key, _)| key.as_str()));
-        let right = names.iter().map(|name| (*name, Align::Right));
-        let mut grid = Grid::new(left.map(|header| (header, Align::Left)).chain(right));
+        let right = names.iter().map(|name| (*name).to_owned());
+        let against = names.iter().filter(|_| self.baseline.is_some()).map(|name| format!("difference_{name}"));
+        let right = right.chain(against).map(|header| (header, Align::Right));
+        let mut grid = Grid::new(left.map(|header| (header.to_owned(), Align::Left)).chain(right));
         for row in &self.rows {
             let start = [row.stage.to_owned(), row.instance.to_owned()].into_iter().chain(self.axes_of(row));
-            let numbers = names.iter().map(|name| row.metrics.get(*name).map(f64::to_string).unwrap_or_default());
-            grid.push(start.chain(numbers).collect());
+            let number = |value: Option<&f64>| value.map(f64::to_string).unwrap_or_default();
+            let numbers = names.iter().map(|name| number(row.metrics.get(*name)));
+            let against = names.iter().filter(|_| self.baseline.is_some());
+            let differences = against.map(|name| number(row.differences.get(*name)));
+            grid.push(start.chain(numbers).chain(differences).collect());
         }
         grid
     }
@@ -151,7 +171,8 @@ impl<'a> Results<'a> {
             if all { names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own) } else { vec![] };
         let below = if all { names_of(&BENEATH, rows) } else { vec![] };
         let (axes, kept) = self.reaching(rows);
-        let score = [("test accuracy % [95 %]".to_owned(), Align::Right)];
+        let from = self.baseline.as_ref().map(|baseline| (format!("less {baseline}"), Align::Right));
+        let score = [("test accuracy % [95 %]".to_owned(), Align::Right)].into_iter().chain(from);
         let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(score).chain(others));
         for group in self.groups(rows) {
@@ -164,6 +185,9 @@ impl<'a> Results<'a> {
             let interval = interval.map(|(low, high)| format!(" [{:>4}, {:>4}]", percent(low), percent(high)));
             let mean = estimate.map(|estimate| percent(estimate.mean)).unwrap_or_default();
             cells.push(format!("{mean}{}", interval.unwrap_or_default()));
+            if self.baseline.is_some() {
+                cells.push(signed(SCORE, over(&group, |row| row.differences.get(SCORE))));
+            }
             cells.extend(names.iter().map(|name| cell(name, over(&group, |row| row.metrics.get(*name)))));
             cells.extend(below.iter().map(|name| cell(name, over(&group, |row| row.beneath.get(*name)))));
             grid.push(cells);
@@ -178,7 +202,11 @@ impl<'a> Results<'a> {
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(headers));
         for group in self.groups(rows) {
             let mut cells = self.start(&group, &kept);
-            cells.extend(names.iter().map(|name| cell(name, over(&group, |row| row.metrics.get(*name)))));
+            cells.extend(names.iter().map(|name| {
+                let difference = signed(name, over(&group, |row| row.differences.get(*name)));
+                let value = cell(name, over(&group, |row| row.metrics.get(*name)));
+                if difference.is_empty() { value } else { format!("{value} ({difference})") }
+            }));
             grid.push(cells);
         }
         grid
@@ -236,6 +264,13 @@ pub fn cell(name: &str, estimate: Option<Estimate>) -> String {
     let Some(estimate) = estimate else { return String::new() };
     let half = estimate.half_width().map(|half| format!(" ± {}", shown(name, half)));
     format!("{}{}", shown(name, estimate.mean), half.unwrap_or_default())
+}
+
+/// A difference with its sign, and half the width of its interval where there are several.
+fn signed(name: &str, estimate: Option<Estimate>) -> String {
+    let sign = if estimate.is_some_and(|estimate| estimate.mean >= 0.0) { "+" } else { "" };
+    let cell = cell(name, estimate);
+    if cell.is_empty() { cell } else { format!("{sign}{cell}") }
 }
 
 /// Metrics of what an instance stands on. A name that several of them have is left out: which would it be?

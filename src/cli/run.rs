@@ -68,6 +68,11 @@ impl Args {
         loop {
             let texts = open::texts(&pipeline)?;
             let graph = texts.graph(registry, console)?;
+            if precision.is_some() && graph.pipeline.repeats.is_none() {
+                let help = "add `seeds = 3` and `vary = [\"…\"]` to the sweep";
+                let message = format!("`--until-ci` needs a sweep that is repeated over seeds: {help}");
+                return Err(Failure::Usage(message));
+            }
             let wanted = self.select.select(&graph)?;
             let store = self.cache.open(&graph.pipeline.root);
             if self.dry_run {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs},
+    baseline::Baseline,
     open,
     pivot::Pivot,
     results::{JsonRow, Results},
@@ -36,6 +37,9 @@ pub struct Args {
     /// The metric in the cells
     #[arg(long, value_name = "METRIC", default_value = "test_accuracy", requires = "rows")]
     value: String,
+    /// Show differences from this too: `axis=value` (the same with that value) or `STAGE@axis=value`
+    #[arg(long, value_name = "ARM", conflicts_with = "rows")]
+    baseline: Option<String>,
     /// The form of the table
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -67,6 +71,8 @@ impl Args {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        let baseline = self.baseline.as_ref().map(|text| Baseline::find(&graph, text)).transpose()?;
+        let results = baseline.iter().fold(results, Results::against);
         show(&results, self.output, console)?;
         if results.json().is_empty() && self.output != Format::Json && !console.quiet {
             let file = self.pipeline.file.display();

@@ -30,7 +30,7 @@ impl<'a> Turns<'a> {
     /// Runs what is wanted of a graph, rung by rung where its sweep is halved.
     pub fn run(&mut self, graph: &Graph<'_>, wanted: &Selection, store: &Store) -> Result<Report, Failure> {
         let Some(halving) = &graph.pipeline.halving else { return self.turn(graph, wanted, store) };
-        let mut ladder = Ladder::new(graph, halving).map_err(Failure::Usage)?;
+        let mut ladder = Ladder::new(graph, halving);
         ladder.note().iter().for_each(|note| self.say(note));
         loop {
             self.say(&rung(&ladder, &halving.over));

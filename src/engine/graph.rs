@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 pub use super::instance::{Axes, Definition, Instance, Link};
 use super::{
-    define, expand,
+    define, expand, halving,
     tie::Ties,
     unroll,
     wiring::{self, Flat},
@@ -63,6 +63,9 @@ impl<'t> Graph<'t> {
         let instances = unrolled(&pipeline, &mut found);
         if pipeline.stages.is_empty() && pipeline.unread.is_empty() && found.is_empty() {
             found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
+        }
+        if found.is_empty() {
+            halving::check(&pipeline, &instances, &mut found);
         }
         if found.is_empty() {
             return Ok(Self { pipeline, instances });

@@ -5,7 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{Graph, Instance, Selection};
-use crate::pipeline::{Halving, document};
+use crate::{
+    diagnostic::Diagnostic,
+    pipeline::{Halving, Pipeline, document},
+};
+
+/// Notes a score of a stage that does not stand on what is halved over.
+pub(super) fn check(pipeline: &Pipeline<'_>, instances: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
+    let Some(Halving { stage, over, score, .. }) = &pipeline.halving else { return };
+    let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
+    if !of_stage.any(|instance| instance.axes.contains_key(over)) {
+        let message = format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs");
+        found.push(Diagnostic::new(score.clone(), message).help("name a stage that comes behind"));
+    }
+}
 
 /// The rungs of a search, as far as results decide them.
 pub struct Ladder<'a, 't> {
@@ -19,15 +32,8 @@ pub struct Ladder<'a, 't> {
 
 impl<'a, 't> Ladder<'a, 't> {
     /// The search of a graph, with all points in the first rung.
-    ///
-    /// # Errors
-    /// If the stage of the score does not stand on what is halved over.
-    pub fn new(graph: &'a Graph<'t>, halving: &'a Halving) -> Result<Self, String> {
-        let mut of_stage = graph.instances.iter().filter(|instance| instance.stage == halving.stage);
-        if !of_stage.any(|instance| instance.axes.contains_key(&halving.over)) {
-            let Halving { stage, over, .. } = halving;
-            return Err(format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs"));
-        }
+    #[must_use]
+    pub fn new(graph: &'a Graph<'t>, halving: &'a Halving) -> Self {
         let block = &graph.pipeline.space.blocks[halving.block];
         let axes: Vec<_> = block.axes.iter().map(|&axis| &graph.pipeline.axes[axis]).collect();
         let point = |row: usize| {
@@ -40,7 +46,7 @@ impl<'a, 't> Ladder<'a, 't> {
         };
         let points: Vec<_> = (0..block.len()).map(point).collect();
         let all = (0..points.len()).collect();
-        Ok(Self { graph, halving, points, rungs: vec![all] })
+        Self { graph, halving, points, rungs: vec![all] }
     }
 
     /// The number of rungs, and the number of points in each.

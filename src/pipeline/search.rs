@@ -13,7 +13,7 @@ use super::{
     draw::{self, Draws},
     parse::Reader,
 };
-use crate::diagnostic::{Diagnostic, suggest};
+use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// A key of the file and its value.
 type Entry<'t> = (Spanned<String>, Spanned<DeValue<'t>>);
@@ -40,6 +40,8 @@ pub struct Halving {
     pub stage: String,
     /// The metric.
     pub metric: String,
+    /// The place of both.
+    pub score: Span,
     /// True if a lower value is better.
     pub lowest: bool,
 }
@@ -109,7 +111,7 @@ impl<'t> Reader<'_, 't> {
             let axis: &Axis<'t> = &pipeline.axes[axis];
             axis.is_variant() || Some(axis.key.get_ref()) == pipeline.repeats.as_ref()
         };
-        let blocks = std::mem::take(&mut pipeline.space.blocks);
+        let blocks = pipeline.space.blocks.clone();
         let (mut rest, searched): (Vec<Block>, Vec<Block>) =
             blocks.into_iter().partition(|block| block.axes.iter().all(|&axis| fixed(axis)));
         let drawn: Vec<usize> =
@@ -241,7 +243,7 @@ impl<'t> Reader<'_, 't> {
         pipeline.space.blocks.push(Block::alone(pipeline.axes.len(), values.len()));
         let over = axis.key.get_ref().clone();
         pipeline.axes.push(Axis { values, ..axis });
-        Some(Halving { block, over, rungs, factor, stage, metric, lowest })
+        Some(Halving { block, over, rungs, factor, stage, metric, score: score.span(), lowest })
     }
 
     /// The value that the file or the defaults give a parameter, if it is a whole number.

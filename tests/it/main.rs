@@ -19,6 +19,7 @@ mod reference_nn;
 mod reference_statistics;
 mod resume;
 mod scheduling;
+mod search;
 mod seeds;
 mod status_lines;
 mod support;
