@@ -15,6 +15,9 @@ use crate::{
 
 /// Divides images into clusters of near features, which serve as pseudo labels.
 ///
+/// Each label has a `confidence` in [0, 1]: 1 less the distance to the own centroid over that to the nearest other one (0
+/// where another is nearer, 1 with a single cluster); the metric is its mean.
+///
 /// The true labels are used for diagnosis only: `nmi`, `ari` and `purity`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -48,10 +51,15 @@ impl Default for KMeans {
 impl Stage for KMeans {
     const KIND: &'static str = "kmeans";
     // 2: the search for starting centroids looks at up to 65,536 images, not 4,096.
-    const VERSION: u32 = 2;
+    // 3: labels come with their `confidence`.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "what to cluster")];
     const OUTPUTS: &'static [Port] = &[
-        Port::new("labels", &[Form::Labels], "the cluster of each image, numbered by first occurrence"),
+        Port::new(
+            "labels",
+            &[Form::Labels],
+            "the cluster of each image, numbered by first occurrence, and how sure it is",
+        ),
         Port::new("centroids", &[Form::Matrix], "the mean of each cluster, after scaling"),
     ];
 
@@ -81,12 +89,15 @@ impl Stage for KMeans {
         })?;
         cx.metric("inertia", found.inertia);
         cx.metric("iterations", found.iterations as f64);
+        let sure: f64 = found.confidence.iter().map(|&confidence| f64::from(confidence)).sum();
+        cx.metric("confidence", sure / found.confidence.len() as f64);
         cx.metric("cluster_size_cv", metric::cluster_size_cv(&metric::cluster_sizes(&found.labels, clusters)));
         cx.metric("nmi", metric::normalized_mutual_information(&found.labels, &level.labels));
         cx.metric("ari", metric::adjusted_rand(&found.labels, &level.labels));
         cx.metric("purity", metric::purity(&found.labels, &level.labels));
         let labels = Artifact::new()
             .with("labels", Tensor::new(found.labels.as_slice(), &Device::Cpu)?)
+            .with("confidence", Tensor::new(found.confidence.as_slice(), &Device::Cpu)?)
             .with("truth", Tensor::new(level.labels.as_slice(), &Device::Cpu)?)
             .attribute("clusters", clusters);
         let centroids = Artifact::new().with("centroids", level::tensor(found.centroids.view())?);

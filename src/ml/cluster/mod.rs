@@ -5,6 +5,7 @@
 //! iterations take distances row by row, several times slower.
 
 mod balance;
+mod confidence;
 mod lloyd;
 mod seed;
 
@@ -54,6 +55,9 @@ impl Default for KMeans {
 pub struct Clustering {
     /// Cluster of each row, numbered by first occurrence; every cluster has at least one row.
     pub labels: Vec<u32>,
+    /// How sure each label is, in [0, 1]: 1 less the distance to the own centroid over that to the nearest other one,
+    /// and 0 where another one is nearer.
+    pub confidence: Vec<f32>,
     /// Means of the clusters, `[clusters, D]`, in the space after normalisation.
     pub centroids: Array2<f32>,
     /// Sum of squared distances to the centroids.
@@ -112,10 +116,11 @@ impl KMeans {
             }
         }
         let best = best.ok_or_else(|| Error::Invalid("no run of k-means had a finite inertia".into()))?;
+        let confidence = confidence::margins(points.view(), &best.labels, best.centroids.view());
         let (labels, order) = by_first_occurrence(&best.labels, self.clusters);
         let mut centroids = best.centroids.select(ndarray::Axis(0), &order);
         centroids += &mean;
-        Ok(Clustering { labels, centroids, inertia: best.inertia, iterations: best.iterations })
+        Ok(Clustering { labels, confidence, centroids, inertia: best.inertia, iterations: best.iterations })
     }
 }
 
