@@ -2,8 +2,35 @@
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::lloyd::distances;
+
+/// What the confidence of a label is, from the margin of its point: 1 less the distance to the own centroid over that to
+/// the nearest other one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Confidence {
+    /// The share of images whose margin is no larger. Margins shrink as dimensions grow; their order keeps its meaning.
+    #[default]
+    Rank,
+    /// The margin itself.
+    Margin,
+}
+
+impl Confidence {
+    /// The confidence that goes with each margin, in [0, 1]; a margin of 0 has none.
+    pub(super) fn of(self, margins: Vec<f32>) -> Vec<f32> {
+        if self == Self::Margin {
+            return margins;
+        }
+        let mut sorted = margins.clone();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let share = |margin: f32| sorted.partition_point(|&other| other <= margin) as f32 / sorted.len() as f32;
+        margins.into_iter().map(|margin| if margin > 0.0 { share(margin) } else { 0.0 }).collect()
+    }
+}
 
 /// Points whose distances are in memory at a time.
 const CHUNK: usize = 4096;
@@ -42,6 +69,13 @@ mod tests {
         for (got, want) in margins.iter().zip([1.0, 1.0 - 1.0 / 3.0, 0.0, 0.0, 1.0 - 1.0 / 89.0]) {
             assert!((got - want).abs() < 1e-3, "{margins:?}");
         }
+    }
+
+    #[test]
+    fn ranks_are_shares_of_smaller_margins() {
+        assert_eq!(Confidence::Rank.of(vec![0.3, 0.0, 0.1, 0.3, 0.0]), [1.0, 0.0, 0.6, 1.0, 0.0]);
+        assert_eq!(Confidence::Rank.of(vec![1.0; 3]), [1.0; 3]);
+        assert_eq!(Confidence::Margin.of(vec![0.3, 0.0]), [0.3, 0.0]);
     }
 
     #[test]
