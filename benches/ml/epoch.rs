@@ -6,11 +6,12 @@ use candle_core::Device;
 use strata::ml::{
     augment::Augment,
     data::shapes::{self, Shapes},
-    nn::{Architecture, Network},
+    loss::{Loss, LossKind},
+    nn::{Architecture, Mode, Network},
     optim::{Optim, Optimizer, OptimizerKind},
     rng::Stream,
     schedule::Schedule,
-    train::{Contrastive, Loss, LossKind, Observer, Run, Settings, train},
+    train::{Contrastive, Latest, Observer, Run, Settings, train},
 };
 
 use super::{Failure, encoder, median};
@@ -47,12 +48,16 @@ pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure>
         let mut task = Contrastive {
             encoder,
             head,
-            loss: Loss { kind: LossKind::NtXent, temperature: 0.1, prior: 0.1 },
+            mode: Mode::Train,
+            loss: Loss { temperature: 0.1, ..Loss::new(LossKind::NtXent) },
             indices: &indices,
             views: &views,
             labels: None,
             steps,
             split_views: false,
+            chunk: 0,
+            monitor: None,
+            latest: Latest::default(),
         };
         let settings = Settings { epochs: epoch + 1, schedule: Schedule::constant(), patience: 0 };
         let start = Instant::now();

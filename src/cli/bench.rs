@@ -17,11 +17,12 @@ use crate::ml::{
         ImageSet,
         shapes::{self, Shapes},
     },
-    nn::{Architecture, Encoder, EncoderKind, Network},
+    loss::{Loss, LossKind},
+    nn::{Architecture, Encoder, EncoderKind, Mode, Network},
     optim::{Optim, Optimizer, OptimizerKind},
     rng::Stream,
     schedule::Schedule,
-    train::{Contrastive, Loss, LossKind, Observer, Progress, Run, Settings, train},
+    train::{Contrastive, Latest, Observer, Progress, Run, Settings, train},
 };
 
 /// Steps left out of the median: they fill caches and buffers.
@@ -54,6 +55,9 @@ struct Step {
     /// Images in a batch; each gives two views
     #[arg(long, default_value_t = 64)]
     batch: usize,
+    /// Images of a forward pass, with the gradient of the whole batch; 0: all of them
+    #[arg(long, value_name = "IMAGES", default_value_t = 0)]
+    chunk: usize,
     /// Edge of the images, in pixels
     #[arg(long, default_value_t = 32)]
     size: usize,
@@ -131,12 +135,16 @@ impl Step {
         let mut task = Contrastive {
             encoder,
             head,
-            loss: Loss { kind: LossKind::NtXent, temperature: 0.1, prior: 0.1 },
+            mode: Mode::Train,
+            loss: Loss { temperature: 0.1, ..Loss::new(LossKind::NtXent) },
             indices: &|_, _| all.clone(),
             views: &|_, _, step| if self.augment { views(step) } else { Ok(fixed.clone()) },
             labels: None,
             steps: WARM_UP + self.steps.max(1),
             split_views: false,
+            chunk: self.chunk,
+            monitor: None,
+            latest: Latest::default(),
         };
         let sgd = Optimizer { kind: OptimizerKind::Sgd, lr: 0.01, momentum: 0.0, ..Optimizer::default() };
         let mut run = Run::new(params.clone(), Optim::new(&sgd, params.parameters())?);

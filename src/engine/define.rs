@@ -8,12 +8,13 @@ use super::{
     instance::{Definition, Instance, Link, Places},
     tie::Ties,
     unroll::Edge,
+    wiring,
 };
 use crate::{
     diagnostic::{Diagnostic, Span},
     digest::StageKey,
     pipeline::{self, Pipeline, typed},
-    stage::{BadParam, Problems, Rows},
+    stage::{BadParam, Need, Problems, Rows},
 };
 
 /// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
@@ -61,9 +62,9 @@ pub(super) fn define<'t>(
     let next = ids.len();
     let text = serde_json::to_vec(&(def.kind.name, work.params())).expect("parameters are plain data");
     let id = *ids.entry(StageKey::of(&text)).or_insert(next);
-    let stage = def.name.get_ref().clone();
-    Definition {
-        stage,
+    let needs = work.needs();
+    let definition = Definition {
+        stage: def.name.get_ref().clone(),
         kind: def.kind,
         work,
         retries: def.retries,
@@ -71,7 +72,15 @@ pub(super) fn define<'t>(
         id,
         places: places.clone(),
         varied,
+    };
+    for Need { port, path, what } in needs.into_iter().filter(|need| !wiring::is_written(def, need.port)) {
+        let message = format!("`{}.{path}`: {what} needs the input `{port}`", definition.stage);
+        let diagnostic = Diagnostic::new(definition.span(path), message).help(wiring::add_input(def, port));
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
     }
+    definition
 }
 
 /// Notes parameters that cannot be right, alone or for the number of rows that come in; gives the rows that come out.

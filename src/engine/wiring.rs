@@ -157,14 +157,24 @@ fn in_body(
 
 fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
     for port in stage.kind.inputs.iter().filter(|port| !port.optional) {
-        if stage.inputs.iter().any(|wire| wire.port.get_ref() == port.name || means(stage, wire, port.name)) {
+        if is_written(stage, port.name) {
             continue;
         }
         let span = stage.inputs_span.clone().unwrap_or(stage.name.span());
         let message = format!("stage `{}` has no input `{}` ({})", stage.name.get_ref(), port.name, port.about);
-        let help = format!("add `{} = \"STAGE.PORT\"` to `inputs`; it takes {}", port.name, forms(port.forms));
-        found.push(Diagnostic::new(span, message).help(help));
+        found.push(Diagnostic::new(span, message).help(add_input(stage, port.name)));
     }
+}
+
+/// What helps where the input `port` of a stage is missing.
+pub(super) fn add_input(stage: &StageDef<'_>, port: &str) -> String {
+    let takes = stage.kind.input(port).map(|port| forms(port.forms)).unwrap_or_default();
+    format!("add `{port} = \"STAGE.PORT\"` to `inputs`; it takes {takes}")
+}
+
+/// True if the file joins the input `port` of a stage to something, rightly or not.
+pub(super) fn is_written(stage: &StageDef<'_>, port: &str) -> bool {
+    stage.inputs.iter().any(|wire| wire.port.get_ref() == port || means(stage, wire, port))
 }
 
 /// True if a wire has the name of no port, but that of `port` misspelt: one mistake, not two.

@@ -16,6 +16,17 @@ pub struct BadParam {
     pub help: Option<String>,
 }
 
+/// An optional input that a parameter makes necessary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The input port.
+    pub port: &'static str,
+    /// The parameter that needs it, a key path.
+    pub path: &'static str,
+    /// What needs it, a fragment such as "a mask".
+    pub what: &'static str,
+}
+
 /// Collects what [`Stage::check`](super::Stage::check) and [`Stage::rows`](super::Stage::rows) find.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<BadParam>);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Context, Extent, Inputs, Outputs, Port, Problems, Rows, Source, Stage, StageError};
+use super::{Context, Extent, Inputs, Need, Outputs, Port, Problems, Rows, Source, Stage, StageError};
 
 /// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
 pub trait AnyStage: Send + Sync {
@@ -14,6 +14,8 @@ pub trait AnyStage: Send + Sync {
     fn params(&self) -> Value;
     /// See [`Stage::check`].
     fn check(&self, problems: &mut Problems);
+    /// See [`Stage::needs`].
+    fn needs(&self) -> Vec<Need>;
     /// See [`Stage::rows`].
     fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows;
     /// See [`Stage::sources`].
@@ -36,6 +38,9 @@ impl<S: Stage> AnyStage for S {
     }
     fn check(&self, problems: &mut Problems) {
         Stage::check(self, problems);
+    }
+    fn needs(&self) -> Vec<Need> {
+        Stage::needs(self)
     }
     fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows {
         Stage::rows(self, inputs, root, problems)

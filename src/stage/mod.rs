@@ -58,7 +58,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use check::{BadParam, Problems, Root, Rows, Source};
+pub use check::{BadParam, Need, Problems, Root, Rows, Source};
 pub use context::{Context, Note, Progress, Saving};
 pub use extent::Extent;
 pub use kind::{AnyStage, Registry, StageKind};
@@ -80,6 +80,11 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
     /// Notes parameters that cannot be right, each by its key path. Sees only the parameters.
     fn check(&self, problems: &mut Problems) {
         let _ = problems;
+    }
+
+    /// The optional inputs that these parameters cannot do without.
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
     }
 
     /// The number of rows at each output, as far as it can be known without running, from those at the inputs. The

@@ -14,7 +14,8 @@ pub enum Form {
     Images,
     /// One f32 `[N, D]` tensor for every level (`p1`, `p2`, `p3`, `latent`); `labels`: u32 `[N]`; attribute `classes`.
     Features,
-    /// `labels`: u32 `[N]`, the (pseudo) label of each image; `truth`: u32 `[N]`, for diagnosis only, where known.
+    /// `labels`: u32 `[N]`, the (pseudo) label of each image; `confidence`: f32 `[N]` in [0, 1], how sure it is (1 where
+    /// the tensor is missing); `truth`: u32 `[N]`, for diagnosis only, where known.
     Labels,
     /// `batches`: u32 `[rounds, batches, batch_size]`, indices of images.
     Batches,

@@ -8,12 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{self, Level};
 use crate::{
-    ml::{self, cluster, features::Normalize, metric},
+    ml::{
+        self,
+        cluster::{self, Confidence},
+        features::Normalize,
+        metric,
+    },
     stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
     store::Artifact,
 };
 
 /// Divides images into clusters of near features, which serve as pseudo labels.
+///
+/// Each label has a `confidence`, for `negatives = "weighted"` of `simclr`. The metric `margin` is the mean over the images
+/// of 1 less the distance to the own centroid over that to the nearest other one (0 where another is nearer, 1 with a
+/// single cluster).
 ///
 /// The true labels are used for diagnosis only: `nmi`, `ari` and `purity`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,25 +42,32 @@ pub struct KMeans {
     pub tolerance: f64,
     /// Whether all clusters have the same size, to within one image.
     pub balanced: bool,
+    /// What the confidence of a label in [0, 1] is: the `rank` of its image's margin among all, or the `margin` itself.
+    pub confidence: Confidence,
     /// Seed of the starts.
     pub seed: u64,
 }
 
 impl Default for KMeans {
     fn default() -> Self {
-        let cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, seed } =
+        let cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, confidence, seed } =
             cluster::KMeans::default();
-        Self { at: None, normalize, clusters, runs, max_iterations, tolerance, balanced, seed }
+        Self { at: None, normalize, clusters, runs, max_iterations, tolerance, balanced, confidence, seed }
     }
 }
 
 impl Stage for KMeans {
     const KIND: &'static str = "kmeans";
     // 2: the search for starting centroids looks at up to 65,536 images, not 4,096.
-    const VERSION: u32 = 2;
+    // 3: labels come with their `confidence`.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "what to cluster")];
     const OUTPUTS: &'static [Port] = &[
-        Port::new("labels", &[Form::Labels], "the cluster of each image, numbered by first occurrence"),
+        Port::new(
+            "labels",
+            &[Form::Labels],
+            "the cluster of each image, numbered by first occurrence, and how sure it is",
+        ),
         Port::new("centroids", &[Form::Matrix], "the mean of each cluster, after scaling"),
     ];
 
@@ -73,20 +89,23 @@ impl Stage for KMeans {
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let level = Level::read(inputs, "features", self.at.as_deref())?;
-        let Self { normalize, clusters, runs, max_iterations, tolerance, balanced, seed, .. } = *self;
-        let kmeans = cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, seed };
+        let Self { normalize, clusters, runs, max_iterations, tolerance, balanced, confidence, seed, .. } = *self;
+        let kmeans =
+            cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, confidence, seed };
         let found = kmeans.fit_watched(level.features.view(), &mut |run| {
             cx.progress(Progress { done: run as u64, total: runs as u64, unit: "run", ..Progress::default() });
             if cx.cancelled() { Err(ml::Error::Cancelled) } else { Ok(()) }
         })?;
         cx.metric("inertia", found.inertia);
         cx.metric("iterations", found.iterations as f64);
+        cx.metric("margin", found.margin);
         cx.metric("cluster_size_cv", metric::cluster_size_cv(&metric::cluster_sizes(&found.labels, clusters)));
         cx.metric("nmi", metric::normalized_mutual_information(&found.labels, &level.labels));
         cx.metric("ari", metric::adjusted_rand(&found.labels, &level.labels));
         cx.metric("purity", metric::purity(&found.labels, &level.labels));
         let labels = Artifact::new()
             .with("labels", Tensor::new(found.labels.as_slice(), &Device::Cpu)?)
+            .with("confidence", Tensor::new(found.confidence.as_slice(), &Device::Cpu)?)
             .with("truth", Tensor::new(level.labels.as_slice(), &Device::Cpu)?)
             .attribute("clusters", clusters);
         let centroids = Artifact::new().with("centroids", level::tensor(found.centroids.view())?);

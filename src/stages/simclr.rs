@@ -1,5 +1,8 @@
 //! `simclr`: contrastive training on given batches.
 
+mod neighbours;
+mod pairs;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,20 +13,25 @@ use super::{
 };
 use crate::{
     ml::{
+        self,
         augment::Augment,
-        nn::{Architecture, Encoder, Network},
+        loss::{Loss, LossKind},
+        nn::{Architecture, Encoder, Mode, Network},
         optim::{Optim, Optimizer, OptimizerKind},
         rng::Stream,
         schedule::Schedule,
-        train::{Contrastive, Loss, LossKind, Run, Settings},
+        train::{Contrastive, Latest, Run, Settings},
     },
-    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Form, Inputs, Need, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Trains an encoder and a projection head to tell two random views of one image from those of the others in its batch.
 ///
 /// Arms that differ only in their batches start from equal weights and share the stream of augmentations. With
 /// `epochs = 0` the weights are the initial ones: the random encoder, a control.
+///
+/// The true labels of `images` are used for diagnosis only: `false_negative_rate` is the share of negatives of an image's
+/// own class over all steps, `false_negative_rate_expected` the closed form for batches drawn at random.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Simclr {
@@ -33,14 +41,16 @@ pub struct Simclr {
     pub head: Vec<usize>,
     /// Passes over a round of batches; epoch e uses round e modulo their number.
     pub epochs: usize,
-    /// The loss: `nt_xent`, `dcl` or `debiased`.
+    /// The loss: `nt_xent`, `dcl`, `debiased`, `hard` or `supcon`, which takes its positives from the input `labels`.
     pub loss: LossKind,
-    /// Which images are negatives: `all`, or with `mask` only those of another label (input `labels`).
+    /// Which images are negatives: `all`, those of another label (`mask`), or by how sure labels are (`weighted`).
     pub negatives: Negatives,
     /// Temperature of the similarities, above 0.
     pub temperature: f64,
-    /// Chance of a false negative in the `debiased` loss, in [0, 1).
+    /// Chance of a false negative in the losses `debiased` and `hard`, in [0, 1).
     pub prior: f64,
+    /// How much more near negatives count in the loss `hard`, at least 0.
+    pub concentration: f64,
     /// How random views are made.
     pub augment: Augment,
     /// How weights follow gradients.
@@ -51,6 +61,13 @@ pub struct Simclr {
     pub schedule: Schedule,
     /// Whether the views of a batch are normalised `together`, or `apart` in two forward passes (the reference code).
     pub views: BatchViews,
+    /// Images of one forward pass, with batch statistics of their own; 0 means the whole batch.
+    ///
+    /// Less memory for the same batch, and the same gradient but for the statistics (GradCache, Gao et al. 2021); every
+    /// pass is made twice.
+    pub chunk_size: usize,
+    /// Epochs between two measurements of `knn_accuracy` (input `val`); 0 means only at the end.
+    pub knn_every: usize,
     /// Seed of initial weights and augmentation.
     pub seed: u64,
 }
@@ -63,6 +80,8 @@ pub enum Negatives {
     All,
     /// Those with another (pseudo) label.
     Mask,
+    /// All, but images of one label with a weight of 1 less the product of their labels' confidences.
+    Weighted,
 }
 
 /// Over what batch normalisation takes its statistics.
@@ -75,6 +94,10 @@ pub enum BatchViews {
     Apart,
 }
 
+/// Series whose last values are metrics.
+const SERIES: [&str; 7] =
+    ["loss", "contrastive_top1", "alignment", "uniformity", "feature_std", "effective_rank", "grad_norm"];
+
 impl Default for Simclr {
     fn default() -> Self {
         let sgd = Optimizer { kind: OptimizerKind::Sgd, lr: 0.06, weight_decay: 5e-4, ..Optimizer::default() };
@@ -86,11 +109,14 @@ impl Default for Simclr {
             negatives: Negatives::All,
             temperature: 0.5,
             prior: 0.1,
+            concentration: 1.0,
             augment: Augment::default(),
             optimizer: sgd,
             keep_epochs: Vec::new(),
             schedule: Schedule { warmup_epochs: 1.0, ..Schedule::default() },
             views: BatchViews::Together,
+            chunk_size: 0,
+            knn_every: 0,
             seed: 0,
         }
     }
@@ -99,14 +125,20 @@ impl Default for Simclr {
 impl Stage for Simclr {
     const KIND: &'static str = "simclr";
     // 2: 3x3 convolutions by Winograd's products.
-    const VERSION: u32 = 2;
+    // 3: losses sum over blocks of rows; new metrics and series.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
-        Port::new("images", &[Form::Images], "the training images; their labels are not used"),
+        Port::new("images", &[Form::Images], "the training images; their labels are for diagnosis only"),
         Port::new("batches", &[Form::Batches], "which images meet in a step"),
         Port::optional(
             "labels",
             &[Form::Labels, Form::Images],
-            "pseudo labels (or images: their true ones), for `negatives = \"mask\"`",
+            "pseudo labels (or images: their true ones), for `negatives` other than `all` and the loss `supcon`",
+        ),
+        Port::optional(
+            "val",
+            &[Form::Images],
+            "images to measure `knn_accuracy` on, by the votes of the training images",
         ),
     ];
     const OUTPUTS: &'static [Port] =
@@ -116,11 +148,33 @@ impl Stage for Simclr {
         problems.require(!self.head.is_empty() && !self.head.contains(&0), "head", "must be sizes of at least 1");
         problems.positive("temperature", self.temperature);
         problems.within("prior", self.prior, 0.0, 0.99);
+        problems.within("concentration", self.concentration, 0.0, f64::INFINITY);
+        if self.loss == LossKind::Supcon && self.negatives != Negatives::All {
+            let message = "the loss `supcon` takes images of one label as positives, so none of them is a negative";
+            problems.add_with_help("negatives", message, "leave `negatives` at \"all\"");
+        }
         super::nested(problems, "encoder", self.encoder.check());
         super::nested(problems, "augment", self.augment.check());
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        let labels = |path, what| Need { port: "labels", path, what };
+        let mut needs = Vec::new();
+        match self.negatives {
+            Negatives::All => {}
+            Negatives::Mask => needs.push(labels("negatives", "a mask")),
+            Negatives::Weighted => needs.push(labels("negatives", "a weight by label")),
+        }
+        if self.loss == LossKind::Supcon {
+            needs.push(labels("loss", "`supcon`"));
+        }
+        if self.knn_every > 0 {
+            needs.push(Need { port: "val", path: "knn_every", what: "a kNN accuracy" });
+        }
+        needs
     }
 
     fn extent(&self) -> Option<Extent> {
@@ -133,15 +187,11 @@ impl Stage for Simclr {
         if rounds.iter().flatten().flatten().any(|&index| index as usize >= set.len()) {
             return Err(StageError::failed(format!("the batches name images beyond the {} there are", set.len())));
         }
-        let labels = match (self.negatives, inputs.get("labels")) {
-            (Negatives::All, _) => None,
-            (Negatives::Mask, Some(labels)) => Some(labels.tensor("labels")?.to_vec1::<u32>()?),
-            (Negatives::Mask, None) => {
-                return Err(StageError::failed("`negatives = \"mask\"` needs the input `labels`"));
-            }
-        };
-        if let Some(count) = labels.as_ref().map(Vec::len).filter(|&count| count != set.len()) {
-            return Err(StageError::failed(format!("{count} labels for {} images", set.len())));
+        let labels = pairs::labels(self, inputs, set.len())?;
+        pairs::tell_false_negatives(cx, &set.labels, labels.as_ref(), &rounds, self.epochs);
+        let val = inputs.get("val").map(Images::bytes).transpose()?;
+        if val.as_ref().is_some_and(|val| val.size != set.size || val.classes != set.classes) {
+            return Err(StageError::failed("training and validation images differ in size or classes"));
         }
         let device = cx.device().clone();
         let [colours, height, width] = set.size;
@@ -150,23 +200,42 @@ impl Stage for Simclr {
         let (network, params) = architecture.build(self.seed, &device)?;
         let Network::Encoder { encoder, head } = &network else { unreachable!("built from an encoder") };
         let stream = Stream::new(self.seed, "simclr/augment");
+        let neighbours = || val.as_ref().map(|val| neighbours::accuracy(encoder, &set, val, &device)).transpose();
+        let measured = |epoch: usize| self.knn_every > 0 && epoch.is_multiple_of(self.knn_every);
+        let monitor = |epoch: usize| -> ml::Result<Vec<(&'static str, f64)>> {
+            let accuracy = if measured(epoch) { neighbours()? } else { None };
+            Ok(accuracy.map(|accuracy| ("knn_accuracy", accuracy)).into_iter().collect())
+        };
         let mut task = Contrastive {
             encoder,
             head,
-            loss: Loss { kind: self.loss, temperature: self.temperature, prior: self.prior },
+            mode: Mode::Train,
+            loss: Loss {
+                kind: self.loss,
+                temperature: self.temperature,
+                prior: self.prior,
+                concentration: self.concentration,
+            },
             indices: &|epoch, step| rounds[epoch % rounds.len()][step].clone(),
             views: &|indices, epoch, step| {
                 self.augment.two_views(&set, indices, &stream.at(epoch as u64).at(step as u64), &device)
             },
-            labels: labels.as_deref(),
+            labels: labels.as_ref(),
             steps: rounds.first().map_or(0, Vec::len),
             split_views: self.views == BatchViews::Apart,
+            chunk: self.chunk_size,
+            monitor: Some(&monitor),
+            latest: Latest::default(),
         };
         let mut run = Run::new(params.clone(), Optim::new(&self.optimizer, params.parameters())?);
         let settings = Settings { epochs: self.epochs, schedule: self.schedule.clone(), patience: 0 };
         let mut session = Session::open(cx)?;
         session.fit(Part::default(), &mut task, &mut run, &settings)?;
-        super::record(session.cx, &run, &["loss", "contrastive_top1", "alignment", "uniformity"]);
+        super::record(session.cx, &run, &SERIES);
+        let last = run.series.get("knn_accuracy").filter(|_| measured(run.epoch)).and_then(|values| values.last());
+        if let Some(accuracy) = last.copied().map_or_else(neighbours, |accuracy| Ok(Some(accuracy)))? {
+            session.cx.metric("knn_accuracy", accuracy);
+        }
         let outputs = Outputs::new().with("weights", network::save(&architecture, &params)?);
         session.with_kept(outputs, &architecture)
     }

@@ -146,21 +146,105 @@ fn simclr_tells_its_measures() -> Outcome {
     let loss = ran.points("loss");
     assert!(loss.len() == 3 && loss.iter().all(|&loss| loss > 0.0 && loss < 2.0 * 15f64.ln()), "{loss:?}");
     assert_eq!(ran.metric("loss"), loss[2]);
-    for name in ["contrastive_top1", "alignment", "uniformity", "lr"] {
+    let measures = ["contrastive_top1", "alignment", "uniformity", "lr", "feature_std", "effective_rank", "grad_norm"];
+    for name in measures {
         assert_eq!(ran.points(name).len(), 3, "{name}");
     }
+    // 16 views around their mean span 15 directions at most.
+    assert!(ran.points("effective_rank").iter().all(|&rank| rank > 1.0 && rank <= 15.0 + 1e-9));
+    assert!(ran.points("feature_std").iter().all(|&spread| spread > 0.0 && spread <= 1.0));
+    assert!(ran.points("grad_norm").iter().all(|&norm| norm > 0.0 && norm.is_finite()));
     Ok(())
 }
 
 #[test]
 fn masks_need_labels_and_change_the_result() -> Outcome {
     let Data { train, batches, .. } = &data();
-    let params = |negatives: &str| format!("{ENCODER}epochs = 1\nloss = \"dcl\"\nnegatives = \"{negatives}\"\n");
+    let params = |more: &str| format!("{ENCODER}epochs = 1\n{more}\n");
     let inputs = [("images", train), ("batches", batches)];
-    let missing = run("simclr", &params("mask"), &inputs).err().map(|error| error.to_string());
-    assert_eq!(missing.as_deref(), Some("`negatives = \"mask\"` needs the input `labels`"));
-    let labelled = [&inputs[..], &[("labels", train)]].concat();
-    assert_ne!(run("simclr", &params("mask"), &labelled)?.bytes(), run("simclr", &params("all"), &labelled)?.bytes());
+    let arms = ["negatives = \"mask\"", "negatives = \"weighted\"", "loss = \"supcon\""];
+    for arm in arms {
+        let missing = run("simclr", &params(arm), &inputs).err().map(|error| error.to_string());
+        assert_eq!(missing, Some(format!("`{arm}` needs the input `labels`")));
+    }
+    // Pseudo labels of five clusters, two thirds of them sure.
+    let pseudo: Vec<u32> = (0..40).map(|i| i * 7 % 5).collect();
+    let confidence: Vec<f32> = (0..40).map(|i| f32::from(u8::from(i % 3 != 0))).collect();
+    let pseudo = Artifact::new().with("labels", Tensor::new(pseudo, &Device::Cpu)?);
+    let unsure = pseudo.clone().with("confidence", Tensor::new(confidence, &Device::Cpu)?);
+    let with = |labels, arm: &str| run("simclr", &params(arm), &[&inputs[..], &[("labels", labels)]].concat());
+    let all = with(&unsure, "negatives = \"all\"")?;
+    assert_eq!(all.bytes(), run("simclr", &params(""), &inputs)?.bytes(), "labels alone change nothing");
+    let [mask, weighted, supcon] = [arms[0], arms[1], arms[2]].map(|arm| with(&unsure, arm));
+    let (mask, weighted, supcon) = (mask?, weighted?, supcon?);
+    let results = [&all, &mask, &weighted, &supcon].map(Ran::bytes);
+    assert!((0..4).all(|i| (0..i).all(|j| results[i] != results[j])), "four arms, four results");
+    assert_eq!(with(&pseudo, arms[1])?.bytes(), mask.bytes(), "labels without confidences are certain");
+    // Positives of supcon are what a mask leaves out.
+    let rate = |ran: &Ran| (ran.metric("false_negative_rate"), ran.metric("false_negative_rate_expected"));
+    assert_eq!(rate(&supcon), rate(&mask));
+    assert_ne!(rate(&weighted), rate(&mask));
+    Ok(())
+}
+
+#[test]
+fn false_negatives_are_counted_over_the_rounds_that_are_used() -> Outcome {
+    let Data { train, .. } = &data();
+    let classes = train.tensor("labels")?.to_vec1::<u32>()?;
+    let [[a, b], [c, ..]] = [0, 1].map(|class| {
+        let members: Vec<u32> = (0..40).filter(|&i| classes[i as usize] == class).collect();
+        [members[0], members[1]]
+    });
+    // Round 0: one of three pairs is of one class; round 1: none is, as its images are of three classes.
+    let other = (0..40).find(|&i| classes[i as usize] == 2).expect("a third class");
+    let batches = Tensor::new(&[[[a, b, c]], [[a, c, other]]], &Device::Cpu)?;
+    let batches = Artifact::new().with("batches", batches);
+    for (epochs, rate) in [(1, 1.0 / 3.0), (2, 1.0 / 6.0), (3, 2.0 / 9.0)] {
+        let params = format!("{ENCODER}head = [8, 4]\nepochs = {epochs}\n");
+        let ran = run("simclr", &params, &[("images", train), ("batches", &batches)])?;
+        assert!((ran.metric("false_negative_rate") - rate).abs() < 1e-12, "{epochs} epochs");
+        // Ten classes of four images: 3 of the 39 others are of an image's class.
+        assert!((ran.metric("false_negative_rate_expected") - 3.0 / 39.0).abs() < 1e-12);
+    }
+    Ok(())
+}
+
+#[test]
+fn watching_the_neighbours_changes_no_weight() -> Outcome {
+    let Data { train, test, batches, .. } = &data();
+    let params = |more: &str| format!("{ENCODER}head = [16, 8]\nepochs = 5\n{more}\n");
+    let inputs = [("images", train), ("batches", batches)];
+    let plain = run("simclr", &params(""), &inputs)?;
+    let watched = [&inputs[..], &[("val", test)]].concat();
+    let at_the_end = run("simclr", &params(""), &watched)?;
+    let often = run("simclr", &params("knn_every = 2"), &watched)?;
+    assert_eq!((at_the_end.bytes(), often.bytes()), (plain.bytes(), plain.bytes()));
+    assert_eq!(often.points("loss"), plain.points("loss"));
+    assert_eq!((often.points("knn_accuracy").len(), at_the_end.points("knn_accuracy").len()), (2, 0));
+    let accuracy = often.metric("knn_accuracy");
+    assert_eq!(at_the_end.metric("knn_accuracy"), accuracy);
+    // It is that of the probe.
+    let features = |images| run("encode", "", &[("weights", plain.output("weights")), ("images", images)]);
+    let (train, test) = (features(train)?, features(test)?);
+    let inputs = [("train", train.output("features")), ("test", test.output("features"))];
+    assert_eq!(run("knn_probe", "at = \"p3\"", &inputs)?.metric("test_accuracy"), accuracy);
+    Ok(())
+}
+
+#[test]
+fn chunks_train_to_the_same_bytes_on_any_number_of_threads() -> Outcome {
+    let Data { train, batches, .. } = &data();
+    let inputs = [("images", train), ("batches", batches)];
+    let params = |chunk: usize| format!("{ENCODER}head = [16, 8]\nepochs = 2\nchunk_size = {chunk}\n");
+    let one = run_on(1, "simclr", &params(3), &inputs)?;
+    for threads in [2, 3] {
+        assert_eq!(run_on(threads, "simclr", &params(3), &inputs)?.bytes(), one.bytes());
+    }
+    let whole = run("simclr", &params(0), &inputs)?;
+    assert_eq!(run("simclr", &params(8), &inputs)?.bytes(), whole.bytes());
+    assert_ne!(one.bytes(), whole.bytes(), "chunks are normalised by themselves");
+    let (one, whole) = (one.points("loss")[0], whole.points("loss")[0]);
+    assert!((one - whole).abs() < 0.1 * whole, "{one} {whole}");
     Ok(())
 }
 

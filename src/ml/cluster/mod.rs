@@ -5,9 +5,11 @@
 //! iterations take distances row by row, several times slower.
 
 mod balance;
+mod confidence;
 mod lloyd;
 mod seed;
 
+pub use confidence::Confidence;
 use ndarray::{Array1, Array2, ArrayView2};
 
 use super::{
@@ -31,6 +33,8 @@ pub struct KMeans {
     pub normalize: Normalize,
     /// Clusters of equal size: sizes differ by one at most.
     pub balanced: bool,
+    /// What the confidence of a label is.
+    pub confidence: Confidence,
     /// Seed of the starts.
     pub seed: u64,
 }
@@ -44,6 +48,7 @@ impl Default for KMeans {
             tolerance: 1e-4,
             normalize: Normalize::None,
             balanced: false,
+            confidence: Confidence::default(),
             seed: 0,
         }
     }
@@ -54,6 +59,11 @@ impl Default for KMeans {
 pub struct Clustering {
     /// Cluster of each row, numbered by first occurrence; every cluster has at least one row.
     pub labels: Vec<u32>,
+    /// How sure each label is, in [0, 1].
+    pub confidence: Vec<f32>,
+    /// The mean margin, in [0, 1]: 1 less the distance to the own centroid over that to the nearest other one, and 0 where
+    /// another one is nearer.
+    pub margin: f64,
     /// Means of the clusters, `[clusters, D]`, in the space after normalisation.
     pub centroids: Array2<f32>,
     /// Sum of squared distances to the centroids.
@@ -112,10 +122,13 @@ impl KMeans {
             }
         }
         let best = best.ok_or_else(|| Error::Invalid("no run of k-means had a finite inertia".into()))?;
+        let margins = confidence::margins(points.view(), &best.labels, best.centroids.view());
+        let margin = margins.iter().map(|&margin| f64::from(margin)).sum::<f64>() / rows as f64;
+        let confidence = self.confidence.of(margins);
         let (labels, order) = by_first_occurrence(&best.labels, self.clusters);
         let mut centroids = best.centroids.select(ndarray::Axis(0), &order);
         centroids += &mean;
-        Ok(Clustering { labels, centroids, inertia: best.inertia, iterations: best.iterations })
+        Ok(Clustering { labels, confidence, margin, centroids, inertia: best.inertia, iterations: best.iterations })
     }
 }
 

@@ -1,10 +1,14 @@
 //! How good a contrastive representation is, beside its loss.
 
 use candle_core::Tensor;
+use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::normalize;
-use crate::ml::Result;
+use crate::ml::{Error, Result};
+
+/// Rows whose cosines are one product.
+const BLOCK: usize = 64;
 
 /// Measures of a batch of views.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,21 +27,32 @@ pub struct Measures {
 /// # Errors
 /// If `z` is not of rank 2.
 pub fn measure(z: &Tensor) -> Result<Measures> {
-    let z = normalize(&z.detach())?;
-    let cosines = z.matmul(&z.t()?)?.to_vec2::<f32>()?;
-    let (views, half) = (cosines.len(), cosines.len() / 2);
-    let rows: Vec<(bool, f64, f64)> = cosines
-        .par_iter()
+    let (views, width) = z.dims2()?;
+    let half = views / 2;
+    let z = normalize(&z.detach())?.flatten_all()?.to_vec1::<f32>()?;
+    let z = ArrayView2::from_shape((views, width), &z).map_err(|error| Error::Invalid(error.to_string()))?;
+    // Rows are taken in blocks, so that the whole table of cosines is never in memory.
+    let blocks: Vec<Vec<(bool, f64, f64)>> = z
+        .axis_chunks_iter(Axis(0), BLOCK)
+        .into_par_iter()
         .enumerate()
-        .map(|(i, row)| {
-            let positive = row[(i + half) % views];
-            let first = row.iter().enumerate().all(|(j, &c)| j == i || j == (i + half) % views || c < positive);
-            // Squared distance of unit vectors: 2 - 2 cos. Each pair of one view once.
-            let end = if i < half { half } else { views };
-            let repulsion: f64 = row[i + 1..end].iter().map(|&c| (-4.0 + 4.0 * f64::from(c)).exp()).sum();
-            (first, 2.0 - 2.0 * f64::from(positive), repulsion)
+        .map(|(block, rows)| {
+            let cosines = rows.dot(&z.t());
+            let of = |(row, cosines): (usize, ndarray::ArrayView1<'_, f32>)| {
+                let i = block * BLOCK + row;
+                let partner = (i + half) % views;
+                let positive = cosines[partner];
+                let first = cosines.iter().enumerate().all(|(j, &c)| j == i || j == partner || c < positive);
+                // Squared distance of unit vectors: 2 - 2 cos. Each pair of one view once.
+                let end = if i < half { half } else { views };
+                let repulsion: f64 =
+                    cosines.iter().take(end).skip(i + 1).map(|&c| (-4.0 + 4.0 * f64::from(c)).exp()).sum();
+                (first, 2.0 - 2.0 * f64::from(positive), repulsion)
+            };
+            cosines.rows().into_iter().enumerate().map(of).collect()
         })
         .collect();
+    let rows = blocks.concat();
     let mean = |value: fn(&(bool, f64, f64)) -> f64| rows.iter().map(value).sum::<f64>() / views as f64;
     let pairs = (half * half.saturating_sub(1) / 2) as f64;
     let spread = |rows: &[(bool, f64, f64)]| (rows.iter().map(|row| row.2).sum::<f64>() / pairs).ln();

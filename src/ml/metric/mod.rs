@@ -1,11 +1,15 @@
-//! Figures of merit: of classifiers, of partitions, and of batches drawn by pseudo labels.
+//! Figures of merit: of classifiers, of partitions, of features, and of the pairs of batches.
 
 mod batch;
 mod classification;
+mod negatives;
 mod partition;
+mod spread;
 
 pub use batch::{
     distinct_clusters, expected_false_negative_rate, false_negative_rate, masked_false_negative_rate, same_cluster_rate,
 };
 pub use classification::{accuracy, confusion, wilson};
+pub use negatives::{FalseNegatives, expected_negatives_rate};
 pub use partition::{adjusted_rand, cluster_size_cv, cluster_sizes, normalized_mutual_information, purity};
+pub use spread::{effective_rank, feature_std};

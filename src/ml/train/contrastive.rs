@@ -1,41 +1,28 @@
 //! Contrastive training: SimCLR and its variants.
 
-use candle_core::Tensor;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::sync::{Mutex, PoisonError};
 
-use super::{StepLoss, Task};
+use candle_core::{Storage, Tensor, backprop::GradStore};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+
+use super::{
+    Step, StepLoss, Task,
+    chunks::{self, Projected, Whole},
+};
 use crate::ml::{
-    Result,
-    loss::{self, Measures},
+    Error, Result,
+    init::Params,
+    loss::{self, Loss, Measures, PseudoLabels},
+    metric,
     nn::{Head, Mode, ResNet},
 };
 
-/// Which contrastive loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// NT-Xent (Chen et al. 2020).
-    NtXent,
-    /// Decoupled: the positive is not in the denominator (Yeh et al. 2022).
-    Dcl,
-    /// Debiased: the share of false negatives is subtracted (Chuang et al. 2020).
-    Debiased,
-}
-
-/// A contrastive loss with its parameters.
-#[derive(Clone, Copy, Debug)]
-pub struct Loss {
-    /// Which one.
-    pub kind: LossKind,
-    /// Temperature of the similarities.
-    pub temperature: f64,
-    /// Chance of a false negative, for [`LossKind::Debiased`].
-    pub prior: f64,
-}
-
 /// Gives both views of images, `[2B, H, W, C]`, view i and i + B of one image: (indices, epoch, step).
 pub type Views<'a> = &'a (dyn Fn(&[u32], usize, usize) -> Result<Tensor> + Sync);
+
+/// Gives further values at the end of an epoch, whose number counts from 1.
+pub type Monitor<'a> = &'a (dyn Fn(usize) -> Result<Vec<(&'static str, f64)>> + Sync);
 
 /// Two views of each image of a batch against all others.
 pub struct Contrastive<'a> {
@@ -43,56 +30,137 @@ pub struct Contrastive<'a> {
     pub encoder: &'a ResNet,
     /// The projection head.
     pub head: &'a Head,
+    /// How both are run.
+    pub mode: Mode,
     /// The loss.
     pub loss: Loss,
     /// Indices of the images of a batch: (epoch, step).
     pub indices: &'a (dyn Fn(usize, usize) -> Vec<u32> + Sync),
     /// Both views of the images.
     pub views: Views<'a>,
-    /// Labels by image; images of one label are no negatives of each other.
-    pub labels: Option<&'a [u32]>,
+    /// Labels by image; images of one label are lesser negatives of each other, or none, or positives.
+    pub labels: Option<&'a PseudoLabels>,
     /// Batches of an epoch.
     pub steps: usize,
     /// Whether each view is a forward pass of its own, with its own batch statistics (as in the reference code).
     pub split_views: bool,
+    /// Images (both their views) of one forward pass, with their own batch statistics; 0: the whole batch.
+    pub chunk: usize,
+    /// What else is measured at the end of an epoch.
+    pub monitor: Option<Monitor<'a>>,
+    /// What the last step left for the end of the epoch.
+    pub latest: Latest,
+}
+
+/// The number of the epoch, and the features of the last batch.
+#[derive(Debug, Default)]
+pub struct Latest {
+    epoch: usize,
+    features: Mutex<Option<Tensor>>,
+}
+
+impl Contrastive<'_> {
+    fn project(&self, views: &Tensor) -> Result<Projected> {
+        let features = if self.split_views {
+            let half = views.dim(0)? / 2;
+            let first = self.encoder.forward(&views.narrow(0, 0, half)?, self.mode)?;
+            let second = self.encoder.forward(&views.narrow(0, half, half)?, self.mode)?;
+            Tensor::cat(&[&first, &second], 0)?
+        } else {
+            self.encoder.forward(views, self.mode)?
+        };
+        let z = self.head.forward(&features, self.mode)?.pop();
+        Ok(Projected { features: features.detach(), z: z.unwrap_or(features) })
+    }
+
+    /// The measures of a batch, whose features are kept for the end of the epoch.
+    fn measured(&self, projected: &Projected) -> Result<Vec<(&'static str, f64)>> {
+        *self.latest.features.lock().unwrap_or_else(PoisonError::into_inner) = Some(projected.features.clone());
+        let Measures { top1, alignment, uniformity } = loss::measure(&projected.z)?;
+        Ok(vec![("contrastive_top1", top1), ("alignment", alignment), ("uniformity", uniformity)])
+    }
 }
 
 impl Task for Contrastive<'_> {
-    type Batch = (Tensor, Option<Tensor>);
+    type Batch = (Tensor, Option<PseudoLabels>);
 
     fn steps(&self) -> usize {
         self.steps
     }
 
+    fn begin(&mut self, epoch: usize) -> Result<()> {
+        self.latest.epoch = epoch + 1;
+        Ok(())
+    }
+
     fn batch(&self, epoch: usize, step: usize) -> Result<Self::Batch> {
         let indices = (self.indices)(epoch, step);
         let views = (self.views)(&indices, epoch, step)?;
-        let mask = self.labels.map(|labels| {
-            let labels: Vec<u32> = indices.iter().map(|&index| labels[index as usize]).collect();
-            loss::negatives_by_label(&labels, views.device())
-        });
-        Ok((views, mask.transpose()?))
+        Ok((views, self.labels.map(|labels| labels.select(&indices))))
     }
 
-    fn loss(&self, (views, mask): Self::Batch) -> Result<StepLoss> {
-        let count = views.dim(0)?;
-        let features = if self.split_views {
-            let half = count / 2;
-            let first = self.encoder.forward(&views.narrow(0, 0, half)?, Mode::Train)?;
-            let second = self.encoder.forward(&views.narrow(0, half, half)?, Mode::Train)?;
-            Tensor::cat(&[&first, &second], 0)?
-        } else {
-            self.encoder.forward(&views, Mode::Train)?
-        };
-        let z = self.head.forward(&features, Mode::Train)?.pop().unwrap_or(features);
-        let Loss { kind, temperature, prior } = self.loss;
-        let loss = match kind {
-            LossKind::NtXent => loss::nt_xent(&z, temperature, mask.as_ref())?,
-            LossKind::Dcl => loss::dcl(&z, temperature, mask.as_ref())?,
-            LossKind::Debiased => loss::debiased(&z, temperature, prior, mask.as_ref())?,
-        };
-        let Measures { top1, alignment, uniformity } = loss::measure(&z)?;
-        let values = vec![("contrastive_top1", top1), ("alignment", alignment), ("uniformity", uniformity)];
-        Ok(StepLoss { loss, values, images: count })
+    fn loss(&self, (views, labels): Self::Batch) -> Result<StepLoss> {
+        let projected = self.project(&views)?;
+        let loss = self.loss.of(&projected.z, labels.as_ref())?;
+        Ok(StepLoss { loss, values: self.measured(&projected)?, images: views.dim(0)? })
     }
+
+    fn step(&self, batch: Self::Batch, params: &Params) -> Result<Step> {
+        let images = batch.0.dim(0)?;
+        let (loss, gradients, mut values) = if self.chunk == 0 || self.chunk >= images / 2 {
+            let StepLoss { loss, values, .. } = self.loss(batch)?;
+            let value = f64::from(loss.to_scalar::<f32>()?);
+            (value, if value.is_finite() { loss.backward()? } else { GradStore::default() }, values)
+        } else {
+            let (views, labels) = batch;
+            let Whole { loss, gradients, projected } =
+                chunks::gradients(&views, labels.as_ref(), self.chunk, &self.loss, params, |views| {
+                    self.project(views)
+                })?;
+            (loss, gradients, self.measured(&projected)?)
+        };
+        values.push(("grad_norm", norm(&gradients, params)?));
+        Ok(Step { loss, gradients, values, images })
+    }
+
+    /// The spread of the features of the last batch, and what the monitor says.
+    fn evaluate(&self) -> Result<Vec<(&'static str, f64)>> {
+        let mut values = Vec::new();
+        if let Some(features) = &*self.latest.features.lock().unwrap_or_else(PoisonError::into_inner) {
+            let flat = features.flatten_all()?.to_vec1::<f32>()?;
+            let features =
+                ArrayView2::from_shape(features.dims2()?, &flat).map_err(|e| Error::Invalid(e.to_string()))?;
+            values.push(("feature_std", metric::feature_std(features)));
+            values.push(("effective_rank", metric::effective_rank(features)?));
+        }
+        if let Some(monitor) = self.monitor {
+            values.extend(monitor(self.latest.epoch)?);
+        }
+        Ok(values)
+    }
+}
+
+/// Numbers whose squares one thread adds up; part of what the sum means in its last bits.
+const CHUNK: usize = 16 * 1024;
+
+/// The length of the gradient of all parameters as one vector.
+fn norm(gradients: &GradStore, params: &Params) -> Result<f64> {
+    let mut sum = 0.0;
+    for (_, var) in params.parameters() {
+        let Some(gradient) = gradients.get(var) else { continue };
+        let gradient = gradient.contiguous()?;
+        let (storage, layout) = gradient.storage_and_layout();
+        let squares = |values: &[f32]| {
+            let chunks = values.par_chunks(CHUNK).map(|chunk| chunk.iter().map(|&g| f64::from(g) * f64::from(g)).sum());
+            chunks.collect::<Vec<f64>>().into_iter().sum::<f64>()
+        };
+        sum += match &*storage {
+            Storage::Cpu(storage) => {
+                let start = layout.start_offset();
+                squares(&storage.as_slice::<f32>()?[start..start + layout.shape().elem_count()])
+            }
+            _ => f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?),
+        };
+    }
+    Ok(sum.sqrt())
 }

@@ -7,6 +7,7 @@
 //! All that a run consists of lies in [`Run`]. A task's batch is a pure function of (epoch, step), so a run that was
 //! interrupted after any step, saved, and loaded goes on to the same bytes.
 
+mod chunks;
 mod classify;
 mod contrastive;
 mod denoise;
@@ -18,15 +19,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use candle_core::Tensor;
+use candle_core::{Tensor, backprop::GradStore};
 
 pub use classify::{Classify, accuracy};
-pub use contrastive::{Contrastive, Loss, LossKind, Views};
+pub use contrastive::{Contrastive, Latest, Monitor, Views};
 pub use denoise::{Denoise, Loader};
 pub use order::Order;
 pub use run::{Best, Run};
 
-use super::{Error, Result, schedule::Schedule};
+use super::{Error, Result, init::Params, schedule::Schedule};
 
 /// What is learnt, and from what.
 pub trait Task: Sync {
@@ -56,6 +57,18 @@ pub trait Task: Sync {
     /// If the network fails.
     fn loss(&self, batch: Self::Batch) -> Result<StepLoss>;
 
+    /// Runs the network on a batch and goes back through it. A task whose gradient does not come from one graph has its
+    /// own way; `params` are those that are trained.
+    ///
+    /// # Errors
+    /// If the network fails.
+    fn step(&self, batch: Self::Batch, _params: &Params) -> Result<Step> {
+        let StepLoss { loss, values, images } = self.loss(batch)?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        let gradients = if value.is_finite() { loss.backward()? } else { GradStore::default() };
+        Ok(Step { loss: value, gradients, values, images })
+    }
+
     /// Values at the end of an epoch. Early stopping watches `val_loss` if it is among them, else `loss`.
     ///
     /// # Errors
@@ -70,6 +83,18 @@ pub trait Task: Sync {
 pub struct StepLoss {
     /// A scalar with its graph.
     pub loss: Tensor,
+    /// Further values; their means over the epoch become series.
+    pub values: Vec<(&'static str, f64)>,
+    /// Images in the step, its weight in the means.
+    pub images: usize,
+}
+
+/// The outcome of a step before the weights move; no graph is left.
+pub struct Step {
+    /// The loss.
+    pub loss: f64,
+    /// The gradient of every parameter that has one. Not looked at where the loss is not finite.
+    pub gradients: GradStore,
     /// Further values; their means over the epoch become series.
     pub values: Vec<(&'static str, f64)>,
     /// Images in the step, its weight in the means.
@@ -191,13 +216,10 @@ pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer
 
 /// Forward, backward, update. The graph is dropped before the weights move.
 fn step<T: Task>(task: &T, batch: T::Batch, run: &mut Run, factor: f64) -> Result<(f64, usize)> {
-    let StepLoss { loss, values, images } = task.loss(batch)?;
-    let value = f64::from(loss.to_scalar::<f32>()?);
+    let Step { loss: value, mut gradients, values, images } = task.step(batch, &run.params)?;
     if !value.is_finite() {
         return Err(Error::Diverged { value, epoch: run.epoch + 1, step: run.step + 1 });
     }
-    let mut gradients = loss.backward()?;
-    drop(loss);
     run.optim.step(&mut gradients, factor)?;
     run.add("loss", value, images);
     run.add("lr", run.optim.lr() * factor, images);

@@ -1,0 +1,147 @@
+//! The contrastive losses: what each makes of a block of rows of similarities.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PseudoLabels, Result,
+    pairs::{Pairs, images, log_sum_exp},
+    supcon,
+};
+
+/// Which contrastive loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// NT-Xent (Chen et al. 2020).
+    NtXent,
+    /// Decoupled: the positive is not in the denominator (Yeh et al. 2022).
+    Dcl,
+    /// Debiased: the share of false negatives is subtracted (Chuang et al. 2020).
+    Debiased,
+    /// Hard negatives: debiased, and near negatives count more (Robinson et al. 2021).
+    Hard,
+    /// Supervised contrast: all views of one label are positives (Khosla et al. 2020).
+    Supcon,
+}
+
+/// A contrastive loss with its parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Loss {
+    /// Which one.
+    pub kind: LossKind,
+    /// Temperature of the similarities.
+    pub temperature: f64,
+    /// Chance of a false negative in [0, 1), for [`LossKind::Debiased`] and [`LossKind::Hard`].
+    pub prior: f64,
+    /// How much more near negatives count, for [`LossKind::Hard`]: the exponent of their reweighting.
+    pub concentration: f64,
+}
+
+/// What some rows add to a loss: it is the sum of the sums over the sum of the counts.
+pub(super) struct Part {
+    pub(super) sum: Tensor,
+    pub(super) count: f64,
+}
+
+impl Loss {
+    /// A loss with its usual parameters: temperature 0.5, prior 0.1, concentration 1.
+    #[must_use]
+    pub fn new(kind: LossKind) -> Self {
+        Self { kind, temperature: 0.5, prior: 0.1, concentration: 1.0 }
+    }
+
+    /// The loss of projections `z` `[2B, D]`, a scalar.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn of(&self, z: &Tensor, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+        let Part { sum, count } = self.part(z, 0..2 * images(z, labels)?, labels)?;
+        Ok((sum / count.max(1.0))?)
+    }
+
+    /// What the rows `rows` add.
+    pub(super) fn part(&self, z: &Tensor, rows: Range<usize>, labels: Option<&PseudoLabels>) -> Result<Part> {
+        let mut count = rows.len() as f64;
+        if self.kind == LossKind::Supcon {
+            return Ok(Part { sum: supcon::rows(z, rows, self.temperature, labels)?.sum_all()?, count });
+        }
+        let pairs = Pairs::new(z, rows, self.temperature, labels)?;
+        let losses = match self.kind {
+            LossKind::NtXent | LossKind::Supcon => {
+                let all = Tensor::cat(&[&pairs.positive.unsqueeze(1)?, &pairs.negative_logits(1.0)?], 1)?;
+                (log_sum_exp(&all)? - &pairs.positive)?
+            }
+            LossKind::Dcl => {
+                count = f64::from(pairs.any.sum_all()?.to_scalar::<f32>()?);
+                ((log_sum_exp(&pairs.negative_logits(1.0)?)? - &pairs.positive)? * &pairs.any)?
+            }
+            LossKind::Debiased => self.corrected(&pairs, |pairs, scale| {
+                Ok(pairs.negative_logits(1.0)?.broadcast_sub(&scale.unsqueeze(1)?)?.exp()?.sum(1)?)
+            })?,
+            LossKind::Hard => self.corrected(&pairs, |pairs, scale| {
+                let tilted = log_sum_exp(&pairs.negative_logits(1.0 + self.concentration)?)?;
+                let mean = (tilted - log_sum_exp(&pairs.negative_logits(self.concentration)?)?)?;
+                Ok((((mean - scale)? * &pairs.any)?.exp()? * &pairs.count)?)
+            })?,
+        };
+        Ok(Part { sum: losses.sum_all()?, count })
+    }
+
+    /// Losses of rows whose sum over the negatives is corrected by what false negatives are expected to add. All
+    /// exponentials are over that of the row's largest similarity (its `scale`), so that at least one is 1.
+    fn corrected(&self, pairs: &Pairs, negatives: impl Fn(&Pairs, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let scale = pairs.negative_logits(1.0)?.max(1)?.maximum(&pairs.positive)?.detach();
+        let positive = (&pairs.positive - &scale)?;
+        let weight = positive.exp()?;
+        let expected = ((&weight * &pairs.count)? * self.prior)?;
+        let unbiased = ((negatives(pairs, &scale)? - expected)? / (1.0 - self.prior))?;
+        let least = (scale.affine(-1.0, -1.0 / self.temperature)?.exp()? * &pairs.count)?;
+        Ok(((weight + unbiased.maximum(&least)?)?.log()? - positive)?)
+    }
+}
+
+/// NT-Xent of `z` `[2B, D]`, a scalar.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn nt_xent(z: &Tensor, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    Loss { temperature, ..Loss::new(LossKind::NtXent) }.of(z, labels)
+}
+
+/// The decoupled contrastive loss of `z` `[2B, D]`, a scalar; rows without negatives are left out.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn dcl(z: &Tensor, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    Loss { temperature, ..Loss::new(LossKind::Dcl) }.of(z, labels)
+}
+
+/// The debiased contrastive loss of `z` `[2B, D]`, a scalar. `prior` in [0, 1) is the chance that a negative is of the
+/// same class.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn debiased(z: &Tensor, temperature: f64, prior: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    Loss { temperature, prior, ..Loss::new(LossKind::Debiased) }.of(z, labels)
+}
+
+/// The debiased loss with hard negatives of `z` `[2B, D]`, a scalar. A `concentration` of 0 is [`debiased`].
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn hard(
+    z: &Tensor,
+    temperature: f64,
+    prior: f64,
+    concentration: f64,
+    labels: Option<&PseudoLabels>,
+) -> Result<Tensor> {
+    Loss { kind: LossKind::Hard, temperature, prior, concentration }.of(z, labels)
+}
+
+#[cfg(test)]
+mod tests;

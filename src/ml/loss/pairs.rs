@@ -1,0 +1,94 @@
+//! Similarities of a batch of views, a block of rows at a time.
+
+use std::ops::Range;
+
+use candle_core::{D, Tensor};
+use rayon::prelude::*;
+
+use super::{Error, PseudoLabels, Result};
+
+/// Stands for minus infinity in logits: its exponential is zero, and it stays finite in gradients.
+pub(super) const MASKED: f32 = -1e9;
+
+/// Some rows of the similarities of 2B views, and how much each pair counts as a negative.
+pub(super) struct Pairs {
+    /// Cosines over the temperature, `[R, 2B]`.
+    pub(super) logits: Tensor,
+    /// The positive's, `[R]`.
+    pub(super) positive: Tensor,
+    /// Logarithms of the negatives' weights, `[R, 2B]`; [`MASKED`] for what is none.
+    bias: Tensor,
+    /// Sum of the negatives' weights, `[R]`.
+    pub(super) count: Tensor,
+    /// 1 for a row with a negative, else 0, `[R]`.
+    pub(super) any: Tensor,
+}
+
+impl Pairs {
+    /// The rows `rows` for views `z` `[2B, D]`.
+    pub(super) fn new(z: &Tensor, rows: Range<usize>, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Self> {
+        let half = images(z, labels)?;
+        let (z, start, length) = (normalize(z)?, rows.start, rows.len());
+        let own = z.narrow(0, start, length)?;
+        let logits = (own.matmul(&z.t()?)? / temperature)?;
+        let others = Tensor::cat(&[z.narrow(0, half, half)?, z.narrow(0, 0, half)?], 0)?;
+        let positive = ((own * others.narrow(0, start, length)?)?.sum(D::Minus1)? / temperature)?;
+        let weight = |i: usize, j: usize| match labels {
+            _ if i % half == j % half => 0.0,
+            Some(labels) => labels.negative(i % half, j % half),
+            None => 1.0,
+        };
+        let weights = table(rows, 2 * half, weight);
+        let count: Vec<f32> = weights.par_chunks(2 * half).map(|row| row.iter().sum()).collect();
+        let any: Vec<f32> = count.iter().map(|&count| f32::from(u8::from(count > 0.0))).collect();
+        let bias: Vec<f32> = weights.into_par_iter().map(|w| if w > 0.0 { w.ln() } else { MASKED }).collect();
+        let vector = |values: Vec<f32>| Tensor::from_vec(values, length, z.device());
+        let bias = Tensor::from_vec(bias, (length, 2 * half), z.device())?;
+        Ok(Self { logits, positive, bias, count: vector(count)?, any: vector(any)? })
+    }
+
+    /// `log(w_ij) + tilt s_ij` of the negatives, the rest masked, `[R, 2B]`.
+    pub(super) fn negative_logits(&self, tilt: f64) -> Result<Tensor> {
+        let logits = if tilt == 1.0 { self.logits.clone() } else { (&self.logits * tilt)? };
+        Ok((logits + &self.bias)?)
+    }
+}
+
+/// The number of images whose two views are the rows of `z`.
+///
+/// # Errors
+/// If there are fewer than two, or another number of labels.
+pub(super) fn images(z: &Tensor, labels: Option<&PseudoLabels>) -> Result<usize> {
+    let (views, _) = z.dims2()?;
+    if views < 4 || views % 2 != 0 {
+        return Err(Error::Invalid(format!("a contrastive loss needs two views of two images or more, not {views}")));
+    }
+    match labels.map(|labels| labels.labels.len()) {
+        Some(count) if count != views / 2 => Err(Error::Invalid(format!("{count} labels for {views} views"))),
+        _ => Ok(views / 2),
+    }
+}
+
+/// `value(i, j)` for i in `rows` and j below `columns`, row by row.
+pub(super) fn table(rows: Range<usize>, columns: usize, value: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
+    let mut values = vec![0.0; rows.len() * columns];
+    values.par_chunks_mut(columns).enumerate().with_min_len(32).for_each(|(row, values)| {
+        values.iter_mut().enumerate().for_each(|(j, cell)| *cell = value(rows.start + row, j));
+    });
+    values
+}
+
+/// Rows scaled to length one.
+///
+/// # Errors
+/// If `z` is not of rank 2.
+pub fn normalize(z: &Tensor) -> Result<Tensor> {
+    let norm = (z.sqr()?.sum_keepdim(D::Minus1)? + 1e-12)?.sqrt()?;
+    Ok(z.broadcast_div(&norm)?)
+}
+
+/// `log(sum(exp(x)))` of each row.
+pub(super) fn log_sum_exp(x: &Tensor) -> Result<Tensor> {
+    let max = x.detach().max_keepdim(1)?;
+    Ok((x.broadcast_sub(&max)?.exp()?.sum(1)?.log()? + max.squeeze(1)?)?)
+}

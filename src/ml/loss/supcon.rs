@@ -1,0 +1,42 @@
+//! Supervised contrast: all views of one label attract each other.
+
+use std::ops::Range;
+
+use candle_core::Tensor;
+
+use super::{
+    PseudoLabels, Result,
+    contrastive::{Loss, LossKind},
+    pairs::{MASKED, images, log_sum_exp, normalize, table},
+};
+
+/// SupCon (Khosla et al. 2020, `L_out`) of `z` `[2B, D]`, a scalar: minus the mean log-probability of all other views of
+/// the row's label, among all other views. The row's own other view is always among them; without labels it is the only
+/// one, which is NT-Xent.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn supcon(z: &Tensor, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    Loss { temperature, ..Loss::new(LossKind::Supcon) }.of(z, labels)
+}
+
+/// The losses of the rows `rows`, `[R]`.
+pub(super) fn rows(z: &Tensor, rows: Range<usize>, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    let half = images(z, labels)?;
+    let z = normalize(z)?;
+    let (length, views) = (rows.len(), 2 * half);
+    let logits = (z.narrow(0, rows.start, length)?.matmul(&z.t()?)? / temperature)?;
+    let attracts = |i: usize, j: usize| {
+        let same = i % half == j % half || labels.is_some_and(|labels| labels.same(i % half, j % half));
+        f32::from(u8::from(same && i != j))
+    };
+    let mut shares = table(rows.clone(), views, attracts);
+    for row in shares.chunks_mut(views) {
+        let count: f32 = row.iter().sum();
+        row.iter_mut().for_each(|share| *share /= count);
+    }
+    let itself = table(rows, views, |i, j| if i == j { MASKED } else { 0.0 });
+    let matrix = |values: Vec<f32>| Tensor::from_vec(values, (length, views), z.device());
+    let attraction = (&logits * matrix(shares)?)?.sum(1)?;
+    Ok((log_sum_exp(&(logits + matrix(itself)?)?)? - attraction)?)
+}

@@ -1,0 +1,97 @@
+//! Large batches in little memory (GradCache, Gao et al. 2021, arXiv 2101.06983).
+//!
+//! A contrastive loss needs the projections of the whole batch at once, but its gradient with respect to them can be had
+//! without the network. So all chunks go forward once and leave nothing but their projections; the loss gives the
+//! gradient of these; and each chunk goes forward again and back, with the part of that gradient that is its own. The
+//! gradients of the chunks sum up to that of the batch, exactly, but that batch normalisation sees a chunk at a time.
+
+use std::ops::Range;
+
+use candle_core::{Tensor, Var, backprop::GradStore};
+
+use crate::ml::{
+    Result,
+    init::Params,
+    loss::{Loss, PseudoLabels},
+};
+
+/// Projections of some views, and the features before them.
+pub(super) struct Projected {
+    /// `[N, D]`, with its graph.
+    pub z: Tensor,
+    /// `[N, F]`, without.
+    pub features: Tensor,
+}
+
+/// What a batch gives that went through the network in chunks.
+pub(super) struct Whole {
+    pub loss: f64,
+    pub gradients: GradStore,
+    /// Projections and features of all views, without graphs.
+    pub projected: Projected,
+}
+
+/// The loss of the views `[2B, …]` of B images and its gradients, `chunk` images (both their views) at a time.
+///
+/// Each chunk's statistics enter the running ones once.
+pub(super) fn gradients(
+    views: &Tensor,
+    labels: Option<&PseudoLabels>,
+    chunk: usize,
+    loss: &Loss,
+    params: &Params,
+    project: impl Fn(&Tensor) -> Result<Projected>,
+) -> Result<Whole> {
+    let half = views.dim(0)? / 2;
+    let chunks: Vec<Range<usize>> = (0..half).step_by(chunk).map(|at| at..(at + chunk).min(half)).collect();
+    let before = Running::remember(params)?;
+    let mut parts = Vec::with_capacity(chunks.len());
+    for images in &chunks {
+        let Projected { z, features } = project(&both(views, images)?)?;
+        parts.push([z.detach(), features]);
+    }
+    before.restore()?;
+    let joined = |part: usize| -> Result<Tensor> {
+        let halves = |second: bool| {
+            let half = move |(images, parts): (&Range<usize>, &[Tensor; 2])| {
+                let count = images.len();
+                parts[part].narrow(0, if second { count } else { 0 }, count)
+            };
+            chunks.iter().zip(&parts).map(half)
+        };
+        let all = halves(false).chain(halves(true)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Tensor::cat(&all, 0)?)
+    };
+    let projected = Projected { z: joined(0)?, features: joined(1)? };
+    drop(parts);
+    let (loss, gradient) = loss.with_gradient(&projected.z, labels)?;
+    let mut gradients = GradStore::default();
+    for images in &chunks {
+        let Projected { z, .. } = project(&both(views, images)?)?;
+        gradients.extend((z * both(&gradient, images)?)?.sum_all()?.backward()?)?;
+    }
+    Ok(Whole { loss, gradients, projected })
+}
+
+/// The rows of both views of the images `images`: `[2B, …]` to `[2B', …]`.
+fn both(rows: &Tensor, images: &Range<usize>) -> Result<Tensor> {
+    let (half, count) = (rows.dim(0)? / 2, images.len());
+    Ok(Tensor::cat(&[rows.narrow(0, images.start, count)?, rows.narrow(0, half + images.start, count)?], 0)?)
+}
+
+/// Running statistics as they were.
+struct Running(Vec<(Var, Tensor)>);
+
+impl Running {
+    fn remember(params: &Params) -> Result<Self> {
+        let copy = |(_, var): &(String, Var)| Ok((var.clone(), var.as_detached_tensor().copy()?));
+        Ok(Self(params.buffers().iter().map(copy).collect::<Result<_>>()?))
+    }
+
+    fn restore(self) -> Result<()> {
+        self.0.into_iter().try_for_each(|(var, old)| Ok(var.set(&old)?))
+    }
+}
+
+#[cfg(test)]
+mod tests;
