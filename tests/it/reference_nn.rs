@@ -276,7 +276,7 @@ fn one_training_step_of_the_reference_encoder() -> Outcome {
 #[test]
 fn autoencoder_forward_and_backward() -> Outcome {
     let reference = Reference::load();
-    let architecture = Architecture::Autoencoder { colours: 3, channels: vec![4, 6], kernel: 3 };
+    let architecture = Architecture::Autoencoder { colours: 3, channels: vec![4, 6], kernel: 3, bn_momentum: 0.1 };
     let (network, params) = architecture.build(0, &Device::Cpu)?;
     fill(&params)?;
     let Network::Autoencoder(autoencoder) = &network else { panic!("an autoencoder was asked for") };
