@@ -22,7 +22,7 @@ pub const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 /// The pipeline that a verb is about.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub struct PipelineArgs {
     /// The pipeline file
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
@@ -36,6 +36,9 @@ pub struct PipelineArgs {
     /// The variants to take, `base` being the graph as it is; `none` for that alone, unmarked [default: all]
     #[arg(long, value_name = "NAME[,NAME]")]
     pub variant: Option<String>,
+    /// How many seeds to repeat the sweep over, in place of the file's `seeds`
+    #[arg(long, value_name = "N")]
+    pub seeds: Option<usize>,
 }
 
 /// The cache.

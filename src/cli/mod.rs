@@ -16,11 +16,13 @@ mod init;
 mod open;
 mod pivot;
 mod plan;
+mod precision;
 mod results;
 mod run;
 mod schema;
 mod table;
 mod trace;
+mod turns;
 mod upkeep;
 mod why;
 

@@ -31,7 +31,8 @@ pub fn texts(args: &PipelineArgs) -> Result<Texts<'_>, Failure> {
     for set in &args.set {
         sources.add("command line", set.clone());
     }
-    let options = [("sweep", &args.sweep), ("variant", &args.variant)];
+    let seeds = args.seeds.map(|count| count.to_string());
+    let options = [("sweep", &args.sweep), ("variant", &args.variant), ("seeds", &seeds)];
     for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         sources.add("command line", format!("--{name}={value}"));
     }

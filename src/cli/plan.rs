@@ -10,13 +10,14 @@ use super::{
     args::{CacheArgs, Format, PipelineArgs, SelectArgs},
     failure, open,
     results::plain,
+    turns::rung,
 };
 use crate::{
     digest::StageKey,
-    engine::{self, Graph, Plan, Planned, Reason, plan::PlanStatus, price::Price},
+    engine::{self, Graph, Ladder, Plan, Planned, Reason, Selection, plan::PlanStatus, price::Price},
     report::{Align, Grid, bytes, duration},
     stage::Registry,
-    store::Position,
+    store::{Position, Store},
 };
 
 /// Show what would run, why, and what it is expected to take; write nothing
@@ -43,10 +44,37 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         open::Texts::notes(&graph, console);
         let store = self.cache.open(&graph.pipeline.root);
-        let plan = engine::plan(&graph, &self.select.select(&graph)?, &store, self.select.force)?;
+        let plan = plan(&graph, &self.select.select(&graph)?, &store, self.select.force, console)?;
         show(&graph, &plan, self.output, console)?;
         let work = plan.counts()["cached"] < plan.stages.len();
         Ok(if self.exit_code && work { ExitCode::from(failure::WORK) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// The plan of what is wanted; where the sweep is halved, as far as results say which points go on.
+pub fn plan(
+    graph: &Graph<'_>,
+    wanted: &Selection,
+    store: &Store,
+    force: bool,
+    console: &Console,
+) -> Result<Plan, Failure> {
+    let Some(halving) = &graph.pipeline.halving else { return Ok(engine::plan(graph, wanted, store, force)?) };
+    let mut ladder = Ladder::new(graph, halving).map_err(Failure::Usage)?;
+    loop {
+        let plan = engine::plan(graph, &ladder.select(wanted), store, force)?;
+        let made: BTreeMap<usize, &BTreeMap<String, f64>> =
+            plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
+        let open = made.len() < plan.stages.len();
+        if open || !ladder.climb(|index| made.get(&index).copied()).map_err(Failure::Usage)? {
+            if open && !console.quiet {
+                ladder.note().iter().for_each(|note| console.note(note));
+                let more =
+                    if ladder.rung().0 + 1 < ladder.sizes().len() { "; its results say which go on" } else { "" };
+                console.note(&format!("{}{more}", rung(&ladder, &halving.over)));
+            }
+            return Ok(plan);
+        }
     }
 }
 

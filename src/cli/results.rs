@@ -88,6 +88,21 @@ impl<'a> Results<'a> {
         self.rows.iter().map(row).collect()
     }
 
+    /// The means of a metric over seeds, each with the name of its point.
+    pub fn estimates(&self, metric: &str) -> Vec<(String, Estimate)> {
+        let seeded = |row: &&Row<'a>| self.repeats.is_some_and(|seeds| row.axes.contains_key(seeds));
+        let rows: Vec<&Row<'_>> = self.rows.iter().filter(seeded).collect();
+        let groups = self.groups(&rows).into_iter();
+        groups.filter_map(|group| Some((self.point(group[0]), over(&group, |row| row.metrics.get(metric))?))).collect()
+    }
+
+    /// The name of an instance without its seed.
+    fn point(&self, row: &Row<'a>) -> String {
+        let axes = row.axes.iter().filter(|(axis, _)| Some(*axis) != self.repeats);
+        let words: Vec<String> = axes.map(|(axis, value)| format!("{axis}={}", plain(value))).collect();
+        if words.is_empty() { row.stage.to_owned() } else { format!("{}@{}", row.stage, words.join(",")) }
+    }
+
     /// Every row with every metric, as plain numbers in one table.
     pub fn flat(&self) -> Grid {
         let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
@@ -172,11 +187,9 @@ impl<'a> Results<'a> {
     /// The rows in groups that differ only in their seed, in the order of the first of each.
     fn groups<'r>(&self, rows: &[&'r Row<'a>]) -> Vec<Vec<&'r Row<'a>>> {
         let mut groups: Vec<Vec<&Row<'a>>> = Vec::new();
-        let mut known: BTreeMap<(&str, String), usize> = BTreeMap::new();
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
         for row in rows {
-            let axes = row.axes.iter().filter(|(axis, _)| Some(*axis) != self.repeats);
-            let point = axes.map(|(axis, value)| format!("{axis}={value},")).collect();
-            let at = *known.entry((row.stage, point)).or_insert(groups.len());
+            let at = *known.entry(self.point(row)).or_insert(groups.len());
             if at == groups.len() {
                 groups.push(Vec::new());
             }

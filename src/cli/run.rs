@@ -18,8 +18,10 @@ use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs, SelectArgs, WorkArgs},
     failure, open, plan,
+    precision::Precision,
     results::Results,
     table,
+    turns::Turns,
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
@@ -43,6 +45,12 @@ pub struct Args {
     /// Show what would run, as `strata plan` does, and run nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Add seeds until no 95 % interval over them is wider than this (`0.01`), or the budget is spent
+    #[arg(long, value_name = "WIDTH", value_parser = above_zero)]
+    until_ci: Option<f64>,
+    /// The metric whose intervals `--until-ci` looks at
+    #[arg(long, value_name = "NAME", default_value = "test_accuracy", requires = "until_ci")]
+    metric: String,
     /// Write every event to this file as it happens, one JSON object a line
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     events: Option<PathBuf>,
@@ -54,36 +62,52 @@ pub struct Args {
 impl Args {
     /// Runs and prints.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let selection = self.select.select(&graph)?;
-        let store = self.cache.open(&graph.pipeline.root);
-        let device = self.work.device()?;
-        if self.dry_run {
-            let plan = engine::plan(&graph, &selection, &store, self.select.force)?;
-            plan::show(&graph, &plan, self.output, console)?;
-            return Ok(ExitCode::SUCCESS);
+        let precision = self.until_ci.map(|width| Precision { width, metric: self.metric.clone() });
+        let mut turns = None;
+        let mut pipeline = self.pipeline.clone();
+        loop {
+            let texts = open::texts(&pipeline)?;
+            let graph = texts.graph(registry, console)?;
+            let wanted = self.select.select(&graph)?;
+            let store = self.cache.open(&graph.pipeline.root);
+            if self.dry_run {
+                let plan = plan::plan(&graph, &wanted, &store, self.select.force, console)?;
+                plan::show(&graph, &plan, self.output, console)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let turns: &mut Turns<'_> = match &mut turns {
+                Some(turns) => turns,
+                None => turns.insert(Turns::new(self.options()?, self.reporters(console)?, console)),
+            };
+            let report = turns.run(&graph, &wanted, &store)?;
+            if let Some(precision) = &precision
+                && let Some(seeds) = turns.more_seeds(precision, &graph, &report)?
+            {
+                pipeline.seeds = Some(seeds);
+                continue;
+            }
+            turns.end();
+            self.show(&graph, &report, &store, console)?;
+            return Ok(ExitCode::from(match report.counts {
+                _ if report.interrupted => failure::INTERRUPTED,
+                counts if counts.failed > 0 => failure::FAILED,
+                _ => 0,
+            }));
         }
-        let options = Options {
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
             jobs: self.work.jobs,
             threads: self.work.threads(),
             memory: self.work.memory(),
-            device,
+            device: self.work.device()?,
             force: self.select.force,
             keep_going: self.work.keep_going,
             save_every: self.work.save_every,
             until: self.work.budget.and_then(|budget| Instant::now().checked_add(budget)),
             cancel: stop_on_signal()?,
-        };
-        let mut reporters = self.reporters(console)?;
-        let report = engine::run(&graph, &selection, &store, &options, &mut reporters)?;
-        drop(reporters);
-        self.show(&graph, &report, &store, console)?;
-        Ok(ExitCode::from(match report.counts {
-            _ if report.interrupted => failure::INTERRUPTED,
-            counts if counts.failed > 0 => failure::FAILED,
-            _ => 0,
-        }))
+        })
     }
 
     fn reporters(&self, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Failure> {
@@ -121,6 +145,10 @@ impl Args {
         }
         Ok(())
     }
+}
+
+fn above_zero(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|width| *width > 0.0).ok_or_else(|| "must be a number above 0".to_owned())
 }
 
 /// Says nothing but what failed.

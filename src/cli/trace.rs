@@ -9,7 +9,7 @@ use crate::{
     digest::StageKey,
     engine::{
         Graph, Instance, Plan, Planned, Reason, Verdict,
-        plan::{PlanStatus, waiting},
+        plan::{PlanStatus, recipe_of, waiting},
     },
     store::{Manifest, Provenance, Recipe, Store, StoreError},
 };
@@ -158,8 +158,10 @@ impl<'a, 't> Tracer<'a, 't> {
             let instance = &self.graph.instances[index];
             let Some(link) = instance.inputs.iter().find(|link| link.port == port) else { continue };
             let maker = &self.graph.instances[link.from];
-            let Some(now) = &self.plan[&link.from].decision.recipe else { continue };
-            let now = now.clone();
+            let Ok(Some(now)) = recipe_of(self.graph, link.from, self.store, |index| self.plan.get(&index).copied())
+            else {
+                continue;
+            };
             let Some(before) = self.maker(old, maker)? else { continue };
             let changes = Reason::between(&before, &now);
             let path = longer(&maker.name, path);

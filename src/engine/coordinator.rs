@@ -1,7 +1,7 @@
 //! The coordinator: one thread that owns all state of a run. Workers only send it messages.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{atomic::Ordering, mpsc},
     thread,
     time::{Duration, Instant},
@@ -10,8 +10,8 @@ use std::{
 use super::{
     Event, Graph, Instance, Options, Outcome, Reason, Reporter, Selection, Status,
     crew::{Crew, Message, Start, Word},
+    decide::{Decision, Surroundings, Verdict, decide},
     limits,
-    plan::{Decision, Surroundings, Verdict, decide},
     schedule::Schedule,
     worker::Failure,
 };
@@ -44,6 +44,10 @@ pub(super) struct Coordinator<'a, 't> {
     crew: Crew<'a>,
     /// Made when something must run.
     schedule: Option<Schedule>,
+    /// For each instance, those that stand on it.
+    below: BTreeMap<usize, Vec<usize>>,
+    /// Those that something may be decided on now: something above them has changed.
+    pub(super) open: BTreeSet<usize>,
     /// The instances that are done with.
     pub(super) states: BTreeMap<usize, Outcome>,
     /// Those that must run as soon as there is room.
@@ -74,6 +78,8 @@ impl<'a, 't> Coordinator<'a, 't> {
             reporter,
             crew: Crew::new(store, options),
             schedule: None,
+            below: below(graph, selection),
+            open: selection.all.iter().copied().collect(),
             states: BTreeMap::new(),
             ready: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -142,7 +148,7 @@ impl<'a, 't> Coordinator<'a, 't> {
     /// Decides whatever can be decided now.
     fn settle(&mut self, history: &History) -> Result<(), StoreError> {
         self.watch_the_clock();
-        for &index in &self.selection.all {
+        while let Some(index) = self.open.pop_first() {
             if self.states.contains_key(&index) || self.crew.runs(index) || self.ready.contains_key(&index) {
                 continue;
             }
@@ -264,8 +270,7 @@ impl<'a, 't> Coordinator<'a, 't> {
     /// The input hashes of an instance; `None` while something above is not done.
     fn inputs(&self, instance: &Instance<'_>) -> Result<Option<BTreeMap<String, ArtifactHash>>, (Status, String)> {
         let mut inputs = BTreeMap::new();
-        let needed = instance.inputs.iter().map(|link| link.from).chain(instance.same_as);
-        for from in needed {
+        for from in instance.above() {
             match self.states.get(&from) {
                 None => return Ok(None),
                 Some(above) if above.manifest.is_none() => {
@@ -333,6 +338,7 @@ impl<'a, 't> Coordinator<'a, 't> {
                     self.finish(index, Status::Failed, key, reason, None, Some(message));
                 } else {
                     tries.pause = Some(Instant::now() + BACKOFF * 2u32.saturating_pow(tries.failed - 1));
+                    self.open.insert(index);
                     let (instance, again) = (self.graph.instances[index].name.clone(), tries.failed);
                     self.reporter.event(&Event::Retrying { instance, again, message });
                 }
@@ -372,6 +378,7 @@ impl<'a, 't> Coordinator<'a, 't> {
             message: message.clone(),
         });
         self.states.insert(index, Outcome { index, status, key, reason, manifest, message });
+        self.open.extend(self.below.get(&index).into_iter().flatten());
     }
 
     /// Stops when somebody asks for it, or the budget of time is spent.
@@ -400,4 +407,16 @@ impl<'a, 't> Coordinator<'a, 't> {
     pub(super) fn outcomes(&mut self) -> Vec<Outcome> {
         std::mem::take(&mut self.states).into_values().collect()
     }
+}
+
+/// For each instance, the selected ones that stand on it.
+fn below(graph: &Graph<'_>, selection: &Selection) -> BTreeMap<usize, Vec<usize>> {
+    let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &index in &selection.all {
+        let instance = &graph.instances[index];
+        for above in instance.above() {
+            below.entry(above).or_default().push(index);
+        }
+    }
+    below
 }

@@ -11,7 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::{
     Graph, Options, Reason,
-    plan::Decision,
+    decide::Decision,
     worker::{Failure, Job, execute},
 };
 use crate::{

@@ -14,7 +14,6 @@ use crate::{
     digest::StageKey,
     pipeline::{self, Pipeline, typed},
     stage::{BadParam, Problems, Rows},
-    store::canonical,
 };
 
 /// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
@@ -60,7 +59,8 @@ pub(super) fn define<'t>(
     let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
     let work = typed(&def.kind, &def.name, table, found);
     let next = ids.len();
-    let id = *ids.entry(StageKey::of(canonical(&(def.kind.name, work.params())).as_bytes())).or_insert(next);
+    let text = serde_json::to_vec(&(def.kind.name, work.params())).expect("parameters are plain data");
+    let id = *ids.entry(StageKey::of(&text)).or_insert(next);
     let stage = def.name.get_ref().clone();
     Definition {
         stage,

@@ -95,15 +95,19 @@ impl<'t> Graph<'t> {
         if targets.is_empty() {
             chosen.extend(0..self.instances.len());
         }
-        let mut needed = chosen.clone();
+        Ok(self.with_needs(chosen))
+    }
+
+    /// Targets with all that they need.
+    #[must_use]
+    pub fn with_needs(&self, targets: BTreeSet<usize>) -> Selection {
+        let mut needed = targets.clone();
         for index in (0..self.instances.len()).rev() {
             if needed.contains(&index) {
-                let instance = &self.instances[index];
-                needed.extend(instance.inputs.iter().map(|link| link.from));
-                needed.extend(instance.same_as);
+                needed.extend(self.instances[index].above());
             }
         }
-        Ok(Selection { targets: chosen, all: needed.into_iter().collect() })
+        Selection { targets, all: needed.into_iter().collect() }
     }
 
     fn no_such(&self, target: &str) -> String {

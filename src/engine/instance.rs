@@ -68,6 +68,13 @@ pub struct Link {
     pub output: Arc<str>,
 }
 
+impl Instance<'_> {
+    /// The instances that must be done before it: indices into the graph.
+    pub fn above(&self) -> impl Iterator<Item = usize> {
+        self.inputs.iter().map(|link| link.from).chain(self.same_as)
+    }
+}
+
 impl<'t> Deref for Instance<'t> {
     type Target = Definition<'t>;
 

@@ -21,10 +21,12 @@
 mod coordinator;
 mod crew;
 mod cycle;
+pub mod decide;
 mod define;
 pub mod event;
 mod expand;
 pub mod graph;
+pub mod halving;
 mod instance;
 mod limits;
 pub mod plan;
@@ -42,10 +44,12 @@ mod unroll;
 mod wiring;
 mod worker;
 
+pub use decide::Verdict;
 pub use event::{Event, Reporter, Status};
 pub use graph::{Graph, Selection};
+pub use halving::Ladder;
 pub use instance::{Axes, Definition, Instance, Link};
-pub use plan::{Plan, Planned, Verdict, plan};
+pub use plan::{Plan, Planned, plan};
 pub use reason::Reason;
 pub use recompute::{Recomputed, recompute};
 pub use run::{Counts, Options, Outcome, Report, run};

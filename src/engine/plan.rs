@@ -1,135 +1,20 @@
-//! What would run, and why. `decide` is the only place that knows what is fresh.
+//! What would run, why, and its price.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::{
     Graph, Instance, Reason, Selection,
+    decide::{Decision, Surroundings, Verdict, decide},
     price::{self, Known, Price},
-    recipe::recipe,
+    recipe::{RecipeError, recipe},
 };
 use crate::{
-    digest::{ArtifactHash, StageKey},
-    stage::Extent,
-    store::{History, Lookup, Manifest, Position, Recipe, Store, StoreError},
+    digest::ArtifactHash,
+    store::{Manifest, Position, Recipe, Store, StoreError},
 };
-
-/// Whether an instance must run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
-    /// Its results are in the cache.
-    Cached(Box<Manifest>),
-    /// It must run, for these reasons (at least one).
-    Run(Vec<Reason>),
-    /// Not known yet: these instances above (indices into the graph) must run first.
-    Waiting(Vec<usize>),
-}
-
-/// A verdict, and the recipe it is about.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    /// Whether it must run.
-    pub verdict: Verdict,
-    /// What would run; `None` while inputs are not known or source files cannot be read.
-    pub recipe: Option<Recipe>,
-    /// How far it goes, for work that can be taken further.
-    pub extent: Option<Extent>,
-    key: Option<StageKey>,
-}
-
-impl Decision {
-    /// The key of the work.
-    #[must_use]
-    pub fn key(&self) -> Option<StageKey> {
-        self.key
-    }
-
-    /// The trajectory that the work is on: equal for works that go the same way, less or more far.
-    #[must_use]
-    pub fn trajectory(&self) -> Option<StageKey> {
-        self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
-    }
-
-    /// The first reason to run.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        match &self.verdict {
-            Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
-            // What an instance waits for is said by the plan, which knows names.
-            Verdict::Waiting(_) => Reason::New,
-            Verdict::Cached(_) => Reason::Forced,
-        }
-    }
-}
-
-/// What a decision looks at beside the instance.
-pub struct Surroundings<'a> {
-    /// The cache.
-    pub store: &'a Store,
-    /// What ran last.
-    pub history: &'a History,
-    /// Where relative paths start.
-    pub root: &'a std::path::Path,
-    /// Whether hashes of source files may be written to the cache.
-    pub remember: bool,
-    /// Records that were read lately: new points of a sweep all look at the last one of their stage.
-    pub(super) read: RefCell<BTreeMap<StageKey, Option<Rc<Manifest>>>>,
-}
-
-impl<'a> Surroundings<'a> {
-    /// A cache, its history, and where relative paths start.
-    #[must_use]
-    pub fn new(store: &'a Store, history: &'a History, root: &'a std::path::Path, remember: bool) -> Self {
-        Self { store, history, root, remember, read: RefCell::default() }
-    }
-
-    /// The record of an instance's last run, or of its stage's.
-    fn last(&self, instance: &str) -> Result<Option<Rc<Manifest>>, StoreError> {
-        let Some(key) = self.history.last(instance) else { return Ok(None) };
-        if let Some(known) = self.read.borrow().get(&key) {
-            return Ok(known.clone());
-        }
-        let manifest = self.store.manifest(&key)?.map(Rc::new);
-        let mut read = self.read.borrow_mut();
-        if read.len() >= 64 {
-            read.clear();
-        }
-        read.insert(key, manifest.clone());
-        Ok(manifest)
-    }
-}
-
-/// Decides whether an instance with these inputs must run.
-///
-/// # Errors
-/// If the cache cannot be read. Source files that cannot be read are a reason to run (and to fail with their name).
-pub fn decide(
-    instance: &Instance<'_>,
-    inputs: BTreeMap<String, ArtifactHash>,
-    force: bool,
-    around: &Surroundings<'_>,
-) -> Result<Decision, StoreError> {
-    let recipe = match recipe(instance, inputs, around.root, around.store, around.remember) {
-        Ok(recipe) => recipe,
-        Err(error) => {
-            let reason = Reason::Unreadable { message: error.to_string() };
-            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None, key: None });
-        }
-    };
-    let key = recipe.key();
-    let verdict = match around.store.lookup(&key)? {
-        _ if force => Verdict::Run(vec![Reason::Forced]),
-        Lookup::Found(manifest) => Verdict::Cached(manifest),
-        Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
-        Lookup::Absent => {
-            let last = around.last(&instance.name)?;
-            let changes = last.map(|last| Reason::between(&last.recipe, &recipe)).unwrap_or_default();
-            Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
-        }
-    };
-    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent(), key: Some(key) })
-}
 
 /// The word of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -180,6 +65,27 @@ impl Planned {
             (Verdict::Waiting(on), None) => Some(waiting(on, graph)),
         }
     }
+}
+
+/// The recipe of an instance whose inputs are all cached, by what the plan says of those; none if they are not.
+///
+/// # Errors
+/// If source files cannot be read.
+pub fn recipe_of<'p>(
+    graph: &Graph<'_>,
+    index: usize,
+    store: &Store,
+    planned: impl Fn(usize) -> Option<&'p Planned>,
+) -> Result<Option<Recipe>, RecipeError> {
+    let instance = &graph.instances[index];
+    let mut inputs = BTreeMap::new();
+    for link in &instance.inputs {
+        let Some(Verdict::Cached(manifest)) = planned(link.from).map(|above| &above.decision.verdict) else {
+            return Ok(None);
+        };
+        inputs.extend(manifest.outputs.get(&*link.output).map(|output| (link.port.to_owned(), output.hash)));
+    }
+    recipe(instance, inputs, &graph.pipeline.root, store, false).map(Some)
 }
 
 /// The reason of what waits for some instances.
@@ -233,27 +139,45 @@ impl Plan {
 pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool) -> Result<Plan, StoreError> {
     let history = store.history(&graph.pipeline.name);
     let around = Surroundings::new(store, &history, &graph.pipeline.root, false);
-    let mut stages: Vec<Planned> = Vec::new();
-    let mut known: Vec<Option<Known>> = vec![None; graph.instances.len()];
-    let mut position: BTreeMap<usize, usize> = BTreeMap::new();
-    for &index in &selection.all {
+    let saves = store.has_checkpoints()?;
+    let line = |index: usize, stages: &[Planned], position: &BTreeMap<usize, usize>| {
         let instance = &graph.instances[index];
-        let decision = match inputs_in_plan(instance, &stages, &position) {
+        let mut decision = match inputs_in_plan(instance, stages, position) {
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
             Err(on) => Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None },
         };
-        known[index] = match &decision.verdict {
+        let known = match &decision.verdict {
             Verdict::Cached(manifest) => Some(Known::from(manifest.as_ref())),
             _ => around.last(&instance.name)?.as_deref().map(Known::from),
         };
-        let resumes = resumes(&decision, store)?;
-        position.insert(index, stages.len());
-        stages.push(Planned { index, decision, same_as: instance.same_as, price: None, resumes });
+        let resumes = if saves { resumes(&decision, store)? } else { None };
+        // It can be made again, and a plan has many lines.
+        decision.recipe = None;
+        Ok((Planned { index, decision, same_as: instance.same_as, price: None, resumes }, known))
+    };
+    let mut stages: Vec<Planned> = Vec::with_capacity(selection.all.len());
+    let mut known: Vec<Option<Known>> = vec![None; graph.instances.len()];
+    let mut position: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut rest = selection.all.as_slice();
+    while !rest.is_empty() {
+        // Those that stand on nothing of this turn are decided side by side.
+        let is_free = |index: &&usize| graph.instances[**index].inputs.iter().all(|link| link.from < rest[0]);
+        let (turn, later) = rest.split_at(rest.iter().take_while(is_free).count());
+        let each = turn.par_iter().with_min_len(ALONE).map(|&index| line(index, &stages, &position));
+        for (planned, price) in each.collect::<Result<Vec<_>, StoreError>>()? {
+            known[planned.index] = price;
+            position.insert(planned.index, stages.len());
+            stages.push(planned);
+        }
+        rest = later;
     }
     remake_evicted(graph, store, &mut stages, &position)?;
     put_prices(graph, &known, &mut stages);
     Ok(Plan { stages })
 }
+
+/// So many lines are not worth a second thread.
+const ALONE: usize = 256;
 
 /// Prices what will run. Work that goes on from a saved state has that much less before it.
 fn put_prices(graph: &Graph<'_>, known: &[Option<Known>], stages: &mut [Planned]) {
@@ -285,6 +209,7 @@ fn remake_evicted(
     stages: &mut [Planned],
     position: &BTreeMap<usize, usize>,
 ) -> Result<(), StoreError> {
+    let mut there: BTreeMap<ArtifactHash, bool> = BTreeMap::new();
     for at in (0..stages.len()).rev() {
         if matches!(stages[at].decision.verdict, Verdict::Cached(_)) || stages[at].same_as.is_some() {
             continue;
@@ -293,8 +218,14 @@ fn remake_evicted(
             let maker = &mut stages[position[&link.from]];
             if let Verdict::Cached(manifest) = &maker.decision.verdict
                 && let Some(output) = manifest.outputs.get(&*link.output)
-                && !store.has(&output.hash)?
             {
+                let is_there = match there.get(&output.hash) {
+                    Some(known) => *known,
+                    None => *there.entry(output.hash).or_insert(store.has(&output.hash)?),
+                };
+                if is_there {
+                    continue;
+                }
                 let reason = Reason::Evicted { port: link.output.to_string() };
                 maker.decision.verdict = Verdict::Run(vec![reason]);
             }

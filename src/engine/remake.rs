@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{coordinator::Coordinator, plan::Decision};
+use super::{coordinator::Coordinator, decide::Decision};
 use crate::{digest::ArtifactHash, store::StoreError};
 
 impl Coordinator<'_, '_> {
@@ -32,8 +32,10 @@ impl Coordinator<'_, '_> {
         }
         for link in self.graph.instances[index].inputs.iter().filter(|link| link.port == port) {
             let maker = self.graph.instances[link.from].same_as.unwrap_or(link.from);
-            self.states.remove(&link.from);
-            self.states.remove(&maker);
+            for again in [link.from, maker] {
+                self.states.remove(&again);
+                self.open.insert(again);
+            }
             if evicted {
                 self.wanted.insert(maker, link.output.to_string());
             }

@@ -53,6 +53,24 @@ pub struct Counts {
     pub blocked: usize,
 }
 
+impl Counts {
+    /// The counts of some instances.
+    #[must_use]
+    pub fn of(outcomes: &[Outcome]) -> Self {
+        let mut counts = Self::default();
+        for outcome in outcomes {
+            *match outcome.status {
+                Status::Cached => &mut counts.cached,
+                Status::Ran => &mut counts.ran,
+                Status::Resumed => &mut counts.resumed,
+                Status::Failed => &mut counts.failed,
+                Status::Blocked => &mut counts.blocked,
+            } += 1;
+        }
+        counts
+    }
+}
+
 /// What became of one instance.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -110,22 +128,8 @@ pub fn run(
     // Only explanations need the history, so a cache that cannot be written does not fail a run that wrote nothing.
     let _ = store.save(&history);
     result?;
-    let counts = count(&outcomes);
+    let counts = Counts::of(&outcomes);
     let seconds = start.elapsed().as_secs_f64();
     reporter.event(&Event::RunFinished { counts, seconds });
     Ok(Report { outcomes, counts, seconds, interrupted })
-}
-
-fn count(outcomes: &[Outcome]) -> Counts {
-    let mut counts = Counts::default();
-    for outcome in outcomes {
-        *match outcome.status {
-            Status::Cached => &mut counts.cached,
-            Status::Ran => &mut counts.ran,
-            Status::Resumed => &mut counts.resumed,
-            Status::Failed => &mut counts.failed,
-            Status::Blocked => &mut counts.blocked,
-        } += 1;
-    }
-    counts
 }

@@ -19,7 +19,7 @@ impl<'t> Reader<'_, 't> {
         sweeps: Sweeps<'t>,
         pipeline: &mut Pipeline<'t>,
     ) {
-        let (mut wanted, mut variants, mut given) = (None, None, Given::default());
+        let (mut wanted, mut variants, mut seeds, mut given) = (None, None, None, Given::default());
         for (start, argument) in texts {
             let option = |name: &str| {
                 let value = argument.strip_prefix(name)?;
@@ -29,6 +29,8 @@ impl<'t> Reader<'_, 't> {
                 wanted = Some(name);
             } else if let Some(names) = option("--variant=") {
                 variants = Some(names);
+            } else if let Some(count) = option("--seeds=") {
+                seeds = Some(count);
             } else {
                 match overrides::parse(argument, start) {
                     Ok(set) => self.apply(set, pipeline, &mut given),
@@ -38,9 +40,11 @@ impl<'t> Reader<'_, 't> {
         }
         let (mut sweep, note) = sweeps.choose(wanted.as_ref(), &mut self.found);
         pipeline.notes.extend(note);
-        self.repeat(&mut sweep, pipeline);
+        self.repeat(&mut sweep, seeds.as_ref(), pipeline);
+        let search = std::mem::take(&mut sweep.search);
         self.choose_variants(variants.as_ref(), pipeline, &mut given);
         (pipeline.axes, pipeline.space) = space::build(sweep, given, &mut self.found);
+        self.search(&search, pipeline);
     }
 
     /// One `-S`: a single value replaces the one in the file, several make (or replace) an axis.

@@ -4,6 +4,7 @@
 
 mod arguments;
 pub mod document;
+mod draw;
 mod expression;
 mod needs;
 mod overrides;
@@ -13,6 +14,7 @@ mod points;
 mod range;
 mod rounds;
 mod schema;
+mod search;
 mod seeds;
 mod space;
 mod sweep;
@@ -38,6 +40,7 @@ pub use parse::parse;
 pub use range::MOST;
 pub use rounds::Loop;
 pub use schema::schema;
+pub use search::Halving;
 pub use space::{Block, Space};
 pub use tie::{expressions, replace};
 pub use variant::{BASE, Patch, Variant};
@@ -65,6 +68,8 @@ pub struct Pipeline<'t> {
     pub variants: Vec<Variant<'t>>,
     /// The axis over the seeds of repeats, if the sweep has any.
     pub repeats: Option<String>,
+    /// How the points of the sweep are halved, if they are.
+    pub halving: Option<Halving>,
     /// The loops.
     pub loops: Vec<Loop>,
     /// What is worth saying that is no mistake.

@@ -22,7 +22,7 @@ use crate::{
 const RESERVED: [&str; 4] = ["kind", "inputs", "needs", "retries"];
 
 /// Reads a pipeline from its texts: first that of `file`, then one for each argument: `stage.param=value` of a `-S`,
-/// `--sweep=NAME`, `--variant=NAME,NAME`.
+/// `--sweep=NAME`, `--variant=NAME,NAME`, `--seeds=N`.
 ///
 /// All mistakes are reported at once; what is returned beside them is as much as could be read.
 pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Vec<Diagnostic>) {
@@ -37,6 +37,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         space: Space::default(),
         variants: Vec::new(),
         repeats: None,
+        halving: None,
         loops: Vec::new(),
         notes: Vec::new(),
         sources,

@@ -10,6 +10,9 @@ use toml::{Spanned, de::DeValue};
 use super::{Axis, Params, Pipeline, document, parse::Reader, sweep::Written};
 use crate::diagnostic::{Diagnostic, suggest};
 
+/// More repeats than this are a slip of the pen.
+const MOST: u64 = 10_000;
+
 /// What a sweep says of repeats.
 #[derive(Default)]
 pub(super) struct Seeds<'t> {
@@ -38,16 +41,27 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Makes the axis of the repeats, and ties the seeds of all stages that vary to it.
-    pub(super) fn repeat(&mut self, sweep: &mut Written<'t>, pipeline: &mut Pipeline<'t>) {
+    /// `wanted` is the number of seeds that the command line gives in place of the file's.
+    pub(super) fn repeat(
+        &mut self,
+        sweep: &mut Written<'t>,
+        wanted: Option<&Spanned<String>>,
+        pipeline: &mut Pipeline<'t>,
+    ) {
         let Seeds { seeds, vary, share } = std::mem::take(&mut sweep.seeds);
         let Some((key, value)) = seeds else {
+            if let Some(wanted) = wanted {
+                let message = "`--seeds` needs a sweep with `seeds`";
+                let help = "add `seeds = 3` and `vary = [\"…\"]` to the sweep, which say what varies";
+                self.found.push(Diagnostic::new(wanted.span(), message).help(help));
+            }
             for name in vary.into_iter().chain(share).flatten().take(1) {
                 let message = "`vary` and `share` say which seeds vary, but there are no `seeds`";
                 self.found.push(Diagnostic::new(name.span(), message).help("add `seeds = 5`"));
             }
             return;
         };
-        let Some(values) = self.numbers(&value) else { return };
+        let Some(values) = self.numbers(&value, wanted) else { return };
         let Some(stages) = self.varying(&key, vary, share, pipeline) else { return };
         let taken = sweep.groups.iter().flatten().find(|axis| axis.path == ["seed"] && stages.contains(&axis.stage));
         if let Some(axis) = taken {
@@ -66,16 +80,30 @@ impl<'t> Reader<'_, 't> {
         pipeline.repeats = Some(name);
     }
 
-    /// The seeds: so many from the pipeline's on, or those of a list.
-    fn numbers(&mut self, value: &Spanned<DeValue<'t>>) -> Option<Vec<Spanned<DeValue<'t>>>> {
+    /// The seeds: so many from the pipeline's on, or those of a list; another number of them continues either.
+    fn numbers(
+        &mut self,
+        value: &Spanned<DeValue<'t>>,
+        wanted: Option<&Spanned<String>>,
+    ) -> Option<Vec<Spanned<DeValue<'t>>>> {
         let whole = |value: &DeValue<'t>| value.as_integer().and_then(|n| n.as_str().parse::<u64>().ok());
         let base = self.seed.as_ref().and_then(|seed| whole(seed.get_ref())).unwrap_or(0);
-        let numbers: Option<Vec<u64>> = match value.get_ref() {
+        let from = |first: u64, count: u64| first..first.saturating_add(count.min(MOST));
+        let mut numbers: Option<Vec<u64>> = match value.get_ref() {
             DeValue::Array(items) => items.iter().map(|item| whole(item.get_ref())).collect(),
-            one => {
-                whole(one).filter(|count| *count <= 10_000).map(|count| (base..base.saturating_add(count)).collect())
-            }
+            one => whole(one).filter(|count| *count <= MOST).map(|count| from(base, count).collect()),
         };
+        if let Some(wanted) = wanted {
+            let Some(count) = wanted.get_ref().parse().ok().filter(|count| (1..=MOST).contains(count)) else {
+                let message = format!("`--seeds` must be a number from 1 to {MOST}");
+                self.found.push(Diagnostic::new(wanted.span(), message));
+                return None;
+            };
+            numbers = numbers.map(|known| {
+                let next = known.iter().max().map_or(base, |last| last.saturating_add(1));
+                known.into_iter().chain(from(next, count)).take(count as usize).collect()
+            });
+        }
         let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else {
             let message = "`seeds` must be a number of seeds, at least 1, or a list of seeds";
             self.found.push(Diagnostic::new(value.span(), message));

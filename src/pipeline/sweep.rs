@@ -6,13 +6,16 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Pipeline, parse::Reader, range, seeds::Seeds};
+use super::{Axis, Pipeline, parse::Reader, range, search, seeds::Seeds};
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// Keys of a sweep table that are no axes.
 const KEYS: [&str; 6] = ["zip", "points", "exclude", "seeds", "vary", "share"];
-/// Keys that will have a meaning.
-const LATER: [&str; 2] = ["method", "budget"];
+
+/// True for a key of a sweep table that is no axis.
+fn is_key(key: &str) -> bool {
+    KEYS.contains(&key) || search::KEYS.contains(&key)
+}
 
 /// One sweep as written.
 #[derive(Default)]
@@ -25,6 +28,8 @@ pub(super) struct Written<'t> {
     pub exclude: Vec<Entry<'t>>,
     /// Repeats of every point.
     pub seeds: Seeds<'t>,
+    /// How its points are searched, if not all of them.
+    pub search: search::Written<'t>,
 }
 
 /// Some axes with the values that an entry of `points` (one each) or `exclude` gives them.
@@ -88,7 +93,7 @@ impl<'t> Reader<'_, 't> {
                 let message = format!("the axis `{}` must be a list of values", key.get_ref());
                 let help = "an axis is written in quotes: \"stage.param\" = [1, 2]";
                 self.found.push(Diagnostic::new(key.span(), message).help(help));
-            } else if is_named && !KEYS.contains(&key.get_ref().as_str()) {
+            } else if is_named && !is_key(key.get_ref()) {
                 let mut written = Written::default();
                 for (inner, value) in self.table(&key.span(), value) {
                     let inner = Spanned::new(inner.span(), inner.into_inner().into_owned());
@@ -108,7 +113,7 @@ impl<'t> Reader<'_, 't> {
     /// True for `clusters.clusters = [1, 2]` without quotes, which TOML reads as a table `clusters`.
     fn means_axes(&self, key: &Spanned<String>, value: &Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> bool {
         let is_stage = pipeline.stages.iter().any(|stage| stage.name.get_ref() == key.get_ref());
-        let known = |key: &str| key.contains('.') || KEYS.contains(&key) || LATER.contains(&key);
+        let known = |key: &str| key.contains('.') || is_key(key);
         is_stage
             && value
                 .get_ref()
@@ -154,10 +159,7 @@ impl<'t> Reader<'_, 't> {
             "seeds" => written.seeds.seeds = Some((key, value)),
             "vary" => written.seeds.vary = self.names(&key, value),
             "share" => written.seeds.share = self.names(&key, value),
-            later if LATER.contains(&later) => {
-                let message = format!("`{later}` is a reserved key without a meaning in this version");
-                self.found.push(Diagnostic::new(key.span(), message).help("leave it out"));
-            }
+            known if search::KEYS.contains(&known) => written.search.0.push((key, value)),
             _ => written.groups.extend(self.axis(key, value, pipeline).map(|axis| vec![axis])),
         }
     }
@@ -189,7 +191,7 @@ impl<'t> Reader<'_, 't> {
         let name = key.get_ref();
         if !name.contains('.') {
             let message = format!("`{name}` is no axis: it does not name a parameter of a stage");
-            let help = match suggest(name, KEYS) {
+            let help = match suggest(name, KEYS.into_iter().chain(search::KEYS)) {
                 Some(like) => format!("did you mean `{like}`?"),
                 None => "an axis is written in quotes: \"stage.param\" = [1, 2]".to_owned(),
             };

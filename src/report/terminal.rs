@@ -96,7 +96,10 @@ fn style(template: &str) -> ProgressStyle {
 impl Reporter for Terminal {
     fn event(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { stages, .. } => self.stages = *stages,
+            Event::RunStarted { stages, .. } => {
+                self.stages = *stages;
+                self.counts.clear();
+            }
             Event::StageStarted { reason: Reason::Unreadable { .. }, .. } => {}
             Event::StageStarted { instance, .. } => {
                 self.start(instance);

@@ -40,23 +40,29 @@ impl Problems {
 
     /// Requires `low <= value <= high`; infinite ends are open. NaN is never fine.
     pub fn within(&mut self, path: &str, value: f64, low: f64, high: f64) {
+        if (low..=high).contains(&value) && value.is_finite() {
+            return;
+        }
         let bounds = match (low.is_finite(), high.is_finite()) {
             (true, true) => format!("between {low} and {high}"),
             (true, false) => format!("at least {low}"),
             _ => format!("at most {high}"),
         };
-        let fine = (low..=high).contains(&value) && (value.is_finite());
-        self.require(fine, path, format!("must be {bounds}, got {value}"));
+        self.add(path, format!("must be {bounds}, got {value}"));
     }
 
     /// Requires a number above zero.
     pub fn positive(&mut self, path: &str, value: f64) {
-        self.require(value > 0.0 && value.is_finite(), path, format!("must be above 0, got {value}"));
+        if !(value > 0.0 && value.is_finite()) {
+            self.add(path, format!("must be above 0, got {value}"));
+        }
     }
 
     /// Requires a count of at least `low`.
     pub fn at_least(&mut self, path: &str, value: usize, low: usize) {
-        self.require(value >= low, path, format!("must be at least {low}, got {value}"));
+        if value < low {
+            self.add(path, format!("must be at least {low}, got {value}"));
+        }
     }
 
     /// What was found.

@@ -40,6 +40,14 @@ impl Store {
         let folder = self.root.join("checkpoints-v1").join(trajectory.shard()).join(trajectory.hex());
         Checkpoints { store: self.clone(), folder }
     }
+
+    /// True if there may be saved states of any trajectory.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed.
+    pub fn has_checkpoints(&self) -> Result<bool, StoreError> {
+        Ok(!list(&self.root.join("checkpoints-v1"))?.is_empty())
+    }
 }
 
 impl Checkpoints {

@@ -1,0 +1,129 @@
+//! Whether an instance must run. `decide` is the only place that knows what is fresh.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{Instance, Reason, recipe::recipe};
+use crate::{
+    digest::{ArtifactHash, StageKey},
+    stage::Extent,
+    store::{History, Lookup, Manifest, Recipe, Store, StoreError},
+};
+
+/// Whether an instance must run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Its results are in the cache.
+    Cached(Box<Manifest>),
+    /// It must run, for these reasons (at least one).
+    Run(Vec<Reason>),
+    /// Not known yet: these instances above (indices into the graph) must run first.
+    Waiting(Vec<usize>),
+}
+
+/// A verdict, and the recipe it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// Whether it must run.
+    pub verdict: Verdict,
+    /// What would run; `None` while inputs are not known or source files cannot be read.
+    pub recipe: Option<Recipe>,
+    /// How far it goes, for work that can be taken further.
+    pub extent: Option<Extent>,
+    pub(super) key: Option<StageKey>,
+}
+
+impl Decision {
+    /// The key of the work.
+    #[must_use]
+    pub fn key(&self) -> Option<StageKey> {
+        self.key
+    }
+
+    /// The trajectory that the work is on: equal for works that go the same way, less or more far.
+    #[must_use]
+    pub fn trajectory(&self) -> Option<StageKey> {
+        self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
+    }
+
+    /// The first reason to run.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match &self.verdict {
+            Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
+            // What an instance waits for is said by the plan, which knows names.
+            Verdict::Waiting(_) => Reason::New,
+            Verdict::Cached(_) => Reason::Forced,
+        }
+    }
+}
+
+/// What a decision looks at beside the instance.
+pub struct Surroundings<'a> {
+    /// The cache.
+    pub store: &'a Store,
+    /// What ran last.
+    pub history: &'a History,
+    /// Where relative paths start.
+    pub root: &'a std::path::Path,
+    /// Whether hashes of source files may be written to the cache.
+    pub remember: bool,
+    /// Records that were read lately: new points of a sweep all look at the last one of their stage.
+    read: Mutex<BTreeMap<StageKey, Option<Arc<Manifest>>>>,
+}
+
+impl<'a> Surroundings<'a> {
+    /// A cache, its history, and where relative paths start.
+    #[must_use]
+    pub fn new(store: &'a Store, history: &'a History, root: &'a std::path::Path, remember: bool) -> Self {
+        Self { store, history, root, remember, read: Mutex::default() }
+    }
+
+    /// The record of an instance's last run, or of its stage's.
+    pub(super) fn last(&self, instance: &str) -> Result<Option<Arc<Manifest>>, StoreError> {
+        let Some(key) = self.history.last(instance) else { return Ok(None) };
+        if let Some(known) = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(known.clone());
+        }
+        let manifest = self.store.manifest(&key)?.map(Arc::new);
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.len() >= 64 {
+            read.clear();
+        }
+        read.insert(key, manifest.clone());
+        Ok(manifest)
+    }
+}
+
+/// Decides whether an instance with these inputs must run.
+///
+/// # Errors
+/// If the cache cannot be read. Source files that cannot be read are a reason to run (and to fail with their name).
+pub fn decide(
+    instance: &Instance<'_>,
+    inputs: BTreeMap<String, ArtifactHash>,
+    force: bool,
+    around: &Surroundings<'_>,
+) -> Result<Decision, StoreError> {
+    let recipe = match recipe(instance, inputs, around.root, around.store, around.remember) {
+        Ok(recipe) => recipe,
+        Err(error) => {
+            let reason = Reason::Unreadable { message: error.to_string() };
+            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None, key: None });
+        }
+    };
+    let key = recipe.key();
+    let verdict = match around.store.lookup(&key)? {
+        _ if force => Verdict::Run(vec![Reason::Forced]),
+        Lookup::Found(manifest) => Verdict::Cached(manifest),
+        Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
+        Lookup::Absent => {
+            let last = around.last(&instance.name)?;
+            let changes = last.map(|last| Reason::between(&last.recipe, &recipe)).unwrap_or_default();
+            Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
+        }
+    };
+    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent(), key: Some(key) })
+}

@@ -1,0 +1,137 @@
+//! Successive halving: which points of a sweep go on to the next rung, and which instances that makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Graph, Instance, Selection};
+use crate::pipeline::{Halving, document};
+
+/// The rungs of a search, as far as results decide them.
+pub struct Ladder<'a, 't> {
+    graph: &'a Graph<'t>,
+    halving: &'a Halving,
+    /// The points: for each axis that is searched, its value.
+    points: Vec<Vec<(&'a str, Value)>>,
+    /// The points of each rung that is known, the best first from the second on.
+    rungs: Vec<Vec<usize>>,
+}
+
+impl<'a, 't> Ladder<'a, 't> {
+    /// The search of a graph, with all points in the first rung.
+    ///
+    /// # Errors
+    /// If the stage of the score does not stand on what is halved over.
+    pub fn new(graph: &'a Graph<'t>, halving: &'a Halving) -> Result<Self, String> {
+        let mut of_stage = graph.instances.iter().filter(|instance| instance.stage == halving.stage);
+        if !of_stage.any(|instance| instance.axes.contains_key(&halving.over)) {
+            let Halving { stage, over, .. } = halving;
+            return Err(format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs"));
+        }
+        let block = &graph.pipeline.space.blocks[halving.block];
+        let axes: Vec<_> = block.axes.iter().map(|&axis| &graph.pipeline.axes[axis]).collect();
+        let point = |row: usize| {
+            let values = axes.iter().zip(block.row(row));
+            values
+                .map(|(axis, &value)| {
+                    (axis.key.get_ref().as_str(), document::to_json(axis.values[value as usize].get_ref()))
+                })
+                .collect()
+        };
+        let points: Vec<_> = (0..block.len()).map(point).collect();
+        let all = (0..points.len()).collect();
+        Ok(Self { graph, halving, points, rungs: vec![all] })
+    }
+
+    /// The number of rungs, and the number of points in each.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<usize> {
+        self.halving.sizes(self.points.len())
+    }
+
+    /// The rung that is known last, from 0, and its value.
+    #[must_use]
+    pub fn rung(&self) -> (usize, u64) {
+        let rung = self.rungs.len() - 1;
+        (rung, self.halving.rungs[rung])
+    }
+
+    /// What is worth knowing: whether survivors go on where they are, or start anew at each rung.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let stage = self.halving.over.split('.').next().unwrap_or_default();
+        let mut of_stage = self.graph.instances.iter().filter(|instance| instance.stage == stage);
+        let anew = of_stage.any(|instance| instance.work.extent().is_none_or(|extent| !extent.extends()));
+        let most = self.halving.rungs.last()?;
+        anew.then(|| {
+            format!(
+                "note: each rung starts `{stage}` anew, as its learning rate falls over all epochs; with \
+                 `schedule.horizon = {most}` survivors go on where they are"
+            )
+        })
+    }
+
+    /// Of `wanted`, what the rungs that are known make.
+    #[must_use]
+    pub fn select(&self, wanted: &Selection) -> Selection {
+        let alive = |instance: &Instance<'_>| {
+            let mut rungs = self.rungs.iter().zip(&self.halving.rungs);
+            rungs.any(|(points, &rung)| {
+                self.is_on(instance, rung) && points.iter().any(|&point| self.is_of(instance, point))
+            })
+        };
+        let targets: BTreeSet<usize> =
+            wanted.targets.iter().copied().filter(|&index| alive(&self.graph.instances[index])).collect();
+        self.graph.with_needs(targets)
+    }
+
+    /// Goes up one rung by the scores of the last one: instances with their metrics. False at the top.
+    ///
+    /// # Errors
+    /// If no instance of the rung has the metric.
+    pub fn climb<'m>(&mut self, made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Result<bool, String> {
+        let (at, rung) = self.rung();
+        let Some(&size) = self.sizes().get(at + 1) else { return Ok(false) };
+        let scored: Vec<usize> = (0..self.graph.instances.len())
+            .filter(|&index| {
+                let instance = &self.graph.instances[index];
+                instance.stage == self.halving.stage && self.is_on(instance, rung)
+            })
+            .collect();
+        let score = |&point: &usize| {
+            let of_point = scored.iter().filter(|&&index| self.is_of(&self.graph.instances[index], point));
+            // Over seeds, and all else that is not searched: the mean.
+            let values: Option<Vec<f64>> =
+                of_point.map(|&index| made(index)?.get(&self.halving.metric).copied()).collect();
+            values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        let mut ranked: Vec<(usize, f64)> =
+            self.rungs[at].iter().filter_map(|point| Some((*point, score(point)?))).collect();
+        if ranked.is_empty() {
+            let Halving { stage, metric, .. } = self.halving;
+            let names: BTreeSet<&str> =
+                scored.iter().filter_map(|&index| made(index)).flatten().map(|(name, _)| name.as_str()).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join("`, `");
+            return Err(format!("no instance of `{stage}` has the metric `{metric}`; there are `{names}`"));
+        }
+        let sign = if self.halving.lowest { 1.0 } else { -1.0 };
+        // What could not be scored (it failed) does not go on; of equals the earlier does.
+        ranked.sort_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
+        ranked.truncate(size);
+        self.rungs.push(ranked.into_iter().map(|(point, _)| point).collect());
+        Ok(true)
+    }
+
+    /// The points of the last rung that is known: key and value of each axis.
+    pub fn alive(&self) -> impl Iterator<Item = &[(&'a str, Value)]> {
+        self.rungs.last().into_iter().flatten().map(|&point| self.points[point].as_slice())
+    }
+
+    fn is_on(&self, instance: &Instance<'_>, rung: u64) -> bool {
+        instance.axes.get(&self.halving.over).is_none_or(|value| value.as_u64() == Some(rung))
+    }
+
+    fn is_of(&self, instance: &Instance<'_>, point: usize) -> bool {
+        self.points[point].iter().all(|(key, value)| instance.axes.get(key).is_none_or(|found| found == value))
+    }
+}
