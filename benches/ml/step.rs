@@ -15,7 +15,7 @@ use super::{Failure, encoder, median};
 /// Prints the median seconds of a step and of its three parts, after two steps to warm up.
 pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure> {
     let architecture = if network == "dae" {
-        Architecture::Autoencoder { colours: 3, channels: vec![32, 64, 128], kernel: 3 }
+        Architecture::Autoencoder { colours: 3, channels: vec![32, 64, 128], kernel: 3, bn_momentum: 0.1 }
     } else {
         Architecture::Contrastive { colours: 3, encoder: encoder(network)?, head: vec![256, 128, 50] }
     };

@@ -43,7 +43,7 @@ enum Verb {
 
 #[derive(clap::Args)]
 struct Step {
-    /// The encoder: `resnet`, `resnet18` or `resnet50`
+    /// The encoder: `resnet`, `resnet18`, `resnet50` or `resnet50_keras`
     #[arg(long, value_name = "KIND", default_value = "resnet", value_parser = encoder)]
     encoder: EncoderKind,
     /// Blocks in each group of `resnet`
@@ -176,5 +176,5 @@ impl Observer for Clock {
 
 fn encoder(text: &str) -> Result<EncoderKind, String> {
     let kind = serde_json::from_value(serde_json::Value::String(text.to_owned()));
-    kind.map_err(|_| "encoders are `resnet`, `resnet18` and `resnet50`".to_owned())
+    kind.map_err(|_| "encoders are `resnet`, `resnet18`, `resnet50` and `resnet50_keras`".to_owned())
 }

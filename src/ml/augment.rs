@@ -2,9 +2,11 @@
 //! float images.
 //!
 //! Two differences from torchvision: nothing is rounded to 8 bits between operations, and grey uses the luma
-//! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). What is drawn for a view is in
-//! `draw.rs`, what is done to the pixels in `pixels.rs`.
+//! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). The colour operations of TensorFlow
+//! (`tf.image.adjust_*`) can be chosen one by one. What is drawn for a view is in `draw.rs`, which operations there are in
+//! `colour.rs`, what is done to the pixels in `pixels.rs`.
 
+mod colour;
 mod draw;
 mod pixels;
 
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use colour::{Brightness, Clip, Colour, Contrast, JitterOrder, Saturation};
 pub use draw::{Jitter, View};
 pub use pixels::Canvas;
 
@@ -47,6 +50,16 @@ pub struct Augment {
     pub jitter: [f64; 4],
     /// Probability that colours are jittered at all.
     pub jitter_probability: f64,
+    /// Order of the four jitters: "random", or "fixed" as they are listed (TensorFlow's SimCLR code).
+    pub jitter_order: JitterOrder,
+    /// What jitters brightness: "factor", or "additive": a number in ± strength added to all values (TensorFlow).
+    pub brightness: Brightness,
+    /// What contrast is measured from: "luma", the mean luma of the image, or "channel", each channel's mean (TensorFlow).
+    pub contrast: Contrast,
+    /// What jitters saturation: "luma", distances from the luma of the pixel, or "hsv", the S of HSV (TensorFlow).
+    pub saturation: Saturation,
+    /// When values are clipped to [0, 1]: after "each" jitter, or at the "end" of all four (TensorFlow).
+    pub clip: Clip,
     /// Probability that colours are turned to grey.
     pub grey: f64,
     /// Probability of a Gaussian blur, with a kernel of a tenth of the image and at least 3 pixels.
@@ -64,6 +77,11 @@ impl Default for Augment {
             flip: 0.5,
             jitter: [0.4, 0.4, 0.4, 0.1],
             jitter_probability: 0.8,
+            jitter_order: JitterOrder::Random,
+            brightness: Brightness::Factor,
+            contrast: Contrast::Luma,
+            saturation: Saturation::Luma,
+            clip: Clip::Each,
             grey: 0.2,
             blur: 0.0,
             blur_sigma: [0.1, 2.0],
@@ -111,7 +129,17 @@ impl Augment {
         if [brightness, contrast, saturation].iter().any(|s| !(0.0..=10.0).contains(s)) || !(0.0..=0.5).contains(&hue) {
             return Err(("jitter", "must be three strengths from 0 to 10 and a hue from 0 to 0.5".into()));
         }
+        if self.brightness == Brightness::Additive && brightness > 1.0 {
+            return Err(("jitter", "must begin with at most 1 where brightness is additive".into()));
+        }
         Ok(())
+    }
+
+    /// The colour operations that are chosen.
+    #[must_use]
+    pub fn colour(&self) -> Colour {
+        let Self { brightness, contrast, saturation, clip, .. } = *self;
+        Colour { brightness, contrast, saturation, clip }
     }
 
     /// Two views of each of the images at `indices`: f32 `[2 B, H, W, C]` in [0, 1], all first views, then all second
@@ -172,7 +200,7 @@ impl Augment {
             View::draw(self, height, width, &mut stream)
         };
         out.par_chunks_mut(stride).with_min_len(4).enumerate().for_each_init(
-            || Canvas::new(channels, height, width),
+            || Canvas::new(channels, height, width).with_colour(self.colour()),
             |canvas, (k, out)| {
                 let (view, place) = (k / images, k % images);
                 canvas.apply(&draw(view, place), set.image(indices[place] as usize));
@@ -267,5 +295,8 @@ mod tests {
         assert_eq!(key(Augment { grey: 1.5, ..default() }), "grey");
         assert_eq!(key(Augment { jitter: [0.4, 0.4, 0.4, 0.6], ..default() }), "jitter");
         assert_eq!(key(Augment { flip: f64::NAN, ..default() }), "flip");
+        let strong = [1.5, 0.4, 0.4, 0.1];
+        assert_eq!(Augment { jitter: strong, ..default() }.check(), Ok(()));
+        assert_eq!(key(Augment { jitter: strong, brightness: Brightness::Additive, ..default() }), "jitter");
     }
 }

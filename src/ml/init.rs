@@ -19,6 +19,8 @@ pub enum Init {
     Ones,
     /// Normal, standard deviation `sqrt(2 / fan_in)` (He et al. 2015).
     HeNormal,
+    /// The same deviation, of a normal distribution that is cut at two of its own: Keras's `he_normal`.
+    HeTruncated,
     /// Normal, standard deviation `sqrt(2 / fan_out)`, as torchvision's ResNets start.
     HeNormalFanOut,
     /// Uniform within `sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010).
@@ -35,16 +37,35 @@ impl Init {
         let window: usize = shape.iter().skip(2).product();
         let fan_out = (shape.first().unwrap_or(&1) * window) as f64;
         let fan_in = (shape.get(1).unwrap_or(&1) * window) as f64;
+        if self == Self::HeTruncated {
+            return truncated(count, (2.0 / fan_in).sqrt(), stream);
+        }
         let mut normal = |deviation: f64| (0..count).map(|_| stream.normal() * deviation as f32).collect();
         match self {
             Self::Zeros => vec![0.0; count],
             Self::Ones => vec![1.0; count],
-            Self::HeNormal => normal((2.0 / fan_in).sqrt()),
+            Self::HeNormal | Self::HeTruncated => normal((2.0 / fan_in).sqrt()),
             Self::HeNormalFanOut => normal((2.0 / fan_out).sqrt()),
             Self::GlorotUniform => uniform(count, (6.0 / (fan_in + fan_out)).sqrt(), stream),
             Self::KaimingUniform => uniform(count, fan_in.recip().sqrt(), stream),
         }
     }
+}
+
+/// Normal values within two deviations, which together have `deviation`.
+fn truncated(count: usize, deviation: f64, stream: &mut Stream) -> Vec<f32> {
+    /// Deviation of a standard normal variable that is cut at -2 and 2.
+    const CUT: f64 = 0.879_625_661_034_239_8;
+    let scale = (deviation / CUT) as f32;
+    let mut within = || {
+        loop {
+            let value = stream.normal();
+            if value.abs() <= 2.0 {
+                return value * scale;
+            }
+        }
+    };
+    (0..count).map(|_| within()).collect()
 }
 
 fn uniform(count: usize, bound: f64, stream: &mut Stream) -> Vec<f32> {
@@ -190,6 +211,7 @@ mod tests {
         let shape = [64, 32, 3, 3];
         for (init, expected) in [
             (Init::HeNormal, (2.0f64 / 288.0).sqrt()),
+            (Init::HeTruncated, (2.0f64 / 288.0).sqrt()),
             (Init::HeNormalFanOut, (2.0f64 / 576.0).sqrt()),
             (Init::GlorotUniform, (6.0f64 / 864.0 / 3.0).sqrt()),
             (Init::KaimingUniform, (1.0f64 / 288.0 / 3.0).sqrt()),
@@ -197,6 +219,14 @@ mod tests {
             let got = deviation(&init.values(&shape, &mut Stream::new(0, "spread")));
             assert!((got / expected - 1.0).abs() < 0.02, "{init:?}: {got} for {expected}");
         }
+    }
+
+    #[test]
+    fn a_truncated_normal_ends_at_two_of_its_deviations() {
+        let values = Init::HeTruncated.values(&[64, 32, 3, 3], &mut Stream::new(0, "spread"));
+        let end = (2.0 * (2.0f64 / 288.0).sqrt() / 0.879_626) as f32;
+        let largest = values.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        assert!(0.99 * end < largest && largest < 1.001 * end, "{largest} of {end}");
     }
 
     #[test]

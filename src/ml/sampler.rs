@@ -91,6 +91,34 @@ pub fn draw(labels: &[u32], policy: Policy, batch_size: usize, rounds: usize, se
     Ok(Batches { indices, rounds, batches, batch_size, shares })
 }
 
+/// Draws random batches as `tf.data` does with `shuffle(buffer)` and `drop_remainder`: images come in the order of the
+/// dataset through a buffer of so many, of which a random one leaves at a time. An image cannot come much earlier than
+/// its place. What does not fill a batch is left out, by chance in every round anew.
+///
+/// # Errors
+/// As [`draw`]; also if `buffer` is zero.
+pub fn draw_buffered(labels: &[u32], buffer: usize, batch_size: usize, rounds: usize, seed: u64) -> Result<Batches> {
+    if buffer == 0 {
+        return Err(Error::Invalid("a shuffle buffer holds at least one image".into()));
+    }
+    let stream = Stream::new(seed, "sampler/buffer");
+    let mut drawn = draw(labels, Policy::Rank, batch_size, 1, seed)?;
+    drawn.indices.clear();
+    for round in 0..rounds {
+        let mut stream = stream.at(round as u64);
+        let mut coming = 0..labels.len() as u32;
+        let mut held: Vec<u32> = coming.by_ref().take(buffer).collect();
+        for _ in 0..drawn.batches * batch_size {
+            let place = stream.below(held.len());
+            drawn.indices.push(match coming.next() {
+                Some(image) => std::mem::replace(&mut held[place], image),
+                None => held.swap_remove(place),
+            });
+        }
+    }
+    Ok(Batches { rounds, ..drawn })
+}
+
 impl Batches {
     /// Measures the batches by the cluster of every image and, where it is known, its class.
     ///
@@ -317,6 +345,24 @@ mod tests {
         for batch in drawn.indices.chunks(6) {
             assert!(times_drawn(batch, 12).iter().all(|&n| n <= 1), "{batch:?}");
         }
+    }
+
+    #[test]
+    fn a_buffer_shuffles_within_its_reach() {
+        let labels = uneven(1003, 20);
+        let drawn = draw_buffered(&labels, 100, 64, 3, 0).unwrap();
+        assert_eq!((drawn.rounds, drawn.batches, drawn.indices.len()), (3, 15, 3 * 15 * 64));
+        let rounds: Vec<&[u32]> = drawn.indices.chunks(15 * 64).collect();
+        assert_ne!(rounds[0], rounds[1]);
+        for round in rounds {
+            assert!(times_drawn(round, 1003).iter().all(|&n| n <= 1));
+            assert!(round.iter().enumerate().all(|(place, &image)| image as usize <= place + 99));
+            // Without a look ahead an image waits 100 draws on average, so late images leave late.
+            assert!(round[..64].iter().all(|&image| image < 163) && round.iter().any(|&image| image > 900));
+        }
+        let one: Vec<u32> = (0..960).collect();
+        assert_eq!(draw_buffered(&labels, 1, 64, 1, 0).unwrap().indices, one);
+        assert!(draw_buffered(&labels, 0, 64, 1, 0).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    held_out::HeldOut,
     images::Images,
     network,
     session::{Part, Session},
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     ml::{
         data::split,
-        nn::{Architecture, Mode, Network},
+        nn::{Architecture, Autoencoder, Mode, Network},
         optim::{Optim, Optimizer},
         rng::Stream,
         schedule::Schedule,
@@ -30,17 +31,23 @@ pub struct Dae {
     pub channels: Vec<usize>,
     /// Rows and columns of the convolutions, odd.
     pub kernel: usize,
+    /// Weight of a new batch in the running statistics of batch normalisation, in (0, 1].
+    pub bn_momentum: f64,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Images a step.
+    /// Images a step; those that do not fill one sit the epoch out.
     pub batch_size: usize,
+    /// Whether each epoch has an order of its own; `false` is the order of the dataset, as in the reference.
+    pub shuffle: bool,
     /// How weights follow gradients.
     pub optimizer: Optimizer,
     /// Earlier epochs whose weights are outputs too, as `weights@EPOCH`.
     pub keep_epochs: Vec<usize>,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// Share of the images held out for the validation loss, in [0, 1); 0 means none.
+    /// What the validation loss is taken on: `validation`, or `test` (input `test`, without noise), which flatters the result.
+    pub stop_on: HeldOut,
+    /// Share of the images that `stop_on = "validation"` holds out, in [0, 1); 0 means none.
     pub val_fraction: f64,
     /// Epochs without a better validation loss after which to stop and restore the best; 0 means never.
     pub patience: usize,
@@ -53,11 +60,14 @@ impl Default for Dae {
         Self {
             channels: vec![32, 64, 128],
             kernel: 3,
+            bn_momentum: Autoencoder::BN_MOMENTUM,
             epochs: 15,
             batch_size: 64,
+            shuffle: true,
             optimizer: Optimizer::default(),
             keep_epochs: Vec::new(),
             schedule: Schedule::constant(),
+            stop_on: HeldOut::Validation,
             val_fraction: 0.1,
             patience: 0,
             seed: 0,
@@ -75,6 +85,7 @@ impl Stage for Dae {
     const INPUTS: &'static [Port] = &[
         Port::new("clean", &[Form::Images], "the images to be restored"),
         Port::new("noisy", &[Form::Images], "the same images with noise; epoch e sees draw e modulo their number"),
+        Port::optional("test", &[Form::Images], "test images, for `stop_on = \"test\"`; not trained on"),
     ];
     const OUTPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the autoencoder; its level is `latent`"),
@@ -85,6 +96,8 @@ impl Stage for Dae {
         problems.require(!self.channels.is_empty(), "channels", "must name at least one stage");
         problems.require(!self.channels.contains(&0), "channels", "must all be at least 1");
         problems.require(self.kernel % 2 == 1, "kernel", format!("must be odd, got {}", self.kernel));
+        problems.positive("bn_momentum", self.bn_momentum);
+        problems.within("bn_momentum", self.bn_momentum, 0.0, 1.0);
         problems.at_least("batch_size", self.batch_size, 1);
         problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
         super::nested(problems, "optimizer", self.optimizer.check());
@@ -104,18 +117,35 @@ impl Stage for Dae {
             return Err(StageError::failed(format!("{a} clean and {b} noisy images of equal size were expected")));
         }
         let device = cx.device().clone();
-        let architecture =
-            Architecture::Autoencoder { colours: set.size[0], channels: self.channels.clone(), kernel: self.kernel };
+        let test = match (self.stop_on, inputs.get("test")) {
+            (HeldOut::Validation, _) => None,
+            (HeldOut::Test, Some(test)) => Some(Images::read(test)?),
+            (HeldOut::Test, None) => return Err(StageError::failed("`stop_on = \"test\"` needs the input `test`")),
+        };
+        if let Some(other) = test.as_ref().map(|test| test.set().size).filter(|&size| size != set.size) {
+            return Err(StageError::failed(format!("test images of {other:?} for training images of {:?}", set.size)));
+        }
+        let Self { kernel, bn_momentum, .. } = *self;
+        let channels = self.channels.clone();
+        let architecture = Architecture::Autoencoder { colours: set.size[0], channels, kernel, bn_momentum };
         let (network, params) = architecture.build(self.seed, &device)?;
         let Network::Autoencoder(autoencoder) = &network else { unreachable!("built from an autoencoder") };
-        let (train_images, validation) =
-            split::validation(&set.labels, self.val_fraction, &Stream::new(self.seed, "dae/validation"));
+        let val_fraction = if test.is_some() { 0.0 } else { self.val_fraction };
+        let (train_images, held_out) =
+            split::validation(&set.labels, val_fraction, &Stream::new(self.seed, "dae/validation"));
+        let order = Order::new(train_images, self.batch_size, self.seed);
+        let validation = test.as_ref().map_or(held_out, |test| (0..test.set().len() as u32).collect());
+        // What is judged: the test images restored from themselves, or held-out ones from their noise.
+        let (judged, seen) = (test.as_ref().unwrap_or(&clean), test.as_ref().unwrap_or(&noisy));
         let mut task = Denoise {
             network: autoencoder,
             clean: &|indices, epoch| clean.batch(indices, epoch, &device),
             noisy: &|indices, epoch| noisy.batch(indices, epoch, &device),
-            order: Order::new(train_images, self.batch_size, self.seed),
+            order: if self.shuffle { order } else { order.fixed() },
             validation,
+            validation_images: [&|indices, epoch| judged.batch(indices, epoch, &device), &|indices, epoch| {
+                seen.batch(indices, epoch, &device)
+            }],
             batch_size: self.batch_size,
         };
         let mut run = Run::new(params.clone(), Optim::new(&self.optimizer, params.parameters())?);

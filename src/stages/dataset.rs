@@ -11,6 +11,7 @@ use crate::{
         self,
         data::{
             ImageSet, cifar10, image_folder, resize,
+            resize::Resize,
             shapes::{self, Shapes},
             split,
         },
@@ -39,7 +40,11 @@ pub struct Dataset {
     pub limit_test: Option<usize>,
     /// Share of the training images, after the limit, that goes to the output `val` instead; from 0 to below 1.
     pub val_fraction: f64,
-    /// Seed of the generated images and of what limits and `val_fraction` choose.
+    /// How `size` is reached: `crop` keeps the shape (shorter side, then the middle), `stretch` does not, as the reference.
+    pub resize: Resize,
+    /// Seed of what the limits and `val_fraction` choose; neither the pipeline's seed nor `seeds` of a sweep move it.
+    pub split_seed: u64,
+    /// Seed of the generated images.
     pub seed: u64,
 }
 
@@ -68,6 +73,8 @@ impl Default for Dataset {
             limit_train: None,
             limit_test: None,
             val_fraction: 0.0,
+            resize: Resize::Crop,
+            split_seed: 0,
             seed: 0,
         }
     }
@@ -98,17 +105,19 @@ impl Dataset {
             Origin::Cifar10 => {
                 let (train, test) = cifar10::load(&path)?;
                 Ok(match self.size {
-                    Some(edge) => (resize::all(&train, edge), resize::all(&test, edge)),
+                    Some(edge) => (resize::all(&train, edge, self.resize), resize::all(&test, edge, self.resize)),
                     None => (train, test),
                 })
             }
-            Origin::ImageFolder => image_folder::load(&path, self.size),
+            Origin::ImageFolder => image_folder::load(&path, self.size, self.resize),
         }
     }
 
     fn limit(&self, set: ImageSet, limit: Option<usize>, label: &str) -> ImageSet {
         match limit {
-            Some(n) if n < set.len() => set.subset(&split::stratified(&set.labels, n, &Stream::new(self.seed, label))),
+            Some(n) if n < set.len() => {
+                set.subset(&split::stratified(&set.labels, n, &Stream::new(self.split_seed, label)))
+            }
             _ => set,
         }
     }
@@ -116,7 +125,8 @@ impl Dataset {
 
 impl Stage for Dataset {
     const KIND: &'static str = "dataset";
-    const VERSION: u32 = 1;
+    // 2: limits and the validation split follow `split_seed`, not `seed`.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[];
     const OUTPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "images to train on"),
@@ -196,7 +206,7 @@ impl Stage for Dataset {
         if self.val_fraction == 0.0 {
             return Ok(outputs.with("train", artifact(&train)?));
         }
-        let stream = Stream::new(self.seed, "dataset/val");
+        let stream = Stream::new(self.split_seed, "dataset/val");
         let (kept, held_out) = split::validation(&train.labels, self.val_fraction, &stream);
         if kept.is_empty() || held_out.is_empty() {
             let message = format!("`val_fraction` of {} training images leaves one part empty", train.len());

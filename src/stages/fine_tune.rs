@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    classifier::{Classifier, Phase, Subset},
+    classifier::{Classifier, Phase, Statistics, Subset},
+    held_out::HeldOut,
     session::Session,
 };
 use crate::{
@@ -26,6 +27,8 @@ pub struct FineTune {
     pub fraction: f64,
     /// Whether each class keeps its share in that fraction.
     pub stratified: bool,
+    /// Whether an image can be drawn several times into the fraction (`np.random.choice`); needs `stratified = false`.
+    pub replacement: bool,
     /// Batch normalisation after the warm-up: `train` (batch statistics) or `frozen` (those of the pretraining).
     pub batch_norm: BatchNormPolicy,
     /// Passes of the warm-up, in which the encoder is frozen.
@@ -44,10 +47,14 @@ pub struct FineTune {
     pub schedule: Schedule,
     /// How training images are varied; by default cropped and flipped.
     pub augment: Augment,
-    /// Share of the known labels held out for the validation, in [0, 1); 0 means none.
+    /// What the validation loss is taken on: `validation`, or `test`, the test images, which flatters the result.
+    pub stop_on: HeldOut,
+    /// Share of the known labels that `stop_on = "validation"` holds out, in [0, 1); 0 means none.
     pub val_fraction: f64,
     /// Epochs without a better validation loss after which to end a phase and restore the best; 0 means never.
     pub patience: usize,
+    /// Batch normalisation where the network is judged: by `running` statistics, or those of the test `batch` itself.
+    pub evaluate_with: Statistics,
     /// Seed of the fraction, the classifier's initial weights, order and augmentation.
     pub seed: u64,
 }
@@ -68,6 +75,7 @@ impl Default for FineTune {
         Self {
             fraction: 0.1,
             stratified: true,
+            replacement: false,
             batch_norm: BatchNormPolicy::Train,
             warmup_epochs: 5,
             warmup_optimizer: Optimizer::default(),
@@ -77,10 +85,20 @@ impl Default for FineTune {
             keep_epochs: Vec::new(),
             schedule: Schedule::default(),
             augment: Augment::crop_and_flip(),
+            stop_on: HeldOut::Validation,
             val_fraction: 0.0,
             patience: 0,
+            evaluate_with: Statistics::Running,
             seed: 0,
         }
+    }
+}
+
+impl FineTune {
+    fn subset(&self) -> Subset {
+        let Self { fraction, stratified, replacement, stop_on, val_fraction, evaluate_with, batch_size, seed, .. } =
+            *self;
+        Subset { fraction, stratified, replacement, stop_on, val_fraction, evaluate_with, batch_size, seed }
     }
 }
 
@@ -96,10 +114,7 @@ impl Stage for FineTune {
     const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
 
     fn check(&self, problems: &mut Problems) {
-        problems.positive("fraction", self.fraction);
-        problems.within("fraction", self.fraction, 0.0, 1.0);
-        problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
-        problems.at_least("batch_size", self.batch_size, 1);
+        self.subset().check(problems);
         super::nested(problems, "warmup_optimizer", self.warmup_optimizer.check());
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.epochs);
@@ -112,10 +127,8 @@ impl Stage for FineTune {
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
-        let Self { fraction, stratified, val_fraction, batch_size, seed, .. } = *self;
-        let subset = Subset { fraction, stratified, val_fraction, batch_size, seed };
         let weights = inputs.at("weights");
-        let classifier = Classifier::new(inputs, &subset, &cx.device().clone(), |colours, _, classes| {
+        let classifier = Classifier::new(inputs, self.subset(), &cx.device().clone(), |colours, _, classes| {
             let pretrained: Architecture = weights.get("architecture")?;
             match pretrained.encoder() {
                 Some(_) if pretrained.colours() != colours => {

@@ -1,7 +1,7 @@
 //! One level of the features at an input port, as a matrix.
 
 use candle_core::Tensor;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use crate::{
     ml::probe::Labelled,
@@ -36,6 +36,28 @@ impl Level {
         let train = Self::read(inputs, "train", at)?;
         let test = Self::read(inputs, "test", Some(&train.name))?;
         Ok((train, test))
+    }
+
+    /// The level of these features alone, nameless.
+    pub(super) fn of(Labelled { features, labels }: Labelled<'_>) -> Self {
+        let classes = labels.iter().max().map_or(0, |&l| l as usize + 1);
+        Self { name: String::new(), features: features.to_owned(), labels: labels.to_vec(), classes }
+    }
+
+    /// Some of the images.
+    pub(super) fn rows(&self, indices: &[u32]) -> Self {
+        let rows: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
+        let labels = rows.iter().map(|&row| self.labels[row]).collect();
+        let features = self.features.select(Axis(0), &rows);
+        Self { name: self.name.clone(), features, labels, classes: self.classes }
+    }
+
+    /// These images and then those of `other`.
+    pub(super) fn with(&self, other: &Self) -> Result<Self, StageError> {
+        let features = concatenate(Axis(0), &[self.features.view(), other.features.view()])
+            .map_err(|_| StageError::failed("training and test features have other widths"))?;
+        let labels = [self.labels.as_slice(), &other.labels].concat();
+        Ok(Self { name: self.name.clone(), features, labels, classes: self.classes.max(other.classes) })
     }
 
     pub(super) fn labelled(&self) -> Labelled<'_> {

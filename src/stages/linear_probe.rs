@@ -1,16 +1,18 @@
 //! `linear_probe`: a linear classifier on frozen features.
 
 use candle_core::{Device, Tensor};
-use ndarray::Axis;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::level::{self, Level};
+use super::{
+    held_out::HeldOut,
+    level::{self, Level},
+};
 use crate::{
     ml::{
         data::split,
         metric,
-        probe::{Accuracy, AdamEarlyStop, Fit, Labelled, Logistic},
+        probe::{self, Accuracy, AdamEarlyStop, Fit, Logistic},
         rng::Stream,
     },
     stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
@@ -45,7 +47,13 @@ pub struct LinearProbe {
     pub stop_on: HeldOut,
     /// Share of the training images that `stop_on = "validation"` holds out.
     pub val_fraction: f64,
-    /// Seed of initial weights, order and validation images (adam_early_stop).
+    /// Share of the training labels that are known, in (0, 1]; each class keeps its share.
+    pub fraction: f64,
+    /// Parts of a cross-validation over training and test images together, for few images; 0 means none.
+    pub folds: usize,
+    /// Seed of these parts; neither the pipeline's seed nor `seeds` of a sweep move it.
+    pub fold_seed: u64,
+    /// Seed of the fraction, and of initial weights, order and validation images (adam_early_stop).
     pub seed: u64,
 }
 
@@ -57,16 +65,6 @@ pub enum Solver {
     Lbfgs,
     /// Adam until the held-out loss stops falling; the best epoch is kept.
     AdamEarlyStop,
-}
-
-/// What the held-out loss is taken on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HeldOut {
-    /// A stratified part of the training images.
-    Validation,
-    /// The test images, which flatters the result.
-    Test,
 }
 
 impl Default for LinearProbe {
@@ -86,6 +84,9 @@ impl Default for LinearProbe {
             patience,
             stop_on,
             val_fraction: 0.1,
+            fraction: 1.0,
+            folds: 0,
+            fold_seed: 0,
             seed,
         }
     }
@@ -101,16 +102,21 @@ impl LinearProbe {
             (Solver::AdamEarlyStop, HeldOut::Validation) => {
                 let stream = Stream::new(seed, "probe/validation");
                 let (used, held_out) = split::validation(&train.labels, self.val_fraction, &stream);
-                let part = |indices: &[u32]| {
-                    let rows: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
-                    let labels: Vec<u32> = rows.iter().map(|&row| train.labels[row]).collect();
-                    (train.features.select(Axis(0), &rows), labels)
-                };
-                let ((used, used_labels), (held_out, held_out_labels)) = (part(&used), part(&held_out));
-                let used = Labelled { features: used.view(), labels: &used_labels };
-                adam.fit(used, Labelled { features: held_out.view(), labels: &held_out_labels }, classes)?
+                let (used, held_out) = (train.rows(&used), train.rows(&held_out));
+                adam.fit(used.labelled(), held_out.labelled(), classes)?
             }
         })
+    }
+
+    /// The pooled predictions of a cross-validation over both sets, against their labels.
+    fn cross_validate(&self, train: &Level, test: &Level, classes: usize) -> Result<Accuracy, StageError> {
+        let pooled = train.with(test)?;
+        let stream = Stream::new(self.fold_seed, "probe/folds");
+        let folds = split::folds(&pooled.labels, self.folds, &stream);
+        let predictions = probe::cross_validate(pooled.labelled(), &folds, |train, test| {
+            Ok::<_, StageError>(self.fit(&Level::of(train), &Level::of(test), classes)?.model)
+        })?;
+        Ok(Accuracy::of(&predictions, &pooled.labels))
     }
 }
 
@@ -136,11 +142,24 @@ impl Stage for LinearProbe {
         problems.at_least("patience", self.patience, 1);
         problems.positive("val_fraction", self.val_fraction);
         problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
+        problems.positive("fraction", self.fraction);
+        problems.within("fraction", self.fraction, 0.0, 1.0);
+        problems.require(self.folds != 1, "folds", "must be 0, or at least 2");
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
-        let (train, test) = Level::pair(inputs, self.at.as_deref())?;
+        let (mut train, test) = Level::pair(inputs, self.at.as_deref())?;
         let classes = train.classes.max(test.classes);
+        if self.folds > 0 {
+            let Accuracy { value, low, high } = self.cross_validate(&train, &test, classes)?;
+            cx.metric("cv_accuracy", value);
+            cx.metric("cv_accuracy_low", low);
+            cx.metric("cv_accuracy_high", high);
+        }
+        if self.fraction < 1.0 {
+            train = train.rows(&split::fraction(&train.labels, self.fraction, true, self.seed));
+            cx.metric("train_images", train.labels.len() as f64);
+        }
         let fit = self.fit(&train, &test, classes)?;
         cx.metric("loss", fit.loss);
         cx.metric("iterations", fit.iterations as f64);

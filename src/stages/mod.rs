@@ -7,6 +7,7 @@ mod dae;
 mod dataset;
 mod encode;
 mod fine_tune;
+mod held_out;
 mod images;
 mod kmeans;
 mod knn_probe;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ml::sampler::{Policy, draw},
+    ml::sampler::{Policy, draw, draw_buffered},
     stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError},
     store::Artifact,
 };
@@ -25,13 +25,15 @@ pub struct Sampler {
     pub batch_size: usize,
     /// Passes over the images, each with batches of its own; epoch e of a training uses round e modulo their number.
     pub rounds: usize,
+    /// Images among which `random` draws the next, in the order of the dataset (`shuffle` of tf.data); 0 means all.
+    pub shuffle_buffer: usize,
     /// Seed of the draws.
     pub seed: u64,
 }
 
 impl Default for Sampler {
     fn default() -> Self {
-        Self { policy: Policy::Stratified, batch_size: 64, rounds: 16, seed: 0 }
+        Self { policy: Policy::Stratified, batch_size: 64, rounds: 16, shuffle_buffer: 0, seed: 0 }
     }
 }
 
@@ -67,7 +69,12 @@ impl Stage for Sampler {
             (false, true) => Some(labels.clone()),
             (false, false) => None,
         };
-        let drawn = draw(&labels, self.policy, self.batch_size, self.rounds, self.seed)?;
+        let Self { policy, batch_size, rounds, shuffle_buffer, seed } = *self;
+        let drawn = if policy == Policy::Random && shuffle_buffer > 0 {
+            draw_buffered(&labels, shuffle_buffer, batch_size, rounds, seed)?
+        } else {
+            draw(&labels, policy, batch_size, rounds, seed)?
+        };
         let metrics = drawn.metrics(&labels, truth.as_deref());
         cx.metric("same_cluster_rate", metrics.same_cluster_rate);
         cx.metric("distinct_clusters", metrics.distinct_clusters);

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    classifier::{Classifier, Phase, Subset},
+    classifier::{Classifier, Phase, Statistics, Subset},
+    held_out::HeldOut,
     session::Session,
 };
 use crate::{
@@ -28,6 +29,8 @@ pub struct Supervised {
     pub fraction: f64,
     /// Whether each class keeps its share in that fraction.
     pub stratified: bool,
+    /// Whether an image can be drawn several times into the fraction (`np.random.choice`); needs `stratified = false`.
+    pub replacement: bool,
     /// Passes over the training images.
     pub epochs: usize,
     /// Images a step.
@@ -40,10 +43,14 @@ pub struct Supervised {
     pub schedule: Schedule,
     /// How training images are varied; by default cropped and flipped.
     pub augment: Augment,
-    /// Share of the known labels held out for the validation, in [0, 1); 0 means none.
+    /// What the validation loss is taken on: `validation`, or `test`, the test images, which flatters the result.
+    pub stop_on: HeldOut,
+    /// Share of the known labels that `stop_on = "validation"` holds out, in [0, 1); 0 means none.
     pub val_fraction: f64,
     /// Epochs without a better validation loss after which to stop and restore the best; 0 means never.
     pub patience: usize,
+    /// Batch normalisation where the network is judged: by `running` statistics, or those of the test `batch` itself.
+    pub evaluate_with: Statistics,
     /// Seed of the fraction, initial weights, order and augmentation.
     pub seed: u64,
 }
@@ -55,16 +62,27 @@ impl Default for Supervised {
             encoder: Encoder::default(),
             fraction: 1.0,
             stratified: true,
+            replacement: false,
             epochs: 30,
             batch_size: 64,
             optimizer: sgd,
             keep_epochs: Vec::new(),
             schedule: Schedule { warmup_epochs: 1.0, ..Schedule::default() },
             augment: Augment::crop_and_flip(),
+            stop_on: HeldOut::Validation,
             val_fraction: 0.0,
             patience: 0,
+            evaluate_with: Statistics::Running,
             seed: 0,
         }
+    }
+}
+
+impl Supervised {
+    fn subset(&self) -> Subset {
+        let Self { fraction, stratified, replacement, stop_on, val_fraction, evaluate_with, batch_size, seed, .. } =
+            *self;
+        Subset { fraction, stratified, replacement, stop_on, val_fraction, evaluate_with, batch_size, seed }
     }
 }
 
@@ -79,10 +97,7 @@ impl Stage for Supervised {
     const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
 
     fn check(&self, problems: &mut Problems) {
-        problems.positive("fraction", self.fraction);
-        problems.within("fraction", self.fraction, 0.0, 1.0);
-        problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
-        problems.at_least("batch_size", self.batch_size, 1);
+        self.subset().check(problems);
         super::nested(problems, "encoder", self.encoder.check());
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
@@ -95,9 +110,7 @@ impl Stage for Supervised {
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
-        let Self { fraction, stratified, val_fraction, batch_size, seed, .. } = *self;
-        let subset = Subset { fraction, stratified, val_fraction, batch_size, seed };
-        let classifier = Classifier::new(inputs, &subset, &cx.device().clone(), |colours, size, classes| {
+        let classifier = Classifier::new(inputs, self.subset(), &cx.device().clone(), |colours, size, classes| {
             Ok(Architecture::Classifier { colours, encoder: self.encoder.resolved(size), classes })
         })?;
         let mut session = Session::open(cx)?;

@@ -42,6 +42,78 @@ fn every_pipeline_has_both_arms_and_all_controls() {
     }
 }
 
+/// The names of all files of pipelines.
+fn all_shipped() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
+    let names = fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = names.filter_map(|name| name.into_string().ok()).collect();
+    names.retain(|name| name.ends_with(".toml"));
+    names.sort();
+    names
+}
+
+#[test]
+fn every_pipeline_checks_and_plans() {
+    let names = all_shipped();
+    assert!(names.len() >= 11, "{names:?}");
+    for name in names {
+        let project = Project::new();
+        let file = format!("pipelines/{name}");
+        project.write(&file, shipped(&name));
+        project.done(&["check", &file]);
+        let plan = project.json(&["plan", &file]);
+        assert!(plan["stages"].as_array().is_some_and(|stages| stages.len() > 8), "{name}");
+        let text = shipped(&name);
+        for control in ["random_probe", "pixels_probe"] {
+            let small = ["loop.toml", "variants.toml", "zip.toml"].contains(&name.as_str());
+            assert!(small || text.contains(&format!("[stage.{control}]")), "{name} lacks {control}");
+        }
+    }
+}
+
+#[test]
+fn both_arms_of_the_paper_and_its_deviations_are_there() {
+    let table = |name: &str| shipped(name).parse::<toml::Table>().expect("TOML");
+    let paper = table("cifar10_paper.toml");
+    let deviations = table("cifar10_deviations.toml");
+    // The base of the deviations is the paper's preset, on fewer images with a small encoder.
+    let stages = |file: &toml::Table| file["stage"].as_table().expect("stages").clone();
+    let (of_paper, mut of_deviations) = (stages(&paper), stages(&deviations));
+    let set = |table: &mut toml::Table, path: &[&str], value: Option<toml::Value>| {
+        let (last, above) = path.split_last().expect("a path");
+        let inner = above.iter().fold(table, |table, key| table[*key].as_table_mut().expect("a table"));
+        match value {
+            Some(value) => inner.insert((*last).to_owned(), value),
+            None => inner.remove(*last),
+        }
+    };
+    let images = set(&mut of_deviations, &["images", "limit_train"], None);
+    assert_eq!(images, Some(toml::Value::Integer(10_000)));
+    for (path, value) in [
+        (vec!["simclr", "epochs"], Some(toml::Value::Integer(15))),
+        (vec!["simclr", "encoder", "n"], Some(toml::Value::Integer(4))),
+        (vec!["simclr", "encoder", "width"], None),
+        (vec!["converged", "at"], Some("= probe.at".into())),
+        (vec!["random_probe", "at"], Some("= probe.at".into())),
+    ] {
+        set(&mut of_deviations, &path, value);
+    }
+    for (name, stage) in &of_deviations {
+        assert_eq!(Some(stage), of_paper.get(name), "{name}");
+    }
+    // Each row changes a value, and a stage that is there.
+    for (name, variant) in deviations["variant"].as_table().expect("variants") {
+        for (path, value) in variant["set"].as_table().expect("what it sets") {
+            let base = path.split('.').try_fold(&deviations["stage"], |at, key| at.get(key));
+            assert_ne!(base, Some(value), "{name}: {path}");
+        }
+    }
+    let project = Project::new();
+    project.write("pipelines/cifar10_deviations.toml", shipped("cifar10_deviations.toml"));
+    let some = ["check", "pipelines/cifar10_deviations.toml", "--variant", "base,image_scope,crop"];
+    project.done(&some);
+}
+
 /// A small version of the shipped CIFAR-10 pipeline on real images, where they are at hand.
 #[test]
 fn real_images_run_through() {

@@ -1,7 +1,7 @@
-//! Views of images against torchvision's formulas.
+//! Views of images against torchvision's and TensorFlow's formulas.
 
 use serde::Deserialize;
-use strata::ml::augment::{Canvas, Jitter, View};
+use strata::ml::augment::{Canvas, Colour, Jitter, View};
 
 #[derive(Deserialize)]
 struct Reference {
@@ -73,5 +73,57 @@ fn views_are_those_of_torchvision() {
         assert_eq!(sampled.len(), case.values.len());
         let gap = sampled.iter().zip(&case.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(gap < 5e-6, "case {number}: off by {gap}; {:?}", case.view);
+    }
+}
+
+#[derive(Deserialize)]
+struct TensorFlow {
+    size: [usize; 2],
+    image: Vec<u8>,
+    cases: Vec<TensorFlowCase>,
+}
+
+#[derive(Deserialize)]
+struct TensorFlowCase {
+    view: TensorFlowView,
+    values: Vec<f32>,
+}
+
+#[derive(Debug, Deserialize)]
+struct TensorFlowView {
+    flip: bool,
+    brightness: f32,
+    contrast: f32,
+    saturate: f32,
+    turns: f32,
+    grey: bool,
+}
+
+#[test]
+fn jitters_can_be_those_of_tensorflow() {
+    let reference: TensorFlow = serde_json::from_str(include_str!("../reference/augment_tensorflow.json")).unwrap();
+    let [height, width] = reference.size;
+    let mut canvas = Canvas::new(3, height, width).with_colour(Colour::tensorflow());
+    let mut torch = Canvas::new(3, height, width);
+    let (mut out, mut other) = (vec![0.0; 3 * height * width], vec![0.0; 3 * height * width]);
+    let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert_eq!(reference.cases.len(), 7);
+    for (number, TensorFlowCase { view: v, values }) in reference.cases.iter().enumerate() {
+        let jitter = Jitter {
+            order: [0, 1, 2, 3],
+            brightness: v.brightness,
+            contrast: v.contrast,
+            saturation: v.saturate,
+            hue: v.turns,
+        };
+        let (jitter, flip, grey) = (Some(jitter), v.flip, v.grey);
+        let view = View { top: 0, left: 0, height, width, flip, jitter, grey, blur: None };
+        canvas.apply(&view, &reference.image);
+        canvas.write(&mut out);
+        let gap = off(&out, values);
+        assert!(gap < 5e-6, "case {number}: off by {gap}; {v:?}");
+        torch.apply(&view, &reference.image);
+        torch.write(&mut other);
+        assert!(off(&other, values) > 0.01, "case {number}: torchvision does the same");
     }
 }

@@ -11,11 +11,11 @@ use strata::ml::{
     cluster::KMeans,
     features::Normalize,
     metric,
-    probe::{Accuracy, AdamEarlyStop, Knn, Labelled, Logistic},
+    probe::{Accuracy, AdamEarlyStop, Knn, Labelled, Logistic, cross_validate},
     sampler::{Policy, draw},
 };
 
-type Outcome = Result<(), Error>;
+type Outcome<T = ()> = Result<T, Error>;
 
 static REFERENCE: LazyLock<Value> = LazyLock::new(|| {
     let text = include_str!("../reference/cluster.json");
@@ -162,6 +162,36 @@ fn logistic_regression_is_that_of_scikit_learn() -> Outcome {
         let (ours, theirs) =
             (Accuracy::of(&found, split.test().labels), Accuracy::of(&predictions, split.test().labels));
         assert!((ours.value - theirs.value).abs() < 2.0 / 597.0 && ours.low < theirs.value && theirs.value < ours.high);
+    }
+    Ok(())
+}
+
+#[test]
+fn cross_validated_predictions_are_those_of_scikit_learn() -> Outcome {
+    #[derive(Deserialize)]
+    struct CrossValidation {
+        folds: String,
+        cases: Vec<Case>,
+    }
+    #[derive(Deserialize)]
+    struct Case {
+        c: f64,
+        accuracy: f64,
+        predictions: String,
+    }
+    let digits = |text: &str| -> Vec<u32> { text.bytes().map(|digit| u32::from(digit - b'0')).collect() };
+    let text = include_str!("../reference/cross_validation.json");
+    let reference: CrossValidation = serde_json::from_str(text).expect("the reference has the form of its program");
+    let split = Split::load();
+    let all = Labelled { features: split.features.view(), labels: &split.classes };
+    assert_eq!(reference.cases.len(), 2);
+    for Case { c, accuracy, predictions } in reference.cases {
+        let logistic = Logistic { c, tolerance: 1e-5, ..Logistic::default() };
+        let fit = |train: Labelled<'_>, _: Labelled<'_>| -> Outcome<_> { Ok(logistic.fit(train, 10)?.model) };
+        let found = cross_validate(all, &digits(&reference.folds), fit)?;
+        let differ = found.iter().zip(digits(&predictions)).filter(|(a, b)| **a != *b).count();
+        assert!(differ <= 1, "{differ} predictions differ at c = {c}");
+        assert!((metric::accuracy(&found, all.labels) - accuracy).abs() < 1.5 / 1797.0);
     }
     Ok(())
 }

@@ -227,6 +227,8 @@ fn encoders_forward() -> Outcome {
         ("resnet18_small", encoder(EncoderKind::Resnet18, 1, 0.125, Stem::Small), 16),
         ("resnet18_large", encoder(EncoderKind::Resnet18, 1, 0.125, Stem::Large), 45),
         ("resnet50", encoder(EncoderKind::Resnet50, 1, 0.0625, Stem::Small), 16),
+        ("resnet50_keras", encoder(EncoderKind::Resnet50Keras, 1, 0.0625, Stem::Large), 64),
+        ("final_norm", Encoder { final_norm: true, ..encoder(EncoderKind::Resnet, 1, 0.25, Stem::Small) }, 12),
     ] {
         let (network, params) =
             Architecture::Contrastive { colours: 3, encoder, head: vec![] }.build(0, &Device::Cpu)?;
@@ -276,7 +278,7 @@ fn one_training_step_of_the_reference_encoder() -> Outcome {
 #[test]
 fn autoencoder_forward_and_backward() -> Outcome {
     let reference = Reference::load();
-    let architecture = Architecture::Autoencoder { colours: 3, channels: vec![4, 6], kernel: 3 };
+    let architecture = Architecture::Autoencoder { colours: 3, channels: vec![4, 6], kernel: 3, bn_momentum: 0.1 };
     let (network, params) = architecture.build(0, &Device::Cpu)?;
     fill(&params)?;
     let Network::Autoencoder(autoencoder) = &network else { panic!("an autoencoder was asked for") };

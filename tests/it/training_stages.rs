@@ -341,3 +341,83 @@ fn a_rate_that_is_too_high_is_reported_as_divergence() {
     let error = run("supervised", &params, &[("train", train), ("test", test)]).err().map(|error| error.to_string());
     assert!(error.as_ref().is_some_and(|error| error.contains("a lower learning rate may help")), "{error:?}");
 }
+
+#[test]
+fn the_references_early_stopping_looks_at_the_test_images() -> Outcome {
+    let Data { train, test, noisy, .. } = &data();
+    let labelled = [("train", train), ("test", test)];
+    let params = |more: &str| format!("{ENCODER}epochs = 4\npatience = 4\nbatch_size = 8\n{more}");
+    let leaky = run("supervised", &params("stop_on = \"test\"\n"), &labelled)?;
+    let (losses, accuracies) = (leaky.points("val_loss"), leaky.points("val_accuracy"));
+    let best = losses.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1)).expect("four epochs").0;
+    assert_eq!(leaky.metric("test_accuracy"), accuracies[best], "the images that chose the epoch judge it");
+    assert_eq!(leaky.metric("train_images"), 40.0, "nothing is held out");
+
+    let dae = "channels = [4, 6]\nepochs = 2\nbatch_size = 8\n";
+    let inputs = [("clean", train), ("noisy", noisy), ("test", test)];
+    let missing = run("dae", &format!("{dae}stop_on = \"test\""), &inputs[..2]).err().map(|error| error.to_string());
+    assert_eq!(missing.as_deref(), Some("`stop_on = \"test\"` needs the input `test`"));
+    let leaky = run("dae", &format!("{dae}stop_on = \"test\""), &inputs)?;
+    let plain = run("dae", &format!("{dae}val_fraction = 0.0"), &inputs)?;
+    assert_eq!(leaky.points("val_loss").len(), 2);
+    assert_eq!(leaky.bytes(), plain.bytes(), "the test images are looked at, not learnt from");
+    Ok(())
+}
+
+#[test]
+fn a_fixed_order_and_other_momentum_change_an_autoencoder() -> Outcome {
+    let Data { train, noisy, .. } = &data();
+    let dae = |more: &str| {
+        let params = format!("channels = [4, 6]\nepochs = 2\nbatch_size = 8\n{more}");
+        run("dae", &params, &[("clean", train), ("noisy", noisy)])
+            .map(|ran| ran.bytes().into_iter().flat_map(|(_, bytes)| bytes).collect::<Vec<u8>>())
+    };
+    let usual = dae("")?;
+    assert_eq!(dae("shuffle = true\nbn_momentum = 0.1\n")?, usual);
+    assert_ne!(dae("shuffle = false\n")?, usual);
+    assert_ne!(dae("bn_momentum = 0.01\n")?, usual);
+    Ok(())
+}
+
+#[test]
+fn batch_statistics_judge_a_network_by_the_company_of_its_images() -> Outcome {
+    let Data { train, test, .. } = &data();
+    let params = format!("{ENCODER}epochs = 2\nbatch_size = 8\nstop_on = \"test\"\n");
+    let labelled = [("train", train), ("test", test)];
+    let running = run("supervised", &params, &labelled)?;
+    let batch = run("supervised", &format!("{params}evaluate_with = \"batch\"\n"), &labelled)?;
+    assert_eq!(running.bytes(), batch.bytes(), "the training is the same, running statistics too");
+    assert_ne!(running.points("val_loss"), batch.points("val_loss"));
+    Ok(())
+}
+
+#[test]
+fn a_fraction_can_be_drawn_with_replacement() -> Outcome {
+    let Data { train, test, .. } = &data();
+    let params = format!("{ENCODER}epochs = 0\nfraction = 0.5\nstratified = false\nreplacement = true\n");
+    let ran = run("supervised", &params, &[("train", train), ("test", test)])?;
+    let (drawn, distinct) = (ran.metric("train_images"), ran.metric("distinct_images"));
+    assert!(drawn == 20.0 && distinct < drawn && distinct > 8.0, "{distinct} of {drawn}");
+    Ok(())
+}
+
+#[test]
+fn a_probe_cross_validates_and_learns_from_a_fraction() -> Outcome {
+    let Data { train, test, .. } = &data();
+    let pixels = |images| run("encode", "", &[("images", images)]);
+    let (train, test) = (pixels(train)?, pixels(test)?);
+    let inputs = [("train", train.output("features")), ("test", test.output("features"))];
+    let usual = run("linear_probe", "", &inputs)?;
+    let probe = run("linear_probe", "folds = 5\n", &inputs)?;
+    assert_eq!(usual.bytes(), probe.bytes());
+    let [low, middle, high] = ["cv_accuracy_low", "cv_accuracy", "cv_accuracy_high"].map(|name| probe.metric(name));
+    assert!(low < middle && middle < high);
+    assert!((middle * 60.0 - (middle * 60.0).round()).abs() < 1e-9, "{middle} is a share of 40 + 20 images");
+    let correct = (middle * 60.0).round() as usize;
+    assert_eq!((low, high), strata::ml::metric::wilson(correct, 60));
+    assert_eq!(run("linear_probe", "folds = 5\nseed = 7\n", &inputs)?.metric("cv_accuracy"), middle);
+    let few = run("linear_probe", "fraction = 0.25\n", &inputs)?;
+    assert_eq!(few.metric("train_images"), 10.0);
+    assert_ne!(few.bytes(), usual.bytes());
+    Ok(())
+}

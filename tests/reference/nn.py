@@ -195,7 +195,7 @@ put("schedule/restarts", factors(lambda o: torch.optim.lr_scheduler.CosineAnneal
 class Net:
     def __init__(self, kind, n, width, stem, same, training):
         self.kind, self.n, self.width, self.stem, self.same = kind, n, width, stem, same
-        self.training, self.weights = training, {}
+        self.training, self.weights, self.final_norm = training, {}, False
 
     def get(self, name, shape, trained=True):
         if name not in self.weights:
@@ -214,7 +214,7 @@ class Net:
         return F.conv2d(F.pad(x, pads), f, b, stride=s)
 
     def conv_bn(self, x, scope, suffix, o, k, s):
-        y = self.conv(x, f"{scope}.conv{suffix}", o, k, s, self.kind == "resnet")
+        y = self.conv(x, f"{scope}.conv{suffix}", o, k, s, self.kind in ("resnet", "resnet50_keras"))
         name = f"{scope}.bn{suffix}"
         gamma, beta = self.get(f"{name}.weight", (o,)), self.get(f"{name}.bias", (o,))
         mean, var = (self.get(f"{name}.{key}", (o,), False) for key in ("running_mean", "running_var"))
@@ -225,7 +225,7 @@ class Net:
             "resnet": [(16, 64, 1, self.n), (64, 128, 2, self.n), (128, 256, 2, self.n)],
             "resnet18": [(64, 64, 1, 2), (128, 128, 2, 2), (256, 256, 2, 2), (512, 512, 2, 2)],
             "resnet50": [(64, 256, 1, 3), (128, 512, 2, 4), (256, 1024, 2, 6), (512, 2048, 2, 3)],
-        }[self.kind]
+        }[self.kind.removesuffix("_keras")]
         scaled = lambda c: max(1, math.floor(c * self.width + 0.5))
         large = self.stem == "7x7"
         first = scaled(16 if self.kind == "resnet" else 64)
@@ -240,14 +240,20 @@ class Net:
                     y = F.relu(self.conv_bn(x, scope, 1, outputs, 3, s))
                     y = self.conv_bn(y, scope, 2, outputs, 3, 1)
                 else:
-                    y = F.relu(self.conv_bn(x, scope, 1, middle, 1, 1))
-                    y = F.relu(self.conv_bn(y, scope, 2, middle, 3, s))
+                    first, second = (s, 1) if self.kind == "resnet50_keras" else (1, s)
+                    y = F.relu(self.conv_bn(x, scope, 1, middle, 1, first))
+                    y = F.relu(self.conv_bn(y, scope, 2, middle, 3, second))
                     y = self.conv_bn(y, scope, 3, outputs, 1, 1)
                 if b == 0 and self.kind == "resnet":
                     x = self.conv(x, f"{scope}.shortcut", outputs, 1, s, True)
                 elif b == 0 and (s != 1 or x.shape[1] != outputs):
                     x = self.conv_bn(x, f"{scope}.shortcut", "", outputs, 1, s)
                 x = F.relu(x + y)
+        if self.final_norm:
+            c, name = x.shape[1], "encoder.final_bn"
+            gamma, beta = self.get(f"{name}.weight", (c,)), self.get(f"{name}.bias", (c,))
+            mean, var = (self.get(f"{name}.{key}", (c,), False) for key in ("running_mean", "running_var"))
+            x = F.relu(F.batch_norm(x, mean, var, gamma, beta, self.training, 0.1, 1e-3))
         return x.mean((2, 3))
 
     def project(self, x, sizes):
@@ -264,8 +270,13 @@ for name, (kind, n, width, stem, same, size) in {
     "resnet18_small": ("resnet18", 1, 0.125, "3x3", False, 16),
     "resnet18_large": ("resnet18", 1, 0.125, "7x7", False, 45),
     "resnet50": ("resnet50", 1, 0.0625, "3x3", False, 16),
+    # The stride on the first 1x1 convolution, biases, as in keras.applications.
+    "resnet50_keras": ("resnet50_keras", 1, 0.0625, "7x7", False, 64),
+    # The reference's supervised model.
+    "final_norm": ("resnet", 1, 0.25, "3x3", False, 12),
 }.items():
     net = Net(kind, n, width, stem, same, False)
+    net.final_norm = name == "final_norm"
     put(f"encoder/{name}", net.encode(noise("images", (3, 3, size, size))))
 
 # One step of SimCLR with the reference encoder: loss, and every weight and running statistic behind it.

@@ -1,6 +1,6 @@
 //! What is drawn for one view.
 
-use super::Augment;
+use super::{Augment, Brightness, JitterOrder};
 use crate::ml::rng::Stream;
 
 /// The random choices of one view, in pixels of the source image.
@@ -29,11 +29,11 @@ pub struct View {
 pub struct Jitter {
     /// A permutation of 0 to 3: brightness, contrast, saturation, hue.
     pub order: [u8; 4],
-    /// Factor of all values.
+    /// Factor of all values, or what is added to them.
     pub brightness: f32,
-    /// Factor of the distances from the mean luma of the image.
+    /// Factor of the distances from the mean.
     pub contrast: f32,
-    /// Factor of the distances from the luma of the pixel.
+    /// Factor of the saturation.
     pub saturation: f32,
     /// Turns of the hue, in -0.5 to 0.5.
     pub hue: f32,
@@ -45,7 +45,7 @@ impl View {
     pub fn draw(augment: &Augment, height: usize, width: usize, stream: &mut Stream) -> Self {
         let [top, left, crop_height, crop_width] = crop(augment, height, width, stream);
         let flip = stream.chance(augment.flip as f32);
-        let jitter = stream.chance(augment.jitter_probability as f32).then(|| Jitter::draw(augment.jitter, stream));
+        let jitter = stream.chance(augment.jitter_probability as f32).then(|| Jitter::draw(augment, stream));
         let grey = stream.chance(augment.grey as f32);
         let blur = stream.chance(augment.blur as f32).then(|| {
             let [low, high] = augment.blur_sigma.map(|s| s as f32);
@@ -85,14 +85,21 @@ fn crop(augment: &Augment, height: usize, width: usize, stream: &mut Stream) -> 
 }
 
 impl Jitter {
-    fn draw(strengths: [f64; 4], stream: &mut Stream) -> Self {
-        let [brightness, contrast, saturation, hue] = strengths.map(|s| s as f32);
+    fn draw(augment: &Augment, stream: &mut Stream) -> Self {
+        let [brightness, contrast, saturation, hue] = augment.jitter.map(|s| s as f32);
         let mut order = [0, 1, 2, 3];
-        stream.shuffle(&mut order);
+        if augment.jitter_order == JitterOrder::Random {
+            stream.shuffle(&mut order);
+        }
         let mut factor = |strength: f32| stream.between((1.0 - strength).max(0.0), 1.0 + strength);
+        let brightness = match augment.brightness {
+            Brightness::Factor => factor(brightness),
+            // The same draw, so that the rest of the view does not depend on the choice.
+            Brightness::Additive => factor(brightness) - 1.0,
+        };
         Self {
             order,
-            brightness: factor(brightness),
+            brightness,
             contrast: factor(contrast),
             saturation: factor(saturation),
             hue: stream.between(-hue, hue),
@@ -147,5 +154,27 @@ mod tests {
         assert!(
             hues.iter().all(|h| h.abs() <= 0.1) && hues.iter().any(|&h| h > 0.08) && hues.iter().any(|&h| h < -0.08)
         );
+    }
+
+    #[test]
+    fn the_references_jitter_is_drawn_in_its_order_and_ranges() {
+        let augment = Augment {
+            jitter: [0.16, 0.16, 0.16, 0.04],
+            jitter_order: JitterOrder::Fixed,
+            brightness: Brightness::Additive,
+            ..Augment::default()
+        };
+        let drawn: Vec<Jitter> = views(&augment, 32, 32, 4000).into_iter().filter_map(|v| v.jitter).collect();
+        assert!(drawn.iter().all(|j| j.order == [0, 1, 2, 3]));
+        let range = |f: fn(&Jitter) -> f32| {
+            drawn.iter().map(f).fold((f32::MAX, f32::MIN), |(low, high), v| (low.min(v), high.max(v)))
+        };
+        let close = |(low, high): (f32, f32), a: f32, b: f32| {
+            assert!(a <= low && low < a + 0.01 && b - 0.01 < high && high <= b, "{low} to {high}, not {a} to {b}");
+        };
+        close(range(|j| j.brightness), -0.160_001, 0.160_001);
+        close(range(|j| j.contrast), 0.84, 1.16);
+        close(range(|j| j.saturation), 0.84, 1.16);
+        close(range(|j| j.hue), -0.04, 0.04);
     }
 }

@@ -1,6 +1,9 @@
 //! What a view does to the pixels, in planes of f32 that stay in the first-level cache.
 
-use super::draw::{Jitter, View};
+use super::{
+    colour::{Brightness, Clip, Colour, Contrast, Saturation},
+    draw::{Jitter, View},
+};
 
 /// Coefficients of luma (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
@@ -13,6 +16,7 @@ pub struct Canvas {
     planes: Vec<Vec<f32>>,
     spare: Vec<f32>,
     columns: Vec<Tap>,
+    colour: Colour,
 }
 
 /// Where an output row or column reads: two neighbours and the weight of the second.
@@ -37,7 +41,14 @@ impl Canvas {
     #[must_use]
     pub fn new(channels: usize, height: usize, width: usize) -> Self {
         let planes = vec![vec![0.0; height * width]; channels];
-        Self { height, width, planes, spare: vec![0.0; height * width], columns: vec![Tap::default(); width] }
+        let (spare, columns) = (vec![0.0; height * width], vec![Tap::default(); width]);
+        Self { height, width, planes, spare, columns, colour: Colour::default() }
+    }
+
+    /// With other operations on colours.
+    #[must_use]
+    pub fn with_colour(self, colour: Colour) -> Self {
+        Self { colour, ..self }
     }
 
     /// Makes `view` of `image`, u8 `[C, H, W]`.
@@ -50,9 +61,12 @@ impl Canvas {
             for op in jitter.order {
                 self.jitter(jitter, op);
             }
+            if self.colour.clip == Clip::End {
+                self.planes.iter_mut().flatten().for_each(|v| *v = v.clamp(0.0, 1.0));
+            }
         }
         if view.grey {
-            self.towards_luma(0.0);
+            self.towards_luma(0.0, (0.0, 1.0));
         }
         if let Some(sigma) = view.blur {
             self.blur(sigma);
@@ -100,26 +114,57 @@ impl Canvas {
 
     fn jitter(&mut self, jitter: &Jitter, op: u8) {
         match op {
-            0 => self.scale_about(0.0, jitter.brightness),
+            0 => match self.colour.brightness {
+                Brightness::Factor => self.each(|_| (jitter.brightness, 0.0)),
+                Brightness::Additive => self.each(|_| (1.0, jitter.brightness)),
+            },
             1 => {
-                let mean = self.mean_luma();
-                self.scale_about(mean, jitter.contrast);
+                let rest = 1.0 - jitter.contrast;
+                match self.colour.contrast {
+                    Contrast::Luma => {
+                        let offset = rest * self.mean_luma();
+                        self.each(|_| (jitter.contrast, offset));
+                    }
+                    Contrast::Channel => self.each(|plane| (jitter.contrast, rest * mean(plane))),
+                }
             }
-            2 => self.towards_luma(jitter.saturation),
+            2 => match self.colour.saturation {
+                Saturation::Luma => self.towards_luma(jitter.saturation, self.bounds()),
+                Saturation::Hsv => self.saturate(jitter.saturation),
+            },
             _ => self.turn_hue(jitter.hue),
         }
     }
 
-    /// Scales the distances from `centre`.
-    fn scale_about(&mut self, centre: f32, factor: f32) {
-        let offset = (1.0 - factor) * centre;
+    /// The range that values keep to between jitters.
+    fn bounds(&self) -> (f32, f32) {
+        if self.colour.clip == Clip::Each { (0.0, 1.0) } else { (f32::NEG_INFINITY, f32::INFINITY) }
+    }
+
+    /// Multiplies the values of each plane and adds to them.
+    fn each(&mut self, line: impl Fn(&[f32]) -> (f32, f32)) {
+        let (low, high) = self.bounds();
         for plane in &mut self.planes {
-            plane.iter_mut().for_each(|v| *v = (factor * *v + offset).clamp(0.0, 1.0));
+            let (factor, offset) = line(plane);
+            plane.iter_mut().for_each(|v| *v = (factor * *v + offset).clamp(low, high));
+        }
+    }
+
+    /// Scales the S of HSV, up to 1: the largest channel V stays, the distances of the others from it are scaled.
+    fn saturate(&mut self, factor: f32) {
+        let (low, high) = self.bounds();
+        let [r, g, b] = self.planes.as_mut_slice() else { return };
+        for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
+            let max = r.max(*g).max(*b);
+            let range = max - r.min(*g).min(*b);
+            let saturation = if max > 0.0 { (factor * range / max).clamp(0.0, 1.0) } else { 0.0 };
+            let scale = if range > 0.0 { saturation * max / range } else { 0.0 };
+            let moved = |v: f32| (max - (max - v) * scale).clamp(low, high);
+            (*r, *g, *b) = (moved(*r), moved(*g), moved(*b));
         }
     }
 
     fn mean_luma(&self) -> f32 {
-        let mean = |plane: &[f32]| sum(plane) / plane.len() as f32;
         match self.planes.as_slice() {
             [r, g, b] => LUMA[0] * mean(r) + LUMA[1] * mean(g) + LUMA[2] * mean(b),
             planes => mean(&planes[0]),
@@ -127,13 +172,13 @@ impl Canvas {
     }
 
     /// Scales the distances from the luma of each pixel; a factor of 0 is grey. One channel stays as it is.
-    fn towards_luma(&mut self, factor: f32) {
+    fn towards_luma(&mut self, factor: f32, (low, high): (f32, f32)) {
         let [r, g, b] = self.planes.as_mut_slice() else { return };
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
             let rest = (1.0 - factor) * (LUMA[0] * *r + LUMA[1] * *g + LUMA[2] * *b);
-            *r = (factor * *r + rest).clamp(0.0, 1.0);
-            *g = (factor * *g + rest).clamp(0.0, 1.0);
-            *b = (factor * *b + rest).clamp(0.0, 1.0);
+            *r = (factor * *r + rest).clamp(low, high);
+            *g = (factor * *g + rest).clamp(low, high);
+            *b = (factor * *b + rest).clamp(low, high);
         }
     }
 
@@ -201,6 +246,10 @@ impl Canvas {
 fn wrap(hue: f32) -> f32 {
     let hue = if hue < 0.0 { hue + 6.0 } else { hue };
     if hue >= 6.0 { hue - 6.0 } else { hue }
+}
+
+fn mean(plane: &[f32]) -> f32 {
+    sum(plane) / plane.len() as f32
 }
 
 /// Sum in eight interleaved lanes, so that it is vectorised and always in the same order.

@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 use rayon::prelude::*;
 
-use super::{ImageSet, resize};
+use super::{
+    ImageSet,
+    resize::{self, Resize},
+};
 use crate::ml::{Error, Result};
 
 /// One image file and its class.
@@ -36,12 +39,12 @@ pub fn count(root: &Path) -> Option<(usize, usize)> {
     Some((train.len(), test.len()))
 }
 
-/// Reads the training and the test images. With a `size`, the shorter side is scaled to it and the square in the middle
-/// is cut out; without, all images must have the same size. Classes are those of `train`, sorted by name.
+/// Reads the training and the test images. With a `size` they become squares of that edge, as `how` says; without, all
+/// images must have the same size. Classes are those of `train`, sorted by name.
 ///
 /// # Errors
 /// As [`files`]; if a class of `test` is not in `train`, a file cannot be decoded, or sizes differ.
-pub fn load(root: &Path, size: Option<usize>) -> Result<(ImageSet, ImageSet)> {
+pub fn load(root: &Path, size: Option<usize>, how: Resize) -> Result<(ImageSet, ImageSet)> {
     let [train, test] = list(root)?;
     let mut classes: Vec<String> = train.iter().map(|entry| entry.class.clone()).collect();
     classes.sort_unstable();
@@ -50,8 +53,9 @@ pub fn load(root: &Path, size: Option<usize>) -> Result<(ImageSet, ImageSet)> {
         let message = format!("class `{}` is not among those of train: {}", stray.class, classes.join(", "));
         return Err(wrong(&stray.path, message));
     }
-    let train = decode(&train, &classes, size, None)?;
-    let test = decode(&test, &classes, size, Some(train.size))?;
+    let square = size.map(|edge| (edge, how));
+    let train = decode(&train, &classes, square, None)?;
+    let test = decode(&test, &classes, square, Some(train.size))?;
     Ok((train, test))
 }
 
@@ -121,13 +125,18 @@ fn prefix(stem: &str) -> Option<&str> {
     (!class.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(class)
 }
 
-fn decode(entries: &[Entry], classes: &[String], size: Option<usize>, wanted: Option<[usize; 3]>) -> Result<ImageSet> {
+fn decode(
+    entries: &[Entry],
+    classes: &[String],
+    square: Option<(usize, Resize)>,
+    wanted: Option<[usize; 3]>,
+) -> Result<ImageSet> {
     let decoded: Vec<(Vec<u8>, [usize; 3])> = entries
         .par_iter()
         .map(|entry| {
             let image = read(&entry.path)?;
-            let image = match size {
-                Some(edge) => resize::square(&image, edge),
+            let image = match square {
+                Some((edge, how)) => resize::square(&image, edge, how),
                 None => image,
             };
             Ok((resize::planes(&image), [3, image.height() as usize, image.width() as usize]))

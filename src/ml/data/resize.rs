@@ -5,22 +5,35 @@ use image::{
     imageops::{self, FilterType},
 };
 use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::ImageSet;
+
+/// How an image becomes a square.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resize {
+    /// The shorter side is scaled to the edge, and the square in the middle is cut out.
+    #[default]
+    Crop,
+    /// Both sides are scaled to the edge; a picture that is not square changes its proportions.
+    Stretch,
+}
 
 /// All images of a set (of 3 channels) as squares of `edge`, by [`square`].
 ///
 /// # Panics
 /// If images do not have 3 channels.
 #[must_use]
-pub fn all(set: &ImageSet, edge: usize) -> ImageSet {
+pub fn all(set: &ImageSet, edge: usize, how: Resize) -> ImageSet {
     let [_, height, width] = set.size;
     if [height, width] == [edge; 2] {
         return set.clone();
     }
     let images: Vec<Vec<u8>> = (0..set.len())
         .into_par_iter()
-        .map(|i| planes(&square(&interleaved(set.image(i), height, width), edge)))
+        .map(|i| planes(&square(&interleaved(set.image(i), height, width), edge, how)))
         .collect();
     ImageSet {
         pixels: images.concat(),
@@ -30,11 +43,14 @@ pub fn all(set: &ImageSet, edge: usize) -> ImageSet {
     }
 }
 
-/// Scales the shorter side to `edge` (bilinear, averaging where it shrinks) and cuts out the square in the middle.
+/// The image as a square of `edge`; bilinear, averaging where it shrinks.
 #[must_use]
-pub fn square(image: &RgbImage, edge: usize) -> RgbImage {
+pub fn square(image: &RgbImage, edge: usize, how: Resize) -> RgbImage {
     let (width, height) = image.dimensions();
     let edge = edge as u32;
+    if how == Resize::Stretch && (width, height) != (edge, edge) {
+        return imageops::resize(image, edge, edge, FilterType::Triangle);
+    }
     let shorter = width.min(height).max(1);
     let scaled = |side: u32| {
         // Rounded, and never below the edge.
@@ -92,26 +108,34 @@ mod tests {
             pixel[x as usize / 10] = 255;
             image::Rgb(pixel)
         });
-        assert!(square(&image, 10).pixels().all(|p| p.0 == [0, 255, 0]));
-        assert_eq!(square(&image, 4).dimensions(), (4, 4));
-        assert_eq!(square(&image, 25).dimensions(), (25, 25));
-        assert_eq!(square(&RgbImage::new(101, 333), 7).dimensions(), (7, 7));
+        assert!(square(&image, 10, Resize::Crop).pixels().all(|p| p.0 == [0, 255, 0]));
+        assert_eq!(square(&image, 4, Resize::Crop).dimensions(), (4, 4));
+        assert_eq!(square(&image, 25, Resize::Crop).dimensions(), (25, 25));
+        assert_eq!(square(&RgbImage::new(101, 333), 7, Resize::Crop).dimensions(), (7, 7));
+    }
+
+    #[test]
+    fn stretching_keeps_all_there_is() {
+        let image = RgbImage::from_fn(30, 10, |x, _| image::Rgb([if x < 15 { 255 } else { 0 }, 0, 0]));
+        let square = square(&image, 10, Resize::Stretch);
+        assert_eq!(square.dimensions(), (10, 10));
+        assert!((0..10).all(|y| square.get_pixel(1, y).0[0] == 255 && square.get_pixel(8, y).0[0] == 0));
     }
 
     #[test]
     fn a_set_is_resized_image_by_image() {
         let pixels = [[10; 3 * 16], [200; 3 * 16]].concat();
         let set = ImageSet { pixels, labels: vec![1, 0], size: [3, 4, 4], classes: vec!["a".into(), "b".into()] };
-        let small = all(&set, 2);
+        let small = all(&set, 2, Resize::Crop);
         assert_eq!(small.pixels, [[10; 12], [200; 12]].concat());
         assert_eq!((small.labels.as_slice(), small.size), ([1, 0].as_slice(), [3, 2, 2]));
-        assert_eq!(all(&set, 4), set);
+        assert_eq!(all(&set, 4, Resize::Crop), set);
     }
 
     #[test]
     fn shrinking_averages() {
         let checkers = RgbImage::from_fn(64, 64, |x, y| image::Rgb([if (x + y) % 2 == 0 { 0 } else { 255 }; 3]));
-        let small = square(&checkers, 8);
+        let small = square(&checkers, 8, Resize::Crop);
         assert!(small.pixels().all(|p| p.0.iter().all(|&v| (120..=135).contains(&v))));
     }
 }

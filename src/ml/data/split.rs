@@ -43,6 +43,36 @@ pub fn fraction(labels: &[u32], fraction: f64, stratified: bool, seed: u64) -> V
     }
 }
 
+/// As many images as an unstratified [`fraction`], but each drawn from all: an image may come several times, as by
+/// NumPy's `random.choice`.
+#[must_use]
+pub fn with_replacement(images: usize, fraction: f64, seed: u64) -> Vec<u32> {
+    let mut stream = Stream::new(seed, "fraction/replacement");
+    let n = share(fraction, images).max(1).min(images);
+    let mut picked: Vec<u32> = (0..n).map(|_| stream.below(images) as u32).collect();
+    picked.sort_unstable();
+    picked
+}
+
+/// A fold from 0 to below `folds` for each image, at random: each class is spread over all folds, and no two folds differ
+/// by more than one image of a class, nor by more than one in all.
+///
+/// # Panics
+/// If `folds` is 0.
+#[must_use]
+pub fn folds(labels: &[u32], folds: usize, stream: &Stream) -> Vec<u32> {
+    let mut fold = vec![0; labels.len()];
+    let mut next = 0;
+    for (class, mut members) in members(labels).into_iter().enumerate() {
+        stream.at(class as u64).shuffle(&mut members);
+        for index in members {
+            fold[index as usize] = (next % folds) as u32;
+            next += 1;
+        }
+    }
+    fold
+}
+
 /// `fraction` of `n`, rounded.
 #[must_use]
 pub fn share(fraction: f64, n: usize) -> usize {
@@ -109,7 +139,32 @@ mod tests {
         assert!(fraction(&[], 0.5, true, 0).is_empty());
     }
 
+    #[test]
+    fn draws_with_replacement_repeat_images() {
+        let picked = with_replacement(1250, 0.1, 0);
+        assert!(picked.len() == 125 && picked.windows(2).all(|w| w[0] <= w[1]) && picked[124] < 1250);
+        let mut distinct = picked.clone();
+        distinct.dedup();
+        // 1250 (1 - (1 - 1 / 1250)^125) = 119 by expectation.
+        assert!((110..125).contains(&distinct.len()), "{}", distinct.len());
+        assert_ne!(picked, with_replacement(1250, 0.1, 1));
+        assert!(with_replacement(0, 0.5, 0).is_empty());
+    }
+
     proptest! {
+        #[test]
+        fn folds_are_even_in_all_classes(labels in prop::collection::vec(0_u32..4, 0..100), k in 1_usize..7) {
+            let fold = folds(&labels, k, &Stream::new(3, "t"));
+            let even = |sizes: Vec<usize>| sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1;
+            let size = |of: &dyn Fn(usize) -> bool| -> Vec<usize> {
+                (0..k).map(|f| (0..labels.len()).filter(|&i| fold[i] as usize == f && of(i)).count()).collect()
+            };
+            prop_assert!(even(size(&|_| true)));
+            for class in 0..4 {
+                prop_assert!(even(size(&|i| labels[i] == class)));
+            }
+        }
+
         #[test]
         fn a_limit_is_exact_sorted_and_proportional(labels in prop::collection::vec(0_u32..5, 0..200), n in 0_usize..250) {
             let picked = stratified(&labels, n, &Stream::new(1, "t"));

@@ -21,6 +21,9 @@ pub enum Architecture {
         channels: Vec<usize>,
         /// Rows and columns of the convolutions, odd.
         kernel: usize,
+        /// Weight of a new batch in the running statistics.
+        #[serde(default = "settling_fast")]
+        bn_momentum: f64,
     },
     /// An encoder with a projection head.
     Contrastive {
@@ -40,6 +43,11 @@ pub enum Architecture {
         /// Number of classes.
         classes: usize,
     },
+}
+
+/// The momentum of autoencoders that do not name theirs.
+fn settling_fast() -> f64 {
+    Autoencoder::BN_MOMENTUM
 }
 
 /// How the bottleneck of an autoencoder becomes a vector.
@@ -75,8 +83,8 @@ impl Architecture {
     pub fn build(&self, seed: u64, device: &Device) -> Result<(Network, Params)> {
         let mut params = Params::new(seed, device);
         let network = match self {
-            Self::Autoencoder { colours, channels, kernel } => {
-                Network::Autoencoder(Autoencoder::new(&mut params.root(), channels, *kernel, *colours)?)
+            Self::Autoencoder { colours, channels, kernel, bn_momentum } => {
+                Network::Autoencoder(Autoencoder::new(&mut params.root(), channels, *kernel, *colours, *bn_momentum)?)
             }
             Self::Contrastive { colours, encoder, head } => {
                 let encoder = ResNet::new(&mut params.root().at("encoder"), encoder, *colours)?;
@@ -174,13 +182,25 @@ mod tests {
     /// The published totals of the reference count running statistics too, as Keras does.
     #[test]
     fn sizes_are_the_published_ones() {
-        let autoencoder = Architecture::Autoencoder { colours: 3, channels: vec![32, 64, 128], kernel: 3 };
-        assert_eq!(counts(&autoencoder).1, 335_747);
-        let deep = Architecture::Autoencoder { colours: 3, channels: vec![64, 128, 256, 512, 1024], kernel: 5 };
-        assert_eq!(counts(&deep).1, 61_059_843);
+        let autoencoder = |channels: &[usize], kernel| Architecture::Autoencoder {
+            colours: 3,
+            channels: channels.to_vec(),
+            kernel,
+            bn_momentum: 0.01,
+        };
+        assert_eq!(counts(&autoencoder(&[32, 64, 128], 3)).1, 335_747);
+        assert_eq!(counts(&autoencoder(&[64, 128, 256, 512, 1024], 5)).1, 61_059_843);
         assert_eq!(encoder_counts(Encoder::default()).1, 1_121_344);
         let head = Architecture::Contrastive { colours: 3, encoder: Encoder::default(), head: vec![256, 128, 50] };
         assert_eq!(counts(&head).1, 1_226_482);
+        // keras.applications.ResNet50, without its top and with the head.
+        let keras = Encoder { kind: EncoderKind::Resnet50Keras, stem: Stem::Large, ..Encoder::default() };
+        assert_eq!(encoder_counts(keras.clone()).1, 23_587_712);
+        let head = Architecture::Contrastive { colours: 3, encoder: keras, head: vec![256, 128, 50] };
+        assert_eq!(counts(&head).1, 24_151_602);
+        // The reference's supervised model.
+        let encoder = Encoder { n: 2, final_norm: true, ..Encoder::default() };
+        assert_eq!(counts(&Architecture::Classifier { colours: 3, encoder, classes: 10 }).1, 575_114);
         // torchvision 0.x: 11,689,512 and 25,557,032 with their 1000-class layers; solo-learn: 11,168,832 with a 3x3 stem.
         let with = |kind, stem| Encoder { kind, stem, ..Encoder::default() };
         assert_eq!(encoder_counts(with(EncoderKind::Resnet18, Stem::Large)).0, 11_689_512 - 513_000);
@@ -205,7 +225,8 @@ mod tests {
         assert_eq!(shapes(contrastive, Pool::Mean)?, named(&[("p3", 64), ("p2", 32), ("p1", 16)]));
         let classifier = Architecture::Classifier { colours: 3, encoder, classes: 10 };
         assert_eq!(shapes(classifier, Pool::Mean)?, named(&[("p3", 64)]));
-        let autoencoder = Architecture::Autoencoder { colours: 3, channels: vec![4, 6], kernel: 3 };
+        let (channels, bn_momentum) = (vec![4, 6], 0.1);
+        let autoencoder = Architecture::Autoencoder { colours: 3, channels, kernel: 3, bn_momentum };
         assert_eq!(shapes(autoencoder.clone(), Pool::Mean)?, named(&[("latent", 6)]));
         assert_eq!(shapes(autoencoder, Pool::Flatten)?, named(&[("latent", 6 * 16)]));
         Ok(())

@@ -23,22 +23,24 @@ pub struct Autoencoder {
 
 /// Batch normalisation as Keras has it, which the reference's autoencoder uses.
 const BN_EPS: f64 = 1e-3;
-/// The reference has 0.99 of the old value; 0.9 settles in a short run.
-const BN_MOMENTUM: f64 = 0.1;
 
 impl Autoencoder {
-    /// Creates the parameters: `channels` of the stages down, an odd `kernel`, `colours` channels of the images.
+    /// The usual weight of a new batch in the running statistics. The reference has 0.01; 0.1 settles in a short run.
+    pub const BN_MOMENTUM: f64 = 0.1;
+
+    /// Creates the parameters: `channels` of the stages down, an odd `kernel`, `colours` channels of the images, and
+    /// `bn_momentum`, the weight of a new batch in the running statistics.
     ///
     /// # Errors
     /// If a parameter cannot be made.
-    pub fn new(scope: &mut Scope, channels: &[usize], kernel: usize, colours: usize) -> Result<Self> {
+    pub fn new(scope: &mut Scope, channels: &[usize], kernel: usize, colours: usize, bn_momentum: f64) -> Result<Self> {
         let shape =
             |inputs, outputs| ConvShape { inputs, outputs, kernel, stride: 1, padding: Padding::Symmetric, bias: true };
         let mut inputs = colours;
         let mut stage = |scope: &mut Scope, outputs: usize| -> Result<ConvBn> {
             let conv = Conv2d::new(&mut scope.at("conv"), shape(inputs, outputs), Init::GlorotUniform)?;
             inputs = outputs;
-            Ok(ConvBn::new(conv, BatchNorm::new(&mut scope.at("bn"), outputs, BN_EPS, BN_MOMENTUM)?))
+            Ok(ConvBn::new(conv, BatchNorm::new(&mut scope.at("bn"), outputs, BN_EPS, bn_momentum)?))
         };
         let down = (0..channels.len())
             .map(|i| stage(&mut scope.at(&format!("down{}", i + 1)), channels[i]))

@@ -7,22 +7,26 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Encoder {
-    /// The network: `resnet` (bottleneck ResNet of depth 9n + 2), `resnet18` or `resnet50`.
+    /// The network: `resnet` (bottleneck ResNet of depth 9n + 2), `resnet18`, `resnet50` or `resnet50_keras`.
     pub kind: EncoderKind,
     /// Blocks in each of the three groups of `resnet`, from 1. Ignored by the others.
     pub n: usize,
     /// Factor on every channel count, above 0.
     pub width: f64,
-    /// Whether the convolutions of `resnet` have biases. Those of the others never have.
+    /// Whether the convolutions of `resnet` and `resnet50_keras` have biases. Those of the others never have.
     pub bias: bool,
+    /// How convolutions start: `auto` by kind, `he_normal`, `he_truncated` (Keras), `he_fan_out` or `glorot_uniform`.
+    pub init: WeightInit,
     /// Zeros around the image: `symmetric` (PyTorch) or `same` (TensorFlow, more at the bottom and right).
     pub padding: Padding,
-    /// First layers of `resnet18` and `resnet50`: `3x3`, `7x7` (stride 2, then max-pool), or `auto` by image size.
+    /// First layers of `resnet18`, `resnet50` and `resnet50_keras`: `3x3`, `7x7` (stride 2, then max-pool), or `auto` by image size.
     pub stem: Stem,
     /// Added to the variance in batch normalisation.
     pub bn_eps: f64,
     /// Weight of a new batch in the running statistics, in (0, 1].
     pub bn_momentum: f64,
+    /// Whether another batch normalisation and ReLU stand before the last pooling, as in the reference's supervised model.
+    pub final_norm: bool,
 }
 
 impl Default for Encoder {
@@ -32,10 +36,12 @@ impl Default for Encoder {
             n: 4,
             width: 1.0,
             bias: true,
+            init: WeightInit::Auto,
             padding: Padding::Symmetric,
             stem: Stem::Auto,
             bn_eps: 1e-3,
             bn_momentum: 0.1,
+            final_norm: false,
         }
     }
 }
@@ -50,6 +56,24 @@ pub enum EncoderKind {
     Resnet18,
     /// ResNet-50 with the stride on the 3x3 convolution.
     Resnet50,
+    /// ResNet-50 as `keras.applications` has it: the stride on the first 1x1 convolution (He et al. 2016), biases.
+    Resnet50Keras,
+}
+
+/// How the weights of convolutions start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightInit {
+    /// `he_normal` for `resnet`, `he_fan_out` for `resnet18` and `resnet50`, `glorot_uniform` for `resnet50_keras`.
+    Auto,
+    /// Normal, deviation sqrt(2 / fan in).
+    HeNormal,
+    /// The same, cut at two deviations, as Keras's `he_normal` is.
+    HeTruncated,
+    /// Normal, deviation sqrt(2 / fan out).
+    HeFanOut,
+    /// Uniform within sqrt(6 / (fan in + fan out)).
+    GlorotUniform,
 }
 
 /// Zeros around the image.

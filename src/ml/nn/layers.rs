@@ -18,6 +18,9 @@ pub enum Mode {
     Frozen,
     /// Running statistics, no gradients: nothing is kept for a backward pass.
     Infer,
+    /// Batch statistics, running statistics left as they are, no gradients: a result then depends on what else is in
+    /// the batch.
+    InferBatch,
 }
 
 impl Mode {
@@ -25,7 +28,7 @@ impl Mode {
     fn operand(self, var: &Var) -> Tensor {
         match self {
             Self::Train | Self::Frozen => var.as_tensor().clone(),
-            Self::Infer => var.as_detached_tensor(),
+            Self::Infer | Self::InferBatch => var.as_detached_tensor(),
         }
     }
 }
@@ -120,7 +123,7 @@ impl BatchNorm {
         let (gamma, beta) = (mode.operand(&self.gamma), mode.operand(&self.beta));
         let (mean, var) = (self.mean.as_detached_tensor(), self.var.as_detached_tensor());
         let (y, stats) = x.batch_norm(&gamma, &beta, self.eps, norm(mode, &mean, &var), relu)?;
-        if let Some(stats) = stats {
+        if let Some(stats) = stats.filter(|_| mode == Mode::Train) {
             self.update(&stats, x.elem_count() / x.dims().last().copied().unwrap_or(1).max(1))?;
         }
         Ok(y)
@@ -129,7 +132,7 @@ impl BatchNorm {
 
 fn norm<'a>(mode: Mode, mean: &'a Tensor, var: &'a Tensor) -> Norm<'a> {
     match mode {
-        Mode::Train => Norm::Train,
+        Mode::Train | Mode::InferBatch => Norm::Train,
         Mode::Frozen | Mode::Infer => Norm::Eval { mean, var },
     }
 }
@@ -158,7 +161,7 @@ impl ConvBn {
         let norm = norm(mode, &mean, &var);
         let g = conv.geometry(x)?;
         let (y, stats) = x.conv_bn(&weight, bias.as_ref(), &g, &gamma, &beta, bn.eps, norm, residual, relu)?;
-        if let Some(stats) = stats {
+        if let Some(stats) = stats.filter(|_| mode == Mode::Train) {
             let [n, height, width, _] = y.dims4()?;
             bn.update(&stats, n * height * width)?;
         }

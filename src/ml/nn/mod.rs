@@ -14,7 +14,7 @@ mod resnet;
 
 pub use architecture::{Architecture, Network, Pool};
 pub use autoencoder::Autoencoder;
-pub use encoder::{Encoder, EncoderKind, Padding, Stem};
+pub use encoder::{Encoder, EncoderKind, Padding, Stem, WeightInit};
 pub use head::Head;
 pub use layers::{BatchNorm, Conv2d, ConvBn, Linear, Mode};
 pub use resnet::ResNet;

@@ -1,9 +1,9 @@
-//! Residual networks: the bottleneck ResNet of the reference, ResNet-18 and ResNet-50.
+//! Residual networks: the bottleneck ResNet of the reference, ResNet-18, and ResNet-50 in two forms.
 
 use candle_core::Tensor;
 
 use super::{
-    Encoder, EncoderKind, Stem,
+    Encoder, EncoderKind, Stem, WeightInit,
     layers::{BatchNorm, Conv2d, ConvBn, ConvShape, Mode},
 };
 use crate::ml::{
@@ -18,6 +18,7 @@ pub struct ResNet {
     stem: ConvBn,
     pool: bool,
     blocks: Vec<Block>,
+    last: Option<BatchNorm>,
     features: usize,
 }
 
@@ -50,7 +51,7 @@ impl ResNet {
         let (stem, groups): (usize, Vec<Group>) = match encoder.kind {
             EncoderKind::Resnet => (16, vec![(16, 64, 1, n), (64, 128, 2, n), (128, 256, 2, n)]),
             EncoderKind::Resnet18 => (64, vec![(64, 64, 1, 2), (128, 128, 2, 2), (256, 256, 2, 2), (512, 512, 2, 2)]),
-            EncoderKind::Resnet50 => {
+            EncoderKind::Resnet50 | EncoderKind::Resnet50Keras => {
                 (64, vec![(64, 256, 1, 3), (128, 512, 2, 4), (256, 1024, 2, 6), (512, 2048, 2, 3)])
             }
         };
@@ -70,7 +71,10 @@ impl ResNet {
                 inputs = outputs;
             }
         }
-        Ok(Self { stem, pool: large, blocks, features: inputs })
+        let Encoder { bn_eps, bn_momentum, final_norm, .. } = *encoder;
+        let norm = |scope: &mut Scope| BatchNorm::new(scope, inputs, bn_eps, bn_momentum);
+        let last = final_norm.then(|| norm(&mut scope.at("final_bn"))).transpose()?;
+        Ok(Self { stem, pool: large, blocks, last, features: inputs })
     }
 
     /// Length of the pooled features.
@@ -98,6 +102,9 @@ impl ResNet {
         }
         for block in &self.blocks {
             x = block.forward(&x, mode)?;
+        }
+        if let Some(norm) = &self.last {
+            x = norm.forward(&x, mode, true)?;
         }
         x.global_avg_pool()
     }
@@ -129,7 +136,12 @@ impl Builder<'_> {
     }
 
     fn init(&self) -> Init {
-        if self.reference() { Init::HeNormal } else { Init::HeNormalFanOut }
+        match (self.encoder.init, self.encoder.kind) {
+            (WeightInit::HeNormal, _) | (WeightInit::Auto, EncoderKind::Resnet) => Init::HeNormal,
+            (WeightInit::HeTruncated, _) => Init::HeTruncated,
+            (WeightInit::GlorotUniform, _) | (WeightInit::Auto, EncoderKind::Resnet50Keras) => Init::GlorotUniform,
+            (WeightInit::HeFanOut | WeightInit::Auto, _) => Init::HeNormalFanOut,
+        }
     }
 
     fn reference(&self) -> bool {
@@ -146,7 +158,8 @@ impl Builder<'_> {
         stride: usize,
     ) -> Result<ConvBn> {
         let Encoder { bias, bn_eps, bn_momentum, .. } = *self.encoder;
-        let shape = self.shape(channels, kernel, stride, bias && self.reference());
+        let bias = bias && matches!(self.encoder.kind, EncoderKind::Resnet | EncoderKind::Resnet50Keras);
+        let shape = self.shape(channels, kernel, stride, bias);
         let conv = Conv2d::new(&mut scope.at(&format!("conv{suffix}")), shape, self.init())?;
         let bn = BatchNorm::new(&mut scope.at(&format!("bn{suffix}")), channels.1, bn_eps, bn_momentum)?;
         Ok(ConvBn::new(conv, bn))
@@ -165,9 +178,11 @@ impl Builder<'_> {
                 self.conv_bn(scope, "2", (outputs, outputs), 3, 1)?,
             ]
         } else {
+            let (first, second) =
+                if self.encoder.kind == EncoderKind::Resnet50Keras { (stride, 1) } else { (1, stride) };
             vec![
-                self.conv_bn(scope, "1", (inputs, middle), 1, 1)?,
-                self.conv_bn(scope, "2", (middle, middle), 3, stride)?,
+                self.conv_bn(scope, "1", (inputs, middle), 1, first)?,
+                self.conv_bn(scope, "2", (middle, middle), 3, second)?,
                 self.conv_bn(scope, "3", (middle, outputs), 1, 1)?,
             ]
         };

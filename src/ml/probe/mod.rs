@@ -4,6 +4,7 @@
 //! it; [`Knn`] needs no training at all.
 
 mod adam;
+mod cross_validation;
 mod knn;
 mod linear;
 mod logistic;
@@ -12,6 +13,7 @@ mod objective;
 use ndarray::ArrayView2;
 
 pub use adam::AdamEarlyStop;
+pub use cross_validation::cross_validate;
 pub use knn::Knn;
 pub use linear::{Fit, Linear};
 pub use logistic::Logistic;

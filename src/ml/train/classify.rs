@@ -18,23 +18,26 @@ pub struct Classify<'a> {
     pub mode: Mode,
     /// Training images; may be augmented, differently in each epoch.
     pub images: Loader<'a>,
-    /// Images as they are, for the validation.
-    pub plain: Loader<'a>,
-    /// Labels by image.
+    /// Labels by training image.
     pub labels: &'a [u32],
     /// Order of the training images.
     pub order: Order,
     /// Images of the validation; none if empty.
     pub validation: Vec<u32>,
+    /// The images that these are indices of, as they are.
+    pub validation_images: Loader<'a>,
+    /// Their labels.
+    pub validation_labels: &'a [u32],
+    /// How the encoder is run in the validation: [`Mode::Infer`] or [`Mode::InferBatch`].
+    pub validation_mode: Mode,
     /// Images of a validation batch.
     pub batch_size: usize,
 }
 
-impl Classify<'_> {
-    fn targets(&self, indices: &[u32], images: &Tensor) -> Result<Tensor> {
-        let labels: Vec<u32> = indices.iter().map(|&index| self.labels[index as usize]).collect();
-        Ok(Tensor::new(labels, images.device())?)
-    }
+/// The labels of the images at `indices`, beside `images`.
+fn targets(labels: &[u32], indices: &[u32], images: &Tensor) -> Result<Tensor> {
+    let labels: Vec<u32> = indices.iter().map(|&index| labels[index as usize]).collect();
+    Ok(Tensor::new(labels, images.device())?)
 }
 
 impl Task for Classify<'_> {
@@ -52,7 +55,7 @@ impl Task for Classify<'_> {
     fn batch(&self, epoch: usize, step: usize) -> Result<Self::Batch> {
         let indices = self.order.batch(step);
         let images = (self.images)(indices, epoch)?;
-        let targets = self.targets(indices, &images)?;
+        let targets = targets(self.labels, indices, &images)?;
         Ok((images, targets))
     }
 
@@ -71,9 +74,10 @@ impl Task for Classify<'_> {
         }
         let (mut sum, mut right) = (0.0, 0);
         for indices in self.validation.chunks(self.batch_size.max(1)) {
-            let images = (self.plain)(indices, 0)?;
-            let targets = self.targets(indices, &images)?;
-            let logits = logits(self.classifier, &self.encoder.forward(&images, Mode::Infer)?, Mode::Infer)?;
+            let images = (self.validation_images)(indices, 0)?;
+            let targets = targets(self.validation_labels, indices, &images)?;
+            let features = self.encoder.forward(&images, self.validation_mode)?;
+            let logits = logits(self.classifier, &features, Mode::Infer)?;
             sum += f64::from(loss::cross_entropy(&logits, &targets)?.to_scalar::<f32>()?) * indices.len() as f64;
             right += correct(&logits, &targets)?;
         }
@@ -93,7 +97,8 @@ fn correct(logits: &Tensor, targets: &Tensor) -> Result<usize> {
     Ok(hits.iter().filter(|&&hit| hit == 1).count())
 }
 
-/// How many of `labels` a classifier gets right, in batches of `batch_size` images and without gradients.
+/// How many of `labels` a classifier gets right, in batches of `batch_size` images and without gradients: `mode` is
+/// [`Mode::Infer`], or [`Mode::InferBatch`].
 ///
 /// # Errors
 /// If the images do not fit the network.
@@ -103,14 +108,14 @@ pub fn accuracy(
     images: Loader,
     labels: &[u32],
     batch_size: usize,
+    mode: Mode,
 ) -> Result<usize> {
     let mut right = 0;
     let all: Vec<u32> = (0..labels.len() as u32).collect();
     for indices in all.chunks(batch_size.max(1)) {
         let images = images(indices, 0)?;
-        let targets: Vec<u32> = indices.iter().map(|&index| labels[index as usize]).collect();
-        let targets = Tensor::new(targets, images.device())?;
-        right += correct(&logits(classifier, &encoder.forward(&images, Mode::Infer)?, Mode::Infer)?, &targets)?;
+        let targets = targets(labels, indices, &images)?;
+        right += correct(&logits(classifier, &encoder.forward(&images, mode)?, Mode::Infer)?, &targets)?;
     }
     Ok(right)
 }

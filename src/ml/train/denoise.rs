@@ -23,6 +23,8 @@ pub struct Denoise<'a> {
     pub order: Order,
     /// Images of the validation loss; none if empty.
     pub validation: Vec<u32>,
+    /// The images that these are indices of: clean, and as the network sees them.
+    pub validation_images: [Loader<'a>; 2],
     /// Images of a validation batch.
     pub batch_size: usize,
 }
@@ -56,9 +58,10 @@ impl Task for Denoise<'_> {
             return Ok(Vec::new());
         }
         let mut sum = 0.0;
+        let [clean, seen] = self.validation_images;
         for indices in self.validation.chunks(self.batch_size.max(1)) {
-            let output = self.network.forward(&(self.noisy)(indices, 0)?, Mode::Infer)?;
-            let loss = loss::mse(&output, &(self.clean)(indices, 0)?)?;
+            let output = self.network.forward(&seen(indices, 0)?, Mode::Infer)?;
+            let loss = loss::mse(&output, &clean(indices, 0)?)?;
             sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;
         }
         Ok(vec![("val_loss", sum / self.validation.len() as f64)])

@@ -2,13 +2,14 @@
 
 use crate::ml::rng::Stream;
 
-/// Batches of a shuffled index, reshuffled every epoch. Images that do not fill a last batch sit the epoch out; fewer
+/// Batches of a shuffled index, reshuffled every epoch (unless [`Order::fixed`]). Images that do not fill a last batch sit the epoch out; fewer
 /// images than a batch make one batch.
 #[derive(Clone, Debug)]
 pub struct Order {
     indices: Vec<u32>,
     batch_size: usize,
     stream: Stream,
+    shuffle: bool,
     current: Vec<u32>,
 }
 
@@ -18,7 +19,13 @@ impl Order {
     pub fn new(indices: Vec<u32>, batch_size: usize, seed: u64) -> Self {
         let current = indices.clone();
         let batch_size = batch_size.min(indices.len()).max(1);
-        Self { indices, batch_size, stream: Stream::new(seed, "train/order"), current }
+        Self { indices, batch_size, stream: Stream::new(seed, "train/order"), shuffle: true, current }
+    }
+
+    /// The same images in the order in which they were given, in every epoch.
+    #[must_use]
+    pub fn fixed(self) -> Self {
+        Self { shuffle: false, ..self }
     }
 
     /// Batches of an epoch.
@@ -30,7 +37,9 @@ impl Order {
     /// Draws the order of `epoch`.
     pub fn begin(&mut self, epoch: usize) {
         self.current.clone_from(&self.indices);
-        self.stream.at(epoch as u64).shuffle(&mut self.current);
+        if self.shuffle {
+            self.stream.at(epoch as u64).shuffle(&mut self.current);
+        }
     }
 
     /// The indices of a batch.
@@ -62,6 +71,16 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert!(sorted.len() == 9 && sorted.iter().all(|i| (10..20).contains(i)));
+    }
+
+    #[test]
+    fn a_fixed_order_is_that_of_the_images_and_drops_the_same_ones() {
+        let mut order = Order::new((10..20).collect(), 3, 7).fixed();
+        for epoch in 0..2 {
+            order.begin(epoch);
+            assert_eq!((order.batch(0), order.batch(2)), ([10, 11, 12].as_slice(), [16, 17, 18].as_slice()));
+        }
+        assert_eq!(order.steps(), 3);
     }
 
     #[test]

@@ -77,8 +77,10 @@ fn cifar10_is_read_limited_and_resized() {
     assert_eq!((few.len(), few.size), (8, [3, 16, 16]));
     assert_eq!(few.labels.iter().sum::<u32>(), 4);
     assert!((1..8).all(|i| few.image(i)[0] > few.image(i - 1)[0]), "the order of the dataset is kept");
-    let other = set(&run(&Dataset { seed: 1, ..stage }, dir.path()).unwrap(), "train");
+    let other = set(&run(&Dataset { split_seed: 1, ..stage.clone() }, dir.path()).unwrap(), "train");
     assert_ne!(other.pixels, few.pixels);
+    let same = set(&run(&Dataset { seed: 1, ..stage }, dir.path()).unwrap(), "train");
+    assert_eq!(same.pixels, few.pixels, "a sweep over seeds leaves the choice alone");
 }
 
 #[test]

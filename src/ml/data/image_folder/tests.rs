@@ -27,13 +27,13 @@ fn sample() -> tempfile::TempDir {
 }
 
 fn message(root: &Path) -> String {
-    load(root, Some(8)).unwrap_err().to_string()
+    load(root, Some(8), Resize::Crop).unwrap_err().to_string()
 }
 
 #[test]
 fn class_folders_are_read_in_order() {
     let dir = sample();
-    let (train, test) = load(dir.path(), None).unwrap();
+    let (train, test) = load(dir.path(), None, Resize::Crop).unwrap();
     assert_eq!(train.classes, ["cat", "dog"]);
     assert_eq!((train.labels.as_slice(), test.labels.as_slice()), ([0, 1, 1].as_slice(), [0].as_slice()));
     assert_eq!(train.size, [3, 8, 8]);
@@ -51,7 +51,7 @@ fn classes_may_be_prefixes() {
     for name in ["train/sea_lion_01.png", "train/cat.7.png", "train/dog-003.png", "test/cat_1.png"] {
         write(&dir.path().join(name), rgb(4, 4, [0; 3]), ImageFormat::Png);
     }
-    let (train, test) = load(dir.path(), None).unwrap();
+    let (train, test) = load(dir.path(), None, Resize::Crop).unwrap();
     assert_eq!(train.classes, ["cat", "dog", "sea_lion"]);
     assert_eq!((train.labels.as_slice(), test.labels.as_slice()), ([0, 1, 2].as_slice(), [0].as_slice()));
     write(&dir.path().join("train/photo.png"), rgb(4, 4, [0; 3]), ImageFormat::Png);
@@ -72,7 +72,7 @@ fn all_kinds_of_pixels_become_rgb() {
     write(&at("d.jpg"), image::GrayImage::from_pixel(4, 4, image::Luma([100])).into(), ImageFormat::Jpeg);
     fs::write(at("e.jpg"), include_bytes!("cmyk.jpg")).unwrap();
     write(&dir.path().join("test/x/a.png"), rgb(4, 4, [0; 3]), ImageFormat::Png);
-    let (train, _) = load(dir.path(), Some(4)).unwrap();
+    let (train, _) = load(dir.path(), Some(4), Resize::Crop).unwrap();
     let pixel = |i: usize| [0, 16, 32].map(|k| train.image(i)[k]);
     assert_eq!((pixel(0), pixel(1), pixel(2)), ([9; 3], [1, 2, 3], [5; 3]));
     assert!(pixel(3).iter().all(|&p| p.abs_diff(100) < 3));
@@ -84,9 +84,9 @@ fn all_kinds_of_pixels_become_rgb() {
 fn sizes_are_brought_to_one_only_when_asked() {
     let dir = sample();
     write(&dir.path().join("train/dog/c.png"), rgb(20, 10, [0; 3]), ImageFormat::Png);
-    let error = load(dir.path(), None).unwrap_err().to_string();
+    let error = load(dir.path(), None, Resize::Crop).unwrap_err().to_string();
     assert!(error.contains("c.png: 20 x 10 pixels, but the first image has 8 x 8; give a `size`"), "{error}");
-    assert_eq!(load(dir.path(), Some(6)).unwrap().0.size, [3, 6, 6]);
+    assert_eq!(load(dir.path(), Some(6), Resize::Crop).unwrap().0.size, [3, 6, 6]);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn order_does_not_depend_on_threads() {
     write(&dir.path().join("test/a/0.png"), rgb(4, 4, [0; 3]), ImageFormat::Png);
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| load(dir.path(), None).unwrap())
+        pool.install(|| load(dir.path(), None, Resize::Crop).unwrap())
     };
     assert_eq!(with(1), with(3));
 }
