@@ -9,6 +9,9 @@ use super::{
 };
 use crate::engine::Graph;
 
+/// Axes with their values, as people write them.
+type Point<'a> = Vec<(&'a str, String)>;
+
 /// What results are compared with: `axis=value,…` (the same instance with these values) or `STAGE@axis=value,…`.
 pub struct Baseline {
     /// As written.
@@ -64,11 +67,11 @@ impl Baseline {
             self.stage.as_ref().is_none_or(|stage| stage == row.stage) && self.fixed.iter().all(agrees)
         };
         // By stage and free axes; two that these do not tell apart are no partners.
-        let mut known: BTreeMap<(&str, Vec<(&str, String)>), Option<usize>> = BTreeMap::new();
+        let mut known: BTreeMap<(&str, Point<'_>), Option<usize>> = BTreeMap::new();
         let mut forms: Vec<(&str, Vec<&str>)> = Vec::new();
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| is_one(row)) {
             let free = row.axes.iter().filter(|(axis, _)| !is_fixed(axis));
-            let free: Vec<(&str, String)> = free.map(|(axis, value)| (axis, plain(value))).collect();
+            let free: Point<'_> = free.map(|(axis, value)| (axis, plain(value))).collect();
             let form = (row.stage, free.iter().map(|(axis, _)| *axis).collect());
             if !forms.contains(&form) {
                 forms.push(form);
@@ -78,7 +81,8 @@ impl Baseline {
         let partner = |(at, row): (usize, &Row<'_>)| {
             let mut fitting = forms.iter().filter(|(stage, _)| self.stage.is_some() || *stage == row.stage);
             let found = fitting.find_map(|(stage, axes)| {
-                let free: Option<Vec<_>> = axes.iter().map(|axis| Some((*axis, plain(row.axes.get(axis)?)))).collect();
+                let free: Option<Point<'_>> =
+                    axes.iter().map(|axis| Some((*axis, plain(row.axes.get(axis)?)))).collect();
                 known.get(&(*stage, free?)).copied().flatten()
             });
             found.filter(|found| *found != at)

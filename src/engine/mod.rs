@@ -15,14 +15,16 @@
 //!   Finished(Blocked)                     something that it needs failed, or the run was stopped
 //! ```
 //!
-//! A plan is a run with the execution left out: both ask [`plan::decide`]. Below the first instance that must run, a
+//! A plan is a run with the execution left out: both ask [`decide::decide`]. Below the first instance that must run, a
 //! plan says `waiting`, since whether an instance below must run depends on the bytes that come out above.
 
+mod begin;
 mod coordinator;
 mod crew;
 mod cycle;
 pub mod decide;
 mod define;
+mod end;
 pub mod event;
 mod expand;
 pub mod graph;

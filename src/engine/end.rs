@@ -1,0 +1,104 @@
+//! What the coordinator hears of running instances, and what becomes of them.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, Outcome, Reason, Status, coordinator::Coordinator, worker::Failure};
+use crate::{
+    digest::StageKey,
+    stage::Note,
+    store::{Manifest, StoreError},
+};
+
+/// The pause before the first retry; each further one is twice as long.
+const BACKOFF: Duration = Duration::from_millis(500);
+
+impl Coordinator<'_, '_> {
+    pub(super) fn note(&mut self, index: usize, note: Note) {
+        let instance = self.graph.instances[index].name.clone();
+        if let Some(running) = self.crew.get_mut(index) {
+            match &note {
+                Note::Progress(progress) => running.progress = progress.to_string(),
+                Note::Resumed(_) => running.resumed = true,
+                _ => {}
+            }
+        }
+        self.reporter.event(&match note {
+            Note::Progress(p) => Event::Progress {
+                instance,
+                done: p.done,
+                total: p.total,
+                unit: p.unit,
+                epoch: p.epoch.map(|(epoch, _)| epoch),
+                epochs: p.epoch.map(|(_, epochs)| epochs),
+                loss: p.loss,
+            },
+            Note::Metric { name, value } => Event::Metric { instance, name, value, epoch: None },
+            Note::Point { series, epoch, value } => Event::Metric { instance, name: series, value, epoch: Some(epoch) },
+            Note::Resumed(at) => Event::Resumed { instance, epoch: at.epoch, step: at.step },
+            Note::Saved(at) => Event::Checkpoint { instance, epoch: at.epoch, step: at.step },
+        });
+    }
+
+    pub(super) fn done(&mut self, index: usize, result: Result<Manifest, Failure>) -> Result<(), StoreError> {
+        let Some((decision, resumed)) = self.crew.release(index) else { return Ok(()) };
+        self.schedule().end(index);
+        let (key, reason) = (decision.key(), Some(decision.reason()));
+        let tries = self.tries.entry(index).or_default();
+        match result {
+            Ok(manifest) => {
+                let status = if resumed { Status::Resumed } else { Status::Ran };
+                self.finish(index, status, key, reason, Some(Box::new(manifest)), None);
+            }
+            Err(Failure::Cancelled) => {
+                self.interrupted = true;
+                self.finish(index, Status::Blocked, key, reason, None, Some("interrupted".to_owned()));
+            }
+            Err(Failure::Failed(message)) => {
+                tries.failed += 1;
+                if tries.failed > self.graph.instances[index].retries {
+                    self.finish(index, Status::Failed, key, reason, None, Some(message));
+                } else {
+                    tries.pause = Some(Instant::now() + BACKOFF * 2u32.saturating_pow(tries.failed - 1));
+                    self.open.insert(index);
+                    let (instance, again) = (self.graph.instances[index].name.clone(), tries.failed);
+                    self.reporter.event(&Event::Retrying { instance, again, message });
+                }
+            }
+            Err(Failure::Damaged { port, message }) => {
+                tries.damaged += 1;
+                if tries.damaged > 3 {
+                    self.finish(index, Status::Failed, key, reason, None, Some(message));
+                } else {
+                    let instance = self.graph.instances[index].name.clone();
+                    self.reporter.event(&Event::Damaged { instance, port: port.clone(), message });
+                    self.remake(index, &port, &decision.recipe.map(|recipe| recipe.inputs).unwrap_or_default())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(
+        &mut self,
+        index: usize,
+        status: Status,
+        key: Option<StageKey>,
+        reason: Option<Reason>,
+        manifest: Option<Box<Manifest>>,
+        message: Option<String>,
+    ) {
+        let instance = &self.graph.instances[index];
+        self.stopping |= status == Status::Failed && !self.options.keep_going;
+        self.reporter.event(&Event::StageFinished {
+            instance: instance.name.clone(),
+            kind: instance.kind.name.to_owned(),
+            status,
+            key,
+            seconds: manifest.as_ref().map(|manifest| manifest.seconds),
+            outputs: manifest.as_ref().map(|manifest| manifest.outputs.clone()).unwrap_or_default(),
+            message: message.clone(),
+        });
+        self.states.insert(index, Outcome { index, status, key, reason, manifest, message });
+        self.open.extend(self.below.get(&index).into_iter().flatten());
+    }
+}
