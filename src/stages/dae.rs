@@ -1,12 +1,11 @@
 //! `dae`: trains a denoising autoencoder.
 
-use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     held_out::HeldOut,
-    images::Images,
+    images::{Images, pixels},
     network,
     session::{Part, Session},
 };
@@ -164,12 +163,4 @@ impl Stage for Dae {
         let weights = network::save(&architecture, &params)?;
         session.with_kept(Outputs::new().with("weights", weights).with("reconstructions", grid), &architecture)
     }
-}
-
-/// f32 `[N, H, W, C]` in [0, 1] as u8 `[N, C, H, W]`.
-fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
-    let images = images.to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
-    let shape = images.dims().to_vec();
-    let bytes: Vec<u8> = images.flatten_all()?.to_vec1::<f32>()?.iter().map(|v| (v * 255.0).round() as u8).collect();
-    Ok(Tensor::from_vec(bytes, shape, &Device::Cpu)?)
 }

@@ -15,6 +15,14 @@ pub(super) fn artifact(set: &ImageSet) -> Result<Artifact, ml::Error> {
     Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", set.classes.clone()))
 }
 
+/// f32 `[N, H, W, C]` in [0, 1] as u8 `[N, C, H, W]`.
+pub(super) fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
+    let images = images.to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
+    let shape = images.dims().to_vec();
+    let bytes: Vec<u8> = images.flatten_all()?.to_vec1::<f32>()?.iter().map(|v| (v * 255.0).round() as u8).collect();
+    Ok(Tensor::from_vec(bytes, shape, &Device::Cpu)?)
+}
+
 /// The images of an artifact: bytes, or noisy draws.
 pub(super) enum Images {
     /// u8 `[N, C, H, W]`.

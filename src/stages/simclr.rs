@@ -3,11 +3,12 @@
 mod neighbours;
 mod pairs;
 
+use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    images::Images,
+    images::{Images, pixels},
     network,
     session::{Part, Session},
 };
@@ -15,6 +16,7 @@ use crate::{
     ml::{
         self,
         augment::Augment,
+        data::ImageSet,
         loss::{Loss, LossKind},
         nn::{Architecture, Encoder, Mode, Network},
         optim::{Optim, Optimizer, OptimizerKind},
@@ -23,6 +25,7 @@ use crate::{
         train::{Contrastive, Latest, Run, Settings},
     },
     stage::{Context, Extent, Form, Inputs, Need, Outputs, Port, Problems, Stage, StageError},
+    store::Artifact,
 };
 
 /// Trains an encoder and a projection head to tell two random views of one image from those of the others in its batch.
@@ -141,8 +144,10 @@ impl Stage for Simclr {
             "images to measure `knn_accuracy` on, by the votes of the training images",
         ),
     ];
-    const OUTPUTS: &'static [Port] =
-        &[Port::new("weights", &[Form::Weights], "encoder and head; levels `p3`, `p2`, `p1`")];
+    const OUTPUTS: &'static [Port] = &[
+        Port::new("weights", &[Form::Weights], "encoder and head; levels `p3`, `p2`, `p1`"),
+        Port::new("views", &[Form::Matrix], "u8 images [images, views, C, H, W]: random views of the first images"),
+    ];
 
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.head.is_empty() && !self.head.contains(&0), "head", "must be sizes of at least 1");
@@ -236,7 +241,23 @@ impl Stage for Simclr {
         if let Some(accuracy) = last.copied().map_or_else(neighbours, |accuracy| Ok(Some(accuracy)))? {
             session.cx.metric("knn_accuracy", accuracy);
         }
-        let outputs = Outputs::new().with("weights", network::save(&architecture, &params)?);
+        let weights = network::save(&architecture, &params)?;
+        let outputs = Outputs::new().with("weights", weights).with("views", self.shown(&set)?);
         session.with_kept(outputs, &architecture)
+    }
+}
+
+impl Simclr {
+    /// Views to look at. They do not depend on the seed, so runs with equal augmentations share them.
+    fn shown(&self, set: &ImageSet) -> Result<Artifact, StageError> {
+        let edge = if set.size[1].max(set.size[2]) <= 64 { 8 } else { 4 };
+        let indices: Vec<u32> = (0..set.len().min(edge) as u32).collect();
+        let stream = Stream::new(0, "simclr/shown");
+        let pairs = (0..edge as u64 / 2)
+            .map(|pair| pixels(&self.augment.two_views(set, &indices, &stream.at(pair), &Device::Cpu)?))
+            .collect::<Result<Vec<_>, _>>()?;
+        let [colours, height, width] = set.size;
+        let views = Tensor::cat(&pairs, 0)?.reshape((edge, indices.len(), colours, height, width))?;
+        Ok(Artifact::new().with("images", views.transpose(0, 1)?.contiguous()?))
     }
 }
