@@ -11,24 +11,27 @@ use std::{
 use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs},
-    open,
+    open, report,
 };
 use crate::{
     engine::{self, Graph, Verdict},
     stage::Registry,
 };
 
-/// Copy outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors
+/// Copy outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors; or draw figures for a paper
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// A stage (all of its instances) or an instance, and perhaps one of its outputs
-    #[arg(value_name = "STAGE[.PORT]")]
-    output: String,
+    #[arg(value_name = "STAGE[.PORT]", required_unless_present = "figures", requires = "folder")]
+    output: Option<String>,
     /// The folder to write to
     #[arg(short = 'o', long = "output-dir", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
+    /// Write the figures of the report to this folder, as SVG and PNG, and its tables as LaTeX
+    #[arg(long, value_name = "DIR", conflicts_with = "output", value_hint = clap::ValueHint::DirPath)]
+    figures: Option<PathBuf>,
     /// Make hard links in place of copies: no space is taken, but a changed file would damage the cache
     #[arg(long)]
     link: bool,
@@ -45,7 +48,13 @@ impl Args {
         let texts = open::texts(&self.pipeline)?;
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
-        let (targets, port) = self.wanted(&graph)?;
+        if let Some(folder) = &self.figures {
+            let page = report::page(&graph, &store, &self.pipeline.file)?;
+            return report::draw(&page, folder, self.force, console);
+        }
+        let output = self.output.as_deref().unwrap_or_default();
+        let folder = self.folder.as_deref().unwrap_or(Path::new("."));
+        let (targets, port) = wanted(&graph, output)?;
         let selection = graph.select(&[targets]).map_err(Failure::Usage)?;
         let plan = engine::plan(&graph, &selection, &store, false)?;
 
@@ -63,14 +72,14 @@ impl Args {
                         format!("`{output}` of {name} was evicted; `strata run {file} {name} --force` {again}");
                     return Err(Failure::Failed(message));
                 }
-                let file = self.folder.join(file_name(name, output));
+                let file = folder.join(file_name(name, output));
                 if !self.force && file.exists() {
                     return Err(Failure::Usage(format!("{} is there already; --force replaces it", file.display())));
                 }
                 files.push((made.hash, file));
             }
         }
-        fs::create_dir_all(&self.folder).map_err(|error| refused(&self.folder, &error))?;
+        fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
         for (hash, file) in files {
             // Nothing leaves the cache that is not what its name says.
             let bytes = store.read_bytes(&hash)?;
@@ -80,22 +89,6 @@ impl Args {
             }
         }
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// The stage or instance, and the port. Instances hold dots too (`a@b.c=1`), so the whole is tried first.
-    fn wanted(&self, graph: &Graph<'_>) -> Result<(String, Option<String>), Failure> {
-        let known = |name: &str| graph.instances.iter().find(|one| one.name == name || one.stage == name);
-        if known(&self.output).is_some() {
-            return Ok((self.output.clone(), None));
-        }
-        let Some((name, port)) = self.output.rsplit_once('.') else { return Ok((self.output.clone(), None)) };
-        let Some(instance) = known(name) else { return Ok((name.to_owned(), None)) };
-        if instance.kind.output(port).is_none() {
-            let ports: Vec<String> = instance.kind.outputs.iter().map(|port| format!("`{}`", port.name)).collect();
-            let message = format!("`{name}` has no output `{port}`; there are {}", ports.join(", "));
-            return Err(Failure::Usage(message));
-        }
-        Ok((name.to_owned(), Some(port.to_owned())))
     }
 
     /// Beside the place first, so that no half of a file is ever seen there.
@@ -108,10 +101,27 @@ impl Args {
         }
         // Temporary files are private; what is exported is as readable as the umask says.
         let readable = fs::Permissions::from_mode(0o666);
-        let mut new = tempfile::Builder::new().permissions(readable).tempfile_in(&self.folder)?;
+        let mut new =
+            tempfile::Builder::new().permissions(readable).tempfile_in(file.parent().unwrap_or(Path::new(".")))?;
         new.write_all(bytes)?;
         new.persist(file).map(drop).map_err(|error| error.error)
     }
+}
+
+/// The stage or instance, and the port. Instances hold dots too (`a@b.c=1`), so the whole is tried first.
+fn wanted(graph: &Graph<'_>, output: &str) -> Result<(String, Option<String>), Failure> {
+    let known = |name: &str| graph.instances.iter().find(|one| one.name == name || one.stage == name);
+    if known(output).is_some() {
+        return Ok((output.to_owned(), None));
+    }
+    let Some((name, port)) = output.rsplit_once('.') else { return Ok((output.to_owned(), None)) };
+    let Some(instance) = known(name) else { return Ok((name.to_owned(), None)) };
+    if instance.kind.output(port).is_none() {
+        let ports: Vec<String> = instance.kind.outputs.iter().map(|port| format!("`{}`", port.name)).collect();
+        let message = format!("`{name}` has no output `{port}`; there are {}", ports.join(", "));
+        return Err(Failure::Usage(message));
+    }
+    Ok((name.to_owned(), Some(port.to_owned())))
 }
 
 fn refused(path: &Path, error: &io::Error) -> Failure {

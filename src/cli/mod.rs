@@ -18,6 +18,7 @@ mod open;
 mod pivot;
 mod plan;
 mod precision;
+mod report;
 mod results;
 mod run;
 mod schema;
@@ -25,6 +26,7 @@ mod table;
 mod trace;
 mod turns;
 mod upkeep;
+mod watch;
 mod why;
 
 use std::process::ExitCode;
@@ -60,9 +62,11 @@ enum Verb {
     Why(why::Args),
     Check(check::Args),
     Graph(graph::Args),
+    Watch(watch::Args),
     Table(table::Args),
     Diff(diff::Args),
     Compare(compare::Args),
+    Report(report::Args),
     Export(export::Args),
     Cache(cache::Args),
     Bench(bench::Args),
@@ -90,9 +94,11 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Why(args) => args.execute(registry, &console),
         Verb::Check(args) => args.execute(registry, &console),
         Verb::Graph(args) => args.execute(registry, &console),
+        Verb::Watch(args) => args.execute(registry, &console),
         Verb::Table(args) => args.execute(registry, &console),
         Verb::Diff(args) => args.execute(registry, &console),
         Verb::Compare(args) => args.execute(registry, &console),
+        Verb::Report(args) => args.execute(registry, &console),
         Verb::Export(args) => args.execute(registry, &console),
         Verb::Cache(args) => args.execute(registry, &console),
         Verb::Bench(args) => args.execute(&console),

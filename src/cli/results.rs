@@ -39,7 +39,7 @@ pub struct Row<'a> {
     pub axes: &'a Axes,
     pub metrics: &'a BTreeMap<String, f64>,
     /// Metrics of instances above, by name; only those that one of them has.
-    beneath: BTreeMap<&'a str, f64>,
+    pub beneath: BTreeMap<&'a str, f64>,
     /// By how much its metrics exceed those of the baseline, if there is one.
     pub differences: BTreeMap<String, f64>,
 }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     digest::{ArtifactHash, StageKey},
     engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
-    report::{JsonLines, Lines, Plain, Terminal, summary},
+    report::{JsonLines, Lines, Plain, Terminal, duration, summary},
     stage::Registry,
     store::Store,
 };
@@ -82,7 +82,9 @@ impl Args {
             }
             let turns: &mut Turns<'_> = match &mut turns {
                 Some(turns) => turns,
-                None => turns.insert(Turns::new(self.options()?, self.reporters(console)?, console)),
+                None => {
+                    turns.insert(Turns::new(options(&self.work, self.select.force)?, self.reporters(console)?, console))
+                }
             };
             let report = turns.run(&graph, &wanted, &store)?;
             if let Some(precision) = &precision
@@ -101,33 +103,14 @@ impl Args {
         }
     }
 
-    fn options(&self) -> Result<Options, Failure> {
-        Ok(Options {
-            jobs: self.work.jobs,
-            threads: self.work.threads(),
-            memory: self.work.memory(),
-            device: self.work.device()?,
-            force: self.select.force,
-            keep_going: self.work.keep_going,
-            save_every: self.work.save_every,
-            until: self.work.budget.and_then(|budget| Instant::now().checked_add(budget)),
-            cancel: stop_on_signal()?,
-        })
-    }
-
     fn reporters(&self, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Failure> {
-        let mut reporters: Vec<Box<dyn Reporter>> = Vec::new();
+        let mut all: Vec<Box<dyn Reporter>> = Vec::new();
         if let Some(path) = &self.events {
             let refused = |error| Failure::Failed(format!("failed to write events to {}: {error}", path.display()));
-            reporters.push(Box::new(JsonLines::create(path).map_err(refused)?));
+            all.push(Box::new(JsonLines::create(path).map_err(refused)?));
         }
-        if console.draws() {
-            reporters.push(Box::new(Terminal::new(console.errors, console.quiet)));
-        } else {
-            let plain = Plain::new(io::stderr(), Lines { styles: console.errors, width: None });
-            reporters.push(if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) });
-        }
-        Ok(reporters)
+        all.extend(reporters(console));
+        Ok(all)
     }
 
     fn show(&self, graph: &Graph<'_>, report: &Report, store: &Store, console: &Console) -> Result<(), Failure> {
@@ -137,7 +120,11 @@ impl Args {
         let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
         let results = Results::new(graph, made);
         table::show(&results, self.output, console)?;
-        let line = summary(&report.counts, report.seconds, &console.results);
+        let mut line = summary(&report.counts, report.seconds, &console.results);
+        let reused = reused(graph, report);
+        if reused >= 1.0 {
+            line.push_str(&format!("; {} of work reused", duration(reused)));
+        }
         match (self.output, console.quiet) {
             (_, true) => {}
             (Format::Text, _) => console.print(&format!("{line}\n"))?,
@@ -152,8 +139,39 @@ impl Args {
     }
 }
 
+/// Seconds that the cached work took when it was done.
+fn reused(graph: &Graph<'_>, report: &Report) -> f64 {
+    let cached = report.outcomes.iter().filter(|outcome| outcome.status == Status::Cached);
+    let once = cached.filter(|outcome| graph.instances[outcome.index].same_as.is_none());
+    once.filter_map(|outcome| Some(outcome.manifest.as_ref()?.seconds)).sum()
+}
+
 fn above_zero(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|width| *width > 0.0).ok_or_else(|| "must be a number above 0".to_owned())
+}
+
+/// How work is done, and stopped by a signal.
+pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
+    Ok(Options {
+        jobs: work.jobs,
+        threads: work.threads(),
+        memory: work.memory(),
+        device: work.device()?,
+        force,
+        keep_going: work.keep_going,
+        save_every: work.save_every,
+        until: work.budget.and_then(|budget| Instant::now().checked_add(budget)),
+        cancel: stop_on_signal()?,
+    })
+}
+
+/// What people see of a run.
+pub fn reporters(console: &Console) -> Vec<Box<dyn Reporter>> {
+    if console.draws() {
+        return vec![Box::new(Terminal::new(console.errors, console.quiet))];
+    }
+    let plain = Plain::new(io::stderr(), Lines { styles: console.errors, width: None });
+    vec![if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) }]
 }
 
 /// Says nothing but what failed.

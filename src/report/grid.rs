@@ -35,6 +35,18 @@ impl Grid {
         self.rows.push(row);
     }
 
+    /// Headers, and where the text of their columns stands.
+    #[must_use]
+    pub fn columns(&self) -> &[(String, Align)] {
+        &self.columns
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// True without rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -18,6 +18,7 @@ mod reference_cluster;
 mod reference_losses;
 mod reference_nn;
 mod reference_statistics;
+mod report;
 mod resume;
 mod scheduling;
 mod search;

@@ -1,0 +1,84 @@
+//! Curves over epochs: for each stage and series one figure, its arms in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Source, short};
+use crate::{
+    cli::results::{header, plain},
+    report::{
+        Figure,
+        figure::{Chart, Line},
+        page::{Part, slug},
+    },
+};
+
+/// More curves than this cannot be told apart.
+const CURVES: usize = 24;
+/// What comes first; other series follow by name.
+const FIRST: [&str; 7] = ["loss", "val_loss", "contrastive_top1", "knn_accuracy", "lr", "alignment", "uniformity"];
+
+/// All curves.
+pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
+    let mut stages: Vec<&str> = Vec::new();
+    for &index in source.made.keys() {
+        let stage = source.graph.instances[index].stage.as_str();
+        if !stages.contains(&stage) {
+            stages.push(stage);
+        }
+    }
+    let mut parts = Vec::new();
+    for stage in stages {
+        let made = source.made.iter().filter(|(index, _)| source.graph.instances[**index].stage == stage);
+        let made: Vec<usize> = made.map(|(&index, _)| index).collect();
+        let names: BTreeSet<&str> =
+            made.iter().flat_map(|index| source.made[index].series.keys().map(String::as_str)).collect();
+        let mut names: Vec<&str> = names.into_iter().collect();
+        names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+        parts.extend(
+            names.into_iter().filter_map(|name| figure(source, stage, name, &made)).map(|f| Part::Figure(Box::new(f))),
+        );
+    }
+    parts
+}
+
+fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) -> Option<Figure> {
+    let seeds = source.graph.pipeline.repeats.as_deref();
+    let mut arms: Vec<(String, Vec<usize>)> = Vec::new();
+    for &index in made {
+        let axes = source.graph.instances[index].axes.iter().filter(|(axis, _)| Some(*axis) != seeds);
+        let words: Vec<String> = axes.map(|(axis, value)| format!("{}={}", short(axis), plain(value))).collect();
+        let name = if words.is_empty() { stage.to_owned() } else { words.join(", ") };
+        match arms.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, indices)) => indices.push(index),
+            None => arms.push((name, vec![index])),
+        }
+    }
+    // As the header says.
+    let unit = if header(series).ends_with('%') { 100.0 } else { 1.0 };
+    let line = |(name, indices): &(String, Vec<usize>)| {
+        let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+        for (epoch, value) in indices.iter().filter_map(|index| source.made[index].series.get(series)).flatten() {
+            let sum = sums.entry(*epoch).or_default();
+            *sum = (sum.0 + value, sum.1 + 1.0);
+        }
+        let points = sums.into_iter().map(|(epoch, (sum, count))| (epoch as f64, unit * sum / count)).collect();
+        Line { name: name.clone(), points }
+    };
+    let mut lines: Vec<Line> = arms.iter().map(line).filter(|line| !line.points.is_empty()).collect();
+    let mut values = lines.iter().flat_map(|line| &line.points).map(|point| point.1);
+    let first = values.next()?;
+    // A learning rate that stays where it is, say.
+    if values.all(|value| value == first) {
+        return None;
+    }
+    let all = lines.len();
+    lines.truncate(CURVES);
+    let most = if all > CURVES { format!(" The first {CURVES} of {all} arms.") } else { String::new() };
+    let mean = if seeds.is_some() { " Means over the seeds." } else { "" };
+    (!lines.is_empty()).then(|| Figure {
+        name: slug(&format!("{stage} {series}")),
+        title: format!("{stage}: {}", series.replace('_', " ")),
+        caption: format!("The mean of each epoch.{mean}{most}"),
+        chart: Chart::Lines { x: "epoch".to_owned(), y: header(series), lines },
+    })
+}

@@ -1,0 +1,112 @@
+//! Maps of features (t-SNE), coloured by class and by cluster, with the image under the pointer.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Source,
+    images::{Images, jpeg},
+};
+use crate::{
+    report::{
+        Figure,
+        figure::{Chart, Line, Tiles},
+        page::{Part, Sprite, slug},
+    },
+    store::Artifact,
+};
+
+/// The most maps of one page; each has thousands of points.
+const MAPS: usize = 4;
+/// Pixels of an image under the pointer.
+const TILE: u32 = 24;
+
+/// All maps.
+pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let indices: Vec<usize> = source.of_kind("tsne").take(MAPS).collect();
+    for index in indices {
+        let Some(map) = source.artifact(index, "map").and_then(|artifact| Map::of(&artifact)) else { continue };
+        let images = map.images(source, index);
+        let sprite = images.map(|images| sprite(&images, &map.indices, sprites));
+        let words = source.point(index);
+        let classes = map.classes(source, index);
+        let mut colourings = vec![("class", map.labels.clone(), classes)];
+        colourings.extend(map.clusters(source).map(|clusters| ("cluster", clusters, Vec::new())));
+        for (by, groups, names) in colourings {
+            let figure = Figure {
+                name: slug(&format!("{} {by}", source.graph.instances[index].name)),
+                title: format!("{words}: by {by}"),
+                caption: "t-SNE: near points are alike, distances between groups mean little. The image is under the pointer."
+                    .to_owned(),
+                chart: map.chart(&groups, &names, sprite),
+            };
+            parts.push(Part::Figure(Box::new(figure)));
+        }
+    }
+    parts
+}
+
+struct Map {
+    points: Vec<(f64, f64)>,
+    indices: Vec<usize>,
+    labels: Vec<u32>,
+    /// Images that the indices are among.
+    of: usize,
+}
+
+impl Map {
+    fn of(artifact: &Artifact) -> Option<Self> {
+        let points = artifact.tensor("points").ok()?.to_vec2::<f32>().ok()?;
+        let points: Vec<(f64, f64)> = points.iter().map(|point| (f64::from(point[0]), f64::from(point[1]))).collect();
+        let whole = |name: &str| artifact.tensor(name).ok()?.to_vec1::<u32>().ok();
+        let indices: Vec<usize> = match whole("indices") {
+            Some(indices) => indices.into_iter().map(|index| index as usize).collect(),
+            None => (0..points.len()).collect(),
+        };
+        let labels = whole("labels").unwrap_or_else(|| vec![0; points.len()]);
+        let of = artifact.get("images").unwrap_or(points.len());
+        Some(Self { points, indices, labels, of })
+    }
+
+    fn images(&self, source: &Source<'_, '_>, index: usize) -> Option<Images> {
+        source.images_above(index, "features", self.of)
+    }
+
+    fn classes(&self, source: &Source<'_, '_>, index: usize) -> Vec<String> {
+        source.classes_above(index, "features").unwrap_or_default()
+    }
+
+    /// The clusters of the same images, if some k-means made some.
+    fn clusters(&self, source: &Source<'_, '_>) -> Option<Vec<u32>> {
+        source.of_kind("kmeans").find_map(|index| {
+            let labels = source.artifact(index, "labels")?.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
+            (labels.len() == self.of).then(|| self.indices.iter().map(|&image| labels[image]).collect())
+        })
+    }
+
+    fn chart(&self, groups: &[u32], names: &[String], sprite: Option<usize>) -> Chart {
+        let mut lines: BTreeMap<u32, (Line, Vec<usize>)> = BTreeMap::new();
+        for (at, (point, group)) in self.points.iter().zip(groups).enumerate() {
+            let (line, tiles) = lines.entry(*group).or_default();
+            line.points.push(*point);
+            tiles.push(at);
+        }
+        let name = |group: &u32| names.get(*group as usize).cloned().unwrap_or_else(|| group.to_string());
+        let (groups, of) =
+            lines.into_iter().map(|(group, (line, tiles))| (Line { name: name(&group), ..line }, tiles)).unzip();
+        let tiles = sprite.map(|sprite| Tiles { sprite, of });
+        Chart::Points { x: String::new(), y: String::new(), groups, diagonal: false, tiles }
+    }
+}
+
+fn sprite(images: &Images, indices: &[usize], sprites: &mut Vec<Sprite>) -> usize {
+    let columns = (indices.len() as f64).sqrt().ceil() as usize;
+    let wanted: Vec<Option<usize>> = indices.iter().copied().map(Some).collect();
+    let edge = TILE.min(images.edge() as u32);
+    let source = jpeg(&images.grid(&wanted, columns, edge, 0));
+    let same = sprites.iter().position(|sprite| sprite.source == source);
+    same.unwrap_or_else(|| {
+        sprites.push(Sprite { source, tile: edge, columns: columns as u32 });
+        sprites.len() - 1
+    })
+}

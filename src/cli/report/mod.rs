@@ -1,0 +1,148 @@
+//! `strata report`: one page with everything that the cache knows of a pipeline.
+
+mod answers;
+mod curves;
+mod draw;
+mod images;
+mod maps;
+mod pictures;
+mod provenance;
+mod sweeps;
+
+pub use draw::draw;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use super::{
+    Console, Failure,
+    args::{CacheArgs, PipelineArgs},
+    open,
+    results::Results,
+};
+use crate::{
+    engine::{self, Graph, Plan},
+    report::{
+        bytes,
+        page::{Page, Part, Section, Sprite},
+    },
+    stage::Registry,
+    store::{Artifact, Manifest, Store},
+};
+
+/// Write one page with tables, curves, pictures and the graph: a single file, from cached results only
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pipeline: PipelineArgs,
+    /// The file to write
+    #[arg(short = 'o', long = "output-file", value_name = "FILE", default_value = "report.html", value_hint = clap::ValueHint::FilePath)]
+    page: PathBuf,
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+/// What the sections are made from.
+struct Source<'a, 't> {
+    graph: &'a Graph<'t>,
+    plan: &'a Plan,
+    store: &'a Store,
+    results: &'a Results<'a>,
+    /// The records of the cached instances.
+    made: BTreeMap<usize, &'a Manifest>,
+}
+
+impl Args {
+    /// Writes the page.
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let texts = open::texts(&self.pipeline)?;
+        let graph = texts.graph(registry, console)?;
+        let store = self.cache.open(&graph.pipeline.root);
+        let html = page(&graph, &store, &self.pipeline.file)?.html();
+        fs::write(&self.page, &html)
+            .map_err(|error| Failure::Failed(format!("failed to write {}: {error}", self.page.display())))?;
+        if !console.quiet {
+            console.print(&format!("{} ({})\n", self.page.display(), bytes(html.len() as u64)))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The page of a pipeline, from what is in the cache.
+pub fn page(graph: &Graph<'_>, store: &Store, file: &Path) -> Result<Page, Failure> {
+    let plan = engine::plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false)?;
+    let made: BTreeMap<usize, &Manifest> = plan.cached().collect();
+    if made.is_empty() {
+        let file = file.display();
+        return Err(Failure::Failed(format!("no results are cached; `strata run {file}` makes them")));
+    }
+    let results = Results::new(graph, made.iter().map(|(index, manifest)| (*index, *manifest)));
+    Ok(Source { graph, plan: &plan, store, results: &results, made }.page(file))
+}
+
+impl Source<'_, '_> {
+    fn page(&self, file: &Path) -> Page {
+        let mut sprites: Vec<Sprite> = Vec::new();
+        let sections = [
+            ("Results", answers::parts(self)),
+            ("Sweeps", sweeps::parts(self)),
+            ("Curves", curves::parts(self)),
+            ("Maps", maps::parts(self, &mut sprites)),
+            ("Images", pictures::parts(self)),
+            ("Stages", provenance::stages(self)),
+            ("Provenance", provenance::parts(self, file)),
+        ];
+        let sections = sections.into_iter().filter(|(_, parts)| !parts.is_empty());
+        let (cached, all) = (self.made.len(), self.plan.stages.len());
+        let missing = if cached < all { format!(", {} are not", all - cached) } else { String::new() };
+        Page {
+            title: self.graph.pipeline.name.clone(),
+            subtitle: format!("{cached} instances of stages are in the cache{missing}."),
+            sections: sections
+                .map(|(title, parts): (&str, Vec<Part>)| Section { title: title.to_owned(), parts })
+                .collect(),
+            sprites,
+        }
+    }
+
+    /// An output of an instance, if it is cached and its bytes are there.
+    fn artifact(&self, index: usize, output: &str) -> Option<Artifact> {
+        let made = self.made.get(&index)?.outputs.get(output)?;
+        self.store.read(&made.hash).ok()
+    }
+
+    /// What an input port of an instance is joined to.
+    fn input(&self, index: usize, port: &str) -> Option<Artifact> {
+        let link = self.graph.instances[index].inputs.iter().find(|link| link.port == port)?;
+        self.artifact(link.from, &link.output)
+    }
+
+    /// The cached instances of a kind, one for each piece of work.
+    fn of_kind(&self, kind: &str) -> impl Iterator<Item = usize> {
+        let is_one = move |index: &usize| {
+            let instance = &self.graph.instances[*index];
+            instance.kind.name == kind && instance.same_as.is_none()
+        };
+        self.made.keys().copied().filter(is_one)
+    }
+
+    /// The name of an instance without its stage, or that of the stage alone.
+    fn point(&self, index: usize) -> String {
+        let instance = &self.graph.instances[index];
+        let axes: Vec<String> = instance
+            .axes
+            .iter()
+            .map(|(axis, value)| format!("{}={}", short(axis), super::results::plain(value)))
+            .collect();
+        if axes.is_empty() { instance.stage.clone() } else { axes.join(", ") }
+    }
+}
+
+/// An axis by its parameter alone.
+fn short(axis: &str) -> &str {
+    axis.rsplit('.').next().unwrap_or(axis)
+}

@@ -1,0 +1,144 @@
+//! The graph of the stages, where the time went, and where everything comes from.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::Source;
+use crate::{
+    digest::ArtifactHash,
+    engine::plan::PlanStatus,
+    report::{
+        Align, Figure, Grid, bytes, duration,
+        figure::{Bar, Chart},
+        page::{Dag, DagNode, Part},
+    },
+};
+
+/// What a stage comes to, over its instances.
+#[derive(Default)]
+struct Total {
+    instances: usize,
+    cached: usize,
+    waiting: usize,
+    seconds: f64,
+    bytes: u64,
+}
+
+/// The graph, and where the time went.
+pub fn stages(source: &Source<'_, '_>) -> Vec<Part> {
+    let totals = totals(source);
+    let mut dag = Dag::default();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut above: Vec<Vec<&str>> = Vec::new();
+    for instance in &source.graph.instances {
+        let stage = instance.stage.as_str();
+        let at = *places.entry(stage).or_insert_with(|| {
+            let total = &totals[stage];
+            let status = match total {
+                Total { instances, cached, .. } if instances == cached => "cached",
+                Total { waiting: 0, .. } => "run",
+                _ => "waiting",
+            };
+            let many = if total.instances > 1 { format!(" × {}", total.instances) } else { String::new() };
+            let lines = vec![
+                format!("{}{many}", instance.kind.name),
+                format!("{}/{} cached, {}", total.cached, total.instances, duration(total.seconds)),
+            ];
+            dag.nodes.push(DagNode { name: stage.to_owned(), lines, status, above: Vec::new() });
+            above.push(Vec::new());
+            dag.nodes.len() - 1
+        });
+        above[at].extend(instance.inputs.iter().map(|link| source.graph.instances[link.from].stage.as_str()));
+    }
+    // A loop leads from a stage to itself and back up; a picture of stages shows what leads on.
+    for (at, names) in above.iter().enumerate() {
+        let mut from: Vec<usize> = names.iter().map(|name| places[name]).filter(|&from| from < at).collect();
+        from.sort_unstable();
+        from.dedup();
+        dag.nodes[at].above = from;
+    }
+    let mut bars: Vec<Bar> = totals
+        .iter()
+        .map(|(name, total)| Bar { name: (*name).to_owned(), value: total.seconds, interval: None })
+        .filter(|bar| bar.value > 0.0)
+        .collect();
+    bars.sort_by(|a, b| b.value.total_cmp(&a.value));
+    bars.truncate(30);
+    let whole: f64 = totals.values().map(|total| total.seconds).sum();
+    let figure = Figure {
+        name: "time".to_owned(),
+        title: "Where the time went".to_owned(),
+        caption: format!("Seconds of each stage over its instances, {} in all.", duration(whole)),
+        chart: Chart::Bars { value: "seconds".to_owned(), bars },
+    };
+    vec![Part::Dag(dag), Part::Figure(Box::new(figure))]
+}
+
+fn totals<'a>(source: &'a Source<'_, '_>) -> BTreeMap<&'a str, Total> {
+    let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
+    for planned in &source.plan.stages {
+        let total = totals.entry(&source.graph.instances[planned.index].stage).or_default();
+        total.instances += 1;
+        total.waiting += usize::from(planned.status() == PlanStatus::Waiting);
+        if let Some(manifest) = source.made.get(&planned.index) {
+            total.cached += 1;
+            // Equal work was done once.
+            if planned.same_as.is_none() {
+                total.seconds += manifest.seconds;
+                total.bytes += manifest.outputs.values().map(|output| output.bytes).sum::<u64>();
+            }
+        }
+    }
+    totals
+}
+
+/// Where everything comes from.
+pub fn parts(source: &Source<'_, '_>, file: &Path) -> Vec<Part> {
+    let mut grid = Grid::new([("", Align::Left), ("", Align::Left)]);
+    let mut line = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);
+    line("pipeline file", file.display().to_string());
+    let text = source.graph.pipeline.sources.texts().next().map_or("", |(_, text)| text);
+    line("blake3 of the file", ArtifactHash::of(text.as_bytes()).hex());
+    for (_, argument) in source.graph.pipeline.sources.texts().skip(1) {
+        line("changed by", argument.to_owned());
+    }
+    let distinct = |part: fn(&crate::store::Provenance) -> String| {
+        let mut all: Vec<String> = source.made.values().map(|manifest| part(&manifest.provenance)).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    line("strata", distinct(|made| made.strata.clone()).join(", "));
+    line("devices", distinct(|made| made.device.clone()).join(", "));
+    line("threads of an instance", distinct(|made| made.threads.to_string()).join(", "));
+    let finished = distinct(|made| made.finished.split('.').next().unwrap_or_default().replace('T', " "));
+    if let (Some(first), Some(last)) = (finished.first(), finished.last()) {
+        line("finished", format!("{first} to {last} UTC"));
+    }
+    let all: u64 = totals(source).values().map(|total| total.bytes).sum();
+    line("bytes of results", bytes(all));
+    let columns = [("instance", Align::Left), ("kind", Align::Left), ("key", Align::Left), ("seconds", Align::Right)];
+    let mut instances = Grid::new(columns.into_iter().chain([("outputs", Align::Left)]));
+    for planned in &source.plan.stages {
+        let Some(manifest) = source.made.get(&planned.index) else { continue };
+        let instance = &source.graph.instances[planned.index];
+        let outputs = manifest.outputs.iter().map(|(port, output)| format!("{port} {}", output.hash.short()));
+        instances.push(vec![
+            instance.name.clone(),
+            instance.kind.name.to_owned(),
+            planned.decision.key().map(|key| key.short()).unwrap_or_default(),
+            format!("{:.2}", manifest.seconds),
+            outputs.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    vec![
+        Part::Table(String::new(), grid),
+        Part::Folded(format!("{} cached instances", instances.rows().len()), instances),
+        Part::Folded("The pipeline file".to_owned(), {
+            let mut lines = Grid::new([("line", Align::Right), ("text", Align::Left)]);
+            for (number, line) in (1..).zip(text.lines()) {
+                lines.push(vec![number.to_string(), line.to_owned()]);
+            }
+            lines
+        }),
+    ]
+}

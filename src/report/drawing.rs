@@ -1,0 +1,272 @@
+//! Figures as SVG and PNG, for papers: black on white, a line of its own dash for each arm.
+
+use std::sync::Arc;
+
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::{Color, RGBColor},
+};
+use resvg::{tiny_skia, usvg};
+
+use super::figure::{Bar, Chart, Dimension, Figure, Line};
+
+/// Pixels of a figure in SVG; PNG has twice as many.
+const SIZE: (u32, u32) = (720, 440);
+/// Colours that can be told apart without red and green (Paul Tol's bright scheme).
+const COLOURS: [RGBColor; 10] = [
+    RGBColor(0x44, 0x77, 0xaa),
+    RGBColor(0xee, 0x66, 0x77),
+    RGBColor(0x22, 0x88, 0x33),
+    RGBColor(0xcc, 0xbb, 0x44),
+    RGBColor(0x66, 0xcc, 0xee),
+    RGBColor(0xaa, 0x33, 0x77),
+    RGBColor(0xbb, 0x77, 0x44),
+    RGBColor(0x77, 0x77, 0xcc),
+    RGBColor(0x44, 0xaa, 0x99),
+    RGBColor(0x99, 0x99, 0x99),
+];
+/// More names than this leave no room for the figure.
+const LEGEND: usize = 16;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// A figure as SVG.
+///
+/// # Errors
+/// If the numbers cannot be drawn.
+pub fn svg(figure: &Figure) -> Result<String, String> {
+    let mut text = String::new();
+    let height = match &figure.chart {
+        Chart::Bars { bars, .. } => 100 + 22 * bars.len() as u32,
+        _ => SIZE.1,
+    };
+    {
+        let area = SVGBackend::with_string(&mut text, (SIZE.0, height)).into_drawing_area();
+        let drawn = match &figure.chart {
+            Chart::Lines { x, y, lines } => curves(&area, (x, y), lines, true, false),
+            Chart::Points { x, y, groups, diagonal, .. } => curves(&area, (x, y), groups, false, *diagonal),
+            Chart::Heatmap { rows, columns, value, cells } => heatmap(&area, rows, columns, value, cells),
+            Chart::Bars { value, bars } => bar_chart(&area, value, bars),
+            Chart::Parallel { axes } => parallel(&area, axes),
+        };
+        drawn.map_err(|error| error.to_string())?;
+        area.present().map_err(|error| error.to_string())?;
+    }
+    Ok(text)
+}
+
+/// An SVG as PNG, twice as large.
+///
+/// # Errors
+/// If the SVG cannot be read.
+pub fn png(svg: &str) -> Result<Vec<u8>, String> {
+    let mut fonts = usvg::fontdb::Database::new();
+    fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
+    fonts.set_sans_serif_family("Ubuntu");
+    let options =
+        usvg::Options { fontdb: Arc::new(fonts), font_family: "Ubuntu".to_owned(), ..usvg::Options::default() };
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
+    let size = tree.size().to_int_size();
+    let mut pixels = tiny_skia::Pixmap::new(2 * size.width(), 2 * size.height()).ok_or("an empty figure")?;
+    pixels.fill(tiny_skia::Color::WHITE);
+    resvg::render(&tree, tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
+    pixels.encode_png().map_err(|error| error.to_string())
+}
+
+/// The ends of some values, with some room.
+fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values
+        .filter(|value| value.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    let room = ((high - low) * 0.04).max(high.abs() * 1e-3).max(1e-9);
+    if low <= high { (low - room, high + room) } else { (0.0, 1.0) }
+}
+
+fn colour(at: usize) -> RGBColor {
+    COLOURS[at % COLOURS.len()]
+}
+
+fn font(size: i32) -> (&'static str, i32) {
+    ("sans-serif", size)
+}
+
+fn curves(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool, diagonal: bool) -> Drawn {
+    let all = || lines.iter().flat_map(|line| &line.points);
+    let (left, right) = ends(all().map(|point| point.0));
+    let (low, high) = ends(all().map(|point| point.1));
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(62)
+        .build_cartesian_2d(left..right, low..high)?;
+    chart
+        .configure_mesh()
+        .x_desc(x)
+        .y_desc(y)
+        .axis_desc_style(font(15))
+        .label_style(font(13))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
+        .draw()?;
+    if diagonal {
+        let (from, to) = (left.max(low), right.min(high));
+        chart.draw_series(DashedLineSeries::new([(from, from), (to, to)], 4, 4, BLACK.mix(0.6).into()))?;
+    }
+    for (at, line) in lines.iter().enumerate() {
+        let colour = colour(at);
+        let points =
+            || line.points.iter().map(|&point| Circle::new(point, if joined { 3 } else { 2 }, colour.filled()));
+        let drawn = if joined {
+            chart.draw_series(points())?;
+            chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)))?
+        } else {
+            chart.draw_series(points())?
+        };
+        if (2..=LEGEND).contains(&lines.len()) {
+            drawn.label(&line.name).legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
+        }
+    }
+    if (2..=LEGEND).contains(&lines.len()) {
+        chart
+            .configure_series_labels()
+            .label_font(font(13))
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.2))
+            .draw()?;
+    }
+    Ok(())
+}
+
+fn heatmap(
+    area: &Area<'_>,
+    rows: &(String, Vec<String>),
+    columns: &(String, Vec<String>),
+    value: &str,
+    cells: &[Vec<Option<f64>>],
+) -> Drawn {
+    let (down, along) = (rows.1.len() as f64, columns.1.len() as f64);
+    let mut chart = ChartBuilder::on(area)
+        .caption(value, font(15))
+        .margin(12)
+        .x_label_area_size(46)
+        .y_label_area_size(110)
+        .build_cartesian_2d(0.0..along, down..0.0)?;
+    let word = |words: &[String], at: f64| words.get(at.floor() as usize).cloned().unwrap_or_default();
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .x_desc(&columns.0)
+        .y_desc(&rows.0)
+        .axis_desc_style(font(15))
+        .x_labels(0)
+        .y_labels(0)
+        .draw()?;
+    let known = cells.iter().flatten().flatten().copied();
+    let (low, high) = known.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+    for (y, row) in cells.iter().enumerate() {
+        for (x, cell) in row.iter().enumerate() {
+            let Some(cell) = *cell else { continue };
+            let share = if high > low { (cell - low) / (high - low) } else { 0.5 };
+            let (x, y) = (x as f64, y as f64);
+            let fill = ViridisRGB.get_color(share);
+            chart.draw_series([Rectangle::new([(x, y), (x + 1.0, y + 1.0)], fill.filled())])?;
+            if cells.len() * row.len() <= 400 {
+                let ink = if share > 0.6 { BLACK } else { WHITE };
+                let style = TextStyle::from(font(12)).color(&ink).pos(centred());
+                let digits = if cell.fract() == 0.0 {
+                    0
+                } else if cell.abs() >= 10.0 {
+                    1
+                } else {
+                    3
+                };
+                chart.draw_series([Text::new(format!("{cell:.digits$}"), (x + 0.5, y + 0.5), style)])?;
+            }
+        }
+    }
+    let style = TextStyle::from(font(13)).pos(centred());
+    let plotting = chart.plotting_area();
+    for at in 0..columns.1.len() {
+        let (x, y) = plotting.map_coordinate(&(at as f64 + 0.5, down));
+        area.draw_text(&word(&columns.1, at as f64), &style, (x, y + 12))?;
+    }
+    let side = TextStyle::from(font(13)).pos(plotters::style::text_anchor::Pos::new(
+        plotters::style::text_anchor::HPos::Right,
+        plotters::style::text_anchor::VPos::Center,
+    ));
+    for at in 0..rows.1.len() {
+        let (x, y) = plotting.map_coordinate(&(0.0, at as f64 + 0.5));
+        area.draw_text(&word(&rows.1, at as f64), &side, (x - 6, y))?;
+    }
+    Ok(())
+}
+
+fn centred() -> plotters::style::text_anchor::Pos {
+    use plotters::style::text_anchor::{HPos, Pos, VPos};
+    Pos::new(HPos::Center, VPos::Center)
+}
+
+fn bar_chart(area: &Area<'_>, value: &str, bars: &[Bar]) -> Drawn {
+    let most = bars.iter().map(|bar| bar.interval.map_or(bar.value, |ends| ends.1.max(bar.value))).fold(0.0, f64::max);
+    let least = bars.iter().map(|bar| bar.interval.map_or(bar.value, |ends| ends.0.min(bar.value))).fold(0.0, f64::min);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(230)
+        .build_cartesian_2d(least..most.max(1e-9) * 1.04, bars.len() as f64..0.0)?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .x_desc(value)
+        .axis_desc_style(font(15))
+        .label_style(font(13))
+        .y_labels(0)
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
+        .draw()?;
+    let side = TextStyle::from(font(13)).pos(plotters::style::text_anchor::Pos::new(
+        plotters::style::text_anchor::HPos::Right,
+        plotters::style::text_anchor::VPos::Center,
+    ));
+    for (at, bar) in bars.iter().enumerate() {
+        let middle = at as f64 + 0.5;
+        chart.draw_series([Rectangle::new(
+            [(0.0, at as f64 + 0.15), (bar.value, at as f64 + 0.85)],
+            colour(0).filled(),
+        )])?;
+        if let Some((low, high)) = bar.interval {
+            chart.draw_series([PathElement::new([(low, middle), (high, middle)], BLACK.stroke_width(2))])?;
+        }
+        let (x, y) = chart.plotting_area().map_coordinate(&(least, middle));
+        area.draw_text(&bar.name, &side, (x - 6, y))?;
+    }
+    Ok(())
+}
+
+fn parallel(area: &Area<'_>, axes: &[Dimension]) -> Drawn {
+    let spans: Vec<(f64, f64)> = axes.iter().map(|axis| ends(axis.values.iter().copied())).collect();
+    let last = axes.len().saturating_sub(1).max(1) as f64;
+    let mut chart =
+        ChartBuilder::on(area).margin(30).x_label_area_size(30).build_cartesian_2d(-0.15..last + 0.15, 0.0..1.0)?;
+    let share = |axis: usize, row: usize| (axes[axis].values[row] - spans[axis].0) / (spans[axis].1 - spans[axis].0);
+    for row in 0..axes.first().map_or(0, |axis| axis.values.len()) {
+        let way: Vec<(f64, f64)> = (0..axes.len()).map(|axis| (axis as f64, share(axis, row))).collect();
+        let shade = ViridisRGB.get_color(share(axes.len() - 1, row));
+        chart.draw_series([PathElement::new(way, shade.stroke_width(1))])?;
+    }
+    let style = TextStyle::from(font(12)).pos(centred());
+    for (at, axis) in axes.iter().enumerate() {
+        chart.draw_series([PathElement::new([(at as f64, 0.0), (at as f64, 1.0)], BLACK.stroke_width(1))])?;
+        let plotting = chart.plotting_area();
+        let (x, bottom) = plotting.map_coordinate(&(at as f64, 0.0));
+        let (_, top) = plotting.map_coordinate(&(at as f64, 1.0));
+        area.draw_text(&axis.name, &style, (x, bottom + 16))?;
+        for (end, y) in [(spans[at].0, bottom - 6), (spans[at].1, top - 8)] {
+            let word = axis.words.as_ref().and_then(|words| words.get(end.round().max(0.0) as usize).cloned());
+            area.draw_text(&word.unwrap_or_else(|| format!("{end:.3}")), &style, (x, y))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Figures: what they show, apart from how. A page draws them with Plotly, a paper gets them as SVG and PNG.
+
+use super::{Align, Grid};
+
+/// A figure with its words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// What it is called in links and files: letters, digits, `-`.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// How to read it.
+    pub caption: String,
+    /// The numbers.
+    pub chart: Chart,
+}
+
+/// The numbers of a figure, and the form they take.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Chart {
+    /// Curves over a common axis.
+    Lines {
+        /// What runs along.
+        x: String,
+        /// What rises.
+        y: String,
+        /// The curves.
+        lines: Vec<Line>,
+    },
+    /// Points in groups.
+    Points {
+        /// What runs along.
+        x: String,
+        /// What rises.
+        y: String,
+        /// The groups.
+        groups: Vec<Line>,
+        /// Whether the diagonal x = y is drawn.
+        diagonal: bool,
+        /// For each point of each group, the tile of the page's sprite that shows it.
+        tiles: Option<Tiles>,
+    },
+    /// A value over two axes.
+    Heatmap {
+        /// The name and the values of the axis that runs down.
+        rows: (String, Vec<String>),
+        /// The name and the values of the axis that runs along.
+        columns: (String, Vec<String>),
+        /// What the colours mean.
+        value: String,
+        /// Row by row; none where nothing is known.
+        cells: Vec<Vec<Option<f64>>>,
+    },
+    /// Values with their intervals.
+    Bars {
+        /// What they measure.
+        value: String,
+        /// The bars.
+        bars: Vec<Bar>,
+    },
+    /// Many axes side by side, a line for each result.
+    Parallel {
+        /// The axes; the last is the one that the colours show.
+        axes: Vec<Dimension>,
+    },
+}
+
+/// A named row of points.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// What it is.
+    pub name: String,
+    /// The points.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Which picture belongs to a point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tiles {
+    /// The sprite, by its place in the page.
+    pub sprite: usize,
+    /// For each group, the tiles of its points.
+    pub of: Vec<Vec<usize>>,
+}
+
+/// A value with its interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bar {
+    /// What it is.
+    pub name: String,
+    /// The value.
+    pub value: f64,
+    /// Both ends of its interval, if it has one.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// One of many axes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dimension {
+    /// What it is.
+    pub name: String,
+    /// Where each result lies on it.
+    pub values: Vec<f64>,
+    /// The words at 0, 1, 2, … if its values are words.
+    pub words: Option<Vec<String>>,
+}
+
+impl Figure {
+    /// True if two of its kind fit beside each other.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        match &self.chart {
+            Chart::Lines { .. } => true,
+            Chart::Points { tiles, .. } => tiles.is_none(),
+            Chart::Heatmap { columns, .. } => columns.1.len() <= 10,
+            Chart::Bars { .. } | Chart::Parallel { .. } => false,
+        }
+    }
+
+    /// The numbers as a table.
+    #[must_use]
+    pub fn data(&self) -> Grid {
+        let left = |name: &str| (name.to_owned(), Align::Left);
+        let right = |name: &str| (name.to_owned(), Align::Right);
+        match &self.chart {
+            Chart::Lines { x, y, lines: groups } | Chart::Points { x, y, groups, .. } => {
+                let mut grid = Grid::new([left("of"), right(x), right(y)]);
+                for line in groups {
+                    for (x, y) in &line.points {
+                        grid.push(vec![line.name.clone(), x.to_string(), y.to_string()]);
+                    }
+                }
+                grid
+            }
+            Chart::Heatmap { rows, columns, cells, .. } => {
+                let corner = format!("{} \\ {}", rows.0, columns.0);
+                let headers = columns.1.iter().map(|value| right(value));
+                let mut grid = Grid::new([left(&corner)].into_iter().chain(headers));
+                for (name, cells) in rows.1.iter().zip(cells) {
+                    let cells = cells.iter().map(|cell| cell.map(|value| value.to_string()).unwrap_or_default());
+                    grid.push([name.clone()].into_iter().chain(cells).collect());
+                }
+                grid
+            }
+            Chart::Bars { value, bars } => {
+                let mut grid = Grid::new([left("of"), right(value), right("low"), right("high")]);
+                for bar in bars {
+                    let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
+                    let (low, high) = (bar.interval.map(|ends| ends.0), bar.interval.map(|ends| ends.1));
+                    grid.push(vec![bar.name.clone(), bar.value.to_string(), end(low), end(high)]);
+                }
+                grid
+            }
+            Chart::Parallel { axes } => {
+                let mut grid = Grid::new(axes.iter().map(|axis| left(&axis.name)));
+                for row in 0..axes.first().map_or(0, |axis| axis.values.len()) {
+                    grid.push(axes.iter().map(|axis| axis.word(row)).collect());
+                }
+                grid
+            }
+        }
+    }
+}
+
+impl Dimension {
+    fn word(&self, row: usize) -> String {
+        let value = self.values[row];
+        let word = self.words.as_ref().and_then(|words| words.get(value as usize));
+        word.cloned().unwrap_or_else(|| value.to_string())
+    }
+}

@@ -1,0 +1,214 @@
+//! A page that holds everything: no network, no other file. Figures are drawn by Plotly, which comes along.
+
+mod dag;
+mod plotly;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+pub use dag::{Dag, DagNode};
+
+use super::{Align, Figure, Grid};
+
+/// Everything on a page, in order.
+#[derive(Default)]
+pub struct Page {
+    /// The name of the pipeline.
+    pub title: String,
+    /// One line below it.
+    pub subtitle: String,
+    /// The sections.
+    pub sections: Vec<Section>,
+    /// Pictures of many images, from which figures show one.
+    pub sprites: Vec<Sprite>,
+}
+
+/// A heading and what stands below.
+pub struct Section {
+    /// The heading.
+    pub title: String,
+    /// What stands below.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a section.
+pub enum Part {
+    /// A paragraph.
+    Words(String),
+    /// A list.
+    List(Vec<String>),
+    /// A table with a heading.
+    Table(String, Grid),
+    /// A table that is folded away, with what it is called.
+    Folded(String, Grid),
+    /// A figure.
+    Figure(Box<Figure>),
+    /// A picture.
+    Picture(Picture),
+    /// The graph of the stages.
+    Dag(Dag),
+}
+
+/// A picture with its words.
+pub struct Picture {
+    /// What it shows.
+    pub title: String,
+    /// How to read it.
+    pub caption: String,
+    /// A data URI.
+    pub source: String,
+    /// Pixels on the screen.
+    pub size: (u32, u32),
+}
+
+/// Tiles of equal size in one picture.
+pub struct Sprite {
+    /// A data URI.
+    pub source: String,
+    /// Pixels of a tile's edge.
+    pub tile: u32,
+    /// Tiles in a row.
+    pub columns: u32,
+}
+
+impl Page {
+    /// The page as HTML.
+    #[must_use]
+    pub fn html(&self) -> String {
+        let contents = self.sections.iter().map(|section| (slug(&section.title), &section.title));
+        let has_figures =
+            self.sections.iter().flat_map(|section| &section.parts).any(|part| matches!(part, Part::Figure(_)));
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · strata" }
+                    style { (PreEscaped(include_str!("page.css"))) }
+                }
+                body {
+                    a.skip href="#main" { "Skip to the results" }
+                    header {
+                        h1 { (self.title) }
+                        p { (self.subtitle) }
+                        nav aria-label="Sections" { @for (slug, title) in contents { a href={ "#" (slug) } { (title) } } }
+                        button #theme type="button" aria-label="Switch between light and dark" { "light / dark" }
+                    }
+                    main #main { @for section in &self.sections { (section.html()) } }
+                    div #tip role="presentation" hidden {}
+                    @for (at, sprite) in self.sprites.iter().enumerate() {
+                        script type="application/json" .sprite data-sprite=(at) { (PreEscaped(sprite.json())) }
+                    }
+                    @if has_figures { script { (PreEscaped(plotly::library())) } }
+                    script { (PreEscaped(include_str!("page.js"))) }
+                }
+            }
+        };
+        page.into_string()
+    }
+}
+
+impl Section {
+    fn html(&self) -> Markup {
+        html! {
+            section id=(slug(&self.title)) {
+                h2 { (self.title) }
+                div.parts { @for part in &self.parts { (part.html()) } }
+            }
+        }
+    }
+}
+
+impl Part {
+    fn html(&self) -> Markup {
+        match self {
+            Self::Words(words) => html! { p { (words) } },
+            Self::List(items) => html! { ul { @for item in items { li { (item) } } } },
+            Self::Table(title, grid) => html! { (table(title, grid)) },
+            Self::Folded(title, grid) => html! { details.folded { summary { (title) } (table("", grid)) } },
+            Self::Figure(figure) => html! {
+                figure.chart.half[figure.is_narrow()] id=(figure.name) {
+                    figcaption { h3 { (figure.title) } p { (figure.caption) } }
+                    div.plot role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
+                    script type="application/json" { (PreEscaped(inert(&plotly::drawing(figure).to_string()))) }
+                    (data(&figure.data()))
+                }
+            },
+            Self::Picture(picture) => html! {
+                figure.picture {
+                    figcaption { h3 { (picture.title) } p { (picture.caption) } }
+                    img src=(picture.source) alt={ (picture.title) ". " (picture.caption) }
+                        width=(picture.size.0) height=(picture.size.1) loading="lazy";
+                }
+            },
+            Self::Dag(dag) => html! {
+                figure.dag {
+                    figcaption {
+                        h3 { "Stages" }
+                        p { "What stands on what. Drag to move, use the buttons or the wheel with Ctrl to zoom." }
+                    }
+                    div.zoom role="group" aria-label="Zoom" {
+                        button type="button" data-zoom="in" { "+" }
+                        button type="button" data-zoom="out" { "−" }
+                        button type="button" data-zoom="all" { "all" }
+                    }
+                    (dag.svg())
+                }
+            },
+        }
+    }
+}
+
+impl Sprite {
+    fn json(&self) -> String {
+        let Self { source, tile, columns } = self;
+        inert(&serde_json::json!({ "source": source, "tile": tile, "columns": columns }).to_string())
+    }
+}
+
+fn table(title: &str, grid: &Grid) -> Markup {
+    let class = |align: Align| if align == Align::Right { "number" } else { "name" };
+    html! {
+        @if !title.is_empty() { h3.caption { (title) } }
+        div.table tabindex="0" {
+            table aria-label=[(!title.is_empty()).then_some(title)] {
+                thead { tr { @for (header, align) in grid.columns() { th scope="col" class=(class(*align)) { (header) } } } }
+                tbody {
+                    @for row in grid.rows() {
+                        tr { @for (cell, (_, align)) in row.iter().zip(grid.columns()) { td class=(class(*align)) { (cell) } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn data(grid: &Grid) -> Markup {
+    html! {
+        details.data {
+            summary { "Data" }
+            button.copy type="button" { "Copy as CSV" }
+            pre tabindex="0" { (grid.csv()) }
+        }
+    }
+}
+
+/// JSON that cannot end the element it stands in.
+fn inert(json: &str) -> String {
+    json.replace("</", "<\\/").replace("<!--", "<\\u0021--")
+}
+
+/// A text as the name of an anchor.
+#[must_use]
+pub fn slug(text: &str) -> String {
+    let mut slug = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.ends_with('-') && !slug.is_empty() {
+            slug.push('-');
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}

@@ -1,0 +1,121 @@
+//! Figures as Plotly draws them. Colours of the page are put in by its script, so that they follow the theme.
+
+use serde_json::{Value, json};
+
+use crate::report::figure::{Chart, Dimension, Figure, Line};
+
+/// The source of Plotly, as one script.
+pub fn library() -> String {
+    // The crate gives a row of script elements: MathJax, which nothing here needs, and Plotly.
+    let all = plotly::Plot::offline_js_sources();
+    let scripts = all.split("<script").filter_map(|script| script.split_once('>')?.1.rsplit_once("</script>"));
+    scripts.map(|(code, _)| code).find(|code| code.contains("plotly.js v")).unwrap_or_default().to_owned()
+}
+
+/// `data` and `layout` of a figure, as `Plotly.newPlot` takes them.
+pub fn drawing(figure: &Figure) -> Value {
+    let title = |text: &str| json!({ "text": text });
+    match &figure.chart {
+        Chart::Lines { x, y, lines } => {
+            let mode = if lines.iter().all(|line| line.points.len() < 40) { "lines+markers" } else { "lines" };
+            let data: Vec<Value> = lines.iter().map(|line| trace(line, mode)).collect();
+            let legend = data.len() > 1;
+            json!({ "data": data, "layout": {
+                "xaxis": { "title": title(x), "rangemode": "tozero" }, "yaxis": { "title": title(y) },
+                "showlegend": legend, "hovermode": "x unified",
+            }})
+        }
+        Chart::Points { x, y, groups, diagonal, tiles } => {
+            let mut data: Vec<Value> = Vec::new();
+            for (at, group) in groups.iter().enumerate() {
+                let mut points = trace(group, "markers");
+                if let Some(tiles) = tiles {
+                    points["customdata"] = json!(tiles.of[at]);
+                    points["type"] = json!("scattergl");
+                    points["marker"] = json!({ "size": 5 });
+                    points["hoverinfo"] = json!("name");
+                }
+                data.push(points);
+            }
+            let ends = groups.iter().flat_map(|group| &group.points).flat_map(|(x, y)| [*x, *y]);
+            let (low, high) = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
+            let shapes = if *diagonal && low < high {
+                json!([{ "type": "line", "x0": low, "y0": low, "x1": high, "y1": high, "line": { "dash": "dot", "width": 1 } }])
+            } else {
+                json!([])
+            };
+            let mut layout = json!({
+                "xaxis": { "title": title(x) }, "yaxis": { "title": title(y) }, "shapes": shapes,
+                "showlegend": groups.len() > 1, "hovermode": "closest",
+            });
+            if let Some(tiles) = tiles {
+                layout["yaxis"]["scaleanchor"] = json!("x");
+                layout["meta"] = json!({ "sprite": tiles.sprite });
+                layout["height"] = json!(560);
+            }
+            json!({ "data": data, "layout": layout })
+        }
+        Chart::Heatmap { rows, columns, value, cells } => {
+            let words: Vec<Vec<String>> =
+                cells.iter().map(|row| row.iter().map(|cell| cell.map(short).unwrap_or_default()).collect()).collect();
+            let many = rows.1.len() * columns.1.len() > 400;
+            let mut map = json!({
+                "type": "heatmap", "x": columns.1, "y": rows.1, "z": cells, "text": words, "colorscale": "Viridis",
+                "hovertemplate": format!("{}=%{{y}}<br>{}=%{{x}}<br>{value}: %{{z:.4g}}<extra></extra>", rows.0, columns.0),
+                "colorbar": { "title": title(value) }, "hoverongaps": false,
+            });
+            if !many {
+                map["texttemplate"] = json!("%{text}");
+            }
+            json!({ "data": [map], "layout": {
+                "xaxis": { "title": title(&columns.0), "type": "category" },
+                "yaxis": { "title": title(&rows.0), "type": "category", "autorange": "reversed" },
+            }})
+        }
+        Chart::Bars { value, bars } => {
+            let error = |end: fn(&(f64, f64), f64) -> f64| -> Vec<f64> {
+                bars.iter().map(|bar| bar.interval.map_or(0.0, |ends| end(&ends, bar.value))).collect()
+            };
+            let names: Vec<&str> = bars.iter().map(|bar| bar.name.as_str()).collect();
+            let values: Vec<f64> = bars.iter().map(|bar| bar.value).collect();
+            let mut drawn = json!({ "type": "bar", "orientation": "h", "y": names, "x": values,
+                "hovertemplate": format!("%{{y}}<br>{value}: %{{x:.4g}}<extra></extra>") });
+            if bars.iter().any(|bar| bar.interval.is_some()) {
+                drawn["error_x"] = json!({ "type": "data", "symmetric": false,
+                    "array": error(|ends, value| ends.1 - value), "arrayminus": error(|ends, value| value - ends.0) });
+            }
+            json!({ "data": [drawn], "layout": {
+                "xaxis": { "title": title(value) }, "height": 90 + 24 * bars.len(),
+                "yaxis": { "autorange": "reversed", "automargin": true, "type": "category" },
+            }})
+        }
+        Chart::Parallel { axes } => {
+            let colour = axes.last().map(|axis| axis.values.clone()).unwrap_or_default();
+            json!({ "data": [{ "type": "parcoords", "dimensions": axes.iter().map(dimension).collect::<Vec<_>>(),
+                "line": { "color": colour, "colorscale": "Viridis", "showscale": true } }], "layout": { "height": 420 } })
+        }
+    }
+}
+
+fn trace(line: &Line, mode: &str) -> Value {
+    let (x, y): (Vec<f64>, Vec<f64>) = line.points.iter().copied().unzip();
+    json!({ "type": "scatter", "mode": mode, "name": line.name, "x": x, "y": y })
+}
+
+fn dimension(axis: &Dimension) -> Value {
+    let mut drawn = json!({ "label": axis.name, "values": axis.values });
+    if let Some(words) = &axis.words {
+        drawn["tickvals"] = json!((0..words.len()).collect::<Vec<_>>());
+        drawn["ticktext"] = json!(words);
+    }
+    drawn
+}
+
+/// Three digits, as a cell has room for.
+fn short(value: f64) -> String {
+    match value.abs() {
+        size if value.fract() == 0.0 && size < 1e6 => format!("{value}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.3}"),
+    }
+}

@@ -1,0 +1,181 @@
+//! `strata report` and `strata export --figures`: the page holds everything, opens in a browser and answers the pointer.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::support::Project;
+
+const FILE: &str = r#"
+[pipeline]
+name = "small study"
+
+[stage.images]
+kind = "dataset"
+train = 80
+test = 40
+size = 16
+
+[stage.noise]
+kind = "noise"
+inputs = { images = "images.train" }
+
+[stage.dae]
+kind = "dae"
+inputs = { clean = "images.train", noisy = "noise.images" }
+channels = [4, 8]
+epochs = 2
+
+[stage.latent]
+kind = "encode"
+inputs = { weights = "dae.weights", images = "images.train" }
+
+[stage.clusters]
+kind = "kmeans"
+inputs = { features = "latent.features" }
+clusters = 4
+runs = 1
+
+[stage.batches]
+kind = "sampler"
+inputs = { labels = "clusters.labels" }
+batch_size = 16
+rounds = 2
+
+[stage.simclr]
+kind = "simclr"
+inputs = { images = "images.train", batches = "batches.batches" }
+encoder = { kind = "resnet", n = 1, width = 0.25 }
+head = [8]
+epochs = 2
+
+[stage.train]
+kind = "encode"
+inputs = { weights = "simclr.weights", images = "images.train" }
+
+[stage.test]
+kind = "encode"
+inputs = { weights = "simclr.weights", images = "images.test" }
+
+[stage.probe]
+kind = "linear_probe"
+inputs = { train = "train.features", test = "test.features" }
+at = "p3"
+
+[sweep]
+"clusters.clusters" = [4, 8]
+"batches.batch_size" = [8, 16]
+"batches.policy" = ["random", "stratified"]
+seeds = 2
+vary = ["simclr"]
+"#;
+
+fn made() -> (Project, String) {
+    let project = Project::with(FILE);
+    project.done(&["run", "pipelines/p.toml", "-q", "-j", "2"]);
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    (project, page)
+}
+
+#[test]
+fn a_page_holds_everything() {
+    let (project, page) = made();
+    // What Plotly can load on demand is in its own source.
+    let ours: String = page.split("<script>").map(|part| part.rsplit("</script>").next().unwrap_or_default()).collect();
+    for network in ["src=\"http", "href=\"http", "url(http", "@import", "<link"] {
+        assert!(!ours.contains(network), "{network}");
+    }
+    for section in ["Results", "Sweeps", "Curves", "Images", "Stages", "Provenance"] {
+        assert!(page.contains(&format!("<h2>{section}</h2>")), "{section}");
+    }
+    for figure in ["accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "time"] {
+        assert!(page.contains(&format!("id=\"{figure}\"")), "{figure}");
+    }
+    let said = "batches.policy=stratified against random: ";
+    assert!(page.contains(said) && page.contains("pairs, p = "), "the difference in words");
+    assert!(
+        page.contains("reconstructions") && page.contains("augmentation") && page.contains("taken for something else")
+    );
+    // Nothing that a user writes can end a script or become one.
+    project.edit("pipelines/p.toml", "small study", "</script><b>study");
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    assert!(!page.contains("</script><b>study") && page.contains("&lt;/script&gt;&lt;b&gt;study"));
+}
+
+#[test]
+fn without_results_there_is_no_page() {
+    let project = Project::with(FILE);
+    let refused = project.strata(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.err.contains("no results are cached; `strata run pipelines/p.toml` makes them"), "{}", refused.err);
+    assert!(!project.path("page.html").exists() && !project.path("cache").exists());
+}
+
+#[test]
+fn figures_are_files_for_a_paper() {
+    let project = Project::with(FILE);
+    project.done(&["run", "pipelines/p.toml", "-q", "-j", "2"]);
+    let written = project.done(&["export", "pipelines/p.toml", "--figures", "figures"]).out;
+    let file = |name: &str| {
+        fs::read(project.path(&format!("figures/{name}"))).unwrap_or_else(|_| panic!("{name} in {written}"))
+    };
+    for name in ["accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "false-negatives"] {
+        let svg = String::from_utf8(file(&format!("{name}.svg"))).expect("text");
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{name}");
+        assert_eq!(file(&format!("{name}.png"))[..8], *b"\x89PNG\r\n\x1a\n", "{name}");
+    }
+    assert!(String::from_utf8(file("table-1.tex")).expect("text").starts_with("\\begin{tabular}{lll"));
+    let again = project.strata(&["export", "pipelines/p.toml", "--figures", "figures"]);
+    assert!(again.code == Some(2) && again.err.contains("--force replaces it"), "{}", again.err);
+    project.done(&["export", "pipelines/p.toml", "--figures", "figures", "--force"]);
+}
+
+/// What a reader does, and says as JSON.
+const READER: &str = include_str!("reader.js");
+
+fn browser() -> Option<&'static str> {
+    let works = |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
+    ["chromium", "chromium-browser", "google-chrome"].iter().find(works).copied()
+}
+
+fn read(browser: &str, page: &Path, width: u32) -> Value {
+    let profile = tempfile::tempdir().expect("a folder for the browser");
+    let ran = Command::new(browser)
+        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=60000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--window-size={width},1000"))
+        .arg(format!("file://{}", page.display()))
+        .output()
+        .expect("the browser can be started");
+    let dom = String::from_utf8_lossy(&ran.stdout);
+    let title = dom.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map(|(title, _)| title);
+    let title = title.unwrap_or_else(|| panic!("a page in {} bytes", dom.len()));
+    serde_json::from_str(title).unwrap_or_else(|error| panic!("{error}: {title}"))
+}
+
+#[test]
+fn a_browser_shows_it() {
+    let Some(browser) = browser() else {
+        println!("SKIPPED: there is no Chromium to open the report in (Debian: apt-get install chromium)");
+        return;
+    };
+    let (project, page) = made();
+    let watched = page.replacen(
+        "<head>",
+        "<head><script>const errors = []; addEventListener('error', (e) => errors.push(e.message)); \
+         const log = console.error; console.error = (...all) => { errors.push(all.join(' ')); log(...all); };</script>",
+        1,
+    );
+    let (before, after) = watched.rsplit_once("</body>").expect("an end");
+    let file = project.path("tried.html");
+    fs::write(&file, format!("{before}<script>{READER}</script></body>{after}")).expect("a page can be written");
+    for width in [1400, 520] {
+        let saw = read(browser, &file, width);
+        assert!(saw["figures"].as_u64() >= Some(8) && saw["figures"] == saw["drawn"], "{width}: {saw}");
+        assert_eq!(saw["tooltip"], true, "{width}: {saw}");
+        assert!(saw["before"][0] != saw["after"][0] && saw["before"][1] != saw["after"][1], "the theme: {saw}");
+        assert_eq!((&saw["errors"], &saw["wide"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{width}: {saw}");
+    }
+}
