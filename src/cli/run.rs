@@ -109,7 +109,7 @@ impl Args {
             let refused = |error| Failure::Failed(format!("failed to write events to {}: {error}", path.display()));
             all.push(Box::new(JsonLines::create(path).map_err(refused)?));
         }
-        all.extend(reporters(console));
+        all.extend(reporters(console, self.work.jobs));
         Ok(all)
     }
 
@@ -166,9 +166,9 @@ pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
 }
 
 /// What people see of a run.
-pub fn reporters(console: &Console) -> Vec<Box<dyn Reporter>> {
+pub fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>> {
     if console.draws() {
-        return vec![Box::new(Terminal::new(console.errors, console.quiet))];
+        return vec![Box::new(Terminal::new(console.errors, console.quiet, jobs))];
     }
     let plain = Plain::new(io::stderr(), Lines { styles: console.errors, width: None });
     vec![if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) }]

@@ -92,7 +92,7 @@ impl Args {
         let all = graph.select(&[]).map_err(Failure::Usage)?;
         let planned = plan(&graph, &all, &store, false, console)?;
         let cheap = cheap(&graph, &planned, self.cheap.as_secs_f64());
-        let mut reporters = reporters(console);
+        let mut reporters = reporters(console, self.work.jobs);
         let report = engine::run(&graph, &cheap, &store, options, &mut reporters)?;
         drop(reporters);
         let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));

@@ -113,7 +113,20 @@ impl<'a> Coordinator<'a, '_> {
     fn by_urgency(&mut self, history: &History) -> Result<Vec<usize>, StoreError> {
         let ready: Vec<usize> = self.ready.keys().copied().collect();
         if self.schedule.is_none() && !ready.is_empty() {
-            self.schedule = Some(limits::schedule(self.graph, self.store, self.options, history)?);
+            let (schedule, expected) = limits::schedule(self.graph, self.store, self.options, history)?;
+            self.schedule = Some(schedule);
+            self.expected = expected;
+            let open = self.selection.all.iter().filter(|index| !self.states.contains_key(index));
+            let once = open.filter(|index| self.graph.instances[**index].same_as.is_none());
+            let (mut seconds, mut unknown) = (0.0, 0);
+            for index in once {
+                match self.expected[*index] {
+                    Some(expected) => seconds += expected,
+                    None => unknown += 1,
+                }
+            }
+            self.outlook = Some((seconds, unknown));
+            self.reporter.event(&Event::Outlook { seconds, unknown });
         }
         Ok(self.schedule.as_ref().map(|schedule| schedule.by_urgency(ready)).unwrap_or_default())
     }

@@ -43,6 +43,10 @@ pub(super) struct Coordinator<'a, 't> {
     pub(super) below: BTreeMap<usize, Vec<usize>>,
     /// Those that something may be decided on now: something above them has changed.
     pub(super) open: BTreeSet<usize>,
+    /// Seconds that each instance is expected to take; empty before the schedule is made.
+    pub(super) expected: Vec<Option<f64>>,
+    /// Seconds that are left, and instances of unknown length; none before the schedule is made.
+    pub(super) outlook: Option<(f64, usize)>,
     /// The instances that are done with.
     pub(super) states: BTreeMap<usize, Outcome>,
     /// Those that must run as soon as there is room.
@@ -73,6 +77,8 @@ impl<'a, 't> Coordinator<'a, 't> {
             reporter,
             crew: Crew::new(store, options),
             schedule: None,
+            expected: Vec::new(),
+            outlook: None,
             below: below(graph, selection),
             open: selection.all.iter().copied().collect(),
             states: BTreeMap::new(),

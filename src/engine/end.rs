@@ -100,5 +100,20 @@ impl Coordinator<'_, '_> {
         });
         self.states.insert(index, Outcome { index, status, key, reason, manifest, message });
         self.open.extend(self.below.get(&index).into_iter().flatten());
+        self.shorten_outlook(index, status);
+    }
+
+    /// Takes an instance that is done out of what is left, and says so.
+    fn shorten_outlook(&mut self, index: usize, status: Status) {
+        let Some((seconds, unknown)) = &mut self.outlook else { return };
+        if self.graph.instances[index].same_as.is_none() {
+            match self.expected[index] {
+                Some(expected) => *seconds = (*seconds - expected).max(0.0),
+                None => *unknown = unknown.saturating_sub(1),
+            }
+        }
+        if status != Status::Cached {
+            self.reporter.event(&Event::Outlook { seconds: *seconds, unknown: *unknown });
+        }
     }
 }

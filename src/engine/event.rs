@@ -48,6 +48,13 @@ pub enum Event {
         /// Instances selected.
         stages: usize,
     },
+    /// What is left of a run in which something must run, told anew whenever an instance is done.
+    Outlook {
+        /// Seconds that all instances which are not done are expected to take, one after another.
+        seconds: f64,
+        /// Those of them of whose like nothing is known.
+        unknown: usize,
+    },
     /// The code of an instance begins.
     StageStarted {
         /// The instance.

@@ -6,13 +6,13 @@ use super::{
 };
 use crate::store::{History, Store, StoreError};
 
-/// The schedule of a run. What never ran is taken to be short.
+/// The schedule of a run, and what each instance is expected to take. What never ran is taken to be short.
 pub(super) fn schedule(
     graph: &Graph<'_>,
     store: &Store,
     options: &Options,
     history: &History,
-) -> Result<Schedule, StoreError> {
+) -> Result<(Schedule, Vec<Option<f64>>), StoreError> {
     let Options { jobs, threads, memory, ref device, .. } = *options;
     let load = Load { threads: jobs * threads, memory, gpus: usize::from(!device.is_cpu()) };
     let loads: Vec<Load> = graph
@@ -24,8 +24,9 @@ pub(super) fn schedule(
         })
         .collect();
     let prices = price::expected(graph, &price::last(graph, store, history)?);
-    let seconds = prices.into_iter().map(|price| price.unwrap_or_default().seconds);
+    let expected: Vec<Option<f64>> = prices.into_iter().map(|price| price.map(|price| price.seconds)).collect();
+    let seconds: Vec<f64> = expected.iter().map(|seconds| seconds.unwrap_or_default()).collect();
     let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();
     let links: Vec<Vec<usize>> = graph.instances.iter().map(links).collect();
-    Ok(Schedule::new(Limits { jobs, load }, &loads, &seconds.collect::<Vec<_>>(), &links))
+    Ok((Schedule::new(Limits { jobs, load }, &loads, &seconds, &links), expected))
 }

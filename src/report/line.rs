@@ -81,9 +81,10 @@ impl Lines {
         format!("{word}  {}", self.name_and(&format!("{name}{gap}{remark}"), right))
     }
 
-    /// How far an instance has come, with what is known of epoch, loss, rate (units a second) and seconds left.
+    /// How far an instance has come, with what is known of epoch, loss and its way so far, rate (units a second) and
+    /// seconds left.
     #[must_use]
-    pub fn progress(&self, event: &Event, rate: Option<f64>, left: Option<u64>) -> Option<String> {
+    pub fn progress(&self, event: &Event, losses: &[f64], rate: Option<f64>, left: Option<u64>) -> Option<String> {
         let Event::Progress { instance, done, total, unit, epoch, epochs, loss } = event else { return None };
         let mut parts = Vec::new();
         if *total > 0 {
@@ -95,7 +96,8 @@ impl Lines {
         if let (Some(epoch), Some(epochs)) = (epoch, epochs) {
             parts.push(format!("epoch {epoch}/{epochs}"));
         }
-        parts.extend(loss.map(|loss| format!("loss {}", number(loss))));
+        let way = if self.width.is_some_and(|width| width >= 100) { sparkline(losses) } else { String::new() };
+        parts.extend(loss.map(|loss| format!("loss {} {way}", number(loss)).trim_end().to_owned()));
         let rate = rate.filter(|rate| *rate > 0.0 && rate.is_finite());
         let rate_at = parts.len();
         parts.extend(rate.map(|rate| format!("{} {unit}/s", short(rate))));
@@ -185,6 +187,29 @@ pub fn middle(text: &str, width: usize) -> String {
     format!("{start}…{end}")
 }
 
+/// What is left of a whole run of `jobs` at a time: `about 12:05 left`, as far as it is known.
+#[must_use]
+pub fn outlook(seconds: f64, unknown: usize, jobs: usize) -> String {
+    let more = if unknown > 0 { format!(" and {unknown} of unknown length") } else { String::new() };
+    match (seconds / jobs.max(1) as f64).round() as u64 {
+        0 if unknown > 0 => String::new(),
+        seconds => format!("about {} left{more}", clock(seconds)),
+    }
+}
+
+/// The last values as bars of eight heights.
+#[must_use]
+pub fn sparkline(values: &[f64]) -> String {
+    const CELLS: usize = 10;
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let last = &values[values.len().saturating_sub(CELLS)..];
+    let (low, high) = last.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
+    if last.len() < 2 || !(high - low).is_finite() || high <= low {
+        return String::new();
+    }
+    last.iter().map(|value| BARS[((value - low) / (high - low) * 7.0).round() as usize]).collect()
+}
+
 /// Ten cells, filled from the left.
 fn bar(fraction: f64) -> String {
     let halves = (fraction.clamp(0.0, 1.0) * 20.0).round() as usize;
@@ -209,6 +234,22 @@ mod tests {
         assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…obe.at=p1");
         assert_eq!(middle("日本語日本語", 7), "日…語");
         assert_eq!(middle("abc", 1), "…");
+    }
+
+    #[test]
+    fn sparklines_show_the_last_values() {
+        assert_eq!(sparkline(&[4.0, 3.0, 2.0, 1.0]), "█▆▃▁");
+        assert_eq!(sparkline(&(0..30).map(f64::from).collect::<Vec<_>>()), "▁▂▃▃▄▅▆▆▇█");
+        for nothing in [&[][..], &[1.0], &[2.0, 2.0], &[1.0, f64::NAN, f64::INFINITY]] {
+            assert_eq!(sparkline(nothing), "", "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn an_outlook_says_what_is_known() {
+        assert_eq!(outlook(750.0, 0, 1), "about 12:30 left");
+        assert_eq!(outlook(750.0, 2, 2), "about 6:15 left and 2 of unknown length");
+        assert_eq!(outlook(0.0, 2, 1), "");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use amount::{bytes, clock, duration, number, percent};
 pub use figure::Figure;
 pub use grid::{Align, Grid};
 pub use jsonl::JsonLines;
-pub use line::{Lines, middle, summary};
+pub use line::{Lines, middle, outlook, sparkline, summary};
 pub use plain::Plain;
 pub use statistics::{Estimate, differs, holm, paired_p};
 pub use style::Styles;

@@ -61,7 +61,7 @@ impl<W: Write> Reporter for Plain<W> {
                 *last = Instant::now();
                 let rate = *done as f64 / begun.elapsed().as_secs_f64();
                 let left = (*total > 0 && rate > 0.0).then(|| (total.saturating_sub(*done) as f64 / rate) as u64);
-                if let Some(line) = self.lines.progress(event, Some(rate), left) {
+                if let Some(line) = self.lines.progress(event, &[], Some(rate), left) {
                     self.print(&line);
                 }
             }

@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Lines, Styles};
+use super::{Lines, Styles, outlook};
 use crate::engine::{Event, Reason, Reporter, Status};
 
 const TICK: Duration = Duration::from_millis(120);
@@ -20,6 +20,12 @@ pub struct Terminal {
     drawn: Option<Drawn>,
     stages: usize,
     counts: BTreeMap<Status, usize>,
+    /// Running at one time, at most.
+    jobs: usize,
+    /// The losses of each running instance, one an epoch.
+    losses: BTreeMap<String, Vec<f64>>,
+    /// What was left, and when.
+    outlook: Option<(f64, usize, Instant)>,
 }
 
 struct Drawn {
@@ -29,10 +35,11 @@ struct Drawn {
 }
 
 impl Terminal {
-    /// With `quiet`, finished instances leave a line only if they failed.
+    /// For runs of `jobs` instances at a time. With `quiet`, finished instances leave a line only if they failed.
     #[must_use]
-    pub fn new(styles: Styles, quiet: bool) -> Self {
-        Self { styles, quiet, drawn: None, stages: 0, counts: BTreeMap::new() }
+    pub fn new(styles: Styles, quiet: bool, jobs: usize) -> Self {
+        let (counts, losses) = (BTreeMap::new(), BTreeMap::new());
+        Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None }
     }
 
     /// The terminal's width is asked for each time, as windows change.
@@ -56,7 +63,12 @@ impl Terminal {
 
     fn progress(&mut self, event: &Event) {
         let lines = self.lines();
-        let Event::Progress { instance, done, total, .. } = event else { return };
+        let Event::Progress { instance, done, total, epoch, loss, .. } = event else { return };
+        let losses = self.losses.entry(instance.clone()).or_default();
+        if let (Some(epoch), Some(loss)) = (epoch, loss) {
+            losses.resize(losses.len().max(*epoch), *loss);
+            losses[*epoch - 1] = *loss;
+        }
         let Some(bar) = self.drawn.as_ref().and_then(|drawn| drawn.bars.get(instance)) else { return };
         if *total > 0 {
             bar.set_length(*total);
@@ -66,7 +78,8 @@ impl Terminal {
         let settled = bar.elapsed() > Duration::from_secs(1);
         let left = (settled && *total > 0).then(|| bar.eta().as_secs());
         let rate = settled.then(|| bar.per_sec());
-        bar.set_message(lines.progress(event, rate, left).unwrap_or_default());
+        bar.set_message(lines.progress(event, losses, rate, left).unwrap_or_default());
+        self.whole();
     }
 
     fn print(&self, line: &str) {
@@ -84,7 +97,14 @@ impl Terminal {
             self.counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
         let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
         let left = self.stages.saturating_sub(done);
-        let text = format!("{left} of {} stages to go{counts}", self.stages);
+        let mut text = format!("{left} of {} stages to go{counts}", self.stages);
+        if let Some((seconds, unknown, then)) = self.outlook {
+            let words =
+                outlook((seconds - then.elapsed().as_secs_f64() * self.jobs as f64).max(0.0), unknown, self.jobs);
+            if !words.is_empty() {
+                text.push_str(&format!("; {words}"));
+            }
+        }
         drawn.whole.set_message(Styles::paint(self.styles.faint, &text));
     }
 }
@@ -106,8 +126,13 @@ impl Reporter for Terminal {
                 self.whole();
             }
             Event::Progress { .. } => self.progress(event),
+            Event::Outlook { seconds, unknown } => {
+                self.outlook = Some((*seconds, *unknown, Instant::now()));
+                self.whole();
+            }
             Event::StageFinished { instance, status, seconds, message, .. } => {
                 *self.counts.entry(*status).or_default() += 1;
+                self.losses.remove(instance);
                 if let Some(drawn) = &mut self.drawn
                     && let Some(bar) = drawn.bars.remove(instance)
                 {

@@ -88,7 +88,7 @@ fn every_line_of_a_run() {
     for width in [None, Some(80), Some(120)] {
         for note in &notes {
             for (rate, left) in [(None, None), (Some(8.13), Some(3753))] {
-                shown.push_str(&lines(width).progress(note, rate, left).expect("a line"));
+                shown.push_str(&lines(width).progress(note, &[4.8, 4.5, 4.2], rate, left).expect("a line"));
                 shown.push('\n');
             }
         }
@@ -113,7 +113,7 @@ fn no_line_is_wider_than_its_terminal() {
         }
         let lines = Lines { styles: Styles::default(), width: Some(width) };
         let note = progress(LONG, 600, Some(10), Some(4.2));
-        let line = lines.progress(&note, Some(812.0), Some(80)).expect("a line");
+        let line = lines.progress(&note, &[4.8, 4.5, 4.2], Some(812.0), Some(80)).expect("a line");
         // The spinner and a blank stand before it.
         assert!(width < 60 || line.chars().count() + 2 <= width, "{width}: {line}");
     }
