@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The metric that makes an instance a line of the main table.
-const SCORE: &str = "test_accuracy";
+pub const SCORE: &str = "test_accuracy";
 /// Metrics that come first where there are many columns; the others follow by name.
 const FIRST: [&str; 6] =
     ["train_accuracy", "val_accuracy", "nmi", "false_negative_rate", "false_negative_rate_expected", "loss"];
@@ -172,18 +172,15 @@ impl<'a> Results<'a> {
         let below = if all { names_of(&BENEATH, rows) } else { vec![] };
         let (axes, kept) = self.reaching(rows);
         let from = self.baseline.as_ref().map(|baseline| (format!("less {baseline}"), Align::Right));
-        let score = [("test accuracy % [95 %]".to_owned(), Align::Right)].into_iter().chain(from);
+        let scored = [("test accuracy % [95 %]".to_owned(), Align::Right)].into_iter().chain(from);
         let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
-        let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(score).chain(others));
+        let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(scored).chain(others));
         for group in self.groups(rows) {
             let mut cells = self.start(&group, &kept);
-            let one = |name: &str| group[0].metrics.get(name).copied();
-            // Of a single run the interval is that of its test images, of several that over the seeds.
-            let over_images = || one("test_accuracy_low").zip(one("test_accuracy_high"));
-            let estimate = over(&group, |row| row.metrics.get(SCORE));
-            let interval = if group.len() > 1 { estimate.and_then(|e| e.interval) } else { over_images() };
+            let found = score(&group);
+            let interval = found.and_then(|(_, interval)| interval);
             let interval = interval.map(|(low, high)| format!(" [{:>4}, {:>4}]", percent(low), percent(high)));
-            let mean = estimate.map(|estimate| percent(estimate.mean)).unwrap_or_default();
+            let mean = found.map(|(mean, _)| percent(mean)).unwrap_or_default();
             cells.push(format!("{mean}{}", interval.unwrap_or_default()));
             if self.baseline.is_some() {
                 cells.push(signed(SCORE, over(&group, |row| row.differences.get(SCORE))));
@@ -257,6 +254,14 @@ impl<'a> Results<'a> {
 /// The mean of a metric over a group, of those that have it.
 pub fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
     Estimate::of(&group.iter().filter_map(|row| value(row)).copied().collect::<Vec<_>>())
+}
+
+/// The mean test accuracy of a group with its 95 % interval: over the seeds, or of a single run over its test images.
+pub fn score(group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f64)>)> {
+    let estimate = over(group, |row| row.metrics.get(SCORE))?;
+    let end = |name: &str| group[0].metrics.get(name).copied();
+    let over_images = || end("test_accuracy_low").zip(end("test_accuracy_high"));
+    Some((estimate.mean, if group.len() > 1 { estimate.interval } else { over_images() }))
 }
 
 /// A mean, with half the width of its interval where there are several values.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Source, short};
 use crate::{
-    cli::results::{Row, plain},
+    cli::results::{Row, SCORE, plain, score},
     report::{
         Align, Estimate, Figure, Grid, differs,
         figure::{Bar, Chart},
@@ -14,8 +14,6 @@ use crate::{
     },
 };
 
-/// The metric that answers.
-const SCORE: &str = "test_accuracy";
 /// So many bars can be read.
 const BARS: usize = 40;
 
@@ -214,11 +212,7 @@ fn said(what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
 }
 
 fn answer(group: &[&Row<'_>]) -> Option<Answer> {
-    let values: Vec<f64> = group.iter().map(|row| row.metrics[SCORE]).collect();
-    let Estimate { mean, interval, .. } = Estimate::of(&values)?;
-    let of_images =
-        || group[0].metrics.get("test_accuracy_low").copied().zip(group[0].metrics.get("test_accuracy_high").copied());
-    let interval = if group.len() > 1 { interval } else { of_images() };
+    let (mean, interval) = score(group)?;
     Some(Answer { value: 100.0 * mean, interval: interval.map(|(low, high)| (100.0 * low, 100.0 * high)) })
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Source, short};
 use crate::{
-    cli::results::{Row, header, plain},
+    cli::results::{Row, SCORE, header, plain},
     report::{
         Figure,
         figure::{Chart, Dimension, Line},
@@ -14,7 +14,6 @@ use crate::{
     },
 };
 
-const SCORE: &str = "test_accuracy";
 const RATE: &str = "false_negative_rate";
 /// Metrics that are worth a map over two axes, of an instance or of what it stands on.
 const MAPPED: [&str; 4] = [SCORE, RATE, "nmi", "contrastive_top1"];
