@@ -22,8 +22,9 @@ use crate::{
 
 /// Show whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict
 ///
-/// Instances are paired by the axes that no arm fixes. Each further arm is compared with the first by Student's paired
-/// t-test; the verdicts on all arms and metrics together are wrong in at most 5 % of cases (Holm's correction).
+/// Instances are paired by the axes that no arm fixes, and averaged within each seed: only seeds are independent repeats.
+/// Each further arm is compared with the first by Student's paired t-test. An interval is that of its own comparison; p and
+/// the verdicts are corrected for all arms and metrics together (Holm), so that they are wrong in at most 5 % of cases.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -55,7 +56,9 @@ struct Document<'a> {
 struct Comparison<'a> {
     arm: &'a str,
     metric: &'a str,
+    /// Pairs of instances, and the seeds that these are of.
     pairs: usize,
+    seeds: usize,
     /// Instances of either arm that are not cached, or have no partner.
     unpaired: usize,
     baseline_mean: Option<f64>,
@@ -70,8 +73,10 @@ struct Comparison<'a> {
     verdict: String,
 }
 
+/// What pairs an instance of one arm with one of another: the axes that no arm fixes, with their values.
+type Pairing = BTreeMap<String, String>;
 /// Values of a metric in an arm, by what pairs them.
-type Values = BTreeMap<BTreeMap<String, String>, f64>;
+type Values = BTreeMap<Pairing, f64>;
 
 impl Args {
     /// Prints the comparisons.
@@ -92,7 +97,15 @@ impl Args {
             let a = values(&graph, &baseline, arm, value)?;
             let b = values(&graph, arm, &baseline, value)?;
             let instances = baseline.instances.len() + arm.instances.len();
-            comparisons.push(compare(arm.text, metric, instances, &a, &b));
+            comparisons.push(compare(arm.text, metric, instances, &a, &b, graph.pipeline.repeats.as_deref()));
+        }
+        for metric in self.metric.iter().filter(|_| !metrics.is_empty()) {
+            if !metrics.values().any(|found| found.contains_key(metric)) {
+                let known: BTreeSet<&str> =
+                    metrics.values().flat_map(|found| found.keys().map(String::as_str)).collect();
+                let listed = known.into_iter().collect::<Vec<_>>().join("`, `");
+                return Err(Failure::Usage(format!("no instance has the metric `{metric}`; there are `{listed}`")));
+            }
         }
         judge(&mut comparisons);
         if comparisons.iter().all(|one| one.pairs == 0) {
@@ -127,16 +140,27 @@ fn values(
     Ok(values)
 }
 
-fn compare<'a>(arm: &'a str, metric: &'a str, instances: usize, a: &Values, b: &Values) -> Comparison<'a> {
-    let pairs: Vec<(f64, f64)> = a.iter().filter_map(|(key, a)| Some((*a, *b.get(key)?))).collect();
+fn compare<'a>(
+    arm: &'a str,
+    metric: &'a str,
+    instances: usize,
+    a: &Values,
+    b: &Values,
+    repeats: Option<&str>,
+) -> Comparison<'a> {
+    let both = a.iter().filter_map(|(key, a)| Some((key, (*a, *b.get(key)?))));
+    let both: Vec<(&Pairing, (f64, f64))> = both.collect();
+    let pairs: Vec<(f64, f64)> = both.iter().map(|(_, pair)| *pair).collect();
     let mean = |part: fn(&(f64, f64)) -> f64| Estimate::of(&pairs.iter().map(part).collect::<Vec<_>>());
-    let differences: Vec<f64> = pairs.iter().map(|(a, b)| b - a).collect();
+    let seed = |key: &Pairing| repeats.and_then(|seeds| key.get(seeds)).cloned();
+    let differences = by_seed(both.iter().map(|(key, (a, b))| (seed(key), b - a)));
     let difference = Estimate::of(&differences);
     let interval = difference.and_then(|difference| difference.interval);
     Comparison {
         arm,
         metric,
         pairs: pairs.len(),
+        seeds: differences.len(),
         unpaired: instances - 2 * pairs.len(),
         baseline_mean: mean(|pair| pair.0).map(|estimate| estimate.mean),
         arm_mean: mean(|pair| pair.1).map(|estimate| estimate.mean),
@@ -150,6 +174,13 @@ fn compare<'a>(arm: &'a str, metric: &'a str, instances: usize, a: &Values, b: &
     }
 }
 
+/// The mean difference of each seed. What differs otherwise within a seed shares its chances, so it is no repeat.
+pub fn by_seed(differences: impl Iterator<Item = (Option<String>, f64)>) -> Vec<f64> {
+    let mut seeds: BTreeMap<Option<String>, Vec<f64>> = BTreeMap::new();
+    differences.for_each(|(seed, difference)| seeds.entry(seed).or_default().push(difference));
+    seeds.values().map(|of_seed| of_seed.iter().sum::<f64>() / of_seed.len() as f64).collect()
+}
+
 /// Verdicts on all comparisons together.
 fn judge(comparisons: &mut [Comparison<'_>]) {
     let tested: Vec<usize> = (0..comparisons.len()).filter(|&at| comparisons[at].p.is_some()).collect();
@@ -159,9 +190,9 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
         comparisons[at].differs = Some(differs(adjusted));
     }
     for one in comparisons {
-        one.verdict = match (one.pairs, one.differs, one.difference) {
+        one.verdict = match (one.seeds, one.differs, one.difference) {
             (0, ..) => "no pairs".to_owned(),
-            (1, ..) => "one pair says nothing; repeat over more seeds".to_owned(),
+            (1, ..) => "one seed says nothing; repeat over more".to_owned(),
             (_, Some(true), Some(difference)) => {
                 format!("differs: {}", if difference > 0.0 { "higher" } else { "lower" })
             }
@@ -172,7 +203,7 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
 
 fn grid(baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
     let left = ["arm", "metric"].map(|header| (header.to_owned(), Align::Left));
-    let right = ["pairs", baseline, "arm's mean", "difference", "95 % interval", "p"];
+    let right = ["pairs", "seeds", baseline, "arm's mean", "difference", "95 % interval", "p (Holm)"];
     let right = right.map(|header| (header.to_owned(), Align::Right));
     let mut grid = Grid::new(left.into_iter().chain(right).chain([("verdict".to_owned(), Align::Left)]));
     for one in comparisons {
@@ -183,6 +214,7 @@ fn grid(baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
             one.arm.to_owned(),
             header(one.metric),
             one.pairs.to_string(),
+            one.seeds.to_string(),
             number(one.baseline_mean),
             number(one.arm_mean),
             number(one.difference),

@@ -93,6 +93,13 @@ impl Console {
         let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 
+    /// Writes a line to standard error that is only for people who look on.
+    pub fn remark(&self, line: &str) {
+        if !self.quiet {
+            self.note(line);
+        }
+    }
+
     /// The columns of standard output: those of the terminal, else enough for a table of results.
     pub fn columns(&self) -> usize {
         console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))

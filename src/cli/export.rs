@@ -65,6 +65,10 @@ impl Args {
                 let file = self.pipeline.file.display();
                 return Err(Failure::Failed(format!("{name} is not cached; `strata run {file} {name}` makes it")));
             };
+            if let Some(port) = port.as_ref().filter(|port| !manifest.outputs.contains_key(*port)) {
+                let names = manifest.outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                return Err(Failure::Usage(format!("{name} did not make `{port}`; there are {names}")));
+            }
             for (output, made) in manifest.outputs.iter().filter(|(name, _)| port.as_ref().is_none_or(|p| p == *name)) {
                 if !store.has(&made.hash)? {
                     let (file, again) = (self.pipeline.file.display(), "makes it again");

@@ -44,20 +44,22 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         open::Texts::notes(&graph, console);
         let store = self.cache.open(&graph.pipeline.root);
-        let plan = plan(&graph, &self.select.select(&graph)?, &store, self.select.force, console)?;
+        let say = |words: &str| console.remark(words);
+        let plan = plan(&graph, &self.select.select(&graph)?, &store, self.select.force, &say)?;
         show(&graph, &plan, self.output, console)?;
         let work = plan.counts()["cached"] < plan.stages.len();
         Ok(if self.exit_code && work { ExitCode::from(failure::WORK) } else { ExitCode::SUCCESS })
     }
 }
 
-/// The plan of what is wanted; where the sweep is halved, as far as results say which points go on.
+/// The plan of what is wanted; where the sweep is halved, as far as results say which points go on. `say` is told where it
+/// stands there.
 pub fn plan(
     graph: &Graph<'_>,
     wanted: &Selection,
     store: &Store,
     force: bool,
-    console: &Console,
+    say: &dyn Fn(&str),
 ) -> Result<Plan, Failure> {
     let Some(halving) = &graph.pipeline.halving else { return Ok(engine::plan(graph, wanted, store, force)?) };
     let mut ladder = Ladder::new(graph, halving);
@@ -67,11 +69,14 @@ pub fn plan(
             plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
         let open = made.len() < plan.stages.len();
         if open || !ladder.climb(|index| made.get(&index).copied()).map_err(Failure::Usage)? {
-            if open && !console.quiet {
-                ladder.note().iter().for_each(|note| console.note(note));
-                let more =
-                    if ladder.rung().0 + 1 < ladder.sizes().len() { "; its results say which go on" } else { "" };
-                console.note(&format!("{}{more}", rung(&ladder, &halving.over)));
+            if open {
+                ladder.note().iter().for_each(|note| say(note));
+                let more = if ladder.rung().0 + 1 < ladder.sizes().len() {
+                    "; its results say which go on, so what follows is not priced"
+                } else {
+                    ""
+                };
+                say(&format!("{}{more}", rung(&ladder, &halving.over)));
             }
             return Ok(plan);
         }

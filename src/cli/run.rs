@@ -76,7 +76,7 @@ impl Args {
             let wanted = self.select.select(&graph)?;
             let store = self.cache.open(&graph.pipeline.root);
             if self.dry_run {
-                let plan = plan::plan(&graph, &wanted, &store, self.select.force, console)?;
+                let plan = plan::plan(&graph, &wanted, &store, self.select.force, &|words| console.remark(words))?;
                 plan::show(&graph, &plan, self.output, console)?;
                 return Ok(ExitCode::SUCCESS);
             }

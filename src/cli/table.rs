@@ -10,10 +10,10 @@ use super::{
     baseline::Baseline,
     open,
     pivot::Pivot,
+    plan::plan,
     results::{JsonRow, Results},
 };
 use crate::{
-    engine,
     report::{Grid, Styles},
     stage::Registry,
 };
@@ -57,7 +57,7 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
         let selection = graph.select(&self.targets).map_err(Failure::Usage)?;
-        let plan = engine::plan(&graph, &selection, &store, false)?;
+        let plan = plan(&graph, &selection, &store, false, &|_| {})?;
         let made = plan.cached().filter(|(index, _)| selection.targets.contains(index));
         let results = Results::new(&graph, made);
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
@@ -76,7 +76,12 @@ impl Args {
         show(&results, self.output, console)?;
         if results.json().is_empty() && self.output != Format::Json && !console.quiet {
             let file = self.pipeline.file.display();
-            console.note(&format!("no results are cached; `strata run {file}` makes them"));
+            let cached = plan.cached().filter(|(index, _)| selection.targets.contains(index)).count();
+            console.note(&match cached {
+                0 => format!("no results are cached; `strata run {file}` makes them"),
+                1 => "the cached instance has no metrics".to_owned(),
+                n => format!("none of the {n} cached instances has metrics"),
+            });
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -90,14 +90,14 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
         let all = graph.select(&[]).map_err(Failure::Usage)?;
-        let planned = plan(&graph, &all, &store, false, console)?;
+        let planned = plan(&graph, &all, &store, false, &|words| console.remark(words))?;
         let cheap = cheap(&graph, &planned, self.cheap.as_secs_f64());
         let mut reporters = reporters(console, self.work.jobs);
         let report = engine::run(&graph, &cheap, &store, options, &mut reporters)?;
         drop(reporters);
         let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
         table::show(&Results::new(&graph, made), Format::Text, console)?;
-        let rest = plan(&graph, &all, &store, false, console)?;
+        let rest = plan(&graph, &all, &store, false, &|_| {})?;
         let grid = waiting(&graph, &rest);
         if !grid.is_empty() {
             console.print(&grid.text(&console.results))?;

@@ -127,6 +127,7 @@ impl<'a> Crew<'a> {
         }
         let pool = self.pool(threads);
         let job = Job {
+            rows: graph.rows_of(index),
             instance: &graph.instances[index],
             recipe,
             trajectory,

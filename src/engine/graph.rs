@@ -113,6 +113,18 @@ impl<'t> Graph<'t> {
         Selection { targets, all: needed.into_iter().collect() }
     }
 
+    /// Rows that come into an instance (out of it, if nothing comes in), as far as they are known before anything runs.
+    #[must_use]
+    pub fn rows_of(&self, index: usize) -> Option<u64> {
+        let instance = &self.instances[index];
+        let of_input = |link: &Link| self.instances[link.from].rows.get(&*link.output).copied();
+        let rows: usize = match instance.inputs.is_empty() {
+            true => instance.rows.values().sum(),
+            false => instance.inputs.iter().filter_map(of_input).sum(),
+        };
+        (rows > 0).then_some(rows as u64)
+    }
+
     fn no_such(&self, target: &str) -> String {
         let stages = self.instances.iter().map(|instance| instance.stage.as_str());
         let names = self.instances.iter().map(|instance| instance.name.as_str());

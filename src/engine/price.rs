@@ -19,13 +19,15 @@ pub struct Price {
 pub struct Known {
     price: Price,
     epochs: Option<f64>,
+    rows: Option<f64>,
 }
 
 impl From<&Manifest> for Known {
     fn from(manifest: &Manifest) -> Self {
         let bytes = manifest.outputs.values().map(|output| output.bytes as f64).sum();
         let epochs = manifest.recipe.params.get("epochs").and_then(serde_json::Value::as_f64);
-        Self { price: Price { seconds: manifest.seconds, bytes }, epochs: epochs.filter(|epochs| *epochs > 0.0) }
+        let rows = manifest.provenance.rows.map(|rows| rows as f64);
+        Self { price: Price { seconds: manifest.seconds, bytes }, epochs: epochs.filter(|epochs| *epochs > 0.0), rows }
     }
 }
 
@@ -42,7 +44,8 @@ pub fn last(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<O
 }
 
 /// The price of each instance: that of its own last run; of one that never ran, the mean of its stage, else that of its
-/// kind; none where no instance of the kind is known. Trainings are priced by the epoch.
+/// kind; none where no instance of the kind is known. Trainings are priced by the epoch, and seconds by the rows that come
+/// in, where both numbers are known.
 #[must_use]
 pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>> {
     let mut stages: BTreeMap<&str, Mean> = BTreeMap::new();
@@ -53,13 +56,14 @@ pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>
             kinds.entry(instance.kind.name).or_default().add(*known);
         }
     }
-    let price = |(instance, known): (&Instance<'_>, &Option<Known>)| {
+    let price = |(index, known): (usize, &Option<Known>)| {
+        let instance = &graph.instances[index];
         let own = known.map(|known| Mean::default().with(known));
         let mean = || stages.get(&*instance.stage).or_else(|| kinds.get(instance.kind.name)).copied();
         let epochs = instance.work.extent().map(|extent| extent.epochs as f64).filter(|epochs| *epochs > 0.0);
-        own.or_else(mean).map(|mean| mean.price(epochs))
+        own.or_else(mean).map(|mean| mean.price(epochs, graph.rows_of(index).map(|rows| rows as f64)))
     };
-    graph.instances.iter().zip(known).map(price).collect()
+    known.iter().enumerate().map(price).collect()
 }
 
 /// Sums over earlier runs; of trainings, seconds are those of an epoch.
@@ -68,6 +72,9 @@ struct Mean {
     seconds: f64,
     bytes: f64,
     count: f64,
+    /// Rows that came in, over the runs of which that is known.
+    rows: f64,
+    with_rows: f64,
 }
 
 impl Mean {
@@ -75,15 +82,19 @@ impl Mean {
         *self = self.with(known);
     }
 
-    fn with(self, Known { price, epochs }: Known) -> Self {
+    fn with(self, Known { price, epochs, rows }: Known) -> Self {
         Self {
             seconds: self.seconds + price.seconds / epochs.unwrap_or(1.0),
             bytes: self.bytes + price.bytes,
             count: self.count + 1.0,
+            rows: self.rows + rows.unwrap_or_default(),
+            with_rows: self.with_rows + f64::from(u8::from(rows.is_some())),
         }
     }
 
-    fn price(self, epochs: Option<f64>) -> Price {
-        Price { seconds: self.seconds / self.count * epochs.unwrap_or(1.0), bytes: self.bytes / self.count }
+    fn price(self, epochs: Option<f64>, rows: Option<f64>) -> Price {
+        let then = if self.with_rows > 0.0 { Some(self.rows / self.with_rows) } else { None };
+        let size = rows.zip(then).map_or(1.0, |(rows, then)| rows / then);
+        Price { seconds: self.seconds / self.count * epochs.unwrap_or(1.0) * size, bytes: self.bytes / self.count }
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Job<'a> {
     pub store: &'a Store,
     pub device: Device,
     pub threads: usize,
+    /// Rows that come in, as far as they are known before anything runs.
+    pub rows: Option<u64>,
     pub save_every: Duration,
     pub cancel: &'a AtomicBool,
 }
@@ -86,6 +88,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         finished: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
         device: if job.device.is_cpu() { "cpu".to_owned() } else { format!("{:?}", job.device.location()) },
         threads: job.threads,
+        rows: job.rows,
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, seconds, provenance };
     job.store.commit(&manifest).map_err(failed)?;

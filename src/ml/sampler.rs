@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Error, Result,
-    metric::{cluster_sizes, distinct_clusters, expected_false_negative_rate, false_negative_rate, same_cluster_rate},
+    metric::{cluster_sizes, distinct_clusters, expected_rate_with_pairs, false_negative_rate, same_cluster_rate},
     rng::Stream,
 };
 
@@ -126,13 +126,14 @@ impl Batches {
     /// If a label is missing.
     #[must_use]
     pub fn metrics(&self, clusters: &[u32], classes: Option<&[u32]>) -> BatchMetrics {
+        let same_cluster_rate = same_cluster_rate(&self.indices, self.batch_size, clusters);
         BatchMetrics {
-            same_cluster_rate: same_cluster_rate(&self.indices, self.batch_size, clusters),
+            same_cluster_rate,
             distinct_clusters: distinct_clusters(&self.indices, self.batch_size, clusters),
             false_negative_rate: classes.map(|classes| {
                 (
                     false_negative_rate(&self.indices, self.batch_size, classes),
-                    expected_false_negative_rate(clusters, classes, Some(&self.shares)),
+                    expected_rate_with_pairs(clusters, classes, Some(&self.shares), same_cluster_rate),
                 )
             }),
         }

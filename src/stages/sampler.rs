@@ -39,7 +39,8 @@ impl Default for Sampler {
 
 impl Stage for Sampler {
     const KIND: &'static str = "sampler";
-    const VERSION: u32 = 1;
+    // 2: the expected rate counts the pairs of one cluster that the batches do have.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] =
         &[Port::new("labels", &[Form::Labels, Form::Images], "pseudo labels, or images to go by their true labels")];
     const OUTPUTS: &'static [Port] = &[Port::new("batches", &[Form::Batches], "indices of images")];

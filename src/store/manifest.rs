@@ -101,4 +101,7 @@ pub struct Provenance {
     pub device: String,
     /// The number of threads it was given.
     pub threads: usize,
+    /// Rows (images, features, …) that came in, where the graph knew it; what work of another size is priced by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
 }

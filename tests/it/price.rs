@@ -46,6 +46,11 @@ fn an_edit_is_priced_before_it_is_made() {
     assert_eq!((&longer["price"]["unknown"], &longer["price"]["instances"]), (&0.into(), &5.into()));
     assert!(longer["price"]["bytes"].as_f64() > Some(0.0));
 
+    // Three times the images: three times the seconds, of the whole way down.
+    let larger = project.json(&["plan", "pipelines/p.toml", "-S", "images.train=600"]);
+    let priced = seconds(&larger, "dae@noise.std=0.1").expect("its like ran");
+    assert!((priced / took - 3.0).abs() < 1e-6, "{priced} for {took}");
+
     // A new value of an axis: its stage has run with others.
     let more = project.json(&["plan", "pipelines/p.toml", "-S", "noise.std=0.1,0.2,0.3"]);
     let axes: Vec<&Value> = more["axes"].as_array().expect("axes").iter().collect();

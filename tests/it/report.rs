@@ -93,7 +93,7 @@ fn a_page_holds_everything() {
         assert!(page.contains(&format!("id=\"{figure}\"")), "{figure}");
     }
     let said = "batches.policy=stratified against random: ";
-    assert!(page.contains(said) && page.contains("pairs, p = "), "the difference in words");
+    assert!(page.contains(said) && page.contains("over 2 seeds; p = "), "the difference in words");
     assert!(
         page.contains("reconstructions") && page.contains("augmentation") && page.contains("taken for something else")
     );

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Source, short};
 use crate::{
-    cli::results::{Row, SCORE, plain, score},
+    cli::{
+        compare::by_seed,
+        results::{Row, SCORE, plain, score},
+    },
     report::{
         Align, Estimate, Figure, Grid, differs,
         figure::{Bar, Chart},
@@ -177,8 +180,12 @@ impl<'a> Split<'a> {
                 };
                 let base = of(first);
                 for other in others {
-                    let differences: Vec<f64> =
-                        of(other).into_iter().filter_map(|(key, value)| Some(value - base.get(&key)?)).collect();
+                    let seed = |key: &Arm<'_>| {
+                        key.iter().find(|(axis, _)| Some(*axis) == self.seeds).map(|(_, seed)| seed.clone())
+                    };
+                    let pairs = of(other);
+                    let pairs = pairs.iter().filter_map(|(key, value)| Some((seed(key), value - base.get(key)?)));
+                    let differences = by_seed(pairs);
                     if !differences.is_empty() {
                         found.push((format!("{column}: {axis}={other} against {first}"), differences));
                     }
@@ -202,13 +209,13 @@ fn said(what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
     let side = if mean < 0.0 { "lower" } else { "higher" };
     let size = percent(mean.abs());
     let Some(((low, high), p)) = interval.zip(p) else {
-        return Some(format!(
-            "{what}: {size} points {side}, from one pair, which says nothing; repeat over more seeds."
-        ));
+        return Some(format!("{what}: {size} points {side}, with one seed, which says nothing; repeat over more."));
     };
     let verdict = if differs(p) { "a difference" } else { "no difference shown" };
     let (low, high) = (percent(low), percent(high));
-    Some(format!("{what}: {size} points {side} (95 % interval {low} to {high}, {n} pairs, p = {p:.3}): {verdict}."))
+    Some(format!(
+        "{what}: {size} points {side} (95 % interval {low} to {high} over {n} seeds; p = {p:.3}, corrected for all of these): {verdict}."
+    ))
 }
 
 fn answer(group: &[&Row<'_>]) -> Option<Answer> {

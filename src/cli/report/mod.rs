@@ -22,10 +22,11 @@ use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs},
     open,
+    plan::plan,
     results::Results,
 };
 use crate::{
-    engine::{self, Graph, Plan},
+    engine::{Graph, Plan},
     report::{
         bytes,
         page::{Page, Part, Section, Sprite},
@@ -74,7 +75,7 @@ impl Args {
 
 /// The page of a pipeline, from what is in the cache.
 pub fn page(graph: &Graph<'_>, store: &Store, file: &Path) -> Result<Page, Failure> {
-    let plan = engine::plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false)?;
+    let plan = plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false, &|_| {})?;
     let made: BTreeMap<usize, &Manifest> = plan.cached().collect();
     if made.is_empty() {
         let file = file.display();

@@ -79,6 +79,21 @@ pub fn masked_false_negative_rate(batches: &[u32], batch_size: usize, clusters: 
 /// If the lengths differ, or a cluster is not an index into `shares`.
 #[must_use]
 pub fn expected_false_negative_rate(clusters: &[u32], classes: &[u32], shares: Option<&[f64]>) -> f64 {
+    closed_form(clusters, classes, shares).0
+}
+
+/// The same for a batch of whose pairs the share `same_cluster` is of one cluster: those share a class with chance q.
+///
+/// # Panics
+/// As [`expected_false_negative_rate`].
+#[must_use]
+pub fn expected_rate_with_pairs(clusters: &[u32], classes: &[u32], shares: Option<&[f64]>, same_cluster: f64) -> f64 {
+    let (apart, together) = closed_form(clusters, classes, shares);
+    same_cluster * together + (1.0 - same_cluster) * apart
+}
+
+/// P(same class | other cluster) and P(same class | same cluster).
+fn closed_form(clusters: &[u32], classes: &[u32], shares: Option<&[f64]>) -> (f64, f64) {
     assert_eq!(clusters.len(), classes.len(), "clusters and classes label the same images");
     let mut sizes = BTreeMap::<u32, f64>::new();
     let mut cells = BTreeMap::<(u32, u32), f64>::new();
@@ -97,7 +112,7 @@ pub fn expected_false_negative_rate(clusters: &[u32], classes: &[u32], shares: O
         sq += share * share;
     }
     let p: f64 = frequency.values().map(|f| f * f).sum();
-    if sizes.len() < 2 { 0.0 } else { (p - sq) / (1.0 - s) }
+    (if sizes.len() < 2 { 0.0 } else { (p - sq) / (1.0 - s) }, if s > 0.0 { sq / s } else { 0.0 })
 }
 
 /// The mean number of distinct clusters in a batch.

@@ -7,7 +7,8 @@ mod partition;
 mod spread;
 
 pub use batch::{
-    distinct_clusters, expected_false_negative_rate, false_negative_rate, masked_false_negative_rate, same_cluster_rate,
+    distinct_clusters, expected_false_negative_rate, expected_rate_with_pairs, false_negative_rate,
+    masked_false_negative_rate, same_cluster_rate,
 };
 pub use classification::{accuracy, confusion, wilson};
 pub use negatives::{FalseNegatives, expected_negatives_rate};

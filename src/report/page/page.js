@@ -20,7 +20,7 @@
     colorway: ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bb7744", "#7777cc", "#44aa99", "#999999"],
     hoverlabel: { bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--line"), activecolor: colour("--accent") },
-    legend: { orientation: "h", y: -0.22 }, xaxis: axis(), yaxis: axis(),
+    legend: { orientation: "h", y: -0.2, yanchor: "top", yref: "paper", title: { text: " " } }, xaxis: axis(), yaxis: axis(),
   }, structuredClone(own));
 
   const sprites = [...document.querySelectorAll("script.sprite")].map((script) => JSON.parse(script.textContent));
