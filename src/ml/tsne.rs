@@ -17,8 +17,8 @@ use super::{
     rng::Stream,
 };
 
-/// Parameters of t-SNE. The optimisation is that of scikit-learn's `TSNE`: its learning rate, its momentum and its initial
-/// map, the first two principal components at deviation 1e-4.
+/// Parameters of t-SNE. The initial map is that of scikit-learn's `TSNE`, the first two principal components at deviation 1e-4;
+/// exaggeration and momentum are its too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tsne {
     /// How many neighbours an image has, in effect.
