@@ -1,5 +1,6 @@
 //! The command line: one file for each verb, and the only place where all floors meet.
 
+mod archive;
 mod args;
 mod arm;
 mod baseline;

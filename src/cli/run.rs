@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::{
     Console, Failure,
+    archive::StoredResults,
     args::{CacheArgs, Format, PipelineArgs, SelectArgs, WorkArgs},
     failure, open, plan,
     precision::Precision,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     digest::{ArtifactHash, StageKey},
     engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
-    report::{JsonLines, Lines, Plain, Terminal, duration, summary},
+    report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, duration, summary},
     stage::Registry,
     store::Store,
 };
@@ -54,6 +55,12 @@ pub struct Args {
     /// Write every event to this file as it happens, one JSON object a line
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     events: Option<PathBuf>,
+    /// Write metrics, curves and images below this folder, for TensorBoard to show while they come
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    tensorboard: Option<PathBuf>,
+    /// Log what runs to the MLflow server at this address (`http://127.0.0.1:5000`)
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
+    mlflow: Option<String>,
     /// The form of the results
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -83,7 +90,8 @@ impl Args {
             let turns: &mut Turns<'_> = match &mut turns {
                 Some(turns) => turns,
                 None => {
-                    turns.insert(Turns::new(options(&self.work, self.select.force)?, self.reporters(console)?, console))
+                    let reporters = self.reporters(&store, console)?;
+                    turns.insert(Turns::new(options(&self.work, self.select.force)?, reporters, console))
                 }
             };
             let report = turns.run(&graph, &wanted, &store)?;
@@ -103,11 +111,18 @@ impl Args {
         }
     }
 
-    fn reporters(&self, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+    fn reporters(&self, store: &Store, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Failure> {
         let mut all: Vec<Box<dyn Reporter>> = Vec::new();
         if let Some(path) = &self.events {
             let refused = |error| Failure::Failed(format!("failed to write events to {}: {error}", path.display()));
             all.push(Box::new(JsonLines::create(path).map_err(refused)?));
+        }
+        if let Some(folder) = &self.tensorboard {
+            all.push(Box::new(Tensorboard::new(folder, Box::new(StoredResults::new(store)))));
+        }
+        if let Some(url) = &self.mlflow {
+            let refused = |error| Failure::Failed(format!("failed to start the thread for MLflow: {error}"));
+            all.push(Box::new(Mlflow::new(url).map_err(refused)?));
         }
         all.extend(reporters(console, self.work.jobs));
         Ok(all)

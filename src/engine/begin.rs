@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::mpsc, thread, time::Instant};
 
+use serde_json::Value;
+
 use super::{
     Event, Reason, Status,
     coordinator::Coordinator,
@@ -87,6 +89,7 @@ impl<'a> Coordinator<'a, '_> {
                 continue;
             }
             let reason = decision.reason();
+            let parameters = decision.recipe.as_ref().map(|recipe| Value::clone(&recipe.params)).unwrap_or_default();
             let threads = self.schedule().load(index).threads;
             let instance = &self.graph.instances[index];
             match self.crew.start(scope, sender, self.graph, (index, threads), decision)? {
@@ -95,7 +98,7 @@ impl<'a> Coordinator<'a, '_> {
                     self.schedule().start(index);
                     self.elsewhere.remove(&index);
                     let (instance, kind) = (instance.name.clone(), instance.kind.name.to_owned());
-                    self.reporter.event(&Event::StageStarted { instance, kind, reason });
+                    self.reporter.event(&Event::StageStarted { instance, kind, parameters, reason });
                 }
                 Start::Done => unsettled = true,
                 Start::Elsewhere(holder) => {

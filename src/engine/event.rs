@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Reason, run::Counts};
 use crate::{digest::StageKey, store::Output};
@@ -61,6 +62,8 @@ pub enum Event {
         instance: String,
         /// Its kind.
         kind: String,
+        /// Its parameters after defaults, without the paths of files.
+        parameters: Value,
         /// Why it runs.
         reason: Reason,
     },

@@ -15,10 +15,12 @@ pub mod metric;
 pub mod nn;
 pub mod noise;
 pub mod optim;
+pub mod pca;
 pub mod probe;
 pub mod rng;
 pub mod sampler;
 pub mod schedule;
 pub mod train;
+pub mod tsne;
 
 pub use error::{Error, Result};

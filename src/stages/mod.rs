@@ -19,6 +19,7 @@ mod sampler;
 mod session;
 mod simclr;
 mod supervised;
+mod tsne;
 
 use crate::{
     ml::{self, schedule::Schedule},
@@ -40,6 +41,7 @@ pub fn registry() -> Registry {
         StageKind::of::<knn_probe::KnnProbe>(),
         StageKind::of::<fine_tune::FineTune>(),
         StageKind::of::<supervised::Supervised>(),
+        StageKind::of::<tsne::Tsne>(),
     ]
     .into_iter()
     .collect()

@@ -27,7 +27,7 @@ fn reference<T: DeserializeOwned>(name: &str) -> T {
 }
 
 /// The digits and their classes.
-fn digits() -> (Array2<f32>, Vec<u32>) {
+pub fn digits() -> (Array2<f32>, Vec<u32>) {
     let rows: Vec<String> = reference("features");
     let pixel = |c: char| c.to_digit(17).expect("a pixel is in 0..=16") as f32;
     let pixels = rows.iter().flat_map(|row| row.chars().map(pixel)).collect();

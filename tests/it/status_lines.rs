@@ -23,7 +23,12 @@ fn finished(instance: &str, status: Status, seconds: Option<f64>, message: Optio
 }
 
 fn started(instance: &str, reason: Reason) -> Event {
-    Event::StageStarted { instance: instance.to_owned(), kind: "encode".to_owned(), reason }
+    Event::StageStarted {
+        instance: instance.to_owned(),
+        kind: "encode".to_owned(),
+        parameters: serde_json::Value::Null,
+        reason,
+    }
 }
 
 fn progress(instance: &str, total: u64, epochs: Option<usize>, loss: Option<f64>) -> Event {

@@ -3,6 +3,7 @@
 mod batch;
 mod classification;
 mod negatives;
+mod neighbourhood;
 mod partition;
 mod spread;
 
@@ -12,5 +13,6 @@ pub use batch::{
 };
 pub use classification::{accuracy, confusion, wilson};
 pub use negatives::{FalseNegatives, expected_negatives_rate};
+pub use neighbourhood::trustworthiness;
 pub use partition::{adjusted_rand, cluster_size_cv, cluster_sizes, normalized_mutual_information, purity};
 pub use spread::{effective_rank, feature_std};

@@ -1,0 +1,100 @@
+//! Results in the cache, for reporters that ask.
+
+use candle_core::{DType, Tensor};
+use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
+
+use crate::{
+    engine::Event,
+    report::{Archive, Past, Picture},
+    store::Store,
+};
+
+/// Larger artifacts are no pictures to look at.
+const MOST_BYTES: u64 = 8 << 20;
+/// Images of one tensor that are shown.
+const MOST_IMAGES: usize = 16;
+
+/// Answers from the cache.
+pub struct StoredResults {
+    store: Store,
+}
+
+impl StoredResults {
+    pub fn new(store: &Store) -> Self {
+        Self { store: store.clone() }
+    }
+}
+
+impl Archive for StoredResults {
+    fn past(&self, finished: &Event) -> Option<Past> {
+        let Event::StageFinished { key: Some(key), .. } = finished else { return None };
+        let manifest = self.store.manifest(key).ok()??;
+        let parameters = (*manifest.recipe.params).clone();
+        Some(Past { parameters, metrics: manifest.metrics, series: manifest.series })
+    }
+
+    fn pictures(&self, finished: &Event) -> Vec<Picture> {
+        let Event::StageFinished { outputs, .. } = finished else { return Vec::new() };
+        let small = outputs.iter().filter(|(_, output)| output.bytes <= MOST_BYTES);
+        let picture = |(port, output): (&String, &crate::store::Output)| {
+            let artifact = self.store.read(&output.hash).ok()?;
+            let tensors: Vec<&Tensor> = artifact.tensors().values().filter(|t| t.dtype() == DType::U8).collect();
+            grid(port, &tensors)
+        };
+        small.filter_map(picture).collect()
+    }
+}
+
+/// One picture of all images: those of one tensor `[N, V, C, H, W]` with its V variants of an image beside each other, those
+/// of several tensors `[N, C, H, W]` of equal shape with the images of equal number beside each other. A lone row of
+/// images, as in a dataset, is none.
+fn grid(name: &str, tensors: &[&Tensor]) -> Option<Picture> {
+    let first = tensors.first()?;
+    if tensors.iter().any(|tensor| tensor.dims() != first.dims()) {
+        return None;
+    }
+    let images = match *first.dims() {
+        [_, _, _, _] => Tensor::stack(tensors, 1).ok()?,
+        [_, _, _, _, _] => (*first).clone(),
+        _ => return None,
+    };
+    let (count, across, colours, height, width) = images.dims5().ok()?;
+    let rows = count.min(MOST_IMAGES);
+    if rows == 0 || across < 2 || !matches!(colours, 1 | 3) {
+        return None;
+    }
+    let images = images.narrow(0, 0, rows).ok()?;
+    let images = images.broadcast_as((rows, across, 3.max(colours), height, width)).ok()?;
+    // To [rows, H, across, W, C].
+    let pixels = images.permute((0, 3, 1, 4, 2)).ok()?.contiguous().ok()?.flatten_all().ok()?.to_vec1::<u8>().ok()?;
+    let (width, height) = (u32::try_from(across * width).ok()?, u32::try_from(rows * height).ok()?);
+    let mut png = Vec::new();
+    PngEncoder::new(&mut png).write_image(&pixels, width, height, ExtendedColorType::Rgb8).ok()?;
+    Some(Picture { name: name.to_owned(), width, height, png })
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn variants_of_an_image_stand_beside_each_other() {
+        // Two images of one grey pixel, in two tensors.
+        let column = |a: u8, b: u8| Tensor::from_vec(vec![a, b], (2, 1, 1, 1), &Device::Cpu).unwrap();
+        let picture = grid("views", &[&column(1, 2), &column(3, 4)]).unwrap();
+        assert_eq!((picture.width, picture.height), (2, 2));
+        let pixels = image::load_from_memory(&picture.png).unwrap().to_rgb8().into_raw();
+        assert_eq!(pixels, [1, 1, 1, 3, 3, 3, 2, 2, 2, 4, 4, 4]);
+    }
+
+    #[test]
+    fn what_is_no_image_is_not_shown() {
+        let flat = Tensor::zeros((3, 4), DType::U8, &Device::Cpu).unwrap();
+        assert_eq!(grid("flat", &[&flat]), None);
+        let dataset = Tensor::zeros((3, 3, 2, 2), DType::U8, &Device::Cpu).unwrap();
+        assert_eq!(grid("dataset", &[&dataset]), None);
+        assert_eq!(grid("none", &[]), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! `--tensorboard`: event files that TensorBoard reads, one folder for each instance.
+//!
+//! The writers on crates.io rest (tensorboard-rs since 2021, tfrecord on prost 0.12) and panic where a disk is full. So the
+//! few messages that are needed stand here, encoded by prost; their numbers are those of TensorFlow's `event.proto` and
+//! `summary.proto`.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use prost::Message;
+use serde_json::Value;
+
+use super::{Archive, Past, Picture};
+use crate::engine::{Event, Reporter, Status};
+
+/// Writes curves as they come, and final numbers (`final/NAME`), parameters and images of each instance.
+///
+/// An instance that is in the cache is written whole, unless its folder is there already.
+pub struct Tensorboard {
+    folder: PathBuf,
+    archive: Box<dyn Archive>,
+    open: BTreeMap<String, Run>,
+    /// False once the disk has refused.
+    works: bool,
+}
+
+impl Tensorboard {
+    /// Writes below `folder`, which is made when there is something to write.
+    #[must_use]
+    pub fn new(folder: &Path, archive: Box<dyn Archive>) -> Self {
+        Self { folder: folder.to_owned(), archive, open: BTreeMap::new(), works: true }
+    }
+
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::StageStarted { instance, parameters, .. } if !self.open.contains_key(instance) => {
+                let run = Run::start(&self.folder.join(folder_name(instance)), parameters)?;
+                self.open.insert(instance.clone(), run);
+            }
+            Event::Metric { instance, name, value, epoch } => {
+                if let Some(run) = self.open.get_mut(instance) {
+                    run.number(name, *value, *epoch)?;
+                }
+            }
+            Event::StageFinished { instance, status: Status::Cached, .. } => {
+                let folder = self.folder.join(folder_name(instance));
+                if let Some(past) = (!folder.exists()).then(|| self.archive.past(event)).flatten() {
+                    let mut run = Run::start(&folder, &past.parameters)?;
+                    run.past(&past)?;
+                    run.pictures(&self.archive.pictures(event))?;
+                }
+            }
+            Event::StageFinished { instance, .. } => {
+                if let Some(mut run) = self.open.remove(instance) {
+                    run.pictures(&self.archive.pictures(event))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Reporter for Tensorboard {
+    fn event(&mut self, event: &Event) {
+        if !self.works {
+            return;
+        }
+        if let Err(error) = self.write(event) {
+            // Results matter more than their picture: say it once and go on.
+            let folder = self.folder.display();
+            let warning = format!("warning: no more is written for TensorBoard to {folder}: {error}\n");
+            let _ = io::stderr().write_all(warning.as_bytes());
+            self.works = false;
+        }
+    }
+}
+
+/// The name of an instance as one of a folder: unusual characters are replaced, a hash keeps such names apart.
+fn folder_name(instance: &str) -> String {
+    let usual = |c: char| c.is_alphanumeric() || "_-.,=@".contains(c);
+    let name: String = instance.chars().map(|c| if usual(c) { c } else { '_' }).collect();
+    if name == instance && name.len() <= 120 {
+        return name;
+    }
+    let short: String = name
+        .chars()
+        .scan(0, |bytes, c| {
+            *bytes += c.len_utf8();
+            (*bytes <= 100).then_some(c)
+        })
+        .collect();
+    format!("{short}-{}", &blake3::hash(instance.as_bytes()).to_hex()[..8])
+}
+
+/// The event file of one instance.
+struct Run {
+    file: File,
+    /// The last epoch that a curve has reached; where final numbers are put.
+    epoch: u64,
+}
+
+impl Run {
+    fn start(folder: &Path, parameters: &Value) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // TensorBoard reads the files of a folder in the order of their names.
+        let name =
+            format!("events.out.tfevents.{:010}.{:09}.strata.{}", since.as_secs(), since.subsec_nanos(), process::id());
+        let mut run = Self { file: File::create(folder.join(name))?, epoch: 0 };
+        run.add(0, message::What::FileVersion("brain.Event:2".to_owned()))?;
+        let text = serde_json::to_string_pretty(parameters)?;
+        run.summary(0, message::Value::text("parameters", &format!("```json\n{text}\n```")))?;
+        Ok(run)
+    }
+
+    fn number(&mut self, name: &str, value: f64, epoch: Option<u64>) -> io::Result<()> {
+        self.epoch = self.epoch.max(epoch.unwrap_or_default());
+        let (tag, step) = match epoch {
+            Some(epoch) => (name.to_owned(), epoch),
+            None => (format!("final/{name}"), self.epoch),
+        };
+        self.summary(step, message::Value::scalar(&tag, value))
+    }
+
+    fn past(&mut self, past: &Past) -> io::Result<()> {
+        for (name, points) in &past.series {
+            points.iter().try_for_each(|&(epoch, value)| self.number(name, value, Some(epoch)))?;
+        }
+        past.metrics.iter().try_for_each(|(name, &value)| self.number(name, value, None))
+    }
+
+    fn pictures(&mut self, pictures: &[Picture]) -> io::Result<()> {
+        pictures.iter().try_for_each(|picture| self.summary(self.epoch, message::Value::image(picture)))
+    }
+
+    fn summary(&mut self, step: u64, value: message::Value) -> io::Result<()> {
+        self.add(step, message::What::Summary(message::Summary { value: vec![value] }))
+    }
+
+    fn add(&mut self, step: u64, what: message::What) -> io::Result<()> {
+        let wall_time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        let event = message::Event { wall_time, step, what: Some(what) };
+        self.file.write_all(&record(&event.encode_to_vec()))
+    }
+}
+
+/// A TFRecord: length, its checksum, the data, their checksum.
+fn record(data: &[u8]) -> Vec<u8> {
+    let masked = |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+    let length = (data.len() as u64).to_le_bytes();
+    [&length[..], &masked(&length), data, &masked(data)].concat()
+}
+
+/// The messages of TensorFlow's protocol, as far as they are used.
+mod message {
+    use super::Picture;
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Event {
+        #[prost(double, tag = "1")]
+        pub wall_time: f64,
+        #[prost(int64, tag = "2")]
+        pub step: i64,
+        #[prost(oneof = "What", tags = "3, 5")]
+        pub what: Option<What>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Oneof)]
+    pub enum What {
+        #[prost(string, tag = "3")]
+        FileVersion(String),
+        #[prost(message, tag = "5")]
+        Summary(Summary),
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Summary {
+        #[prost(message, repeated, tag = "1")]
+        pub value: Vec<Value>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Value {
+        #[prost(string, tag = "1")]
+        pub tag: String,
+        #[prost(message, optional, tag = "9")]
+        pub metadata: Option<Metadata>,
+        #[prost(oneof = "Content", tags = "2, 4, 8")]
+        pub content: Option<Content>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Oneof)]
+    pub enum Content {
+        #[prost(float, tag = "2")]
+        Scalar(f32),
+        #[prost(message, tag = "4")]
+        Image(Image),
+        #[prost(message, tag = "8")]
+        Tensor(Strings),
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Metadata {
+        #[prost(message, optional, tag = "1")]
+        pub plugin: Option<Plugin>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Plugin {
+        #[prost(string, tag = "1")]
+        pub name: String,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Image {
+        #[prost(int32, tag = "1")]
+        pub height: i32,
+        #[prost(int32, tag = "2")]
+        pub width: i32,
+        #[prost(int32, tag = "3")]
+        pub colours: i32,
+        #[prost(bytes = "vec", tag = "4")]
+        pub encoded: Vec<u8>,
+    }
+
+    /// A `TensorProto` of texts.
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Strings {
+        #[prost(int32, tag = "1")]
+        pub kind: i32,
+        #[prost(message, optional, tag = "2")]
+        pub shape: Option<Shape>,
+        #[prost(string, repeated, tag = "8")]
+        pub values: Vec<String>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Shape {
+        #[prost(message, repeated, tag = "2")]
+        pub sizes: Vec<Size>,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct Size {
+        #[prost(int64, tag = "1")]
+        pub size: i64,
+    }
+
+    /// `DT_STRING`.
+    const STRING: i32 = 7;
+
+    impl Value {
+        pub fn scalar(tag: &str, value: f64) -> Self {
+            Self { tag: tag.to_owned(), metadata: None, content: Some(Content::Scalar(value as f32)) }
+        }
+
+        pub fn image(picture: &Picture) -> Self {
+            let (height, width) = (picture.height as i32, picture.width as i32);
+            let image = Image { height, width, colours: 3, encoded: picture.png.clone() };
+            Self { tag: picture.name.clone(), metadata: None, content: Some(Content::Image(image)) }
+        }
+
+        /// Markdown for the plugin of texts.
+        pub fn text(tag: &str, markdown: &str) -> Self {
+            let shape = Some(Shape { sizes: vec![Size { size: 1 }] });
+            let strings = Strings { kind: STRING, shape, values: vec![markdown.to_owned()] };
+            let plugin = Some(Plugin { name: "text".to_owned() });
+            let content = Some(Content::Tensor(strings));
+            Self { tag: tag.to_owned(), metadata: Some(Metadata { plugin }), content }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_its_length_and_checksums() {
+        // The first event of each file; its checksums by a program of ten lines that follows the definition.
+        let event = message::Event {
+            wall_time: 0.0,
+            step: 0,
+            what: Some(message::What::FileVersion("brain.Event:2".to_owned())),
+        };
+        let data = event.encode_to_vec();
+        assert_eq!(data, b"\x1a\x0dbrain.Event:2");
+        let record = record(&data);
+        assert_eq!(record.len(), 8 + 4 + data.len() + 4);
+        assert_eq!(record[..8], 15_u64.to_le_bytes());
+        assert_eq!(record[8..12], [109, 83, 43, 9]);
+        assert_eq!(record[27..], [252, 152, 81, 41]);
+    }
+
+    #[test]
+    fn names_become_names_of_folders_and_stay_apart() {
+        assert_eq!(folder_name("simclr@batches.policy=random,probe.at=p3"), "simclr@batches.policy=random,probe.at=p3");
+        let (one, other) = (folder_name("images@images.path=a/b"), folder_name("images@images.path=a:b"));
+        assert!(one.starts_with("images@images.path=a_b-") && other.starts_with("images@images.path=a_b-"));
+        assert_ne!(one, other);
+        assert!(folder_name(&"ä".repeat(300)).len() < 120);
+    }
+}

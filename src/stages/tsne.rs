@@ -1,0 +1,101 @@
+//! `tsne`: features as a map in the plane.
+
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::level::{self, Level};
+use crate::{
+    ml::{self, data::split, features::Normalize, rng::Stream, tsne},
+    stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
+    store::Artifact,
+};
+
+/// Draws features as a map in the plane on which near images are near (t-SNE), to be looked at.
+///
+/// The metric `kl_divergence` is what t-SNE minimises; `trustworthiness` says how far the five nearest images on the map are
+/// near in truth, at most 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tsne {
+    /// The level of the features: `latent`, `p1`, …; by default the only one there is.
+    pub at: Option<String>,
+    /// Scaling of the features: `none`, `l2` (each image to length 1) or `standardize` (each column to deviation 1).
+    pub normalize: Normalize,
+    /// Principal components that distances are taken in; 0 takes all columns.
+    pub pca: usize,
+    /// Most images; of more, so many are drawn, each class by its share.
+    pub limit: usize,
+    /// How many neighbours an image has, in effect; at least 1, with three times as many images.
+    pub perplexity: f64,
+    /// Steps of the gradient descent.
+    pub iterations: usize,
+    /// Factor of the attraction in the first quarter of the steps, and in the first 250 at most; at least 1.
+    pub exaggeration: f64,
+    /// Seed of the draw, and of a little noise in the initial map.
+    pub seed: u64,
+}
+
+impl Default for Tsne {
+    fn default() -> Self {
+        let tsne::Tsne { perplexity, iterations, exaggeration, normalize, pca, seed } = tsne::Tsne::default();
+        Self { at: None, normalize, pca, limit: 5000, perplexity, iterations, exaggeration, seed }
+    }
+}
+
+impl Stage for Tsne {
+    const KIND: &'static str = "tsne";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[Port::new("features", &[Form::Features], "what to draw")];
+    const OUTPUTS: &'static [Port] = &[Port::new(
+        "map",
+        &[Form::Matrix],
+        "`points` [N, 2], the `indices` [N] of their images among the features, and the true `labels` [N]",
+    )];
+
+    fn check(&self, problems: &mut Problems) {
+        problems.at_least("limit", self.limit, 1);
+        problems.at_least("iterations", self.iterations, 1);
+        problems.within("perplexity", self.perplexity, 1.0, 1e6);
+        problems.within("exaggeration", self.exaggeration, 1.0, 1e6);
+    }
+
+    fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
+        let Some(&images) = inputs.get("features") else { return Rows::new() };
+        let (images, least) = (images.min(self.limit), tsne::Tsne::least_images(self.perplexity));
+        if images < least {
+            let message = format!("a perplexity of {} needs {least} images, there are {images}", self.perplexity);
+            problems.add_with_help("perplexity", message, format!("use at most {}", (images.saturating_sub(1)) / 3));
+        }
+        Rows::from([("map", images)])
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let level = Level::read(inputs, "features", self.at.as_deref())?;
+        let classes: Vec<String> = inputs.at("features").get("classes")?;
+        let indices = split::stratified(&level.labels, self.limit, &Stream::new(self.seed, "tsne/limit"));
+        let drawn = level.rows(&indices);
+        let Self { perplexity, iterations, exaggeration, normalize, pca, seed, .. } = *self;
+        let tsne = tsne::Tsne { perplexity, iterations, exaggeration, normalize, pca, seed };
+        let found = tsne.fit_watched(drawn.features.view(), &mut |done| {
+            cx.progress(Progress {
+                done: done as u64,
+                total: iterations as u64,
+                unit: "iteration",
+                ..Progress::default()
+            });
+            if cx.cancelled() { Err(ml::Error::Cancelled) } else { Ok(()) }
+        })?;
+        cx.metric("kl_divergence", found.kl_divergence);
+        cx.metric("trustworthiness", found.trustworthiness);
+        let map = Artifact::new()
+            .with("points", level::tensor(found.points.view())?)
+            .with("indices", Tensor::new(indices.as_slice(), &Device::Cpu)?)
+            .with("labels", Tensor::new(drawn.labels.as_slice(), &Device::Cpu)?)
+            .attribute("at", level.name)
+            .attribute("classes", classes);
+        Ok(Outputs::new().with("map", map))
+    }
+}
