@@ -26,6 +26,7 @@ pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
     let indices: Vec<usize> = source.of_kind("tsne").take(MAPS).collect();
     for index in indices {
         let Some(map) = source.artifact(index, "map").and_then(|artifact| Map::of(&artifact)) else { continue };
+        let map = map.among(source, index);
         let images = map.images(source, index);
         let sprite = images.map(|images| sprite(&images, &map.indices, sprites));
         let words = source.point(index);
@@ -64,8 +65,16 @@ impl Map {
             None => (0..points.len()).collect(),
         };
         let labels = whole("labels").unwrap_or_else(|| vec![0; points.len()]);
-        let of = artifact.get("images").unwrap_or(points.len());
+        let of = points.len();
         Some(Self { points, indices, labels, of })
+    }
+
+    /// Says how many images its own are among.
+    fn among(mut self, source: &Source<'_, '_>, index: usize) -> Self {
+        let features = source.input(index, "features");
+        let all = features.as_ref().and_then(|features| features.tensor("labels").ok()?.dims().first().copied());
+        self.of = all.unwrap_or(self.of);
+        self
     }
 
     fn images(&self, source: &Source<'_, '_>, index: usize) -> Option<Images> {
