@@ -1,6 +1,6 @@
 //! `--tensorboard`: event files that TensorBoard reads, one folder for each instance.
 //!
-//! The writers on crates.io rest (tensorboard-rs since 2021, tfrecord on prost 0.12) and panic where a disk is full. So the
+//! The writers on crates.io rest (tensorboard-rs, and tfrecord on prost 0.12) and panic where a disk is full. So the
 //! few messages that are needed stand here, encoded by prost; their numbers are those of TensorFlow's `event.proto` and
 //! `summary.proto`.
 
