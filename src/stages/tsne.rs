@@ -28,7 +28,7 @@ pub struct Tsne {
     pub pca: usize,
     /// Most images; of more, so many are drawn, each class by its share.
     pub limit: usize,
-    /// How many neighbours an image has, in effect; at least 1, with three times as many images.
+    /// How many neighbours an image has, in effect, from 1; of few images at most a third.
     pub perplexity: f64,
     /// Steps of the gradient descent.
     pub iterations: usize,
@@ -64,10 +64,10 @@ impl Stage for Tsne {
 
     fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
         let Some(&images) = inputs.get("features") else { return Rows::new() };
-        let (images, least) = (images.min(self.limit), tsne::Tsne::least_images(self.perplexity));
+        let images = images.min(self.limit);
+        let least = tsne::Tsne::least_images(1.0);
         if images < least {
-            let message = format!("a perplexity of {} needs {least} images, there are {images}", self.perplexity);
-            problems.add_with_help("perplexity", message, format!("use at most {}", (images.saturating_sub(1)) / 3));
+            problems.add("limit", format!("a map needs {least} images, there are {images}"));
         }
         Rows::from([("map", images)])
     }
@@ -78,6 +78,9 @@ impl Stage for Tsne {
         let indices = split::stratified(&level.labels, self.limit, &Stream::new(self.seed, "tsne/limit"));
         let drawn = level.rows(&indices);
         let Self { perplexity, iterations, exaggeration, normalize, pca, seed, .. } = *self;
+        // A small trial of a large experiment should not fail for its picture.
+        let perplexity = perplexity.min((indices.len().saturating_sub(1) / 3).max(1) as f64);
+        cx.metric("perplexity", perplexity);
         let tsne = tsne::Tsne { perplexity, iterations, exaggeration, normalize, pca, seed };
         let found = tsne.fit_watched(drawn.features.view(), &mut |done| {
             cx.progress(Progress {

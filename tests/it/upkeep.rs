@@ -53,7 +53,7 @@ fn pinned_work_stays() {
     let project = finished();
     project.done(&["cache", "pin", "simclr"]);
     project.done(&["cache", "gc", "--max-size", "0"]);
-    assert_eq!(objects(&project).len(), 1);
+    assert_eq!(objects(&project).len(), 2, "weights and views");
     let refused = project.strata(&["cache", "rm", "simclr"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("pinned"), "{}", refused.err);
