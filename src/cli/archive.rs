@@ -1,8 +1,8 @@
 //! Results in the cache, for reporters that ask.
 
 use candle_core::{DType, Tensor};
-use image::{ExtendedColorType, ImageEncoder, codecs::png::PngEncoder};
 
+use super::images::{Images, png};
 use crate::{
     engine::Event,
     report::{Archive, Past, Picture},
@@ -58,19 +58,14 @@ fn grid(name: &str, tensors: &[&Tensor]) -> Option<Picture> {
         [_, _, _, _, _] => (*first).clone(),
         _ => return None,
     };
-    let (count, across, colours, height, width) = images.dims5().ok()?;
+    let (count, across, ..) = images.dims5().ok()?;
     let rows = count.min(MOST_IMAGES);
-    if rows == 0 || across < 2 || !matches!(colours, 1 | 3) {
+    if rows == 0 || across < 2 {
         return None;
     }
-    let images = images.narrow(0, 0, rows).ok()?;
-    let images = images.broadcast_as((rows, across, 3.max(colours), height, width)).ok()?;
-    // To [rows, H, across, W, C].
-    let pixels = images.permute((0, 3, 1, 4, 2)).ok()?.contiguous().ok()?.flatten_all().ok()?.to_vec1::<u8>().ok()?;
-    let (width, height) = (u32::try_from(across * width).ok()?, u32::try_from(rows * height).ok()?);
-    let mut png = Vec::new();
-    PngEncoder::new(&mut png).write_image(&pixels, width, height, ExtendedColorType::Rgb8).ok()?;
-    Some(Picture { name: name.to_owned(), width, height, png })
+    let shown: Vec<Option<usize>> = (0..rows * across).map(Some).collect();
+    let grid = Images::of(&images)?.grid(&shown, across, u32::MAX, 0);
+    Some(Picture { name: name.to_owned(), width: grid.width(), height: grid.height(), png: png(grid) })
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod diff;
 mod export;
 mod failure;
 mod graph;
+mod images;
 mod init;
 mod open;
 mod pivot;

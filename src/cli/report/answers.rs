@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, short};
+use super::{Source, short, words};
 use crate::{
     cli::{
         compare::by_seed,
@@ -127,9 +127,8 @@ impl<'a> Split<'a> {
     fn bars(&self, rows: &[&Row<'a>]) -> Option<Figure> {
         let mut groups: Vec<(String, Vec<&Row<'_>>)> = Vec::new();
         for row in rows {
-            let arm: Vec<String> =
-                self.arm(row).into_iter().map(|(axis, value)| format!("{}={value}", short(axis))).collect();
-            let name = [vec![self.column(row)], arm].concat().join(", ");
+            let (column, arm) = (self.column(row), words(self.arm(row).into_iter()));
+            let name = if arm.is_empty() { column } else { format!("{column}, {arm}") };
             match groups.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, group)) => group.push(row),
                 None => groups.push((name, vec![row])),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, short};
+use super::{Source, words};
 use crate::{
     cli::results::{header, plain},
     report::{
@@ -46,8 +46,8 @@ fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) ->
     let mut arms: Vec<(String, Vec<usize>)> = Vec::new();
     for &index in made {
         let axes = source.graph.instances[index].axes.iter().filter(|(axis, _)| Some(*axis) != seeds);
-        let words: Vec<String> = axes.map(|(axis, value)| format!("{}={}", short(axis), plain(value))).collect();
-        let name = if words.is_empty() { stage.to_owned() } else { words.join(", ") };
+        let words = words(axes.map(|(axis, value)| (axis, plain(value))));
+        let name = if words.is_empty() { stage.to_owned() } else { words };
         match arms.iter_mut().find(|(known, _)| *known == name) {
             Some((_, indices)) => indices.push(index),
             None => arms.push((name, vec![index])),

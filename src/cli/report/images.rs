@@ -1,88 +1,22 @@
-//! Images as they lie in the cache, and grids of them as PNG or JPEG in a data URI.
-
-use std::io::Cursor;
+//! The images that an instance stands on, and pictures of them for a page.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use candle_core::{DType, Tensor};
-use image::{DynamicImage, ImageFormat, RgbImage, codecs::jpeg::JpegEncoder, imageops};
+use image::RgbImage;
 
 use super::Source;
-use crate::store::Artifact;
+use crate::{
+    cli::images::{self, Images},
+    store::Artifact,
+};
 
-/// Images: u8, channels first.
-pub struct Images {
-    pixels: Vec<u8>,
-    count: usize,
-    size: [usize; 3],
-}
-
-impl Images {
-    /// From a tensor u8 `[…, C, H, W]`.
-    pub fn of(tensor: &Tensor) -> Option<Self> {
-        let dims = tensor.dims();
-        let [.., colours, height, width] = *dims else { return None };
-        if tensor.dtype() != DType::U8 || ![1, 3].contains(&colours) {
-            return None;
-        }
-        let pixels = tensor.flatten_all().ok()?.to_vec1::<u8>().ok()?;
-        let size = [colours, height, width];
-        Some(Self { count: pixels.len() / size.iter().product::<usize>().max(1), pixels, size })
-    }
-
-    /// The number of images.
-    pub fn len(&self) -> usize {
-        self.count
-    }
-
-    /// The longer edge.
-    pub fn edge(&self) -> usize {
-        self.size[1].max(self.size[2])
-    }
-
-    fn one(&self, index: usize) -> RgbImage {
-        let [colours, height, width] = self.size;
-        let plane = height * width;
-        let image = &self.pixels[index * colours * plane..][..colours * plane];
-        RgbImage::from_fn(width as u32, height as u32, |x, y| {
-            let at = y as usize * width + x as usize;
-            image::Rgb([0, 1, 2].map(|colour: usize| image[colour.min(colours - 1) * plane + at]))
-        })
-    }
-
-    /// The images at `indices` (nothing for none), so many in a row, a pixel apart, none larger than `edge`.
-    pub fn grid(&self, indices: &[Option<usize>], columns: usize, edge: u32, gap: u32) -> RgbImage {
-        let shrink = (f64::from(edge) / self.edge() as f64).min(1.0);
-        let scaled = |pixels: usize| ((pixels as f64 * shrink).round() as u32).max(1);
-        let (height, width) = (scaled(self.size[1]), scaled(self.size[2]));
-        let rows = indices.len().div_ceil(columns.max(1)) as u32;
-        let size = (columns as u32 * (width + gap) - gap, rows * (height + gap) - gap);
-        let mut grid = RgbImage::from_pixel(size.0.max(1), size.1.max(1), image::Rgb([128; 3]));
-        for (at, index) in indices.iter().enumerate() {
-            let Some(index) = index.filter(|index| *index < self.count) else { continue };
-            let mut one = self.one(index);
-            if (one.width(), one.height()) != (width, height) {
-                one = imageops::resize(&one, width, height, imageops::FilterType::Triangle);
-            }
-            let (x, y) = ((at % columns) as u32 * (width + gap), (at / columns) as u32 * (height + gap));
-            imageops::replace(&mut grid, &one, x.into(), y.into());
-        }
-        grid
-    }
-}
-
-/// A picture as PNG.
+/// A picture as PNG in a data URI.
 pub fn png(image: RgbImage) -> String {
-    let mut bytes = Cursor::new(Vec::new());
-    // Writing to memory does not fail for a picture that has pixels.
-    let _ = DynamicImage::from(image).write_to(&mut bytes, ImageFormat::Png);
-    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(bytes.into_inner()))
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(images::png(image)))
 }
 
-/// A picture as JPEG, for thousands of small images.
+/// A picture as JPEG in a data URI.
 pub fn jpeg(image: &RgbImage) -> String {
-    let mut bytes = Vec::new();
-    let _ = JpegEncoder::new_with_quality(&mut bytes, 80).encode_image(image);
-    format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(bytes))
+    format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(images::jpeg(image)))
 }
 
 impl Source<'_, '_> {
@@ -112,26 +46,6 @@ impl Source<'_, '_> {
                     links.push((link.from, &link.output));
                 }
             }
-        }
-        None
-    }
-
-    /// The names of the classes of what an input port stands on.
-    pub fn classes_above(&self, index: usize, port: &str) -> Option<Vec<String>> {
-        let mut open: Vec<usize> =
-            self.graph.instances[index].inputs.iter().filter(|link| link.port == port).map(|link| link.from).collect();
-        let mut at = 0;
-        while let Some(&from) = open.get(at) {
-            at += 1;
-            let instance = &self.graph.instances[from];
-            for output in instance.kind.outputs.iter().filter(|port| output_is_images(self, from, port.name)) {
-                if let Some(classes) =
-                    self.artifact(from, output.name).and_then(|artifact| artifact.get("classes").ok())
-                {
-                    return Some(classes);
-                }
-            }
-            open.extend(instance.inputs.iter().map(|link| link.from));
         }
         None
     }

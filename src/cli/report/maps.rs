@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Source,
-    images::{Images, jpeg},
-};
+use super::{Source, images::jpeg};
 use crate::{
+    cli::images::Images,
     report::{
         Figure,
         figure::{Chart, Line, Tiles},
         page::{Part, Sprite, slug},
     },
-    store::Artifact,
 };
 
 /// The most maps of one page; each has thousands of points.
@@ -25,13 +22,11 @@ pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
     let mut parts = Vec::new();
     let indices: Vec<usize> = source.of_kind("tsne").take(MAPS).collect();
     for index in indices {
-        let Some(map) = source.artifact(index, "map").and_then(|artifact| Map::of(&artifact)) else { continue };
-        let map = map.among(source, index);
-        let images = map.images(source, index);
+        let Some(map) = Map::of(source, index) else { continue };
+        let images = source.images_above(index, "features", map.of);
         let sprite = images.map(|images| sprite(&images, &map.indices, sprites));
         let words = source.point(index);
-        let classes = map.classes(source, index);
-        let mut colourings = vec![("class", map.labels.clone(), classes)];
+        let mut colourings = vec![("class", map.labels.clone(), map.classes.clone())];
         colourings.extend(map.clusters(source).map(|clusters| ("cluster", clusters, Vec::new())));
         for (by, groups, names) in colourings {
             let figure = Figure {
@@ -51,38 +46,24 @@ struct Map {
     points: Vec<(f64, f64)>,
     indices: Vec<usize>,
     labels: Vec<u32>,
+    classes: Vec<String>,
     /// Images that the indices are among.
     of: usize,
 }
 
 impl Map {
-    fn of(artifact: &Artifact) -> Option<Self> {
+    fn of(source: &Source<'_, '_>, index: usize) -> Option<Self> {
+        let artifact = source.artifact(index, "map")?;
         let points = artifact.tensor("points").ok()?.to_vec2::<f32>().ok()?;
         let points: Vec<(f64, f64)> = points.iter().map(|point| (f64::from(point[0]), f64::from(point[1]))).collect();
-        let whole = |name: &str| artifact.tensor(name).ok()?.to_vec1::<u32>().ok();
-        let indices: Vec<usize> = match whole("indices") {
-            Some(indices) => indices.into_iter().map(|index| index as usize).collect(),
-            None => (0..points.len()).collect(),
-        };
-        let labels = whole("labels").unwrap_or_else(|| vec![0; points.len()]);
-        let of = points.len();
-        Some(Self { points, indices, labels, of })
-    }
-
-    /// Says how many images its own are among.
-    fn among(mut self, source: &Source<'_, '_>, index: usize) -> Self {
+        let indices = artifact.tensor("indices").ok()?.to_vec1::<u32>().ok()?;
+        let indices = indices.into_iter().map(|index| index as usize).collect();
+        let labels = artifact.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
+        let classes = artifact.get("classes").ok()?;
         let features = source.input(index, "features");
         let all = features.as_ref().and_then(|features| features.tensor("labels").ok()?.dims().first().copied());
-        self.of = all.unwrap_or(self.of);
-        self
-    }
-
-    fn images(&self, source: &Source<'_, '_>, index: usize) -> Option<Images> {
-        source.images_above(index, "features", self.of)
-    }
-
-    fn classes(&self, source: &Source<'_, '_>, index: usize) -> Vec<String> {
-        source.classes_above(index, "features").unwrap_or_default()
+        let of = all.unwrap_or(points.len());
+        Some(Self { points, indices, labels, classes, of })
     }
 
     /// The clusters of the same images, if some k-means made some.
@@ -115,7 +96,7 @@ fn sprite(images: &Images, indices: &[usize], sprites: &mut Vec<Sprite>) -> usiz
     let source = jpeg(&images.grid(&wanted, columns, edge, 0));
     let same = sprites.iter().position(|sprite| sprite.source == source);
     same.unwrap_or_else(|| {
-        sprites.push(Sprite { source, tile: edge, columns: columns as u32 });
+        sprites.push(Sprite { source, columns: columns as u32 });
         sprites.len() - 1
     })
 }

@@ -23,7 +23,7 @@ use super::{
     args::{CacheArgs, PipelineArgs},
     open,
     plan::plan,
-    results::Results,
+    results::{Results, plain},
 };
 use crate::{
     engine::{Graph, Plan},
@@ -134,13 +134,14 @@ impl Source<'_, '_> {
     /// The name of an instance without its stage, or that of the stage alone.
     fn point(&self, index: usize) -> String {
         let instance = &self.graph.instances[index];
-        let axes: Vec<String> = instance
-            .axes
-            .iter()
-            .map(|(axis, value)| format!("{}={}", short(axis), super::results::plain(value)))
-            .collect();
-        if axes.is_empty() { instance.stage.clone() } else { axes.join(", ") }
+        let words = words(instance.axes.iter().map(|(axis, value)| (axis, plain(value))));
+        if words.is_empty() { instance.stage.clone() } else { words }
     }
+}
+
+/// `policy=random, clusters=64`: axes by their parameters alone, with their values.
+fn words<'a>(axes: impl Iterator<Item = (&'a str, String)>) -> String {
+    axes.map(|(axis, value)| format!("{}={value}", short(axis))).collect::<Vec<_>>().join(", ")
 }
 
 /// An axis by its parameter alone.

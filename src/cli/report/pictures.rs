@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-use super::{
-    Source,
-    images::{Images, png},
-};
+use super::{Source, images::png};
 use crate::{
+    cli::images::Images,
     report::{
         Figure,
         figure::Chart,
@@ -156,7 +154,7 @@ fn batch(source: &Source<'_, '_>, index: usize) -> Option<Part> {
 
 fn confusion(source: &Source<'_, '_>, index: usize) -> Option<Part> {
     let counts = source.artifact(index, "confusion")?.tensor("confusion").ok()?.to_vec2::<u32>().ok()?;
-    let names = source.classes_above(index, "test").unwrap_or_default();
+    let names: Vec<String> = source.input(index, "test").and_then(|test| test.get("classes").ok()).unwrap_or_default();
     let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let classes: Vec<String> = (0..counts.len()).map(name).collect();
     let words = &source.graph.instances[index].name;

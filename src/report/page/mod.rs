@@ -64,8 +64,6 @@ pub struct Picture {
 pub struct Sprite {
     /// A data URI.
     pub source: String,
-    /// Pixels of a tile's edge.
-    pub tile: u32,
     /// Tiles in a row.
     pub columns: u32,
 }
@@ -162,8 +160,8 @@ impl Part {
 
 impl Sprite {
     fn json(&self) -> String {
-        let Self { source, tile, columns } = self;
-        inert(&serde_json::json!({ "source": source, "tile": tile, "columns": columns }).to_string())
+        let Self { source, columns } = self;
+        inert(&serde_json::json!({ "source": source, "columns": columns }).to_string())
     }
 }
 
