@@ -1,8 +1,14 @@
 //! The lines of a run, as text: who prints them is another matter.
 
-use console::measure_text_width as width_of;
+use std::collections::BTreeMap;
 
-use super::{Styles, clock, duration, number};
+use console::{measure_text_width as width_of, truncate_str};
+
+use super::{
+    Styles, clock, duration,
+    gauge::{bar, outlook, short, sparkline},
+    number,
+};
 use crate::engine::{Counts, Event, Reason, Status};
 
 /// The widest that lines are made on a terminal.
@@ -115,6 +121,31 @@ impl Lines {
         Some(format!("{name}{:pad$}  {text}", ""))
     }
 
+    /// How far a whole run of `jobs` at a time has come: what has finished as a count, and what is left, in seconds of
+    /// work and instances of unknown length.
+    #[must_use]
+    pub fn whole(
+        &self,
+        stages: usize,
+        counts: &BTreeMap<Status, usize>,
+        left: Option<(f64, usize)>,
+        jobs: usize,
+    ) -> String {
+        let done: usize = counts.values().sum();
+        let mut text = format!("{} of {stages} stages to go", stages.saturating_sub(done));
+        let outlook = left.map(|(seconds, unknown)| outlook(seconds, unknown, jobs)).unwrap_or_default();
+        if !outlook.is_empty() {
+            text.push_str(&format!(", {outlook}"));
+        }
+        let counts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
+        if !counts.is_empty() {
+            text.push_str(&format!(": {}", counts.join(", ")));
+        }
+        // The clock stands before it.
+        let space = self.width.map_or(usize::MAX, |width| width.saturating_sub(12));
+        Styles::paint(self.styles.faint, &truncate_str(&text, space, "…"))
+    }
+
     /// A status word at its column.
     #[must_use]
     pub fn word(&self, word: &str, style: anstyle::Style) -> String {
@@ -187,43 +218,6 @@ pub fn middle(text: &str, width: usize) -> String {
     format!("{start}…{end}")
 }
 
-/// What is left of a whole run of `jobs` at a time: `about 12:05 left`, as far as it is known.
-#[must_use]
-pub fn outlook(seconds: f64, unknown: usize, jobs: usize) -> String {
-    let more = if unknown > 0 { format!(" and {unknown} of unknown length") } else { String::new() };
-    match (seconds / jobs.max(1) as f64).round() as u64 {
-        0 if unknown > 0 => String::new(),
-        seconds => format!("about {} left{more}", clock(seconds)),
-    }
-}
-
-/// The last values as bars of eight heights.
-#[must_use]
-pub fn sparkline(values: &[f64]) -> String {
-    const CELLS: usize = 10;
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let last = &values[values.len().saturating_sub(CELLS)..];
-    let (low, high) = last.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)));
-    if last.len() < 2 || !(high - low).is_finite() || high <= low {
-        return String::new();
-    }
-    last.iter().map(|value| BARS[((value - low) / (high - low) * 7.0).round() as usize]).collect()
-}
-
-/// Ten cells, filled from the left.
-fn bar(fraction: f64) -> String {
-    let halves = (fraction.clamp(0.0, 1.0) * 20.0).round() as usize;
-    let mut cells = "━".repeat(halves / 2);
-    if halves % 2 == 1 {
-        cells.push('╸');
-    }
-    format!("{cells}{}", " ".repeat(10 - halves.div_ceil(2)))
-}
-
-fn short(rate: f64) -> String {
-    if rate >= 9.95 { format!("{rate:.0}") } else { format!("{rate:.1}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,29 +228,5 @@ mod tests {
         assert_eq!(middle("probe@batches.policy=random,probe.at=p1", 20), "probe@batc…obe.at=p1");
         assert_eq!(middle("日本語日本語", 7), "日…語");
         assert_eq!(middle("abc", 1), "…");
-    }
-
-    #[test]
-    fn sparklines_show_the_last_values() {
-        assert_eq!(sparkline(&[4.0, 3.0, 2.0, 1.0]), "█▆▃▁");
-        assert_eq!(sparkline(&(0..30).map(f64::from).collect::<Vec<_>>()), "▁▂▃▃▄▅▆▆▇█");
-        for nothing in [&[][..], &[1.0], &[2.0, 2.0], &[1.0, f64::NAN, f64::INFINITY]] {
-            assert_eq!(sparkline(nothing), "", "{nothing:?}");
-        }
-    }
-
-    #[test]
-    fn an_outlook_says_what_is_known() {
-        assert_eq!(outlook(750.0, 0, 1), "about 12:30 left");
-        assert_eq!(outlook(750.0, 2, 2), "about 6:15 left and 2 of unknown length");
-        assert_eq!(outlook(0.0, 2, 1), "");
-    }
-
-    #[test]
-    fn bars_have_ten_cells() {
-        for step in 0..=20 {
-            assert_eq!(bar(f64::from(step) / 20.0).chars().count(), 10, "{step}");
-        }
-        assert_eq!(bar(0.25), "━━╸       ");
     }
 }

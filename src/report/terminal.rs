@@ -1,4 +1,4 @@
-//! Progress on a terminal: a bar for each running instance, finished ones above, the whole run below.
+//! Progress on a terminal: a line for each running instance, and one for the whole run, into whose counts finished ones fold.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Lines, Styles, outlook};
+use super::{Lines, Styles};
 use crate::engine::{Event, Reason, Reporter, Status};
 
 const TICK: Duration = Duration::from_millis(120);
@@ -35,7 +35,7 @@ struct Drawn {
 }
 
 impl Terminal {
-    /// For runs of `jobs` instances at a time. With `quiet`, finished instances leave a line only if they failed.
+    /// For runs of `jobs` instances at a time. What fails leaves a line; with `quiet`, nothing else does.
     #[must_use]
     pub fn new(styles: Styles, quiet: bool, jobs: usize) -> Self {
         let (counts, losses) = (BTreeMap::new(), BTreeMap::new());
@@ -89,23 +89,12 @@ impl Terminal {
         }
     }
 
-    /// `3 of 24 left: 12 cached, 9 ran`.
     fn whole(&self) {
         let Some(drawn) = &self.drawn else { return };
-        let done: usize = self.counts.values().sum();
-        let counts: Vec<String> =
-            self.counts.iter().map(|(status, count)| format!("{count} {}", status.word())).collect();
-        let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
-        let left = self.stages.saturating_sub(done);
-        let mut text = format!("{left} of {} stages to go{counts}", self.stages);
-        if let Some((seconds, unknown, then)) = self.outlook {
-            let words =
-                outlook((seconds - then.elapsed().as_secs_f64() * self.jobs as f64).max(0.0), unknown, self.jobs);
-            if !words.is_empty() {
-                text.push_str(&format!("; {words}"));
-            }
-        }
-        drawn.whole.set_message(Styles::paint(self.styles.faint, &text));
+        let left = self.outlook.map(|(seconds, unknown, then)| {
+            ((seconds - then.elapsed().as_secs_f64() * self.jobs as f64).max(0.0), unknown)
+        });
+        drawn.whole.set_message(self.lines().whole(self.stages, &self.counts, left, self.jobs));
     }
 }
 
@@ -139,7 +128,7 @@ impl Reporter for Terminal {
                     bar.finish_and_clear();
                     drawn.all.remove(&bar);
                 }
-                if !self.quiet || *status == Status::Failed {
+                if *status == Status::Failed {
                     self.print(&self.lines().finished(instance, *status, *seconds, message.as_deref()));
                 }
                 self.whole();

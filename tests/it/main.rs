@@ -32,3 +32,4 @@ mod trackers;
 mod training_stages;
 mod unrolled;
 mod upkeep;
+mod watch;

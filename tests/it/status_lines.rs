@@ -90,7 +90,7 @@ fn every_line_of_a_run() {
         progress(SHORT, 600, None, None),
         progress(SHORT, 0, None, None),
     ];
-    for width in [None, Some(80), Some(120)] {
+    for width in [None, Some(80), Some(200)] {
         for note in &notes {
             for (rate, left) in [(None, None), (Some(8.13), Some(3753))] {
                 shown.push_str(&lines(width).progress(note, &[4.8, 4.5, 4.2], rate, left).expect("a line"));
@@ -99,7 +99,12 @@ fn every_line_of_a_run() {
         }
         shown.push('\n');
     }
-    shown.push_str("## Summary\n\n");
+    shown.push_str("## The whole run\n\n");
+    let folded = BTreeMap::from([(Status::Cached, 12), (Status::Ran, 9), (Status::Resumed, 1), (Status::Failed, 2)]);
+    for (counts, left) in [(&BTreeMap::new(), None), (&folded, Some((750.0, 0))), (&folded, Some((750.0, 3)))] {
+        shown.push_str(&format!("{}\n", lines(Some(80)).whole(30, counts, left, 2)));
+    }
+    shown.push_str("\n## Summary\n\n");
     for counts in [
         Counts { cached: 12, ..Counts::default() },
         Counts { cached: 3, ran: 9, ..Counts::default() },
