@@ -1,4 +1,5 @@
-//! `= 2 * clusters.clusters`: a parameter worked out from others. Whole numbers, decimals, `+ - * / ( )` and references.
+//! `= 2 * clusters.clusters`: a parameter worked out from others. Whole numbers, decimals, `+ - * / ( )`, `round( )` and
+//! references.
 //!
 //! Whole numbers stay whole, and a quotient is whole if it comes out even. A reference alone takes over any value.
 
@@ -15,6 +16,8 @@ pub enum Expression {
     Reference(Reference),
     /// `- x`.
     Negated(Box<Expression>),
+    /// `round(x)`: the nearest whole number, the larger one (in size) of two.
+    Rounded(Box<Expression>),
     /// `x + y` and its like.
     Binary(char, Box<Expression>, Box<Expression>),
 }
@@ -65,7 +68,7 @@ impl Expression {
         match self {
             Self::Integer(_) | Self::Float(_) => Vec::new(),
             Self::Reference(reference) => vec![reference],
-            Self::Negated(inner) => inner.references(),
+            Self::Negated(inner) | Self::Rounded(inner) => inner.references(),
             Self::Binary(_, left, right) => [left.references(), right.references()].concat(),
         }
     }
@@ -83,6 +86,11 @@ impl Expression {
             Self::Negated(inner) => match inner.value(of)? {
                 Integer(number) => number.checked_neg().map(Integer).ok_or_else(overflow),
                 Float(number) => Ok(Float(-number)),
+            },
+            Self::Rounded(inner) => match inner.value(of)? {
+                Float(number) if number.abs() < 2f64.powi(63) => Ok(Integer(number.round() as i64)),
+                Float(_) => Err(overflow()),
+                whole @ Integer(_) => Ok(whole),
             },
             Self::Binary(operator, left, right) => binary(*operator, left.value(of)?, right.value(of)?),
         }
@@ -180,14 +188,10 @@ impl Reader<'_> {
                 self.at += 1;
                 Expression::Negated(Box::new(self.atom()?))
             }
-            Some('(') => {
-                self.at += 1;
-                let inner = self.sum()?;
-                if self.peek() != Some(')') {
-                    return Err(self.wrong("a `)` is missing"));
-                }
-                self.at += 1;
-                inner
+            Some('(') => self.inner()?,
+            Some('r') if self.text[self.at..].starts_with("round(") => {
+                self.at += "round".len();
+                Expression::Rounded(Box::new(self.inner()?))
             }
             Some(c) if c.is_ascii_digit() || c == '.' => self.number()?,
             Some(c) if c.is_alphabetic() || c == '_' => self.reference()?,
@@ -196,6 +200,17 @@ impl Reader<'_> {
         };
         self.depth -= 1;
         Ok(atom)
+    }
+
+    /// What stands between `(` and `)`.
+    fn inner(&mut self) -> Read<Expression> {
+        self.at += 1;
+        let inner = self.sum()?;
+        if self.peek() != Some(')') {
+            return Err(self.wrong("a `)` is missing"));
+        }
+        self.at += 1;
+        Ok(inner)
     }
 
     fn number(&mut self) -> Read<Expression> {
@@ -249,6 +264,9 @@ mod tests {
             ("-2 - -3", Number::Integer(1)),
             ("1e-3 * 1_000", Number::Float(1.0)),
             ("10 - 2 - 3", Number::Integer(5)),
+            ("round(3.5 / 0.1) + 1", Number::Integer(36)),
+            ("-round(2.5)", Number::Integer(-3)),
+            ("round(7)", Number::Integer(7)),
         ];
         for (text, expected) in cases {
             assert_eq!(value(text), Ok(expected), "{text}");
@@ -261,6 +279,9 @@ mod tests {
             ("", "0: a number or `stage.param` is missing at the end"),
             ("1 +", "3: a number or `stage.param` is missing at the end"),
             ("(1", "2: a `)` is missing"),
+            ("round(1", "7: a `)` is missing"),
+            ("round(1e300)", "the result is too large"),
+            ("round", "0: `round` does not name a parameter; write `stage.param`"),
             ("1 2", "2: `2` is not expected here"),
             ("clusters", "0: `clusters` does not name a parameter; write `stage.param`"),
             ("2 ^ 3", "2: `^` is not expected here"),

@@ -10,6 +10,9 @@ pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> 
     let path = path(table, span).map_or_else(String::new, |path| format!(".{path}"));
     let words = plain(message.trim());
     let diagnostic = Diagnostic::new(span.clone(), format!("`{stage}{path}`: {words}"));
+    if words.starts_with("must be a whole number") && message.contains("floating point") {
+        return diagnostic.help("write it without a point; in an expression, `round(…)` gives a whole number");
+    }
     // serde writes: unknown variant `x`, expected one of `a`, `b`
     let mut quoted = message.split('`').skip(1).step_by(2);
     match (message.starts_with("unknown variant"), quoted.next()) {
