@@ -38,7 +38,7 @@ pub struct Row<'a> {
     kind: &'static str,
     pub axes: &'a Axes,
     pub metrics: &'a BTreeMap<String, f64>,
-    /// Metrics of instances above, by name; only those that one of them has.
+    /// Metrics of instances above, by name; each of the nearest that has it.
     pub beneath: BTreeMap<&'a str, f64>,
     /// By how much its metrics exceed those of the baseline, if there is one.
     pub differences: BTreeMap<String, f64>,
@@ -278,18 +278,24 @@ fn signed(name: &str, estimate: Option<Estimate>) -> String {
     if cell.is_empty() { cell } else { format!("{sign}{cell}") }
 }
 
-/// Metrics of what an instance stands on. A name that several of them have is left out: which would it be?
+/// Metrics of what an instance stands on, each of the nearest above that has it. A name that several have at the same
+/// distance is left out: which would it be?
 fn beneath<'a>(graph: &Graph<'_>, made: &BTreeMap<usize, &'a Manifest>, index: usize) -> BTreeMap<&'a str, f64> {
-    let mut above = BTreeSet::new();
-    let mut open = vec![index];
-    while let Some(at) = open.pop() {
-        open.extend(graph.instances[at].inputs.iter().map(|link| link.from).filter(|from| above.insert(*from)));
+    let mut seen = BTreeSet::from([index]);
+    let mut level = vec![index];
+    let mut found: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+    while !level.is_empty() {
+        let links = level.iter().flat_map(|at| &graph.instances[*at].inputs);
+        level = links.map(|link| link.from).filter(|from| seen.insert(*from)).collect();
+        let mut here: BTreeMap<&str, Option<f64>> = BTreeMap::new();
+        for (name, value) in level.iter().filter_map(|at| made.get(at)).flat_map(|manifest| &manifest.metrics) {
+            here.entry(name).and_modify(|one| *one = None).or_insert(Some(*value));
+        }
+        for (name, value) in here {
+            found.entry(name).or_insert(value);
+        }
     }
-    let mut found: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (name, value) in above.iter().filter_map(|at| made.get(at)).flat_map(|manifest| &manifest.metrics) {
-        found.entry(name).or_default().push(*value);
-    }
-    found.into_iter().filter_map(|(name, values)| (values.len() == 1).then(|| (name, values[0]))).collect()
+    found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 fn varies(rows: &[Row<'_>], key: &str) -> bool {

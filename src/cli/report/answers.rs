@@ -1,24 +1,23 @@
-//! The table of the arms, that of the controls, and the differences in words.
+//! The table of the arms, and that of the controls.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Source, short, words};
 use crate::{
-    cli::{
-        compare::by_seed,
-        results::{Row, SCORE, plain, score},
-    },
+    cli::results::{Row, SCORE, plain, score},
     report::{
-        Align, Estimate, Figure, Grid, differs,
+        Align, Figure, Grid,
         figure::{Bar, Chart},
-        holm,
         page::Part,
-        paired_p, percent,
     },
 };
 
 /// So many bars can be read.
 const BARS: usize = 40;
+
+/// So many arms fit into a table that is read as a whole; of more it shows the `BEST`.
+const ROWS: usize = 24;
+const BEST: usize = 10;
 
 /// A value with its interval, in percent.
 struct Answer {
@@ -27,7 +26,7 @@ struct Answer {
 }
 
 /// The axes of an arm with their values; none for a control.
-type Arm<'a> = Vec<(&'a str, String)>;
+pub(super) type Arm<'a> = Vec<(&'a str, String)>;
 
 /// Everything about accuracy.
 pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
@@ -46,11 +45,9 @@ pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
     if !words.is_empty() {
         parts.push(Part::List(words));
     }
-    let (arms, controls) = split.tables(&rows);
-    let unit =
-        "Test accuracy in %, with its 95 % interval: over seeds where there are several, else of the test images";
+    let (title, arms, controls) = split.tables(&rows);
     if !arms.is_empty() {
-        parts.push(Part::Table(unit.to_owned(), arms));
+        parts.push(Part::Table(title, arms));
     }
     if !controls.is_empty() {
         parts.push(Part::Table("Beside them, on the same data".to_owned(), controls));
@@ -61,10 +58,10 @@ pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
 }
 
 /// The axes by what they do to a table.
-struct Split<'a> {
+pub(super) struct Split<'a> {
     /// The level of the features: `probe.at`.
     level: Option<&'a str>,
-    seeds: Option<&'a str>,
+    pub(super) seeds: Option<&'a str>,
 }
 
 impl<'a> Split<'a> {
@@ -75,18 +72,19 @@ impl<'a> Split<'a> {
     }
 
     /// The axes that make an arm.
-    fn arm(&self, row: &Row<'a>) -> Arm<'a> {
+    pub(super) fn arm(&self, row: &Row<'a>) -> Arm<'a> {
         let own = |axis: &str| Some(axis) != self.level && Some(axis) != self.seeds;
         row.axes.iter().filter(|(axis, _)| own(axis)).map(|(axis, value)| (axis, plain(value))).collect()
     }
 
     /// The column: the stage, and the level if it has one.
-    fn column(&self, row: &Row<'a>) -> String {
+    pub(super) fn column(&self, row: &Row<'a>) -> String {
         let level = self.level.and_then(|level| row.axes.get(level)).map(plain);
         level.map_or_else(|| row.stage.to_owned(), |level| format!("{} {level}", row.stage))
     }
 
-    fn tables(&self, rows: &[&Row<'a>]) -> (Grid, Grid) {
+    /// The arms with the title of their table, and the controls. Of many arms the table has the best.
+    fn tables(&self, rows: &[&Row<'a>]) -> (String, Grid, Grid) {
         let mut columns: Vec<String> = Vec::new();
         let mut arms: Vec<Arm<'_>> = Vec::new();
         let mut cells: BTreeMap<(Arm<'_>, String), Vec<&Row<'_>>> = BTreeMap::new();
@@ -108,7 +106,25 @@ impl<'a> Split<'a> {
         });
         let left = axes.iter().map(|axis| (short(axis).to_owned(), Align::Left));
         let mut table = Grid::new(left.chain(columns.iter().map(|column| (column.clone(), Align::Right))));
-        for arm in arms.iter().filter(|arm| !arm.is_empty()) {
+        arms.retain(|arm| !arm.is_empty());
+        let mut title =
+            "Test accuracy in %, with its 95 % interval: over seeds where there are several, else of the test images"
+                .to_owned();
+        if arms.len() > ROWS
+            && let Some(by) = columns.iter().rfind(|column| columns[0].split(' ').next() == column.split(' ').next())
+        {
+            let value = |arm: &Arm<'_>| {
+                let group = cells.get(&(arm.clone(), by.clone()));
+                group.and_then(|group| answer(group)).map_or(f64::NEG_INFINITY, |answer| answer.value)
+            };
+            arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
+            title.push_str(&format!(
+                ". The {BEST} best of {} by {by}: picked by what they are judged by, which flatters them",
+                arms.len()
+            ));
+            arms.truncate(BEST);
+        }
+        for arm in &arms {
             let value = |axis: &&str| arm.iter().find(|(own, _)| own == axis).map(|(_, value)| value.clone());
             let start = axes.iter().map(|axis| value(axis).unwrap_or_default());
             let words = columns.iter().map(|column| {
@@ -121,7 +137,7 @@ impl<'a> Split<'a> {
         for ((_, column), group) in cells.iter().filter(|((arm, _), _)| arm.is_empty()) {
             controls.push(vec![column.clone(), answer(group).map(|answer| answer.words()).unwrap_or_default()]);
         }
-        (table, controls)
+        (title, table, controls)
     }
 
     fn bars(&self, rows: &[&Row<'a>]) -> Option<Figure> {
@@ -146,75 +162,6 @@ impl<'a> Split<'a> {
             chart: Chart::Bars { value: "test accuracy %".to_owned(), bars },
         })
     }
-
-    /// For each axis of words: its other values against the first, paired by everything else.
-    fn differences(&self, rows: &[&Row<'a>]) -> Vec<String> {
-        let mut found = Vec::new();
-        let axes: BTreeSet<&str> = rows.iter().flat_map(|row| self.arm(row)).map(|(axis, _)| axis).collect();
-        for axis in axes {
-            let mut values: Vec<String> = Vec::new();
-            for value in rows.iter().filter_map(|row| row.axes.get(axis)) {
-                let is_word = value.is_string() || value.is_boolean();
-                let value = plain(value);
-                if is_word && !values.contains(&value) {
-                    values.push(value);
-                }
-            }
-            let Some((first, others)) = values.split_first() else { continue };
-            let columns: BTreeSet<String> =
-                rows.iter().filter(|row| row.axes.contains_key(axis)).map(|row| self.column(row)).collect();
-            for column in columns {
-                let of = |value: &str| -> BTreeMap<Arm<'_>, f64> {
-                    let is_one = |row: &&&Row<'_>| {
-                        self.column(row) == column && row.axes.get(axis).map(plain).as_deref() == Some(value)
-                    };
-                    let pairing = |row: &Row<'a>| {
-                        row.axes
-                            .iter()
-                            .filter(|(own, _)| *own != axis)
-                            .map(|(own, value)| (own, plain(value)))
-                            .collect()
-                    };
-                    rows.iter().filter(is_one).map(|row| (pairing(row), row.metrics[SCORE])).collect()
-                };
-                let base = of(first);
-                for other in others {
-                    let seed = |key: &Arm<'_>| {
-                        key.iter().find(|(axis, _)| Some(*axis) == self.seeds).map(|(_, seed)| seed.clone())
-                    };
-                    let pairs = of(other);
-                    let pairs = pairs.iter().filter_map(|(key, value)| Some((seed(key), value - base.get(key)?)));
-                    let differences = by_seed(pairs);
-                    if !differences.is_empty() {
-                        found.push((format!("{column}: {axis}={other} against {first}"), differences));
-                    }
-                }
-            }
-        }
-        let tested: Vec<usize> = (0..found.len()).filter(|&at| found[at].1.len() > 1).collect();
-        let p: Vec<f64> = tested.iter().filter_map(|&at| paired_p(&found[at].1)).collect();
-        let adjusted: BTreeMap<usize, f64> = tested.into_iter().zip(holm(&p)).collect();
-        found
-            .iter()
-            .enumerate()
-            .filter_map(|(at, (what, values))| said(what, values, adjusted.get(&at).copied()))
-            .collect()
-    }
-}
-
-/// A difference in words.
-fn said(what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
-    let Estimate { mean, interval, n } = Estimate::of(differences)?;
-    let side = if mean < 0.0 { "lower" } else { "higher" };
-    let size = percent(mean.abs());
-    let Some(((low, high), p)) = interval.zip(p) else {
-        return Some(format!("{what}: {size} points {side}, with one seed, which says nothing; repeat over more."));
-    };
-    let verdict = if differs(p) { "a difference" } else { "no difference shown" };
-    let (low, high) = (percent(low), percent(high));
-    Some(format!(
-        "{what}: {size} points {side} (95 % interval {low} to {high} over {n} seeds; p = {p:.3}, corrected for all of these): {verdict}."
-    ))
 }
 
 fn answer(group: &[&Row<'_>]) -> Option<Answer> {

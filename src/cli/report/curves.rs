@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, words};
+use super::{Source, spread, words};
 use crate::{
     cli::results::{header, plain},
     report::{
@@ -72,8 +72,9 @@ fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) ->
         return None;
     }
     let all = lines.len();
-    lines.truncate(CURVES);
-    let most = if all > CURVES { format!(" The first {CURVES} of {all} arms.") } else { String::new() };
+    let lines: Vec<Line> = spread(all, CURVES).into_iter().map(|at| std::mem::take(&mut lines[at])).collect();
+    let shown = lines.len();
+    let most = if shown < all { format!(" {shown} of {all} arms, spread over the sweep.") } else { String::new() };
     let mean = if seeds.is_some() { " Means over the seeds." } else { "" };
     (!lines.is_empty()).then(|| Figure {
         name: slug(&format!("{stage} {series}")),

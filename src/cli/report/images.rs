@@ -6,6 +6,7 @@ use image::RgbImage;
 use super::Source;
 use crate::{
     cli::images::{self, Images},
+    digest::ArtifactHash,
     store::Artifact,
 };
 
@@ -22,6 +23,11 @@ pub fn jpeg(image: &RgbImage) -> String {
 impl Source<'_, '_> {
     /// The clean images that an input port of an instance stands on: the nearest above with `count` of them.
     pub fn images_above(&self, index: usize, port: &str, count: usize) -> Option<Images> {
+        Some(self.named_images_above(index, port, count)?.1)
+    }
+
+    /// The same with the hash of their bytes.
+    pub fn named_images_above(&self, index: usize, port: &str, count: usize) -> Option<(ArtifactHash, Images)> {
         let mut links: Vec<(usize, &str)> = self.graph.instances[index]
             .inputs
             .iter()
@@ -39,7 +45,7 @@ impl Source<'_, '_> {
                 && let Some(artifact) = self.artifact(from, output).filter(fits)
                 && let Some(images) = artifact.tensors().get("images").and_then(Images::of)
             {
-                return Some(images);
+                return Some((self.made.get(&from)?.outputs.get(output)?.hash, images));
             }
             for link in &self.graph.instances[from].inputs {
                 if !links.contains(&(link.from, &*link.output)) {

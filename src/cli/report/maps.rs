@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Source, images::jpeg};
+use super::{Source, images::jpeg, spread};
 use crate::{
     cli::images::Images,
+    digest::ArtifactHash,
     report::{
         Figure,
         figure::{Chart, Line, Tiles},
@@ -20,24 +21,29 @@ const TILE: u32 = 24;
 /// All maps.
 pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
     let mut parts = Vec::new();
-    let indices: Vec<usize> = source.of_kind("tsne").take(MAPS).collect();
-    for index in indices {
+    let indices: Vec<usize> = source.of_kind("tsne").collect();
+    let chosen = spread(indices.len(), MAPS);
+    for index in chosen.iter().map(|at| indices[*at]) {
         let Some(map) = Map::of(source, index) else { continue };
-        let images = source.images_above(index, "features", map.of);
-        let sprite = images.map(|images| sprite(&images, &map.indices, sprites));
-        let words = source.point(index);
-        let mut colourings = vec![("class", map.labels.clone(), map.classes.clone())];
-        colourings.extend(map.clusters(source).map(|clusters| ("cluster", clusters, Vec::new())));
+        let images = source.named_images_above(index, "features", map.of);
+        let clusters = images.as_ref().and_then(|(hash, _)| map.clusters(source, *hash));
+        let sprite = images.map(|(_, images)| sprite(&images, &map.indices, sprites));
+        let instance = &source.graph.instances[index].name;
+        let mut colourings = vec![("class".to_owned(), map.labels.clone(), map.classes.clone())];
+        colourings.extend(clusters.map(|(name, clusters)| (format!("cluster of {name}"), clusters, Vec::new())));
         for (by, groups, names) in colourings {
             let figure = Figure {
-                name: slug(&format!("{} {by}", source.graph.instances[index].name)),
-                title: format!("{words}: by {by}"),
+                name: slug(&format!("{instance} {by}")),
+                title: format!("{instance}: by {by}"),
                 caption: "t-SNE: near points are alike, distances between groups mean little. The image is under the pointer."
                     .to_owned(),
                 chart: map.chart(&groups, &names, sprite),
             };
             parts.push(Part::Figure(Box::new(figure)));
         }
+    }
+    if chosen.len() < indices.len() {
+        parts.push(Part::Words(format!("{} of {} maps, spread over the sweep.", chosen.len(), indices.len())));
     }
     parts
 }
@@ -66,11 +72,13 @@ impl Map {
         Some(Self { points, indices, labels, classes, of })
     }
 
-    /// The clusters of the same images, if some k-means made some.
-    fn clusters(&self, source: &Source<'_, '_>) -> Option<Vec<u32>> {
+    /// The clusters of the same images with the name of what made them, if some k-means did.
+    fn clusters(&self, source: &Source<'_, '_>, images: ArtifactHash) -> Option<(String, Vec<u32>)> {
         source.of_kind("kmeans").find_map(|index| {
+            let (hash, _) = source.named_images_above(index, "features", self.of)?;
             let labels = source.artifact(index, "labels")?.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
-            (labels.len() == self.of).then(|| self.indices.iter().map(|&image| labels[image]).collect())
+            let own = || self.indices.iter().map(|&image| labels.get(image).copied()).collect::<Option<_>>();
+            (hash == images).then(own).flatten().map(|own| (source.graph.instances[index].name.clone(), own))
         })
     }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod curves;
+mod differences;
 mod draw;
 mod images;
 mod maps;
@@ -144,7 +145,40 @@ fn words<'a>(axes: impl Iterator<Item = (&'a str, String)>) -> String {
     axes.map(|(axis, value)| format!("{}={value}", short(axis))).collect::<Vec<_>>().join(", ")
 }
 
+/// At most `most` of `all` places, the first among them: one in each stretch of equal length, at moving points of it, so
+/// that the inner axis of a grid does not come out the same each time.
+fn spread(all: usize, most: usize) -> Vec<usize> {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    if all <= most {
+        return (0..all).collect();
+    }
+    let at = |stretch: f64| ((stretch + (GOLDEN * stretch).fract()) * all as f64 / most as f64) as usize;
+    let mut places: Vec<usize> = (0..most).map(|stretch| at(stretch as f64).min(all - 1)).collect();
+    places.dedup();
+    places
+}
+
 /// An axis by its parameter alone.
 fn short(axis: &str) -> &str {
     axis.rsplit('.').next().unwrap_or(axis)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::spread;
+
+    #[test]
+    fn what_is_shown_of_a_grid_is_spread_over_it() {
+        assert_eq!(spread(3, 4), [0, 1, 2]);
+        let of_grid = spread(144, 24);
+        assert!(of_grid.len() > 20 && of_grid[0] == 0 && of_grid.is_sorted(), "{of_grid:?}");
+        let inner: BTreeSet<usize> = of_grid.iter().map(|place| place % 12).collect();
+        assert!(inner.len() > 8, "{inner:?}");
+        for all in 5..200 {
+            let places = spread(all, 4);
+            assert!(places.len() >= 3 && places.iter().all(|place| *place < all), "{all}: {places:?}");
+        }
+    }
 }

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::report::figure::{Chart, Dimension, Figure, Line};
 
+/// The most names in the legend of curves.
+const LEGEND: usize = 12;
+
 /// The source of Plotly, as one script.
 pub fn library() -> String {
     // The crate gives a row of script elements: MathJax, which nothing here needs, and Plotly.
@@ -19,10 +22,12 @@ pub fn drawing(figure: &Figure) -> Value {
         Chart::Lines { x, y, lines } => {
             let mode = if lines.iter().all(|line| line.points.len() < 40) { "lines+markers" } else { "lines" };
             let data: Vec<Value> = lines.iter().map(|line| trace(line, mode)).collect();
-            let legend = data.len() > 1;
+            // A longer legend would be larger than the curves: names are under the pointer.
+            let legend = (2..=LEGEND).contains(&data.len());
+            let hover = if data.len() > LEGEND { "closest" } else { "x unified" };
             json!({ "data": data, "layout": {
                 "xaxis": { "title": title(x), "rangemode": "tozero" }, "yaxis": { "title": title(y) },
-                "showlegend": legend, "hovermode": "x unified",
+                "showlegend": legend, "hovermode": hover,
             }})
         }
         Chart::Points { x, y, groups, diagonal, tiles } => {
@@ -56,8 +61,10 @@ pub fn drawing(figure: &Figure) -> Value {
             json!({ "data": data, "layout": layout })
         }
         Chart::Heatmap { rows, columns, value, cells } => {
-            let words: Vec<Vec<String>> =
-                cells.iter().map(|row| row.iter().map(|cell| cell.map(short).unwrap_or_default()).collect()).collect();
+            let values: Vec<f64> = cells.iter().flatten().flatten().copied().collect();
+            let digits = digits(&values);
+            let word = |cell: &Option<f64>| cell.map(|value| format!("{value:.digits$}")).unwrap_or_default();
+            let words: Vec<Vec<String>> = cells.iter().map(|row| row.iter().map(word).collect()).collect();
             let many = rows.1.len() * columns.1.len() > 400;
             let mut map = json!({
                 "type": "heatmap", "x": columns.1, "y": rows.1, "z": cells, "text": words, "colorscale": "Viridis",
@@ -111,11 +118,13 @@ fn dimension(axis: &Dimension) -> Value {
     drawn
 }
 
-/// Three digits, as a cell has room for.
-fn short(value: f64) -> String {
-    match value.abs() {
-        size if value.fract() == 0.0 && size < 1e6 => format!("{value}"),
-        size if size >= 10.0 => format!("{value:.1}"),
-        _ => format!("{value:.3}"),
+/// Digits behind the point for cells that have room for three in all.
+fn digits(values: &[f64]) -> usize {
+    let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
+    match largest {
+        _ if values.iter().all(|value| value.fract() == 0.0) => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
     }
 }

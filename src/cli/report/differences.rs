@@ -1,0 +1,83 @@
+//! The differences between arms in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answers::{Arm, Split};
+use crate::{
+    cli::{
+        compare::by_seed,
+        results::{Row, SCORE, plain},
+    },
+    report::{Estimate, differs, holm, paired_p, percent},
+};
+
+impl<'a> Split<'a> {
+    /// For each axis of words: its other values against the first, paired by everything else.
+    pub fn differences(&self, rows: &[&Row<'a>]) -> Vec<String> {
+        let mut found = Vec::new();
+        let axes: BTreeSet<&str> = rows.iter().flat_map(|row| self.arm(row)).map(|(axis, _)| axis).collect();
+        for axis in axes {
+            let mut values: Vec<String> = Vec::new();
+            for value in rows.iter().filter_map(|row| row.axes.get(axis)) {
+                let is_word = value.is_string() || value.is_boolean();
+                let value = plain(value);
+                if is_word && !values.contains(&value) {
+                    values.push(value);
+                }
+            }
+            let Some((first, others)) = values.split_first() else { continue };
+            let columns: BTreeSet<String> =
+                rows.iter().filter(|row| row.axes.contains_key(axis)).map(|row| self.column(row)).collect();
+            for column in columns {
+                let of = |value: &str| -> BTreeMap<Arm<'_>, f64> {
+                    let is_one = |row: &&&Row<'_>| {
+                        self.column(row) == column && row.axes.get(axis).map(plain).as_deref() == Some(value)
+                    };
+                    let pairing = |row: &Row<'a>| {
+                        row.axes
+                            .iter()
+                            .filter(|(own, _)| *own != axis)
+                            .map(|(own, value)| (own, plain(value)))
+                            .collect()
+                    };
+                    rows.iter().filter(is_one).map(|row| (pairing(row), row.metrics[SCORE])).collect()
+                };
+                let base = of(first);
+                for other in others {
+                    let seed = |key: &Arm<'_>| {
+                        key.iter().find(|(axis, _)| Some(*axis) == self.seeds).map(|(_, seed)| seed.clone())
+                    };
+                    let pairs = of(other);
+                    let pairs = pairs.iter().filter_map(|(key, value)| Some((seed(key), value - base.get(key)?)));
+                    let differences = by_seed(pairs);
+                    if !differences.is_empty() {
+                        found.push((format!("{column}: {axis}={other} against {first}"), differences));
+                    }
+                }
+            }
+        }
+        let tested: Vec<usize> = (0..found.len()).filter(|&at| found[at].1.len() > 1).collect();
+        let p: Vec<f64> = tested.iter().filter_map(|&at| paired_p(&found[at].1)).collect();
+        let adjusted: BTreeMap<usize, f64> = tested.into_iter().zip(holm(&p)).collect();
+        found
+            .iter()
+            .enumerate()
+            .filter_map(|(at, (what, values))| said(what, values, adjusted.get(&at).copied()))
+            .collect()
+    }
+}
+
+/// A difference in words.
+fn said(what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
+    let Estimate { mean, interval, n } = Estimate::of(differences)?;
+    let side = if mean < 0.0 { "lower" } else { "higher" };
+    let size = percent(mean.abs());
+    let Some(((low, high), p)) = interval.zip(p) else {
+        return Some(format!("{what}: {size} points {side}, with one seed, which says nothing; repeat over more."));
+    };
+    let verdict = if differs(p) { "a difference" } else { "no difference shown" };
+    let (low, high) = (percent(low), percent(high));
+    Some(format!(
+        "{what}: {size} points {side} (95 % interval {low} to {high} over {n} seeds; p = {p:.3}, corrected for all of these): {verdict}."
+    ))
+}
