@@ -179,3 +179,31 @@ fn a_browser_shows_it() {
         assert_eq!((&saw["errors"], &saw["wide"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{width}: {saw}");
     }
 }
+
+#[test]
+fn maps_are_coloured_by_clusters_of_their_own_images() {
+    let (graph, _) = FILE.split_once("[sweep]").expect("a sweep");
+    // As many test images as training images: a number alone does not tell them apart.
+    let maps = r#"
+[stage.seen]
+kind = "tsne"
+inputs = { features = "latent.features" }
+
+[stage.unseen]
+kind = "tsne"
+inputs = { features = "test.features" }
+at = "p3"
+"#;
+    let project = Project::with(&format!("{}{maps}", graph.replace("test = 40", "test = 80")));
+    project.done(&["run", "pipelines/p.toml", "-q", "-j", "2"]);
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    for (title, is_there) in [
+        ("seen: by class", true),
+        ("seen: by cluster of clusters", true),
+        ("unseen: by class", true),
+        ("unseen: by cluster", false),
+    ] {
+        assert_eq!(page.contains(&format!("<h3>{title}")), is_there, "{title}");
+    }
+}
