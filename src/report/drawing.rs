@@ -1,15 +1,21 @@
 //! Figures as SVG and PNG, for papers: black on white, a line of its own dash for each arm.
 
+mod curves;
+mod heatmap;
+
 use std::sync::Arc;
 
 use plotters::{
     coord::Shift,
     prelude::*,
-    style::{Color, RGBColor},
+    style::{
+        Color, RGBColor,
+        text_anchor::{HPos, Pos, VPos},
+    },
 };
 use resvg::{tiny_skia, usvg};
 
-use super::figure::{Bar, Chart, Dimension, Figure, Line};
+use super::figure::{Bar, Chart, Dimension, Figure};
 
 /// Pixels of a figure in SVG; PNG has twice as many.
 const SIZE: (u32, u32) = (720, 440);
@@ -26,9 +32,6 @@ const COLOURS: [RGBColor; 10] = [
     RGBColor(0x44, 0xaa, 0x99),
     RGBColor(0x99, 0x99, 0x99),
 ];
-/// More names than this leave no room for the figure.
-const LEGEND: usize = 16;
-
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
@@ -45,9 +48,9 @@ pub fn svg(figure: &Figure) -> Result<String, String> {
     {
         let area = SVGBackend::with_string(&mut text, (SIZE.0, height)).into_drawing_area();
         let drawn = match &figure.chart {
-            Chart::Lines { x, y, lines } => curves(&area, (x, y), lines, true, false),
-            Chart::Points { x, y, groups, diagonal, .. } => curves(&area, (x, y), groups, false, *diagonal),
-            Chart::Heatmap { rows, columns, value, cells } => heatmap(&area, rows, columns, value, cells),
+            Chart::Lines { x, y, lines } => curves::draw(&area, (x, y), lines, true, false),
+            Chart::Points { x, y, groups, diagonal, .. } => curves::draw(&area, (x, y), groups, false, *diagonal),
+            Chart::Heatmap { rows, columns, value, cells } => heatmap::draw(&area, rows, columns, value, cells),
             Chart::Bars { value, bars } => bar_chart(&area, value, bars),
             Chart::Parallel { axes } => parallel(&area, axes),
         };
@@ -92,120 +95,13 @@ fn font(size: i32) -> (&'static str, i32) {
     ("sans-serif", size)
 }
 
-fn curves(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool, diagonal: bool) -> Drawn {
-    let all = || lines.iter().flat_map(|line| &line.points);
-    let (left, right) = ends(all().map(|point| point.0));
-    let (low, high) = ends(all().map(|point| point.1));
-    let mut chart = ChartBuilder::on(area)
-        .margin(12)
-        .x_label_area_size(42)
-        .y_label_area_size(62)
-        .build_cartesian_2d(left..right, low..high)?;
-    chart
-        .configure_mesh()
-        .x_desc(x)
-        .y_desc(y)
-        .axis_desc_style(font(15))
-        .label_style(font(13))
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.12))
-        .draw()?;
-    if diagonal {
-        let (from, to) = (left.max(low), right.min(high));
-        chart.draw_series(DashedLineSeries::new([(from, from), (to, to)], 4, 4, BLACK.mix(0.6).into()))?;
-    }
-    for (at, line) in lines.iter().enumerate() {
-        let colour = colour(at);
-        let points =
-            || line.points.iter().map(|&point| Circle::new(point, if joined { 3 } else { 2 }, colour.filled()));
-        let drawn = if joined {
-            chart.draw_series(points())?;
-            chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)))?
-        } else {
-            chart.draw_series(points())?
-        };
-        if (2..=LEGEND).contains(&lines.len()) {
-            drawn.label(&line.name).legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
-        }
-    }
-    if (2..=LEGEND).contains(&lines.len()) {
-        chart
-            .configure_series_labels()
-            .label_font(font(13))
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK.mix(0.2))
-            .draw()?;
-    }
-    Ok(())
-}
-
-fn heatmap(
-    area: &Area<'_>,
-    rows: &(String, Vec<String>),
-    columns: &(String, Vec<String>),
-    value: &str,
-    cells: &[Vec<Option<f64>>],
-) -> Drawn {
-    let (down, along) = (rows.1.len() as f64, columns.1.len() as f64);
-    let mut chart = ChartBuilder::on(area)
-        .caption(value, font(15))
-        .margin(12)
-        .x_label_area_size(46)
-        .y_label_area_size(110)
-        .build_cartesian_2d(0.0..along, down..0.0)?;
-    let word = |words: &[String], at: f64| words.get(at.floor() as usize).cloned().unwrap_or_default();
-    chart
-        .configure_mesh()
-        .disable_mesh()
-        .x_desc(&columns.0)
-        .y_desc(&rows.0)
-        .axis_desc_style(font(15))
-        .x_labels(0)
-        .y_labels(0)
-        .draw()?;
-    let known = cells.iter().flatten().flatten().copied();
-    let (low, high) = known.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    for (y, row) in cells.iter().enumerate() {
-        for (x, cell) in row.iter().enumerate() {
-            let Some(cell) = *cell else { continue };
-            let share = if high > low { (cell - low) / (high - low) } else { 0.5 };
-            let (x, y) = (x as f64, y as f64);
-            let fill = ViridisRGB.get_color(share);
-            chart.draw_series([Rectangle::new([(x, y), (x + 1.0, y + 1.0)], fill.filled())])?;
-            if cells.len() * row.len() <= 400 {
-                let ink = if share > 0.6 { BLACK } else { WHITE };
-                let style = TextStyle::from(font(12)).color(&ink).pos(centred());
-                let digits = if cell.fract() == 0.0 {
-                    0
-                } else if cell.abs() >= 10.0 {
-                    1
-                } else {
-                    3
-                };
-                chart.draw_series([Text::new(format!("{cell:.digits$}"), (x + 0.5, y + 0.5), style)])?;
-            }
-        }
-    }
-    let style = TextStyle::from(font(13)).pos(centred());
-    let plotting = chart.plotting_area();
-    for at in 0..columns.1.len() {
-        let (x, y) = plotting.map_coordinate(&(at as f64 + 0.5, down));
-        area.draw_text(&word(&columns.1, at as f64), &style, (x, y + 12))?;
-    }
-    let side = TextStyle::from(font(13)).pos(plotters::style::text_anchor::Pos::new(
-        plotters::style::text_anchor::HPos::Right,
-        plotters::style::text_anchor::VPos::Center,
-    ));
-    for at in 0..rows.1.len() {
-        let (x, y) = plotting.map_coordinate(&(0.0, at as f64 + 0.5));
-        area.draw_text(&word(&rows.1, at as f64), &side, (x - 6, y))?;
-    }
-    Ok(())
-}
-
-fn centred() -> plotters::style::text_anchor::Pos {
-    use plotters::style::text_anchor::{HPos, Pos, VPos};
+fn centred() -> Pos {
     Pos::new(HPos::Center, VPos::Center)
+}
+
+/// For texts that end where they are put.
+fn to_the_left() -> Pos {
+    Pos::new(HPos::Right, VPos::Center)
 }
 
 fn bar_chart(area: &Area<'_>, value: &str, bars: &[Bar]) -> Drawn {
@@ -226,10 +122,7 @@ fn bar_chart(area: &Area<'_>, value: &str, bars: &[Bar]) -> Drawn {
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .draw()?;
-    let side = TextStyle::from(font(13)).pos(plotters::style::text_anchor::Pos::new(
-        plotters::style::text_anchor::HPos::Right,
-        plotters::style::text_anchor::VPos::Center,
-    ));
+    let side = TextStyle::from(font(13)).pos(to_the_left());
     for (at, bar) in bars.iter().enumerate() {
         let middle = at as f64 + 0.5;
         chart.draw_series([Rectangle::new(

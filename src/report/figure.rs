@@ -2,6 +2,9 @@
 
 use super::{Align, Grid};
 
+/// The most names beside curves: a longer list leaves no room for them.
+pub const LEGEND: usize = 12;
+
 /// A figure with its words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
@@ -167,5 +170,17 @@ impl Dimension {
         let value = self.values[row];
         let word = self.words.as_ref().and_then(|words| words.get(value as usize));
         word.cloned().unwrap_or_else(|| value.to_string())
+    }
+}
+
+/// Digits behind the point, equal for all cells of a heatmap, which have room for three in all.
+#[must_use]
+pub fn digits(cells: &[Vec<Option<f64>>]) -> usize {
+    let values = || cells.iter().flatten().flatten();
+    match values().fold(0.0f64, |largest, value| largest.max(value.abs())) {
+        _ if values().all(|value| value.fract() == 0.0) => 0,
+        largest if largest >= 10.0 => 1,
+        largest if largest >= 1.0 => 2,
+        _ => 3,
     }
 }

@@ -2,10 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::report::figure::{Chart, Dimension, Figure, Line};
-
-/// The most names in the legend of curves.
-const LEGEND: usize = 12;
+use crate::report::figure::{Chart, Dimension, Figure, LEGEND, Line, digits};
 
 /// The source of Plotly, as one script.
 pub fn library() -> String {
@@ -61,8 +58,7 @@ pub fn drawing(figure: &Figure) -> Value {
             json!({ "data": data, "layout": layout })
         }
         Chart::Heatmap { rows, columns, value, cells } => {
-            let values: Vec<f64> = cells.iter().flatten().flatten().copied().collect();
-            let digits = digits(&values);
+            let digits = digits(cells);
             let word = |cell: &Option<f64>| cell.map(|value| format!("{value:.digits$}")).unwrap_or_default();
             let words: Vec<Vec<String>> = cells.iter().map(|row| row.iter().map(word).collect()).collect();
             let many = rows.1.len() * columns.1.len() > 400;
@@ -116,15 +112,4 @@ fn dimension(axis: &Dimension) -> Value {
         drawn["ticktext"] = json!(words);
     }
     drawn
-}
-
-/// Digits behind the point for cells that have room for three in all.
-fn digits(values: &[f64]) -> usize {
-    let largest = values.iter().fold(0.0f64, |largest, value| largest.max(value.abs()));
-    match largest {
-        _ if values.iter().all(|value| value.fract() == 0.0) => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 1.0 => 2,
-        _ => 3,
-    }
 }

@@ -1,0 +1,87 @@
+//! Curves over a common axis, and points in groups.
+
+use plotters::prelude::*;
+
+use super::{Area, Drawn, colour, ends, font};
+use crate::report::{
+    figure::{LEGEND, Line},
+    middle, number,
+};
+
+/// Curves, or points in groups, with their names on the right.
+pub fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool, diagonal: bool) -> Drawn {
+    let area = &if (2..=LEGEND).contains(&lines.len()) { names(area, lines)? } else { area.clone() };
+    let all = || lines.iter().flat_map(|line| &line.points);
+    let (left, right) = ends(all().map(|point| point.0));
+    let (low, high) = ends(all().map(|point| point.1));
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(42)
+        .y_label_area_size(62)
+        .build_cartesian_2d(left..right, low..high)?;
+    let whole = all().all(|point| point.0.fract() == 0.0);
+    chart
+        .configure_mesh()
+        // There is no epoch 1.5.
+        .x_label_formatter(&|at| if whole && at.fract() != 0.0 { String::new() } else { label(*at) })
+        .y_label_formatter(&|at| label(*at))
+        .x_desc(x)
+        .y_desc(y)
+        .axis_desc_style(font(15))
+        .label_style(font(13))
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
+        .draw()?;
+    if diagonal {
+        let (from, to) = (left.max(low), right.min(high));
+        chart.draw_series(DashedLineSeries::new([(from, from), (to, to)], 4, 4, BLACK.mix(0.6).into()))?;
+    }
+    for (at, line) in lines.iter().enumerate() {
+        let colour = colour(at);
+        let points =
+            || line.points.iter().map(|&point| Circle::new(point, if joined { 3 } else { 2 }, colour.filled()));
+        chart.draw_series(points())?;
+        if joined {
+            chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the names at the right edge; what is left of the area is for the curves.
+fn names<'a>(area: &Area<'a>, lines: &[Line]) -> Result<Area<'a>, Box<dyn std::error::Error>> {
+    const LETTER: usize = 7;
+    const WIDEST: usize = 40;
+    const ROW: i32 = 20;
+    let name = |line: &Line| middle(&line.name, WIDEST);
+    let longest = lines.iter().map(|line| name(line).chars().count()).max().unwrap_or_default();
+    let (width, _) = area.dim_in_pixel();
+    let (plot, legend) = area.split_horizontally(width as i32 - (LETTER * longest + 30) as i32);
+    for (at, line) in lines.iter().enumerate() {
+        let y = 24 + ROW * at as i32;
+        legend.draw(&Circle::new((8, y), 4, colour(at).filled()))?;
+        legend.draw_text(&name(line), &TextStyle::from(font(13)), (18, y - 7))?;
+    }
+    Ok(plot)
+}
+
+/// A number on an axis, without the zeros behind it.
+fn label(at: f64) -> String {
+    let text = number(at);
+    if text.contains('e') || !text.contains('.') {
+        text
+    } else {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn labels_have_no_zeros_behind() {
+        let labels = [4.2, 4.0, 100.0, 0.0, -0.25, 1e-7].map(label);
+        assert_eq!(labels, ["4.2", "4", "100", "0", "-0.25", "1.000e-7"]);
+    }
+}
