@@ -68,14 +68,19 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The furthest sound state that is not beyond `limit`.
+    /// The furthest sound state that is not beyond `limit`. A torn or rotten one is passed over.
     ///
     /// # Errors
-    /// If the folder cannot be listed.
+    /// If the folder cannot be listed, or a state is there and cannot be read: it may hold hours of work.
     pub fn latest(&self, limit: Position) -> Result<Option<(Position, Artifact)>, StoreError> {
         for saved in self.saved()?.into_iter().rev().filter(|saved| saved.at <= limit) {
-            let sound = fs::read(&saved.path).ok().filter(|bytes| artifact::hash(bytes) == saved.hash);
-            if let Some(state) = sound.and_then(|bytes| Artifact::from_bytes(&bytes).ok()) {
+            let bytes = match fs::read(&saved.path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                read => read.map_err(io_error("read", &saved.path))?,
+            };
+            if artifact::hash(&bytes) == saved.hash
+                && let Ok(state) = Artifact::from_bytes(&bytes)
+            {
                 return Ok(Some((saved.at, state)));
             }
         }
