@@ -207,3 +207,49 @@ at = "p3"
         assert_eq!(page.contains(&format!("<h3>{title}")), is_there, "{title}");
     }
 }
+
+#[test]
+fn of_many_arms_the_best_come_first() {
+    let project = Project::with(
+        r#"
+[pipeline]
+name = "many"
+
+[stage.images]
+kind = "dataset"
+train = 60
+test = 40
+size = 16
+
+[stage.train]
+kind = "encode"
+inputs = { images = "images.train" }
+
+[stage.test]
+kind = "encode"
+inputs = { images = "images.test" }
+
+[stage.probe]
+kind = "knn_probe"
+inputs = { train = "train.features", test = "test.features" }
+
+[sweep]
+"probe.k" = "range(1, 30)"
+"#,
+    );
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    let (_, table) = page.split_once("The 10 best of 30 by probe").expect("a table of the best");
+    let (table, _) = table.split_once("</table>").expect("its end");
+    let scores: Vec<f64> = table
+        .split("<td class=\"number\">")
+        .skip(1)
+        .map(|cell| cell.split([' ', '<']).next().and_then(|score| score.parse().ok()).expect("a score"))
+        .collect();
+    let rows = project.json(&["table", "pipelines/p.toml"])["rows"].clone();
+    let all = rows.as_array().expect("rows").iter().filter_map(|row| row["metrics"]["test_accuracy"].as_f64());
+    let mut best: Vec<f64> = all.map(|score| (1000.0 * score).round() / 10.0).collect();
+    best.sort_by(|a, b| b.total_cmp(a));
+    assert_eq!(scores, best[..10]);
+}
