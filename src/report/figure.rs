@@ -173,14 +173,19 @@ impl Dimension {
     }
 }
 
-/// Digits behind the point, equal for all cells of a heatmap, which have room for three in all.
+/// What stands in the cells of a heatmap, three digits where it can be, with equally many behind the point; none if there
+/// are too many cells to be read.
 #[must_use]
-pub fn digits(cells: &[Vec<Option<f64>>]) -> usize {
+pub fn cell_words(cells: &[Vec<Option<f64>>]) -> Option<Vec<Vec<String>>> {
+    const READABLE: usize = 400;
     let values = || cells.iter().flatten().flatten();
-    match values().fold(0.0f64, |largest, value| largest.max(value.abs())) {
+    let digits = match values().fold(0.0f64, |largest, value| largest.max(value.abs())) {
         _ if values().all(|value| value.fract() == 0.0) => 0,
         largest if largest >= 10.0 => 1,
         largest if largest >= 1.0 => 2,
         _ => 3,
-    }
+    };
+    let word = |cell: &Option<f64>| cell.map(|value| format!("{value:.digits$}")).unwrap_or_default();
+    let count: usize = cells.iter().map(Vec::len).sum();
+    (count <= READABLE).then(|| cells.iter().map(|row| row.iter().map(word).collect()).collect())
 }

@@ -2,32 +2,18 @@
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{NEIGHBOURS, Project};
 
-const FILE: &str = r#"
-[stage.images]
-kind = "dataset"
-train = 120
-test = 60
-size = 16
-
-[stage.train]
-kind = "encode"
-inputs = { images = "images.train" }
-
-[stage.test]
-kind = "encode"
-inputs = { images = "images.test" }
-
-[stage.knn]
-kind = "knn_probe"
-inputs = { train = "train.features", test = "test.features" }
-
+const SWEEP: &str = r#"
 [sweep]
 "knn.k" = [1, 20, 120]
 seeds = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 vary = ["images"]
 "#;
+
+fn pipeline() -> String {
+    format!("{NEIGHBOURS}{SWEEP}")
+}
 
 /// The test accuracy of each instance of `knn`, by its axes.
 fn accuracy(rows: &Value, seed: u64, k: u64) -> f64 {
@@ -38,7 +24,7 @@ fn accuracy(rows: &Value, seed: u64, k: u64) -> f64 {
 
 #[test]
 fn differences_are_taken_pair_by_pair() {
-    let project = Project::with(FILE);
+    let project = Project::with(&pipeline());
     project.done(&["run", "pipelines/p.toml", "-q"]);
     let table = project.json(&["table", "pipelines/p.toml"]);
     let compare = |arms: &[&str]| project.json(&[&["compare", "pipelines/p.toml"], arms].concat());
@@ -66,7 +52,7 @@ fn differences_are_taken_pair_by_pair() {
 /// People see means over the seeds, with the interval over the seeds; scripts see every run.
 #[test]
 fn tables_show_means_over_seeds() {
-    let project = Project::with(FILE);
+    let project = Project::with(&pipeline());
     project.done(&["run", "pipelines/p.toml", "-q"]);
     let table = project.json(&["table", "pipelines/p.toml"]);
     assert_eq!(table["rows"].as_array().map(Vec::len), Some(30));
@@ -82,7 +68,7 @@ fn tables_show_means_over_seeds() {
 
 #[test]
 fn a_metric_over_two_axes() {
-    let project = Project::with(&FILE.replace("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "[1, 2]"));
+    let project = Project::with(&pipeline().replace("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "[1, 2]"));
     project.done(&["run", "pipelines/p.toml", "-q", "-S", "knn.temperature=0.1,0.2"]);
     let table = project.json(&["table", "pipelines/p.toml"]);
     let pivot = ["table", "pipelines/p.toml", "--rows", "knn.k", "--columns", "images.seed"];
@@ -105,7 +91,7 @@ fn a_metric_over_two_axes() {
 
 #[test]
 fn arms_that_are_none_are_explained() {
-    let project = Project::with(FILE);
+    let project = Project::with(&pipeline());
     let wrong = |arms: [&str; 2]| {
         let ran = project.strata(&["compare", "pipelines/p.toml", arms[0], arms[1]]);
         assert_eq!(ran.code, Some(2), "{}", ran.err);

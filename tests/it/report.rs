@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{NEIGHBOURS, Project};
 
 const FILE: &str = r#"
 [pipeline]
@@ -210,37 +210,11 @@ at = "p3"
 
 #[test]
 fn of_many_arms_the_best_come_first() {
-    let project = Project::with(
-        r#"
-[pipeline]
-name = "many"
-
-[stage.images]
-kind = "dataset"
-train = 60
-test = 40
-size = 16
-
-[stage.train]
-kind = "encode"
-inputs = { images = "images.train" }
-
-[stage.test]
-kind = "encode"
-inputs = { images = "images.test" }
-
-[stage.probe]
-kind = "knn_probe"
-inputs = { train = "train.features", test = "test.features" }
-
-[sweep]
-"probe.k" = "range(1, 30)"
-"#,
-    );
+    let project = Project::with(&format!("{NEIGHBOURS}\n[sweep]\n\"knn.k\" = \"range(1, 30)\"\n"));
     project.done(&["run", "pipelines/p.toml", "-q"]);
     project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
     let page = fs::read_to_string(project.path("page.html")).expect("a page");
-    let (_, table) = page.split_once("The 10 best of 30 by probe").expect("a table of the best");
+    let (_, table) = page.split_once("The 10 best of 30 by knn").expect("a table of the best");
     let (table, _) = table.split_once("</table>").expect("its end");
     let scores: Vec<f64> = table
         .split("<td class=\"number\">")

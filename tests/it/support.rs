@@ -8,6 +8,27 @@ use std::{
 
 use serde_json::Value;
 
+/// Neighbours on raw pixels: the least that has a test accuracy.
+pub const NEIGHBOURS: &str = r#"
+[stage.images]
+kind = "dataset"
+train = 120
+test = 60
+size = 16
+
+[stage.train]
+kind = "encode"
+inputs = { images = "images.train" }
+
+[stage.test]
+kind = "encode"
+inputs = { images = "images.test" }
+
+[stage.knn]
+kind = "knn_probe"
+inputs = { train = "train.features", test = "test.features" }
+"#;
+
 /// A folder with `pipelines/`; deleted with the value.
 pub struct Project {
     folder: tempfile::TempDir,

@@ -110,19 +110,13 @@ impl<'a> Split<'a> {
         let mut title =
             "Test accuracy in %, with its 95 % interval: over seeds where there are several, else of the test images"
                 .to_owned();
-        if arms.len() > ROWS
-            && let Some(by) = columns.iter().rfind(|column| columns[0].split(' ').next() == column.split(' ').next())
-        {
-            let value = |arm: &Arm<'_>| {
-                let group = cells.get(&(arm.clone(), by.clone()));
-                group.and_then(|group| answer(group)).map_or(f64::NEG_INFINITY, |answer| answer.value)
-            };
-            arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
+        if arms.len() > ROWS {
+            let by = judge(&columns);
+            let all = arms.len();
+            keep_best(&mut arms, |arm| answer(cells.get(&(arm.clone(), by.to_owned()))?));
             title.push_str(&format!(
-                ". The {BEST} best of {} by {by}: picked by what they are judged by, which flatters them",
-                arms.len()
+                ". The {BEST} best of {all} by {by}: picked by what they are judged by, which flatters them"
             ));
-            arms.truncate(BEST);
         }
         for arm in &arms {
             let value = |axis: &&str| arm.iter().find(|(own, _)| own == axis).map(|(_, value)| value.clone());
@@ -162,6 +156,19 @@ impl<'a> Split<'a> {
             chart: Chart::Bars { value: "test accuracy %".to_owned(), bars },
         })
     }
+}
+
+/// The column that arms are ordered by: the deepest level of the first stage.
+fn judge(columns: &[String]) -> &str {
+    let stage = |column: &String| column.split(' ').next().map(str::to_owned);
+    let first = columns.first().map(stage);
+    columns.iter().rfind(|column| first.as_ref() == Some(&stage(column))).map_or("", |column| column)
+}
+
+fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer>) {
+    let value = |arm: &Arm<'_>| answer(arm).map_or(f64::NEG_INFINITY, |answer| answer.value);
+    arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
+    arms.truncate(BEST);
 }
 
 fn answer(group: &[&Row<'_>]) -> Option<Answer> {

@@ -75,10 +75,12 @@ impl Map {
     /// The clusters of the same images with the name of what made them, if some k-means did.
     fn clusters(&self, source: &Source<'_, '_>, images: ArtifactHash) -> Option<(String, Vec<u32>)> {
         source.of_kind("kmeans").find_map(|index| {
-            let (hash, _) = source.named_images_above(index, "features", self.of)?;
             let labels = source.artifact(index, "labels")?.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
-            let own = || self.indices.iter().map(|&image| labels.get(image).copied()).collect::<Option<_>>();
-            (hash == images).then(own).flatten().map(|own| (source.graph.instances[index].name.clone(), own))
+            if labels.len() != self.of || source.named_images_above(index, "features", self.of)?.0 != images {
+                return None;
+            }
+            let own = self.indices.iter().map(|&image| labels[image]).collect();
+            Some((source.graph.instances[index].name.clone(), own))
         })
     }
 

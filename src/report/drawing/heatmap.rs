@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 
 use super::{Area, Drawn, centred, font, to_the_left};
-use crate::report::figure::digits;
+use crate::report::figure::cell_words;
 
 /// A coloured cell for each value, with the value in it where there is room.
 pub fn draw(
@@ -32,18 +32,19 @@ pub fn draw(
         .draw()?;
     let known = cells.iter().flatten().flatten().copied();
     let (low, high) = known.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
-    let digits = digits(cells);
+    let words = cell_words(cells);
     for (y, row) in cells.iter().enumerate() {
         for (x, cell) in row.iter().enumerate() {
             let Some(cell) = *cell else { continue };
             let share = if high > low { (cell - low) / (high - low) } else { 0.5 };
+            let word = words.as_ref().map(|words| words[y][x].clone());
             let (x, y) = (x as f64, y as f64);
             let fill = ViridisRGB.get_color(share);
             chart.draw_series([Rectangle::new([(x, y), (x + 1.0, y + 1.0)], fill.filled())])?;
-            if cells.len() * row.len() <= 400 {
+            if let Some(word) = word {
                 let ink = if share > 0.6 { BLACK } else { WHITE };
                 let style = TextStyle::from(font(12)).color(&ink).pos(centred());
-                chart.draw_series([Text::new(format!("{cell:.digits$}"), (x + 0.5, y + 0.5), style)])?;
+                chart.draw_series([Text::new(word, (x + 0.5, y + 0.5), style)])?;
             }
         }
     }

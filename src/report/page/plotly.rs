@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::report::figure::{Chart, Dimension, Figure, LEGEND, Line, digits};
+use crate::report::figure::{Chart, Dimension, Figure, LEGEND, Line, cell_words};
 
 /// The source of Plotly, as one script.
 pub fn library() -> String {
@@ -58,16 +58,13 @@ pub fn drawing(figure: &Figure) -> Value {
             json!({ "data": data, "layout": layout })
         }
         Chart::Heatmap { rows, columns, value, cells } => {
-            let digits = digits(cells);
-            let word = |cell: &Option<f64>| cell.map(|value| format!("{value:.digits$}")).unwrap_or_default();
-            let words: Vec<Vec<String>> = cells.iter().map(|row| row.iter().map(word).collect()).collect();
-            let many = rows.1.len() * columns.1.len() > 400;
             let mut map = json!({
-                "type": "heatmap", "x": columns.1, "y": rows.1, "z": cells, "text": words, "colorscale": "Viridis",
+                "type": "heatmap", "x": columns.1, "y": rows.1, "z": cells, "colorscale": "Viridis",
                 "hovertemplate": format!("{}=%{{y}}<br>{}=%{{x}}<br>{value}: %{{z:.4g}}<extra></extra>", rows.0, columns.0),
                 "colorbar": { "title": title(value) }, "hoverongaps": false,
             });
-            if !many {
+            if let Some(words) = cell_words(cells) {
+                map["text"] = json!(words);
                 map["texttemplate"] = json!("%{text}");
             }
             json!({ "data": [map], "layout": {
