@@ -33,7 +33,7 @@ pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure>
     let Network::Encoder { encoder, head } = &network else { unreachable!("built from an encoder") };
     let (augment, stream) = (Augment::default(), Stream::new(0, "bench/augment"));
     let indices = |_: usize, step: usize| order[step * batch..(step + 1) * batch].to_vec();
-    let fixed = augment.two_views(&images, &indices(0, 0), &stream, &Device::Cpu)?;
+    let fixed = augment.views(2, &images, &indices(0, 0), &stream, &Device::Cpu)?;
     let sgd = Optimizer { kind: OptimizerKind::Sgd, lr: 0.01, momentum: 0.0, ..Optimizer::default() };
     let mut run = Run::new(params.clone(), Optim::new(&sgd, params.parameters())?);
     let mut seconds = [Vec::new(), Vec::new()];
@@ -43,7 +43,7 @@ pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure>
             if !augmented {
                 return Ok(fixed.clone());
             }
-            augment.two_views(&images, indices, &stream.at((epoch * steps + step) as u64), &Device::Cpu)
+            augment.views(2, &images, indices, &stream.at((epoch * steps + step) as u64), &Device::Cpu)
         };
         let mut task = Contrastive {
             encoder,

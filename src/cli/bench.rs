@@ -130,7 +130,7 @@ impl Step {
         let all: Vec<u32> = (0..self.batch as u32).collect();
         let stream = Stream::new(0, "bench/step");
         let augment = Augment::default();
-        let views = |step: usize| augment.two_views(&images, &all, &stream.at(step as u64), &device);
+        let views = |step: usize| augment.views(2, &images, &all, &stream.at(step as u64), &device);
         let fixed: Tensor = views(0)?;
         let mut task = Contrastive {
             encoder,

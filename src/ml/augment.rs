@@ -142,37 +142,29 @@ impl Augment {
         Colour { brightness, contrast, saturation, clip }
     }
 
-    /// Two views of each of the images at `indices`: f32 `[2 B, H, W, C]` in [0, 1], all first views, then all second
-    /// ones. View v of the image at place i draws from child i of child v of `stream`.
+    /// `count` views of each of the images at `indices`: f32 `[count B, H, W, C]` in [0, 1], all first views, then all
+    /// second ones, and so on. View v of the image at place i draws from child i of child v of `stream`.
     ///
     /// # Errors
     /// If images have neither 1 nor 3 channels, or the tensor cannot be made on the device.
     ///
     /// # Panics
     /// If an index is out of range.
-    pub fn two_views(&self, set: &ImageSet, indices: &[u32], stream: &Stream, device: &Device) -> Result<Tensor> {
-        self.views(2, set, indices, stream, device)
-    }
-
-    /// One view of each of the images at `indices`, f32 `[B, H, W, C]`; otherwise as [`Augment::two_views`].
-    ///
-    /// # Errors
-    /// As [`Augment::two_views`].
-    ///
-    /// # Panics
-    /// If an index is out of range.
-    pub fn one_view(&self, set: &ImageSet, indices: &[u32], stream: &Stream, device: &Device) -> Result<Tensor> {
-        self.views(1, set, indices, stream, device)
-    }
-
-    fn views(&self, views: usize, set: &ImageSet, indices: &[u32], stream: &Stream, device: &Device) -> Result<Tensor> {
+    pub fn views(
+        &self,
+        count: usize,
+        set: &ImageSet,
+        indices: &[u32],
+        stream: &Stream,
+        device: &Device,
+    ) -> Result<Tensor> {
         let [channels, height, width] = set.size;
-        let mut out = vec![0.0; views * indices.len() * set.stride()];
+        let mut out = vec![0.0; count * indices.len() * set.stride()];
         self.fill(set, indices, stream, &mut out)?;
-        Ok(Tensor::from_vec(out, (views * indices.len(), height, width, channels), device)?)
+        Ok(Tensor::from_vec(out, (count * indices.len(), height, width, channels), device)?)
     }
 
-    /// Writes as many views of each image as `out` has room for, `[views, B, H, W, C]`: [`Augment::two_views`] into a
+    /// Writes as many views of each image as `out` has room for, `[views, B, H, W, C]`: [`Augment::views`] into a
     /// buffer that is used again.
     ///
     /// # Errors
@@ -268,7 +260,7 @@ mod tests {
     fn nothing_drawn_changes_nothing() {
         for size in [[3, 9, 5], [1, 8, 8]] {
             let set = set(2, size);
-            let views = Augment::none().one_view(&set, &[1, 0], &Stream::new(0, "t"), &Device::Cpu).unwrap();
+            let views = Augment::none().views(1, &set, &[1, 0], &Stream::new(0, "t"), &Device::Cpu).unwrap();
             let clean = set.batch(&[1, 0], &Device::Cpu).unwrap();
             let gap = (views - clean).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(gap < 1e-6, "{gap}");

@@ -16,6 +16,9 @@
 //!
 //! each averaged over the 2B rows. A row without negatives has nothing to learn from: its loss and gradient are 0, and
 //! [`dcl`], whose logarithm would be of 0, leaves it out of the mean.
+//!
+//! A [`Loss`] of V views an image takes `[V B, D]`. A row has V - 1 positives then, and the first four losses are averaged
+//! over them too, each by itself against the negatives of the row (Tian et al. 2020, all pairs of views).
 
 mod contrastive;
 mod gradient;

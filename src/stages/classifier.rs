@@ -152,7 +152,7 @@ impl Classifier {
         let views = |indices: &[u32], epoch: usize| {
             // The first image names the batch: it is in no other of the epoch (but where images are drawn several times).
             let stream = stream.at(epoch as u64).at(u64::from(indices.first().copied().unwrap_or(0)));
-            phase.augment.one_view(&self.train, indices, &stream, &self.device)
+            phase.augment.views(1, &self.train, indices, &stream, &self.device)
         };
         let order = Order::new(self.used.clone(), batch_size, seed);
         let judged = if stop_on == HeldOut::Test { &self.test } else { &self.train };

@@ -28,7 +28,7 @@ use crate::{
     store::Artifact,
 };
 
-/// Trains an encoder and a projection head to tell two random views of one image from those of the others in its batch.
+/// Trains an encoder and a projection head to tell the random views of one image from those of the others in its batch.
 ///
 /// Arms that differ only in their batches start from equal weights and share the stream of augmentations. With
 /// `epochs = 0` the weights are the initial ones: the random encoder, a control.
@@ -62,8 +62,14 @@ pub struct Simclr {
     pub keep_epochs: Vec<usize>,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// Whether the views of a batch are normalised `together`, or `apart` in two forward passes (the reference code).
+    /// Whether the views of a batch are normalised `together`, or `apart` in a forward pass each (the reference code).
     pub views: BatchViews,
+    /// Random views of each image in a step, at least 2: each of them is a positive of the others. A step costs as many
+    /// forward and backward passes (Hoffer et al. 2020; Tong et al. 2023).
+    // Left out of the identity at the value it had before it was a parameter: results in caches stay.
+    #[serde(skip_serializing_if = "is_two")]
+    #[schemars(extend("default" = 2))]
+    pub views_per_image: usize,
     /// Images of one forward pass, with batch statistics of their own; 0 means the whole batch.
     ///
     /// Less memory for the same batch, and the same gradient but for the statistics (GradCache, Gao et al. 2021); every
@@ -73,6 +79,11 @@ pub struct Simclr {
     pub knn_every: usize,
     /// Seed of initial weights and augmentation.
     pub seed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_two(value: &usize) -> bool {
+    *value == 2
 }
 
 /// Which images are negatives.
@@ -91,7 +102,7 @@ pub enum Negatives {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchViews {
-    /// Both views of a batch.
+    /// All views of a batch.
     Together,
     /// Each view by itself.
     Apart,
@@ -118,6 +129,7 @@ impl Default for Simclr {
             keep_epochs: Vec::new(),
             schedule: Schedule { warmup_epochs: 1.0, ..Schedule::default() },
             views: BatchViews::Together,
+            views_per_image: 2,
             chunk_size: 0,
             knn_every: 0,
             seed: 0,
@@ -152,6 +164,7 @@ impl Stage for Simclr {
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.head.is_empty() && !self.head.contains(&0), "head", "must be sizes of at least 1");
         problems.positive("temperature", self.temperature);
+        problems.within("views_per_image", self.views_per_image as f64, 2.0, 64.0);
         problems.within("prior", self.prior, 0.0, 0.99);
         problems.within("concentration", self.concentration, 0.0, f64::INFINITY);
         if self.loss == LossKind::Supcon && self.negatives != Negatives::All {
@@ -220,10 +233,12 @@ impl Stage for Simclr {
                 temperature: self.temperature,
                 prior: self.prior,
                 concentration: self.concentration,
+                views: self.views_per_image,
             },
             indices: &|epoch, step| rounds[epoch % rounds.len()][step].clone(),
             views: &|indices, epoch, step| {
-                self.augment.two_views(&set, indices, &stream.at(epoch as u64).at(step as u64), &device)
+                let stream = stream.at(epoch as u64).at(step as u64);
+                self.augment.views(self.views_per_image, &set, indices, &stream, &device)
             },
             labels: labels.as_ref(),
             steps: rounds.first().map_or(0, Vec::len),
@@ -254,10 +269,26 @@ impl Simclr {
         let indices: Vec<u32> = (0..set.len().min(edge) as u32).collect();
         let stream = Stream::new(0, "simclr/shown");
         let pairs = (0..edge as u64 / 2)
-            .map(|pair| pixels(&self.augment.two_views(set, &indices, &stream.at(pair), &Device::Cpu)?))
+            .map(|pair| pixels(&self.augment.views(2, set, &indices, &stream.at(pair), &Device::Cpu)?))
             .collect::<Result<Vec<_>, _>>()?;
         let [colours, height, width] = set.size;
         let views = Tensor::cat(&pairs, 0)?.reshape((edge, indices.len(), colours, height, width))?;
         Ok(Artifact::new().with("images", views.transpose(0, 1)?.contiguous()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The identity of a training with two views is that from before their number was a parameter.
+    #[test]
+    fn two_views_leave_the_identity_as_it_was() -> Result<(), serde_json::Error> {
+        let mut simclr = Simclr::default();
+        let plain = serde_json::to_value(&simclr)?;
+        assert!(plain.get("views_per_image").is_none() && plain.get("views").is_some());
+        simclr.views_per_image = 4;
+        assert_eq!(serde_json::to_value(&simclr)?["views_per_image"], 4);
+        Ok(())
     }
 }

@@ -15,7 +15,8 @@ struct Reference {
 struct Case {
     loss: LossKind,
     negatives: String,
-    half: usize,
+    images: usize,
+    views: usize,
     width: usize,
     temperature: f64,
     prior: Option<f64>,
@@ -37,10 +38,12 @@ fn every_loss_has_the_value_and_gradient_of_its_paper() -> Result<(), Box<dyn st
     let Reference { cases } = serde_json::from_str(include_str!("../reference/losses.json"))?;
     assert!(cases.len() > 200, "{} cases", cases.len());
     for case in &cases {
-        let Case { loss, negatives, half, width, temperature, prior, concentration, .. } = case;
-        let name = format!("{loss:?}, {negatives}, {half} images, t = {temperature}, {prior:?}, {concentration:?}");
-        let z: Vec<f32> = noise(&format!("z{half}"), 2 * half * width).map(|u| u - 0.5).collect();
-        let z = Var::from_vec(z, (2 * half, *width), &Device::Cpu)?;
+        let Case { loss, negatives, images, views, width, temperature, prior, concentration, .. } = case;
+        let name = format!(
+            "{loss:?}, {negatives}, {views} views of {images} images, t = {temperature}, {prior:?}, {concentration:?}"
+        );
+        let z: Vec<f32> = noise(&format!("z{images}"), views * images * width).map(|u| u - 0.5).collect();
+        let z = Var::from_vec(z, (views * images, *width), &Device::Cpu)?;
         let labels = match negatives.as_str() {
             "all" => None,
             "mask" => Some(PseudoLabels::certain(case.labels.clone())),
@@ -51,6 +54,7 @@ fn every_loss_has_the_value_and_gradient_of_its_paper() -> Result<(), Box<dyn st
             temperature: *temperature,
             prior: prior.unwrap_or(defaults.prior),
             concentration: concentration.unwrap_or(defaults.concentration),
+            views: *views,
             ..defaults
         };
         let value = loss.of(&z, labels.as_ref())?;

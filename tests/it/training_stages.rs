@@ -158,6 +158,23 @@ fn simclr_tells_its_measures() -> Outcome {
 }
 
 #[test]
+fn more_views_of_an_image_are_more_positives() -> Outcome {
+    let Data { train, batches, .. } = &data();
+    let inputs = [("images", train), ("batches", batches)];
+    let params = |more: &str| format!("{ENCODER}head = [16, 8]\nepochs = 2\n{more}\n");
+    let two = run("simclr", &params(""), &inputs)?;
+    assert_eq!(run("simclr", &params("views_per_image = 2"), &inputs)?.bytes(), two.bytes());
+    let three = run_on(1, "simclr", &params("views_per_image = 3"), &inputs)?;
+    assert_ne!(three.bytes(), two.bytes());
+    // The best of 23 other views, not of 15: chance is higher.
+    assert!(three.points("loss")[0] > two.points("loss")[0] && three.points("loss")[0] < 2.0 * 23f64.ln());
+    let chunks = |size: usize| params(&format!("views_per_image = 3\nviews = \"apart\"\nchunk_size = {size}"));
+    assert_eq!(run("simclr", &chunks(8), &inputs)?.bytes(), run("simclr", &chunks(0), &inputs)?.bytes());
+    assert_ne!(run("simclr", &chunks(3), &inputs)?.bytes(), three.bytes());
+    Ok(())
+}
+
+#[test]
 fn masks_need_labels_and_change_the_result() -> Outcome {
     let Data { train, batches, .. } = &data();
     let params = |more: &str| format!("{ENCODER}epochs = 1\n{more}\n");

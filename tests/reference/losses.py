@@ -2,7 +2,7 @@
 """Contrastive losses and their gradients, from the formulas of the papers: writes losses.json beside this file.
 
 Needs torch. Double precision, one loop over the rows and no vectorised form, so that each line is one of the paper's.
-Rows i and i + B of z are two views of one image. w[a][b] is how much images a and b count as negatives: 1, but for
+Rows i, i + B, i + 2B … of z are the views of one image, each a positive of the others. w[a][b] is how much images a and b count as negatives: 1, but for
 images of one label 0 (hard mask) or 1 - confidence_a confidence_b (weighted).
 """
 import json
@@ -22,14 +22,16 @@ def noise(name, count):
 
 
 def rows(z, t, w):
-    """For each row: exp(s_ip), the similarities to its negatives over t, and their weights."""
+    """For each row and each of its positives: s_ip, the similarities to the row's negatives over t, and their weights."""
     z = z / z.norm(dim=1, keepdim=True)
-    n = len(z)
+    n, images = len(z), len(w)
     for i in range(n):
         s = (z @ z[i]) / t
-        others = [j for j in range(n) if j % (n // 2) != i % (n // 2)]
-        weights = torch.tensor([w[i % (n // 2)][j % (n // 2)] for j in others])
-        yield s[(i + n // 2) % n], s[others], weights
+        others = [j for j in range(n) if j % images != i % images]
+        weights = torch.tensor([w[i % images][j % images] for j in others])
+        for p in range(n):
+            if p != i and p % images == i % images:
+                yield s[p], s[others], weights
 
 
 def mean(losses):
@@ -74,29 +76,28 @@ def supcon(z, t, labels):
     """Khosla et al. 2020, equation 2 (L_out)."""
     z = z / z.norm(dim=1, keepdim=True)
     n = len(z)
-    views = labels + labels
     losses = []
     for i in range(n):
         others = [a for a in range(n) if a != i]
         denominator = sum((z[i] @ z[a] / t).exp() for a in others)
-        positives = [p for p in others if views[p] == views[i]]
+        positives = [p for p in others if labels[p % len(labels)] == labels[i % len(labels)]]
         losses.append(-sum(torch.log((z[i] @ z[p] / t).exp() / denominator) for p in positives) / len(positives))
     return mean(losses)
 
 
 cases = []
-for half, width in ((2, 3), (5, 3), (12, 4)):
-    z0 = (noise(f"z{half}", 2 * half * width) - 0.5).float().double().reshape(2 * half, width)
+for images, width, views in ((2, 3, 2), (5, 3, 2), (12, 4, 2), (4, 3, 3), (5, 4, 4)):
+    z0 = (noise(f"z{images}", views * images * width) - 0.5).float().double().reshape(views * images, width)
     # The last image of the larger batches is alone with its label; of the smallest, both have one label.
-    labels = [int(v * 3) for v in noise(f"labels{half}", half - 1)] + [5] if half > 2 else [0, 0]
-    confidence = noise(f"confidence{half}", half).tolist()
+    labels = [int(v * 3) for v in noise(f"labels{images}", images - 1)] + [5] if images > 2 else [0, 0]
+    confidence = noise(f"confidence{images}", images).tolist()
     same = [[a == b for b in labels] for a in labels]
     tables = {
-        "all": [[1.0] * half for _ in range(half)],
-        "mask": [[0.0 if same[a][b] else 1.0 for b in range(half)] for a in range(half)],
-        "weighted": [[1 - confidence[a] * confidence[b] if same[a][b] else 1.0 for b in range(half)] for a in range(half)],
+        "all": [[1.0] * images for _ in range(images)],
+        "mask": [[0.0 if same[a][b] else 1.0 for b in range(images)] for a in range(images)],
+        "weighted": [[1 - confidence[a] * confidence[b] if same[a][b] else 1.0 for b in range(images)] for a in range(images)],
     }
-    for t in (0.1, 0.5, 1.0):
+    for t in (0.1, 0.5, 1.0) if views == 2 else (0.2,):
         runs = []
         for negatives, w in tables.items():
             runs += [(name, negatives, {}, lambda z, f=f, w=w: f(z, t, w)) for name, f in (("nt_xent", nt_xent), ("dcl", dcl))]
@@ -105,18 +106,18 @@ for half, width in ((2, 3), (5, 3), (12, 4)):
                 for b in (0.5, 2.0):
                     runs.append(("hard", negatives, {"prior": prior, "concentration": b}, lambda z, w=w, q=prior, b=b: hard(z, t, w, q, b)))
         runs.append(("supcon", "mask", {}, lambda z: supcon(z, t, labels)))
-        runs.append(("supcon", "all", {}, lambda z: supcon(z, t, list(range(half)))))
+        runs.append(("supcon", "all", {}, lambda z: supcon(z, t, list(range(images)))))
         for name, negatives, params, f in runs:
-            if name == "dcl" and negatives == "mask" and half == 2:
+            if name == "dcl" and negatives == "mask" and images == 2:
                 continue  # no row has a negative: there is no mean
             z = z0.clone().requires_grad_()
             value = f(z)
             value.backward()
             gradient = [float(f"{g:.7g}") for g in z.grad.flatten().tolist()]
-            cases.append({"loss": name, "negatives": negatives, "half": half, "width": width, "temperature": t,
+            cases.append({"loss": name, "negatives": negatives, "images": images, "views": views, "width": width, "temperature": t,
                           **params, "value": float(f"{value.item():.9g}"), "gradient": gradient})
     for case in cases:
-        if case["half"] == half:
+        if (case["images"], case["views"]) == (images, views):
             case.update(labels=labels, confidence=[float(f"{c:.9g}") for c in confidence])
 
 path = pathlib.Path(__file__).with_suffix(".json")

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PseudoLabels, Result,
-    pairs::{Pairs, images, log_sum_exp},
+    pairs::{Pairs, log_sum_exp},
     supcon,
 };
 
@@ -39,6 +39,8 @@ pub struct Loss {
     pub prior: f64,
     /// How much more near negatives count, for [`LossKind::Hard`]: the exponent of their reweighting.
     pub concentration: f64,
+    /// Views of each image, at least 2.
+    pub views: usize,
 }
 
 /// What some rows add to a loss: it is the sum of the sums over the sum of the counts.
@@ -48,41 +50,52 @@ pub(super) struct Part {
 }
 
 impl Loss {
-    /// A loss with its usual parameters: temperature 0.5, prior 0.1, concentration 1.
+    /// A loss with its usual parameters: temperature 0.5, prior 0.1, concentration 1, two views.
     #[must_use]
     pub fn new(kind: LossKind) -> Self {
-        Self { kind, temperature: 0.5, prior: 0.1, concentration: 1.0 }
+        Self { kind, temperature: 0.5, prior: 0.1, concentration: 1.0, views: 2 }
     }
 
-    /// The loss of projections `z` `[2B, D]`, a scalar.
+    /// The loss of projections `z` `[V B, D]`, a scalar: row `i + v B` is view v of image i.
     ///
     /// # Errors
     /// If the shapes do not fit.
     pub fn of(&self, z: &Tensor, labels: Option<&PseudoLabels>) -> Result<Tensor> {
-        let Part { sum, count } = self.part(z, 0..2 * images(z, labels)?, labels)?;
+        let Part { sum, count } = self.part(z, 0..self.views * self.images(z, labels)?, labels)?;
         Ok((sum / count.max(1.0))?)
     }
 
     /// What the rows `rows` add.
     pub(super) fn part(&self, z: &Tensor, rows: Range<usize>, labels: Option<&PseudoLabels>) -> Result<Part> {
-        let mut count = rows.len() as f64;
         if self.kind == LossKind::Supcon {
-            return Ok(Part { sum: supcon::rows(z, rows, self.temperature, labels)?.sum_all()?, count });
+            let count = rows.len() as f64;
+            return Ok(Part { sum: supcon::rows(z, rows, self, labels)?.sum_all()?, count });
         }
-        let pairs = Pairs::new(z, rows, self.temperature, labels)?;
+        let pairs = Pairs::new(z, rows, self, labels)?;
+        let mut parts = pairs.positives.iter().map(|positive| self.against(&pairs, positive));
+        let first = parts.next().expect("two views have a positive")?;
+        parts.try_fold(first, |all, part| {
+            let part = part?;
+            Ok(Part { sum: (all.sum + part.sum)?, count: all.count + part.count })
+        })
+    }
+
+    /// What rows add whose positives have the similarities `positive` `[R]`.
+    fn against(&self, pairs: &Pairs, positive: &Tensor) -> Result<Part> {
+        let mut count = positive.dim(0)? as f64;
         let losses = match self.kind {
             LossKind::NtXent | LossKind::Supcon => {
-                let all = Tensor::cat(&[&pairs.positive.unsqueeze(1)?, &pairs.negative_logits(1.0)?], 1)?;
-                (log_sum_exp(&all)? - &pairs.positive)?
+                let all = Tensor::cat(&[&positive.unsqueeze(1)?, &pairs.negative_logits(1.0)?], 1)?;
+                (log_sum_exp(&all)? - positive)?
             }
             LossKind::Dcl => {
                 count = f64::from(pairs.any.sum_all()?.to_scalar::<f32>()?);
-                ((log_sum_exp(&pairs.negative_logits(1.0)?)? - &pairs.positive)? * &pairs.any)?
+                ((log_sum_exp(&pairs.negative_logits(1.0)?)? - positive)? * &pairs.any)?
             }
-            LossKind::Debiased => self.corrected(&pairs, |pairs, scale| {
+            LossKind::Debiased => self.corrected(pairs, positive, |pairs, scale| {
                 Ok(pairs.negative_logits(1.0)?.broadcast_sub(&scale.unsqueeze(1)?)?.exp()?.sum(1)?)
             })?,
-            LossKind::Hard => self.corrected(&pairs, |pairs, scale| {
+            LossKind::Hard => self.corrected(pairs, positive, |pairs, scale| {
                 let tilted = log_sum_exp(&pairs.negative_logits(1.0 + self.concentration)?)?;
                 let mean = (tilted - log_sum_exp(&pairs.negative_logits(self.concentration)?)?)?;
                 Ok((((mean - scale)? * &pairs.any)?.exp()? * &pairs.count)?)
@@ -93,9 +106,14 @@ impl Loss {
 
     /// Losses of rows whose sum over the negatives is corrected by what false negatives are expected to add. All
     /// exponentials are over that of the row's largest similarity (its `scale`), so that at least one is 1.
-    fn corrected(&self, pairs: &Pairs, negatives: impl Fn(&Pairs, &Tensor) -> Result<Tensor>) -> Result<Tensor> {
-        let scale = pairs.negative_logits(1.0)?.max(1)?.maximum(&pairs.positive)?.detach();
-        let positive = (&pairs.positive - &scale)?;
+    fn corrected(
+        &self,
+        pairs: &Pairs,
+        positive: &Tensor,
+        negatives: impl Fn(&Pairs, &Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let scale = pairs.negative_logits(1.0)?.max(1)?.maximum(positive)?.detach();
+        let positive = (positive - &scale)?;
         let weight = positive.exp()?;
         let expected = ((&weight * &pairs.count)? * self.prior)?;
         let unbiased = ((negatives(pairs, &scale)? - expected)? / (1.0 - self.prior))?;
@@ -140,7 +158,7 @@ pub fn hard(
     concentration: f64,
     labels: Option<&PseudoLabels>,
 ) -> Result<Tensor> {
-    Loss { kind: LossKind::Hard, temperature, prior, concentration }.of(z, labels)
+    Loss { temperature, prior, concentration, ..Loss::new(LossKind::Hard) }.of(z, labels)
 }
 
 #[cfg(test)]

@@ -2,19 +2,19 @@
 
 use candle_core::{Tensor, Var};
 
-use super::{Loss, PseudoLabels, Result, pairs::images};
+use super::{Loss, PseudoLabels, Result};
 
 /// Similarities held at a time: 16 MiB of them.
 const CELLS: usize = 4 << 20;
 
 impl Loss {
-    /// The loss of projections `z` `[2B, D]` and its gradient with respect to them, `[2B, D]` without a graph. Rows are
+    /// The loss of projections `z` `[V B, D]` and its gradient with respect to them, `[V B, D]` without a graph. Rows are
     /// taken in blocks: the memory grows with B, not with its square.
     ///
     /// # Errors
     /// If the shapes do not fit.
     pub fn with_gradient(&self, z: &Tensor, labels: Option<&PseudoLabels>) -> Result<(f64, Tensor)> {
-        let views = 2 * images(z, labels)?;
+        let views = self.views * self.images(z, labels)?;
         let z = Var::from_tensor(&z.detach())?;
         let (mut sum, mut count) = (0.0, 0.0);
         let mut gradient = z.zeros_like()?;

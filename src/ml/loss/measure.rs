@@ -13,26 +13,26 @@ const BLOCK: usize = 64;
 /// Measures of a batch of views.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
-    /// Share of views whose positive is nearer than every other view.
+    /// Share of pairs of views of one image that are nearer to each other than the first is to any other image.
     pub top1: f64,
     /// Mean squared distance of positives (Wang and Isola 2020); smaller is better.
     pub alignment: f64,
-    /// `log mean exp(-2 ||x - y||^2)` over the pairs of one view, the mean of both views (Wang and Isola 2020);
-    /// smaller is better.
+    /// `log mean exp(-2 ||x - y||^2)` over the pairs of first views, of second ones, and so on, averaged (Wang
+    /// and Isola 2020); smaller is better.
     pub uniformity: f64,
 }
 
-/// The measures of projections `z` `[2B, D]`; rows `i` and `i + B` are two views of one image.
+/// The measures of projections `z` `[V B, D]`; row `i + v B` is view v of image i.
 ///
 /// # Errors
 /// If `z` is not of rank 2.
-pub fn measure(z: &Tensor) -> Result<Measures> {
-    let (views, width) = z.dims2()?;
-    let half = views / 2;
+pub fn measure(z: &Tensor, views: usize) -> Result<Measures> {
+    let (count, width) = z.dims2()?;
+    let images = count / views;
     let z = normalize(&z.detach())?.flatten_all()?.to_vec1::<f32>()?;
-    let z = ArrayView2::from_shape((views, width), &z).map_err(|error| Error::Invalid(error.to_string()))?;
+    let z = ArrayView2::from_shape((count, width), &z).map_err(|error| Error::Invalid(error.to_string()))?;
     // Rows are taken in blocks, so that the whole table of cosines is never in memory.
-    let blocks: Vec<Vec<(bool, f64, f64)>> = z
+    let blocks: Vec<Vec<(usize, f64, f64)>> = z
         .axis_chunks_iter(Axis(0), BLOCK)
         .into_par_iter()
         .enumerate()
@@ -40,26 +40,28 @@ pub fn measure(z: &Tensor) -> Result<Measures> {
             let cosines = rows.dot(&z.t());
             let of = |(row, cosines): (usize, ndarray::ArrayView1<'_, f32>)| {
                 let i = block * BLOCK + row;
-                let partner = (i + half) % views;
-                let positive = cosines[partner];
-                let first = cosines.iter().enumerate().all(|(j, &c)| j == i || j == partner || c < positive);
+                let others = cosines.iter().enumerate().filter(|(j, _)| j % images != i % images);
+                let nearest = others.map(|(_, &c)| c).fold(f32::NEG_INFINITY, f32::max);
+                let positives = (1..views).map(|view| cosines[(i + view * images) % count]);
+                let first = positives.clone().filter(|&c| c > nearest).count();
                 // Squared distance of unit vectors: 2 - 2 cos. Each pair of one view once.
-                let end = if i < half { half } else { views };
+                let distance = positives.map(|c| 2.0 - 2.0 * f64::from(c)).sum::<f64>();
+                let end = (i / images + 1) * images;
                 let repulsion: f64 =
                     cosines.iter().take(end).skip(i + 1).map(|&c| (-4.0 + 4.0 * f64::from(c)).exp()).sum();
-                (first, 2.0 - 2.0 * f64::from(positive), repulsion)
+                (first, distance, repulsion)
             };
             cosines.rows().into_iter().enumerate().map(of).collect()
         })
         .collect();
     let rows = blocks.concat();
-    let mean = |value: fn(&(bool, f64, f64)) -> f64| rows.iter().map(value).sum::<f64>() / views as f64;
-    let pairs = (half * half.saturating_sub(1) / 2) as f64;
-    let spread = |rows: &[(bool, f64, f64)]| (rows.iter().map(|row| row.2).sum::<f64>() / pairs).ln();
+    let positives = (count * (views - 1)) as f64;
+    let pairs = (images * images.saturating_sub(1) / 2) as f64;
+    let spread = |rows: &[(usize, f64, f64)]| (rows.iter().map(|row| row.2).sum::<f64>() / pairs).ln();
     Ok(Measures {
-        top1: mean(|row| f64::from(u8::from(row.0))),
-        alignment: mean(|row| row.1),
-        uniformity: (spread(&rows[..half]) + spread(&rows[half..])) / 2.0,
+        top1: rows.iter().map(|row| row.0).sum::<usize>() as f64 / positives,
+        alignment: rows.iter().map(|row| row.1).sum::<f64>() / positives,
+        uniformity: rows.chunks(images).map(spread).sum::<f64>() / views as f64,
     })
 }
 
@@ -71,9 +73,20 @@ mod tests {
     #[test]
     fn perfect_pairs_on_axes() -> Result<()> {
         let z = Tensor::new(&[[1f32, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]], &Device::Cpu)?;
-        let measures = measure(&z)?;
+        let measures = measure(&z, 2)?;
         assert!(measures.top1 == 1.0 && measures.alignment.abs() < 1e-6);
         assert!((measures.uniformity + 4.0).abs() < 1e-6, "two axes are sqrt(2) apart");
+        Ok(())
+    }
+
+    /// Four of the six ordered pairs of the first image's views are nearer than the second image; so are all of the second's.
+    #[test]
+    fn three_views_have_two_positives_each() -> Result<()> {
+        let rows = [[1f32, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]];
+        let measures = measure(&Tensor::new(&rows, &Device::Cpu)?, 3)?;
+        assert!((measures.top1 - 10.0 / 12.0).abs() < 1e-12, "{}", measures.top1);
+        assert!((measures.alignment - 8.0 / 12.0).abs() < 1e-6, "{}", measures.alignment);
+        assert!((measures.uniformity + (8.0 + 8.0 + 4.0) / 3.0).abs() < 1e-6, "{}", measures.uniformity);
         Ok(())
     }
 
@@ -81,7 +94,7 @@ mod tests {
     #[test]
     fn collapse_is_not_success() -> Result<()> {
         let z = Tensor::new(&[[1f32, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], &Device::Cpu)?;
-        let measures = measure(&z)?;
+        let measures = measure(&z, 2)?;
         assert_eq!((measures.top1, measures.uniformity), (0.0, 0.0));
         Ok(())
     }

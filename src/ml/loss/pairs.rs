@@ -5,18 +5,18 @@ use std::ops::Range;
 use candle_core::{D, Tensor};
 use rayon::prelude::*;
 
-use super::{Error, PseudoLabels, Result};
+use super::{Error, Loss, PseudoLabels, Result};
 
 /// Stands for minus infinity in logits: its exponential is zero, and it stays finite in gradients.
 pub(super) const MASKED: f32 = -1e9;
 
-/// Some rows of the similarities of 2B views, and how much each pair counts as a negative.
+/// Some rows of the similarities of all views, and how much each pair counts as a negative.
 pub(super) struct Pairs {
-    /// Cosines over the temperature, `[R, 2B]`.
+    /// Cosines over the temperature, `[R, V B]`.
     pub(super) logits: Tensor,
-    /// The positive's, `[R]`.
-    pub(super) positive: Tensor,
-    /// Logarithms of the negatives' weights, `[R, 2B]`; [`MASKED`] for what is none.
+    /// Those of each positive, `[R]`: one for every other view of the row's image.
+    pub(super) positives: Vec<Tensor>,
+    /// Logarithms of the negatives' weights, `[R, V B]`; [`MASKED`] for what is none.
     bias: Tensor,
     /// Sum of the negatives' weights, `[R]`.
     pub(super) count: Tensor,
@@ -25,47 +25,58 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// The rows `rows` for views `z` `[2B, D]`.
-    pub(super) fn new(z: &Tensor, rows: Range<usize>, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Self> {
-        let half = images(z, labels)?;
+    /// The rows `rows` of the projections `z` `[V B, D]`.
+    pub(super) fn new(z: &Tensor, rows: Range<usize>, loss: &Loss, labels: Option<&PseudoLabels>) -> Result<Self> {
+        let images = loss.images(z, labels)?;
+        let all = loss.views * images;
         let (z, start, length) = (normalize(z)?, rows.start, rows.len());
         let own = z.narrow(0, start, length)?;
-        let logits = (own.matmul(&z.t()?)? / temperature)?;
-        let others = Tensor::cat(&[z.narrow(0, half, half)?, z.narrow(0, 0, half)?], 0)?;
-        let positive = ((own * others.narrow(0, start, length)?)?.sum(D::Minus1)? / temperature)?;
+        let logits = (own.matmul(&z.t()?)? / loss.temperature)?;
+        let positive = |view: usize| -> Result<Tensor> {
+            let (at, rest) = (view * images, all - view * images);
+            let others = Tensor::cat(&[z.narrow(0, at, rest)?, z.narrow(0, 0, at)?], 0)?;
+            Ok(((&own * others.narrow(0, start, length)?)?.sum(D::Minus1)? / loss.temperature)?)
+        };
+        let positives = (1..loss.views).map(positive).collect::<Result<_>>()?;
         let weight = |i: usize, j: usize| match labels {
-            _ if i % half == j % half => 0.0,
-            Some(labels) => labels.negative(i % half, j % half),
+            _ if i % images == j % images => 0.0,
+            Some(labels) => labels.negative(i % images, j % images),
             None => 1.0,
         };
-        let weights = table(rows, 2 * half, weight);
-        let count: Vec<f32> = weights.par_chunks(2 * half).map(|row| row.iter().sum()).collect();
+        let weights = table(rows, all, weight);
+        let count: Vec<f32> = weights.par_chunks(all).map(|row| row.iter().sum()).collect();
         let any: Vec<f32> = count.iter().map(|&count| f32::from(u8::from(count > 0.0))).collect();
         let bias: Vec<f32> = weights.into_par_iter().map(|w| if w > 0.0 { w.ln() } else { MASKED }).collect();
         let vector = |values: Vec<f32>| Tensor::from_vec(values, length, z.device());
-        let bias = Tensor::from_vec(bias, (length, 2 * half), z.device())?;
-        Ok(Self { logits, positive, bias, count: vector(count)?, any: vector(any)? })
+        let bias = Tensor::from_vec(bias, (length, all), z.device())?;
+        Ok(Self { logits, positives, bias, count: vector(count)?, any: vector(any)? })
     }
 
-    /// `log(w_ij) + tilt s_ij` of the negatives, the rest masked, `[R, 2B]`.
+    /// `log(w_ij) + tilt s_ij` of the negatives, the rest masked, `[R, V B]`.
     pub(super) fn negative_logits(&self, tilt: f64) -> Result<Tensor> {
         let logits = if tilt == 1.0 { self.logits.clone() } else { (&self.logits * tilt)? };
         Ok((logits + &self.bias)?)
     }
 }
 
-/// The number of images whose two views are the rows of `z`.
-///
-/// # Errors
-/// If there are fewer than two, or another number of labels.
-pub(super) fn images(z: &Tensor, labels: Option<&PseudoLabels>) -> Result<usize> {
-    let (views, _) = z.dims2()?;
-    if views < 4 || views % 2 != 0 {
-        return Err(Error::Invalid(format!("a contrastive loss needs two views of two images or more, not {views}")));
-    }
-    match labels.map(|labels| labels.labels.len()) {
-        Some(count) if count != views / 2 => Err(Error::Invalid(format!("{count} labels for {views} views"))),
-        _ => Ok(views / 2),
+impl Loss {
+    /// The number of images whose views are the rows of `z`.
+    ///
+    /// # Errors
+    /// If there are fewer than two, or another number of labels.
+    pub(super) fn images(&self, z: &Tensor, labels: Option<&PseudoLabels>) -> Result<usize> {
+        let (rows, _) = z.dims2()?;
+        let images = rows / self.views.max(1);
+        if self.views < 2 || images < 2 || rows % self.views != 0 {
+            let views = self.views;
+            return Err(Error::Invalid(format!(
+                "a contrastive loss needs two views or more of two images or more, not {views} in {rows} rows"
+            )));
+        }
+        match labels.map(|labels| labels.labels.len()) {
+            Some(count) if count != images => Err(Error::Invalid(format!("{count} labels for {images} images"))),
+            _ => Ok(images),
+        }
     }
 }
 

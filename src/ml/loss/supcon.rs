@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::{
     PseudoLabels, Result,
     contrastive::{Loss, LossKind},
-    pairs::{MASKED, images, log_sum_exp, normalize, table},
+    pairs::{MASKED, log_sum_exp, normalize, table},
 };
 
 /// SupCon (Khosla et al. 2020, `L_out`) of `z` `[2B, D]`, a scalar: minus the mean log-probability of all other views of
@@ -21,13 +21,13 @@ pub fn supcon(z: &Tensor, temperature: f64, labels: Option<&PseudoLabels>) -> Re
 }
 
 /// The losses of the rows `rows`, `[R]`.
-pub(super) fn rows(z: &Tensor, rows: Range<usize>, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
-    let half = images(z, labels)?;
+pub(super) fn rows(z: &Tensor, rows: Range<usize>, loss: &Loss, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    let images = loss.images(z, labels)?;
     let z = normalize(z)?;
-    let (length, views) = (rows.len(), 2 * half);
-    let logits = (z.narrow(0, rows.start, length)?.matmul(&z.t()?)? / temperature)?;
+    let (length, views) = (rows.len(), loss.views * images);
+    let logits = (z.narrow(0, rows.start, length)?.matmul(&z.t()?)? / loss.temperature)?;
     let attracts = |i: usize, j: usize| {
-        let same = i % half == j % half || labels.is_some_and(|labels| labels.same(i % half, j % half));
+        let same = i % images == j % images || labels.is_some_and(|labels| labels.same(i % images, j % images));
         f32::from(u8::from(same && i != j))
     };
     let mut shares = table(rows.clone(), views, attracts);

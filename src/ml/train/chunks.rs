@@ -31,7 +31,7 @@ pub(super) struct Whole {
     pub projected: Projected,
 }
 
-/// The loss of the views `[2B, …]` of B images and its gradients, `chunk` images (both their views) at a time.
+/// The loss of the views `[V B, …]` of B images and its gradients, `chunk` images (all their views) at a time.
 ///
 /// Each chunk's statistics enter the running ones once.
 pub(super) fn gradients(
@@ -42,24 +42,24 @@ pub(super) fn gradients(
     params: &Params,
     project: impl Fn(&Tensor) -> Result<Projected>,
 ) -> Result<Whole> {
-    let half = views.dim(0)? / 2;
-    let chunks: Vec<Range<usize>> = (0..half).step_by(chunk).map(|at| at..(at + chunk).min(half)).collect();
+    let each = loss.views;
+    let count = views.dim(0)? / each;
+    let chunks: Vec<Range<usize>> = (0..count).step_by(chunk).map(|at| at..(at + chunk).min(count)).collect();
     let before = Running::remember(params)?;
     let mut parts = Vec::with_capacity(chunks.len());
     for images in &chunks {
-        let Projected { z, features } = project(&both(views, images)?)?;
+        let Projected { z, features } = project(&of(views, images, each)?)?;
         parts.push([z.detach(), features]);
     }
     before.restore()?;
     let joined = |part: usize| -> Result<Tensor> {
-        let halves = |second: bool| {
-            let half = move |(images, parts): (&Range<usize>, &[Tensor; 2])| {
-                let count = images.len();
-                parts[part].narrow(0, if second { count } else { 0 }, count)
+        let of = |view: usize| {
+            let rows = move |(images, parts): (&Range<usize>, &[Tensor; 2])| {
+                parts[part].narrow(0, view * images.len(), images.len())
             };
-            chunks.iter().zip(&parts).map(half)
+            chunks.iter().zip(&parts).map(rows)
         };
-        let all = halves(false).chain(halves(true)).collect::<Result<Vec<_>, _>>()?;
+        let all = (0..each).flat_map(of).collect::<Result<Vec<_>, _>>()?;
         Ok(Tensor::cat(&all, 0)?)
     };
     let projected = Projected { z: joined(0)?, features: joined(1)? };
@@ -67,16 +67,17 @@ pub(super) fn gradients(
     let (loss, gradient) = loss.with_gradient(&projected.z, labels)?;
     let mut gradients = GradStore::default();
     for images in &chunks {
-        let Projected { z, .. } = project(&both(views, images)?)?;
-        gradients.extend((z * both(&gradient, images)?)?.sum_all()?.backward()?)?;
+        let Projected { z, .. } = project(&of(views, images, each)?)?;
+        gradients.extend((z * of(&gradient, images, each)?)?.sum_all()?.backward()?)?;
     }
     Ok(Whole { loss, gradients, projected })
 }
 
-/// The rows of both views of the images `images`: `[2B, …]` to `[2B', …]`.
-fn both(rows: &Tensor, images: &Range<usize>) -> Result<Tensor> {
-    let (half, count) = (rows.dim(0)? / 2, images.len());
-    Ok(Tensor::cat(&[rows.narrow(0, images.start, count)?, rows.narrow(0, half + images.start, count)?], 0)?)
+/// The rows of all `views` of the images `images`: `[V B, …]` to `[V B', …]`.
+fn of(rows: &Tensor, images: &Range<usize>, views: usize) -> Result<Tensor> {
+    let (all, count) = (rows.dim(0)? / views, images.len());
+    let parts = (0..views).map(|view| rows.narrow(0, view * all + images.start, count));
+    Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 0)?)
 }
 
 /// Running statistics as they were.

@@ -18,13 +18,13 @@ use crate::ml::{
     nn::{Head, Mode, ResNet},
 };
 
-/// Gives both views of images, `[2B, H, W, C]`, view i and i + B of one image: (indices, epoch, step).
+/// Gives the views of images, `[V B, H, W, C]`, all first views, then all second ones: (indices, epoch, step).
 pub type Views<'a> = &'a (dyn Fn(&[u32], usize, usize) -> Result<Tensor> + Sync);
 
 /// Gives further values at the end of an epoch, whose number counts from 1.
 pub type Monitor<'a> = &'a (dyn Fn(usize) -> Result<Vec<(&'static str, f64)>> + Sync);
 
-/// Two views of each image of a batch against all others.
+/// The views of each image of a batch against all others.
 pub struct Contrastive<'a> {
     /// The encoder.
     pub encoder: &'a ResNet,
@@ -36,7 +36,7 @@ pub struct Contrastive<'a> {
     pub loss: Loss,
     /// Indices of the images of a batch: (epoch, step).
     pub indices: &'a (dyn Fn(usize, usize) -> Vec<u32> + Sync),
-    /// Both views of the images.
+    /// The views of the images, as many of each as the loss takes.
     pub views: Views<'a>,
     /// Labels by image; images of one label are lesser negatives of each other, or none, or positives.
     pub labels: Option<&'a PseudoLabels>,
@@ -44,7 +44,7 @@ pub struct Contrastive<'a> {
     pub steps: usize,
     /// Whether each view is a forward pass of its own, with its own batch statistics (as in the reference code).
     pub split_views: bool,
-    /// Images (both their views) of one forward pass, with their own batch statistics; 0: the whole batch.
+    /// Images (all their views) of one forward pass, with their own batch statistics; 0: the whole batch.
     pub chunk: usize,
     /// What else is measured at the end of an epoch.
     pub monitor: Option<Monitor<'a>>,
@@ -62,10 +62,9 @@ pub struct Latest {
 impl Contrastive<'_> {
     fn project(&self, views: &Tensor) -> Result<Projected> {
         let features = if self.split_views {
-            let half = views.dim(0)? / 2;
-            let first = self.encoder.forward(&views.narrow(0, 0, half)?, self.mode)?;
-            let second = self.encoder.forward(&views.narrow(0, half, half)?, self.mode)?;
-            Tensor::cat(&[&first, &second], 0)?
+            let each = views.chunk(self.loss.views, 0)?;
+            let features: Result<Vec<_>> = each.iter().map(|view| self.encoder.forward(view, self.mode)).collect();
+            Tensor::cat(&features?, 0)?
         } else {
             self.encoder.forward(views, self.mode)?
         };
@@ -76,7 +75,7 @@ impl Contrastive<'_> {
     /// The measures of a batch, whose features are kept for the end of the epoch.
     fn measured(&self, projected: &Projected) -> Result<Vec<(&'static str, f64)>> {
         *self.latest.features.lock().unwrap_or_else(PoisonError::into_inner) = Some(projected.features.clone());
-        let Measures { top1, alignment, uniformity } = loss::measure(&projected.z)?;
+        let Measures { top1, alignment, uniformity } = loss::measure(&projected.z, self.loss.views)?;
         Ok(vec![("contrastive_top1", top1), ("alignment", alignment), ("uniformity", uniformity)])
     }
 }
@@ -107,7 +106,7 @@ impl Task for Contrastive<'_> {
 
     fn step(&self, batch: Self::Batch, params: &Params) -> Result<Step> {
         let images = batch.0.dim(0)?;
-        let (loss, gradients, mut values) = if self.chunk == 0 || self.chunk >= images / 2 {
+        let (loss, gradients, mut values) = if self.chunk == 0 || self.chunk >= images / self.loss.views {
             let StepLoss { loss, values, .. } = self.loss(batch)?;
             let value = f64::from(loss.to_scalar::<f32>()?);
             (value, if value.is_finite() { loss.backward()? } else { GradStore::default() }, values)

@@ -18,10 +18,10 @@ fn network() -> Result<(Network, Params)> {
     Architecture::Contrastive { colours: 3, encoder, head: vec![16, 8] }.build(1, &Device::Cpu)
 }
 
-fn views() -> Result<Tensor> {
+fn views(count: usize) -> Result<Tensor> {
     let mut stream = Stream::new(3, "views");
-    let pixels: Vec<f32> = (0..2 * IMAGES * 12 * 12 * 3).map(|_| stream.uniform()).collect();
-    Ok(Tensor::from_vec(pixels, (2 * IMAGES, 12, 12, 3), &Device::Cpu)?)
+    let pixels: Vec<f32> = (0..count * IMAGES * 12 * 12 * 3).map(|_| stream.uniform()).collect();
+    Ok(Tensor::from_vec(pixels, (count * IMAGES, 12, 12, 3), &Device::Cpu)?)
 }
 
 fn labels() -> PseudoLabels {
@@ -29,16 +29,20 @@ fn labels() -> PseudoLabels {
     PseudoLabels { labels: (0..IMAGES as u32).map(|i| i % 4).collect(), confidence: Some(confidence) }
 }
 
+fn loss(kind: LossKind, views: usize) -> Loss {
+    Loss { temperature: 0.2, views, ..Loss::new(kind) }
+}
+
 /// Loss, gradients and the running statistics behind one step of a fresh network.
-fn step(kind: LossKind, mode: Mode, split_views: bool, chunk: usize) -> Result<(f64, Gradients, Gradients)> {
+fn step(loss: Loss, mode: Mode, split_views: bool, chunk: usize) -> Result<(f64, Gradients, Gradients)> {
     let (network, params) = network()?;
     let Network::Encoder { encoder, head } = &network else { unreachable!("built from an encoder") };
-    let (views, labels) = (views()?, labels());
+    let (views, labels) = (views(loss.views)?, labels());
     let task = Contrastive {
         encoder,
         head,
         mode,
-        loss: Loss { temperature: 0.2, ..Loss::new(kind) },
+        loss,
         indices: &|_, _| (0..IMAGES as u32).collect(),
         views: &|_, _, _| Ok(views.clone()),
         labels: Some(&labels),
@@ -80,14 +84,15 @@ fn gap(got: &Gradients, want: &Gradients) -> f64 {
 
 #[test]
 fn chunks_give_the_gradient_of_the_whole_batch_where_statistics_are_fixed() -> Result<()> {
-    for kind in KINDS {
+    for (kind, views) in KINDS.into_iter().flat_map(|kind| [(kind, 2), (kind, 3)]) {
         for split_views in [false, true] {
-            let (whole, expected, _) = step(kind, Mode::Frozen, split_views, 0)?;
+            let loss = loss(kind, views);
+            let (whole, expected, _) = step(loss, Mode::Frozen, split_views, 0)?;
             for chunk in [1, 5, 6] {
-                let (loss, gradients, _) = step(kind, Mode::Frozen, split_views, chunk)?;
-                assert!((loss - whole).abs() < 1e-5 * whole.abs(), "{kind:?}: {loss} {whole}");
+                let (value, gradients, _) = step(loss, Mode::Frozen, split_views, chunk)?;
+                assert!((value - whole).abs() < 1e-5 * whole.abs(), "{loss:?}: {value} {whole}");
                 let gap = gap(&gradients, &expected);
-                assert!(gap < 1e-5, "{kind:?}, chunks of {chunk}: {gap:.1e}");
+                assert!(gap < 1e-5, "{loss:?}, chunks of {chunk}: {gap:.1e}");
             }
         }
     }
@@ -104,16 +109,17 @@ fn chunks_are_normalised_by_themselves_and_counted_once() -> Result<()> {
         let (mut first, mut second) = (Vec::new(), Vec::new());
         for start in (0..IMAGES).step_by(chunk) {
             let images = start..(start + chunk).min(IMAGES);
-            let features = encoder.forward(&both(&views()?, &images)?, Mode::Train)?;
+            let features = encoder.forward(&of(&views(2)?, &images, 2)?, Mode::Train)?;
             let z = head.forward(&features, Mode::Train)?.pop().expect("a head has layers");
             first.push(z.narrow(0, 0, images.len())?);
             second.push(z.narrow(0, images.len(), images.len())?);
         }
         let z = Tensor::cat(&[first, second].concat(), 0)?;
-        let loss = Loss { temperature: 0.2, ..Loss::new(LossKind::NtXent) }.of(&z, Some(&labels()))?;
-        let expected = named(&loss.backward()?, &params)?;
-        let (value, gradients, running) = step(LossKind::NtXent, Mode::Train, false, chunk)?;
-        assert!((value - f64::from(loss.to_scalar::<f32>()?)).abs() < 1e-5);
+        let loss = loss(LossKind::NtXent, 2);
+        let whole = loss.of(&z, Some(&labels()))?;
+        let expected = named(&whole.backward()?, &params)?;
+        let (value, gradients, running) = step(loss, Mode::Train, false, chunk)?;
+        assert!((value - f64::from(whole.to_scalar::<f32>()?)).abs() < 1e-5);
         assert!(gap(&gradients, &expected) < 1e-4, "{:.1e}", gap(&gradients, &expected));
         assert_eq!(running, numbers(params.buffers())?);
     }
@@ -122,8 +128,9 @@ fn chunks_are_normalised_by_themselves_and_counted_once() -> Result<()> {
 
 #[test]
 fn one_chunk_is_the_whole_batch() -> Result<()> {
-    let whole = step(LossKind::Dcl, Mode::Train, false, 0)?;
-    assert_eq!(step(LossKind::Dcl, Mode::Train, false, IMAGES)?, whole);
-    assert_ne!(step(LossKind::Dcl, Mode::Train, false, IMAGES - 1)?.1, whole.1);
+    let dcl = loss(LossKind::Dcl, 2);
+    let whole = step(dcl, Mode::Train, false, 0)?;
+    assert_eq!(step(dcl, Mode::Train, false, IMAGES)?, whole);
+    assert_ne!(step(dcl, Mode::Train, false, IMAGES - 1)?.1, whole.1);
     Ok(())
 }
