@@ -36,7 +36,7 @@ pub struct PipelineArgs {
     /// The variants to take, `base` being the graph as it is; `none` for that alone, unmarked [default: all]
     #[arg(long, value_name = "NAME[,NAME]")]
     pub variant: Option<String>,
-    /// How many seeds to repeat the sweep over, in place of the file's `seeds`
+    /// How many seeds to repeat the sweep over, in place of the file's `seeds`; without those all varies but the data
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,
 }
@@ -102,7 +102,7 @@ pub struct WorkArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
     /// Memory of all running instances together (`8GiB`), by what stages say they need [default: no limit]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<ByteSize>,
     /// After a failure, go on with what does not depend on it
     #[arg(short, long)]
@@ -141,6 +141,14 @@ impl WorkArgs {
                 .map_err(|error| Failure::Usage(format!("failed to open CUDA device {ordinal}: {error}"))),
         }
     }
+}
+
+/// A size with its unit: a bare number is too easily taken for one of another unit.
+pub fn size(text: &str) -> Result<ByteSize, String> {
+    if text.trim().bytes().all(|c| c.is_ascii_digit() || c == b'.') && text.parse::<u64>() != Ok(0) {
+        return Err(format!("a unit is needed: `{text}GiB`, `{text}MB`, or `{text}B` for bytes"));
+    }
+    text.parse()
 }
 
 /// The number of cores.

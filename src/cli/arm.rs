@@ -18,7 +18,7 @@ pub struct Arm<'a> {
 impl<'a> Arm<'a> {
     /// Finds the instances.
     pub fn find(graph: &Graph<'_>, text: &'a str) -> Result<Self, Failure> {
-        let (stage, values) = text.split_once('@').unwrap_or((text, ""));
+        let (_, values) = text.split_once('@').unwrap_or((text, ""));
         let mut fixed = BTreeMap::new();
         for part in values.split(',').filter(|part| !part.is_empty()) {
             let Some((axis, value)) = part.split_once('=') else {
@@ -27,18 +27,7 @@ impl<'a> Arm<'a> {
             };
             fixed.insert(axis, value);
         }
-        let of_stage = graph.select(&[stage.to_owned()]).map_err(Failure::Usage)?.targets;
-        let matches = |index: &usize| {
-            let axes = &graph.instances[*index].axes;
-            fixed.iter().all(|(axis, value)| axes.get(axis).is_some_and(|found| plain(found) == **value))
-        };
-        let instances: Vec<usize> = of_stage.iter().copied().filter(matches).collect();
-        if instances.is_empty() {
-            let some: Vec<&str> = of_stage.iter().take(5).map(|&i| graph.instances[i].name.as_str()).collect();
-            let more = if of_stage.len() > some.len() { "\n  …" } else { "" };
-            let listed = some.join("\n  ");
-            return Err(Failure::Usage(format!("no instance of `{stage}` is `{text}`; there are\n  {listed}{more}")));
-        }
+        let instances = graph.select(&[text.to_owned()]).map_err(Failure::Usage)?.targets.into_iter().collect();
         Ok(Self { text, instances, fixed })
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     Console, Failure,
     args::{PipelineArgs, TextOrJson},
+    failure::Mistake,
     open,
 };
 use crate::{engine::Graph, stage::Registry};
@@ -29,6 +30,13 @@ struct Answer<'a> {
     axes: usize,
     /// Stages whose training can be taken further by more epochs, and those that would start anew.
     extends: Extends<'a>,
+    /// None: a file that has some is answered by a [`Refusal`].
+    mistakes: [(); 0],
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    mistakes: &'a [Mistake],
 }
 
 #[derive(Default, Serialize)]
@@ -38,10 +46,18 @@ struct Extends<'a> {
 }
 
 impl Args {
-    /// Prints what the file holds; mistakes are a failure.
+    /// Prints what the file holds; mistakes are a failure, and as JSON an answer too.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
+        let graph = match texts.graph(registry, console) {
+            Err(failure) => {
+                if let (TextOrJson::Json, Failure::Mistakes { mistakes, .. }) = (self.output, &failure) {
+                    console.json(&Refusal { mistakes })?;
+                }
+                return Err(failure);
+            }
+            Ok(graph) => graph,
+        };
         open::Texts::notes(&graph, console);
         let stages: BTreeSet<&str> = graph.instances.iter().map(|instance| instance.stage.as_str()).collect();
         let answer = Answer {
@@ -50,6 +66,7 @@ impl Args {
             instances: graph.instances.len(),
             axes: graph.pipeline.axes.len(),
             extends: extends(&graph),
+            mistakes: [],
         };
         match self.output {
             TextOrJson::Json => console.json(&answer)?,

@@ -86,11 +86,13 @@ impl Args {
         let store = self.cache.open(&graph.pipeline.root);
         let baseline = Arm::find(&graph, &self.baseline)?;
         let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
-        let all = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances);
-        let names: Vec<String> = all.map(|&index| graph.instances[index].name.clone()).collect();
-        let plan = engine::plan(&graph, &graph.select(&names).map_err(Failure::Usage)?, &store, false)?;
-        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> =
-            plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
+        let all: BTreeSet<usize> = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
+        let plan = engine::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
+        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> = plan
+            .cached()
+            .filter(|(index, _)| all.contains(index))
+            .map(|(index, made)| (index, &made.metrics))
+            .collect();
         let mut comparisons = Vec::new();
         for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
             let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
@@ -109,7 +111,10 @@ impl Args {
         }
         judge(&mut comparisons);
         if comparisons.iter().all(|one| one.pairs == 0) {
-            console.note("nothing can be paired: run the pipeline, or fix the axes in which the arms differ");
+            console.note(match metrics.len() < all.len() {
+                true => "nothing can be paired: run the pipeline, whose results are not all cached",
+                false => "nothing can be paired: fix the axes that only one of the arms has, `STAGE@axis=value`",
+            });
         }
         match self.output {
             Format::Json => console.json(&Document { baseline: baseline.text, comparisons })?,

@@ -2,8 +2,10 @@
 
 use std::{io, process::ExitCode};
 
+use serde::Serialize;
+
 use super::Console;
-use crate::{report::Styles, store::StoreError};
+use crate::{diagnostic::Place, report::Styles, store::StoreError};
 
 /// A stage failed, or the system refused.
 pub const FAILED: u8 = 1;
@@ -23,8 +25,8 @@ pub enum Failure {
     /// The pipeline file has mistakes.
     #[error("{closing}")]
     Mistakes {
-        /// Each with the lines it is about.
-        rendered: Vec<String>,
+        /// Each of them.
+        mistakes: Vec<Mistake>,
         /// How many there are, and where.
         closing: String,
     },
@@ -39,6 +41,21 @@ pub enum Failure {
     Output(#[from] io::Error),
 }
 
+/// A mistake in a pipeline file or in an argument that changes it.
+#[derive(Debug, Serialize)]
+pub struct Mistake {
+    /// What is wrong.
+    pub message: String,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Option<Place>,
+    /// What would be right.
+    pub help: Option<String>,
+    /// All of it with the lines it is about, as people read it.
+    #[serde(skip)]
+    pub rendered: String,
+}
+
 impl Failure {
     /// Says what happened on standard error.
     pub fn report(&self, console: &Console) -> ExitCode {
@@ -48,9 +65,9 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Store(_) | Self::Failed(_) | Self::Output(_) => FAILED,
         };
-        if let Self::Mistakes { rendered, .. } = self {
-            for mistake in rendered {
-                console.note(&format!("{mistake}\n"));
+        if let Self::Mistakes { mistakes, .. } = self {
+            for mistake in mistakes {
+                console.note(&format!("{}\n", mistake.rendered));
             }
         }
         let error = Styles::paint(console.errors.failed, "error");

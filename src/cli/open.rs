@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{Console, Failure, args::PipelineArgs};
+use super::{Console, Failure, args::PipelineArgs, failure::Mistake};
 use crate::{
     diagnostic::{Diagnostic, Sources},
     engine::Graph,
@@ -54,11 +54,17 @@ impl Texts<'_> {
     }
 
     fn mistakes(&self, mistakes: &[Diagnostic], console: &Console) -> Failure {
-        let rendered = mistakes.iter().map(|mistake| mistake.render(&self.sources, console.color)).collect();
+        let of = |mistake: &Diagnostic| Mistake {
+            message: mistake.message.clone(),
+            place: self.sources.place(&mistake.span),
+            help: mistake.help.clone(),
+            rendered: mistake.render(&self.sources, console.color),
+        };
         let count = match mistakes.len() {
             1 => "1 mistake".to_owned(),
             n => format!("{n} mistakes"),
         };
-        Failure::Mistakes { rendered, closing: format!("{count} in {}; nothing was run", self.file.display()) }
+        let mistakes = mistakes.iter().map(of).collect();
+        Failure::Mistakes { mistakes, closing: format!("{count} in {}; nothing was run", self.file.display()) }
     }
 }

@@ -1,6 +1,6 @@
 //! A metric over two axes: rows by one, columns by the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,6 +16,8 @@ pub struct Pivot<'a> {
     pub columns: &'a str,
     /// The metric in the cells.
     pub metric: &'a str,
+    /// The axis over seeds, if there is one: what alone makes an interval.
+    pub repeats: Option<&'a str>,
 }
 
 /// One cell, for scripts.
@@ -40,16 +42,21 @@ pub struct Pivoted {
 }
 
 impl Pivot<'_> {
-    /// The table of some results. A cell with several of them is their mean, with half the width of its interval.
+    /// The table of some results. A cell with several of them is their mean; of one that differ in nothing but their
+    /// seed, with half the width of its interval.
     pub fn of(&self, results: &[Row<'_>]) -> Result<Pivoted, String> {
+        if self.rows == self.columns {
+            return Err(format!("`--rows` and `--columns` are one axis, `{}`", self.rows));
+        }
         let rows: Vec<&Row<'_>> = results
             .iter()
             .filter(|row| row.axes.contains_key(self.rows) && row.axes.contains_key(self.columns))
             .filter(|row| row.metrics.contains_key(self.metric))
             .collect();
         let Some(first) = rows.first() else {
-            let Self { rows, columns, metric } = self;
-            return Err(format!("no result has the metric `{metric}` and both axes, `{rows}` and `{columns}`"));
+            let Self { rows, columns, metric, .. } = self;
+            let message = format!("no result has the metric `{metric}` and both axes, `{rows}` and `{columns}`");
+            return Err(format!("{message}\n{}", known(results)));
         };
         if let Some(other) = rows.iter().find(|row| row.stage != first.stage) {
             let (a, b) = (first.stage, other.stage);
@@ -70,7 +77,15 @@ impl Pivot<'_> {
             let value = |axis: &str| row.axes.get(axis).map(plain).unwrap_or_default();
             cells.entry((value(self.rows), value(self.columns))).or_default().push(row);
         }
-        let estimate = |rows: &Vec<&Row<'_>>| over(rows, |row| row.metrics.get(self.metric));
+        let free = |axis: &str| axis != self.rows && axis != self.columns && Some(axis) != self.repeats;
+        let differs =
+            |rows: &[&Row<'_>], axis: &str| rows.iter().any(|row| row.axes.get(axis) != rows[0].axes.get(axis));
+        let others: Vec<&str> = first.axes.iter().map(|(axis, _)| axis).filter(|axis| free(axis)).collect();
+        let estimate = |rows: &Vec<&Row<'_>>| {
+            let estimate = over(rows, |row| row.metrics.get(self.metric))?;
+            let repeated = self.repeats.is_some() && !others.iter().any(|axis| differs(rows, axis));
+            Some(Estimate { interval: estimate.interval.filter(|_| repeated), ..estimate })
+        };
         let corner = format!("{}: {} \\ {}", header(self.metric), self.rows, self.columns);
         let headers = across.iter().map(|value| (value.clone(), Align::Right));
         let mut grid = Grid::new([(corner, Align::Left)].into_iter().chain(headers));
@@ -85,12 +100,21 @@ impl Pivot<'_> {
             let (low, high) = interval.unzip();
             Some(Cell { row: axis(self.rows), column: axis(self.columns), mean, low, high, n })
         };
-        let all = cells.values().filter_map(for_scripts).collect();
-        let others = first.axes.iter().map(|(axis, _)| axis).filter(|axis| *axis != self.rows && *axis != self.columns);
-        let several = |axis: &&str| {
-            let differ = |rows: &Vec<&Row<'_>>| rows.iter().any(|row| row.axes.get(axis) != rows[0].axes.get(axis));
-            cells.values().any(differ)
-        };
-        Ok(Pivoted { cells: all, grid, over: others.filter(several).map(str::to_owned).collect() })
+        let places = down.iter().flat_map(|down| across.iter().map(|across| (down.clone(), across.clone())));
+        let all = places.filter_map(|place| cells.get(&place)).filter_map(for_scripts).collect();
+        let several = |axis: &&&str| cells.values().any(|rows| differs(rows, axis));
+        let over = others.iter().chain(&self.repeats).filter(several).map(|axis| (*axis).to_owned()).collect();
+        Ok(Pivoted { cells: all, grid, over })
     }
+}
+
+/// The axes and metrics that results have.
+fn known(results: &[Row<'_>]) -> String {
+    let axes: BTreeSet<&str> = results.iter().flat_map(|row| row.axes.iter().map(|(axis, _)| axis)).collect();
+    let metrics: BTreeSet<&str> = results.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
+    let listed = |names: BTreeSet<&str>| match names.is_empty() {
+        true => "none".to_owned(),
+        false => format!("`{}`", names.into_iter().collect::<Vec<_>>().join("`, `")),
+    };
+    format!("axes with results are {}; metrics are {}", listed(axes), listed(metrics))
 }

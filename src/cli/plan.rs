@@ -193,7 +193,9 @@ struct Total {
 impl Total {
     fn of(plan: &Plan) -> Self {
         let open: Vec<&Planned> = open(plan).collect();
-        let sum = |part: fn(Price) -> f64| open.iter().filter_map(|stage| stage.price).map(part).sum();
+        let sum = |part: fn(Price) -> f64| {
+            open.iter().filter_map(|stage| stage.price).map(part).fold(0.0, |sum, one| sum + one)
+        };
         Self {
             instances: plan.stages.len(),
             distinct: plan.stages.iter().filter(|stage| stage.same_as.is_none()).count(),
@@ -216,6 +218,8 @@ impl Total {
             if self.unknown > 0 {
                 text.push_str(&format!(" without {} of which nothing is known", self.unknown));
             }
+        } else if self.unknown > 0 {
+            text.push_str("; how long is not known before the first run");
         }
         text
     }

@@ -22,7 +22,8 @@ const BENEATH: [&str; 4] = ["nmi", "false_negative_rate", "same_cluster_rate", "
 
 /// The instances that have metrics, in the order of the graph.
 pub struct Results<'a> {
-    /// The axes with more than one value among the rows, in the order of the sweep: key, and header of the column.
+    /// The axes with more than one value in the sweep, in its order, whatever of it is cached: key, and header of the
+    /// column.
     axes: Vec<(String, String)>,
     rows: Vec<Row<'a>>,
     /// The axis over seeds: people see means over it.
@@ -78,7 +79,7 @@ impl<'a> Results<'a> {
         let (variant, sweep): (Vec<_>, Vec<_>) = graph.pipeline.axes.iter().partition(|axis| axis.is_variant());
         keys.extend(variant.iter().map(|axis| axis.key.get_ref()).chain(rounds).cloned());
         keys.extend(sweep.iter().map(|axis| axis.key.get_ref().clone()));
-        let varying = keys.into_iter().filter(|key| varies(&rows, key)).collect();
+        let varying = keys.into_iter().filter(|key| varies(graph, key)).collect();
         Self { axes: headers(varying), rows, repeats: graph.pipeline.repeats.as_deref(), baseline: None }
     }
 
@@ -87,6 +88,11 @@ impl<'a> Results<'a> {
         baseline.put_differences(&mut self.rows);
         self.baseline = Some(baseline.text.clone());
         self
+    }
+
+    /// The axis over seeds.
+    pub fn repeats(&self) -> Option<&'a str> {
+        self.repeats
     }
 
     /// Every row.
@@ -298,8 +304,8 @@ fn beneath<'a>(graph: &Graph<'_>, made: &BTreeMap<usize, &'a Manifest>, index: u
     found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn varies(rows: &[Row<'_>], key: &str) -> bool {
-    let mut values = rows.iter().filter_map(|row| row.axes.get(key));
+fn varies(graph: &Graph<'_>, key: &str) -> bool {
+    let mut values = graph.instances.iter().filter_map(|instance| instance.axes.get(key));
     let first = values.next();
     values.any(|value| Some(value) != first)
 }

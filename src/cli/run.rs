@@ -1,7 +1,7 @@
 //! `strata run`: resolve, run, show.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
     process::ExitCode,
@@ -27,7 +27,7 @@ use super::{
 use crate::{
     digest::{ArtifactHash, StageKey},
     engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
-    report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, duration, summary},
+    report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, bytes, duration, summary},
     stage::Registry,
     store::Store,
 };
@@ -82,6 +82,7 @@ impl Args {
             }
             let wanted = self.select.select(&graph)?;
             let store = self.cache.open(&graph.pipeline.root);
+            note_needs(&graph, &self.work, console);
             if self.dry_run {
                 let plan = plan::plan(&graph, &wanted, &store, self.select.force, &|words| console.remark(words))?;
                 plan::show(&graph, &plan, self.output, console)?;
@@ -180,6 +181,18 @@ pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
     })
 }
 
+/// Says which stages need more memory than there may be: they run alone.
+fn note_needs(graph: &Graph<'_>, work: &WorkArgs, console: &Console) {
+    let most = work.memory();
+    let mut seen = BTreeSet::new();
+    for instance in graph.instances.iter().filter(|instance| instance.needs.memory > most && !console.quiet) {
+        if seen.insert(&instance.stage) {
+            let (stage, needs) = (&instance.stage, bytes(instance.needs.memory));
+            console.note(&format!("note: `{stage}` needs {needs}, more than `--memory` allows; it runs alone"));
+        }
+    }
+}
+
 /// What people see of a run.
 pub fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>> {
     if console.draws() {
@@ -229,6 +242,7 @@ struct Line<'a> {
     key: Option<StageKey>,
     reason: Option<&'a Reason>,
     seconds: Option<f64>,
+    metrics: Option<&'a BTreeMap<String, f64>>,
     outputs: BTreeMap<&'a str, Output>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
@@ -257,6 +271,7 @@ fn document<'a>(graph: &'a Graph<'_>, report: &'a Report, store: &Store) -> Docu
             key: outcome.key,
             reason: outcome.reason.as_ref(),
             seconds: outcome.manifest.as_ref().map(|manifest| manifest.seconds),
+            metrics: outcome.manifest.as_ref().map(|manifest| &manifest.metrics),
             outputs: outputs.collect(),
             message: outcome.message.as_deref(),
         }

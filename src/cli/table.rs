@@ -1,6 +1,6 @@
 //! `strata table`: the results of the cached instances.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use super::{
     results::{JsonRow, Results},
 };
 use crate::{
+    engine::{Graph, Selection},
     report::{Grid, Styles},
     stage::Registry,
 };
@@ -61,7 +62,8 @@ impl Args {
         let made = plan.cached().filter(|(index, _)| selection.targets.contains(index));
         let results = Results::new(&graph, made);
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
-            let pivoted = Pivot { rows, columns, metric: &self.value }.of(results.rows()).map_err(Failure::Usage)?;
+            let pivot = Pivot { rows, columns, metric: &self.value, repeats: results.repeats() };
+            let pivoted = pivot.of(results.rows()).map_err(Failure::Usage)?;
             match self.output {
                 Format::Json => console.json(&pivoted.cells)?,
                 format => console.grid(&pivoted.grid, format)?,
@@ -74,6 +76,9 @@ impl Args {
         let baseline = self.baseline.as_ref().map(|text| Baseline::find(&graph, text)).transpose()?;
         let results = baseline.iter().fold(results, Results::against);
         show(&results, self.output, console)?;
+        if !results.rows().is_empty() && !console.quiet {
+            self.tell_missing(&graph, &results, &selection, console);
+        }
         if results.json().is_empty() && self.output != Format::Json && !console.quiet {
             let file = self.pipeline.file.display();
             let cached = plan.cached().filter(|(index, _)| selection.targets.contains(index)).count();
@@ -84,6 +89,17 @@ impl Args {
             });
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Says how many results of the stages in the table are not there.
+    fn tell_missing(&self, graph: &Graph<'_>, results: &Results<'_>, selection: &Selection, console: &Console) {
+        let stages: BTreeSet<&str> = results.rows().iter().map(|row| row.stage).collect();
+        let wanted = selection.targets.iter().filter(|&&index| stages.contains(graph.instances[index].stage.as_str()));
+        let (wanted, there) = (wanted.count(), results.rows().len());
+        if there < wanted {
+            let file = self.pipeline.file.display();
+            console.note(&format!("{there} of {wanted} results are cached; `strata run {file}` makes the others"));
+        }
     }
 }
 

@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use bytesize::ByteSize;
 
-use super::{Console, Failure, args::CacheArgs, failure};
+use super::{
+    Console, Failure,
+    args::{CacheArgs, size},
+    failure,
+};
 use crate::{
     digest::StageKey,
     engine::{Recomputed, recompute},
@@ -19,7 +23,7 @@ pub struct Gc {
     #[command(flatten)]
     cache: CacheArgs,
     /// What may remain (`20GB`, `500MiB`): what costs least to make again goes first
-    #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE", default_value = "20GB")]
+    #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE", default_value = "20GB", value_parser = size)]
     max_size: ByteSize,
     /// Say what would go, and delete nothing
     #[arg(short = 'n', long)]

@@ -142,7 +142,7 @@ fn waiting(graph: &Graph<'_>, plan: &Plan) -> Grid {
     let columns = [("left to `strata run`", Align::Left), ("instances", Align::Right), ("expected", Align::Right)];
     let mut grid = Grid::new(columns);
     for (stage, count, seconds, unknown) in stages {
-        let expected = if unknown == count { "not known".to_owned() } else { duration(seconds) };
+        let expected = if unknown == count { "not known before it ran once".to_owned() } else { duration(seconds) };
         grid.push(vec![stage.to_owned(), count.to_string(), expected]);
     }
     grid

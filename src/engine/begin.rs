@@ -42,7 +42,9 @@ impl<'a> Coordinator<'a, '_> {
             Verdict::Waiting(_) => {}
             Verdict::Run(ref reasons) if decision.recipe.is_none() => {
                 let reason = reasons.first().cloned();
-                let message = reason.as_ref().map(ToString::to_string);
+                let place = graph.place(&instance.span("path"));
+                let set = place.map(|place| format!("; `path` is set at {}:{}", place.file, place.line));
+                let message = reason.as_ref().map(|reason| format!("{reason}{}", set.unwrap_or_default()));
                 self.finish(index, Status::Failed, None, reason, None, message);
             }
             Verdict::Run(_) => drop(self.ready.insert(index, decision)),

@@ -31,6 +31,9 @@ pub struct Selection {
     pub all: Vec<usize>,
 }
 
+/// Instances that an error lists.
+const MOST_LISTED: usize = 5;
+
 /// Mistakes beyond this number are not shown: they are a few, many times.
 const MOST_SHOWN: usize = 1000;
 
@@ -81,19 +84,19 @@ impl<'t> Graph<'t> {
         Err(distinct)
     }
 
-    /// The instances that `targets` name (stages, or instances), and all that they need. No target means all.
+    /// The instances that `targets` name, and all that they need: a stage, an instance, or `STAGE@axis=value,…` for those
+    /// of a stage with these values. No target means all.
     ///
     /// # Errors
     /// If a target is neither; the message has a suggestion.
     pub fn select(&self, targets: &[String]) -> Result<Selection, String> {
         let mut chosen = BTreeSet::new();
         for target in targets {
-            let named = |instance: &Instance<'_>| instance.name == *target || instance.stage == *target;
-            let before = chosen.len();
-            chosen.extend((0..self.instances.len()).filter(|&index| named(&self.instances[index])));
-            if chosen.len() == before && !self.instances.iter().any(named) {
+            let named: Vec<usize> = (0..self.instances.len()).filter(|&at| self.instances[at].is(target)).collect();
+            if named.is_empty() {
                 return Err(self.no_such(target));
             }
+            chosen.extend(named);
         }
         if targets.is_empty() {
             chosen.extend(0..self.instances.len());
@@ -126,12 +129,17 @@ impl<'t> Graph<'t> {
     }
 
     fn no_such(&self, target: &str) -> String {
-        let stages = self.instances.iter().map(|instance| instance.stage.as_str());
-        let names = self.instances.iter().map(|instance| instance.name.as_str());
-        let candidates: Vec<&str> = if target.contains('@') { names.collect() } else { stages.collect() };
-        match suggest(target, candidates) {
-            Some(like) => format!("there is no stage `{target}`; did you mean `{like}`?"),
-            None => format!("there is no stage `{target}`; `strata graph` lists them"),
+        let stage = target.split('@').next().unwrap_or(target);
+        let of_stage: Vec<&str> =
+            self.instances.iter().filter(|one| one.stage == stage).map(|one| one.name.as_str()).collect();
+        if !of_stage.is_empty() {
+            let some = of_stage.iter().take(MOST_LISTED).map(|name| format!("\n  {name}")).collect::<String>();
+            let more = if of_stage.len() > MOST_LISTED { "\n  …" } else { "" };
+            return format!("no instance of `{stage}` is `{target}`; there are{some}{more}");
+        }
+        match suggest(stage, self.instances.iter().map(|instance| instance.stage.as_str())) {
+            Some(like) => format!("there is no stage `{stage}`; did you mean `{like}`?"),
+            None => format!("there is no stage `{stage}`; `strata graph` lists them"),
         }
     }
 

@@ -69,6 +69,21 @@ pub struct Link {
 }
 
 impl Instance<'_> {
+    /// True if it is meant by `target`: the name of its stage, its own, or `STAGE@axis=value,…` with some of its values.
+    #[must_use]
+    pub fn is(&self, target: &str) -> bool {
+        let has = |part: &str| {
+            let found = part.split_once('=').and_then(|(axis, value)| Some((self.axes.get(axis)?, value)));
+            found.is_some_and(|(found, value)| match found {
+                Value::String(text) => text == value,
+                other => other.to_string() == value,
+            })
+        };
+        self.name == target
+            || self.stage == target
+            || target.split_once('@').is_some_and(|(stage, parts)| stage == self.stage && parts.split(',').all(has))
+    }
+
     /// The instances that must be done before it: indices into the graph.
     pub fn above(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().map(|link| link.from).chain(self.same_as)

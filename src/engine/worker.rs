@@ -6,7 +6,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, atomic::AtomicBool},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use candle_core::Device;
@@ -61,7 +61,6 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         }
         tell(note);
     };
-    let start = Instant::now();
     let saving = job.instance.work.extent().map(|extent| Saving {
         checkpoints: job.store.checkpoints(&job.trajectory),
         epochs: extent.epochs,
@@ -76,7 +75,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         Ok(Err(error)) => return Err(Failure::Failed(error.to_string())),
         Err(panic) => return Err(Failure::Failed(format!("its code panicked: {}", words(panic.as_ref())))),
     };
-    let seconds = start.elapsed().as_secs_f64();
+    let seconds = cx.seconds();
     drop(inputs);
     declared(job.instance, &outputs)?;
 

@@ -26,6 +26,8 @@ pub fn parse(argument: &str, start: usize) -> Result<Override<'_>, Diagnostic> {
     };
     if !key.contains('.') || key.split('.').any(str::is_empty) {
         let span = start..start + key.len();
+        let of_pipeline = matches!(key, "seed" | "name").then(|| format!("write `-S pipeline.{key}={value}`"));
+        let help = of_pipeline.unwrap_or_else(|| help.to_owned());
         return Err(Diagnostic::new(span, format!("`{key}` does not name a parameter of a stage")).help(help));
     }
     let values = split(value)

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Params, Pipeline, document, parse::Reader, sweep::Written};
+use super::{Axis, Params, Pipeline, StageDef, document, parse::Reader, sweep::Written};
 use crate::diagnostic::{Diagnostic, suggest};
 
 /// More repeats than this are a slip of the pen.
@@ -49,12 +49,15 @@ impl<'t> Reader<'_, 't> {
         pipeline: &mut Pipeline<'t>,
     ) {
         let Seeds { seeds, vary, share } = std::mem::take(&mut sweep.seeds);
-        let Some((key, value)) = seeds else {
-            if let Some(wanted) = wanted {
-                let message = "`--seeds` needs a sweep with `seeds`";
-                let help = "add `seeds = 3` and `vary = [\"…\"]` to the sweep, which say what varies";
-                self.found.push(Diagnostic::new(wanted.span(), message).help(help));
+        // Of a file that says nothing of seeds, `--seeds` repeats all that has one but the data.
+        let (share, seeds) = match (wanted, DeValue::parse("1")) {
+            (Some(wanted), Ok(one)) if seeds.is_none() && vary.is_none() && share.is_none() => {
+                let key = Spanned::new(wanted.span(), "seeds".to_owned());
+                (Some(self.seeded_sources(pipeline)), Some((key, Spanned::new(wanted.span(), one.into_inner()))))
             }
+            _ => (share, seeds),
+        };
+        let Some((key, value)) = seeds else {
             for name in vary.into_iter().chain(share).flatten().take(1) {
                 let message = "`vary` and `share` say which seeds vary, but there are no `seeds`";
                 self.found.push(Diagnostic::new(name.span(), message).help("add `seeds = 5`"));
@@ -114,6 +117,20 @@ impl<'t> Reader<'_, 't> {
         Some(values.map(|number| Spanned::new(value.span(), number.into_inner())).collect())
     }
 
+    /// The stages with a seed.
+    fn seeded<'p>(&mut self, pipeline: &'p Pipeline<'t>) -> Vec<&'p StageDef<'t>> {
+        let mut has_seed = |stage: &&StageDef<'t>| {
+            self.params.entry(stage.kind.name).or_insert_with(|| Params::of(&stage.kind)).has("seed")
+        };
+        pipeline.stages.iter().filter(|stage| has_seed(stage)).collect()
+    }
+
+    /// Those of them that stand on no other.
+    fn seeded_sources(&mut self, pipeline: &Pipeline<'t>) -> Vec<Spanned<String>> {
+        let seeded = self.seeded(pipeline);
+        seeded.into_iter().filter(|stage| stage.inputs.is_empty()).map(|stage| stage.name.clone()).collect()
+    }
+
     /// The stages that vary, in the order of the file.
     fn varying(
         &mut self,
@@ -122,12 +139,7 @@ impl<'t> Reader<'_, 't> {
         share: Option<Vec<Spanned<String>>>,
         pipeline: &Pipeline<'t>,
     ) -> Option<Vec<String>> {
-        let mut seeded: Vec<&str> = Vec::new();
-        for stage in &pipeline.stages {
-            if self.params.entry(stage.kind.name).or_insert_with(|| Params::of(&stage.kind)).has("seed") {
-                seeded.push(stage.name.get_ref());
-            }
-        }
+        let seeded: Vec<&str> = self.seeded(pipeline).iter().map(|stage| stage.name.get_ref().as_str()).collect();
         let mut right = true;
         for name in vary.iter().chain(&share).flatten() {
             if seeded.contains(&name.get_ref().as_str()) || pipeline.unread.contains(name.get_ref()) {

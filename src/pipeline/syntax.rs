@@ -4,15 +4,18 @@ use toml::de::Error;
 
 use crate::diagnostic::{Diagnostic, Span};
 
-/// The mistakes that the TOML parser found. A table that is there twice is one mistake, whatever it repeats.
+/// The mistakes that the TOML parser found. A table that is there twice is one mistake, whatever it repeats; behind a
+/// text that is not TOML the parser only guesses, so that is the last one.
 pub fn mistakes(errors: &[Error], text: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut repeated: Span = 0..0;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         if !error.message().contains("duplicate key") {
-            found.push(Diagnostic::new(span, format!("not valid TOML: {}", error.message().trim())));
-        } else if let Some(header) = header(text, &span) {
+            found.push(not_toml(text, span, error.message().trim()));
+            break;
+        }
+        if let Some(header) = header(text, &span) {
             repeated = section(text, &span);
             found.push(twice(text, span, header));
         } else if !repeated.contains(&span.start) {
@@ -23,6 +26,54 @@ pub fn mistakes(errors: &[Error], text: &str) -> Vec<Diagnostic> {
         }
     }
     found
+}
+
+fn not_toml(text: &str, span: Span, message: &str) -> Diagnostic {
+    let open = open_bracket(text.get(..span.start).unwrap_or_default());
+    let diagnostic = Diagnostic::new(span.clone(), format!("not valid TOML: {message}"));
+    match open.filter(|&at| text[at..span.start].contains('\n')) {
+        Some(at) => diagnostic.other(at..at + 1, "still open").help("close the bracket, or mend what stands behind it"),
+        None => diagnostic,
+    }
+}
+
+/// The last bracket in `text` that is not closed there; strings and comments are passed over.
+fn open_bracket(text: &str) -> Option<usize> {
+    let mut open = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let rest = &text[at..];
+        let length = match c {
+            '#' => rest.find('\n'),
+            '"' | '\'' => string_length(rest, c),
+            '[' | '{' => {
+                open.push(at);
+                Some(1)
+            }
+            ']' | '}' => {
+                open.pop();
+                Some(1)
+            }
+            c => Some(c.len_utf8()),
+        };
+        at += length.unwrap_or(rest.len());
+    }
+    open.pop()
+}
+
+/// The bytes of the string that `text` begins with, its marks included; none if it does not end.
+fn string_length(text: &str, mark: char) -> Option<usize> {
+    let thrice = mark.to_string().repeat(3);
+    let mark = if text.starts_with(&thrice) { thrice } else { mark.to_string() };
+    let mut from = mark.len();
+    loop {
+        let end = from + text.get(from..)?.find(&mark)?;
+        let escapes = text[..end].bytes().rev().take_while(|&c| c == b'\\').count();
+        if mark.starts_with('\'') || escapes % 2 == 0 {
+            return Some(end + mark.len());
+        }
+        from = end + 1;
+    }
 }
 
 /// The line of a place, if it is the header of a table.
@@ -54,4 +105,25 @@ fn twice(text: &str, span: Span, header: &str) -> Diagnostic {
         start += line.len();
     }
     diagnostic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_open_bracket_is_found_past_strings_and_comments() {
+        let cases = [
+            ("[stage.a]\nb = {", Some(14)),
+            ("a = [1, 2]\n", None),
+            ("a = [ \"]\", ']' # ]\n", Some(4)),
+            (r#"a = ["\"]", "#, Some(4)),
+            ("a = '''[\n' '''", None),
+            ("a = { b = [1], c = ", Some(4)),
+            ("a = [ 'b", Some(4)),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(open_bracket(text), expected, "{text}");
+        }
+    }
 }

@@ -92,7 +92,7 @@ impl<'t> Reader<'_, 't> {
                     }
                     Err((message, at)) => {
                         let at = place(self.sources, span, text, &at);
-                        let help = "an expression is made of numbers, `stage.param`, + - * / and ( )";
+                        let help = "an expression is made of numbers, `stage.param`, + - * /, round( ) and ( )";
                         self.found.push(Diagnostic::new(at, message).help(help));
                         wrong.push(span.clone());
                     }

@@ -13,6 +13,9 @@ pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> 
     if words.starts_with("must be a whole number") && message.contains("floating point") {
         return diagnostic.help("write it without a point; in an expression, `round(…)` gives a whole number");
     }
+    if let Some(help) = form(&words) {
+        return diagnostic.help(help);
+    }
     // serde writes: unknown variant `x`, expected one of `a`, `b`
     let mut quoted = message.split('`').skip(1).step_by(2);
     match (message.starts_with("unknown variant"), quoted.next()) {
@@ -32,6 +35,20 @@ fn path(table: &DeTable<'_>, span: &Span) -> Option<String> {
         _ => None,
     };
     Some(inner.map_or_else(|| key.get_ref().to_string(), |inner| format!("{}.{inner}", key.get_ref())))
+}
+
+/// How to write a value of another form, from the words of [`plain`].
+fn form(words: &str) -> Option<String> {
+    let (must, got) = words.strip_prefix("must be ")?.split_once("; got ")?;
+    let bare = got.trim_matches('"');
+    if must.contains("number") && bare != got && bare.parse::<f64>().is_ok() {
+        return Some(format!("write it without quotes: {bare}"));
+    }
+    if must == "a list" && got != "a table" {
+        return Some(format!("write [{got}]; several lists make an axis"));
+    }
+    (got == "a list")
+        .then(|| "give one value; several make an axis, in `[sweep]` or with `-S stage.param=a,b`".to_owned())
 }
 
 /// `invalid type: string "ten", expected usize` becomes `must be a whole number, at least 0; got "ten"`.
@@ -68,7 +85,7 @@ fn plain(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::plain;
+    use super::{form, plain};
 
     #[test]
     fn types_are_named_as_in_the_file() {
@@ -84,5 +101,14 @@ mod tests {
         for (message, words) in messages {
             assert_eq!(plain(message), words);
         }
+    }
+
+    #[test]
+    fn another_form_is_shown_where_one_is_near() {
+        let help = |words| form(words).unwrap_or_default();
+        assert_eq!(help("must be a whole number, at least 0; got \"8\""), "write it without quotes: 8");
+        assert_eq!(help("must be a list; got 16"), "write [16]; several lists make an axis");
+        assert!(help("must be a number; got a list").contains("-S stage.param=a,b"));
+        assert_eq!(help("must be a whole number, at least 0; got \"ten\""), "");
     }
 }

@@ -89,7 +89,13 @@ pub struct Context<'a> {
     last: Option<Instant>,
     saving: Option<Saving>,
     saved: Instant,
+    started: Instant,
+    /// Seconds of the runs before that went as far as the state it goes on from.
+    earlier: f64,
 }
+
+/// The attribute of a state that says how many seconds the work up to it took.
+const SECONDS: &str = "seconds";
 
 impl<'a> Context<'a> {
     /// A context for one run of one stage. Everything the stage tells goes to `listener`.
@@ -100,7 +106,19 @@ impl<'a> Context<'a> {
         cancel: &'a AtomicBool,
         listener: &'a mut dyn FnMut(Note),
     ) -> Self {
-        Self { device, threads, root, cancel, listener, last: None, saving: None, saved: Instant::now() }
+        let now = Instant::now();
+        Self {
+            device,
+            threads,
+            root,
+            cancel,
+            listener,
+            last: None,
+            saving: None,
+            saved: now,
+            started: now,
+            earlier: 0.0,
+        }
     }
 
     /// With a place to save states in.
@@ -125,10 +143,17 @@ impl<'a> Context<'a> {
             }
         }
         let found = saving.checkpoints.latest(limit)?;
-        if let Some((at, _)) = &found {
+        if let Some((at, state)) = &found {
+            self.earlier = state.get(SECONDS).unwrap_or_default();
             (self.listener)(Note::Resumed(*at));
         }
         Ok(found)
+    }
+
+    /// Seconds that the work has taken, those before the state that it went on from included.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.earlier + self.started.elapsed().as_secs_f64()
     }
 
     /// The earlier epochs whose states are outputs too.
@@ -163,7 +188,8 @@ impl<'a> Context<'a> {
     /// If the disk refuses.
     pub fn save(&mut self, at: Position, state: &Artifact) -> Result<(), StageError> {
         let Some(saving) = &self.saving else { return Ok(()) };
-        saving.checkpoints.save(at, state, |old| old.step == 0 && saving.keep.contains(&old.epoch))?;
+        let state = state.clone().attribute(SECONDS, self.seconds());
+        saving.checkpoints.save(at, &state, |old| old.step == 0 && saving.keep.contains(&old.epoch))?;
         self.saved = Instant::now();
         (self.listener)(Note::Saved(at));
         Ok(())
@@ -210,5 +236,29 @@ impl<'a> Context<'a> {
     /// Records a point of a curve in the manifest. Epochs count from 1.
     pub fn point(&mut self, series: impl Into<String>, epoch: u64, value: f64) {
         (self.listener)(Note::Point { series: series.into(), epoch, value });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{digest::StageKey, store::Store};
+
+    #[test]
+    fn seconds_are_those_of_all_runs_of_the_work() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let store = Store::open(folder.path());
+        let (cancel, pause) = (AtomicBool::new(false), Duration::from_millis(30));
+        for (run, epoch) in (1..=3).zip(1..) {
+            let checkpoints = store.checkpoints(&StageKey::of(b"x"));
+            let saving = Saving { checkpoints, epochs: 9, keep: Vec::new(), every: Duration::ZERO };
+            let mut say = |_: Note| {};
+            let mut cx = Context::new(Device::Cpu, 1, folder.path(), &cancel, &mut say).saving(Some(saving));
+            cx.resume()?;
+            std::thread::sleep(pause);
+            cx.save(Position { epoch, step: 0 }, &Artifact::new())?;
+            assert!(cx.seconds() >= f64::from(run) * pause.as_secs_f64(), "{} in run {run}", cx.seconds());
+        }
+        Ok(())
     }
 }

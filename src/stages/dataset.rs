@@ -192,7 +192,7 @@ impl Stage for Dataset {
         let base = Root(root).resolve(self.path());
         let files = match self.source {
             Origin::Shapes => return Ok(Vec::new()),
-            Origin::Cifar10 => cifar10::files(&base),
+            Origin::Cifar10 => cifar10::files(&base)?,
             Origin::ImageFolder => image_folder::files(&base)?,
         };
         Ok(vec![Source { param: "path", base, files }])

@@ -82,7 +82,7 @@ pub struct Manifest {
     pub metrics: BTreeMap<String, f64>,
     /// Curves over epochs, by name.
     pub series: BTreeMap<String, Series>,
-    /// Wall-clock seconds that the stage's code took.
+    /// Wall-clock seconds that the stage's code took, in all the runs that it went on over.
     pub seconds: f64,
     /// Where and when it was made. Never part of a key.
     pub provenance: Provenance,

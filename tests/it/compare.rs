@@ -84,9 +84,53 @@ fn a_metric_over_two_axes() {
     assert!(latex.starts_with("\\begin{tabular}{lrr}\n\\toprule\ntest accuracy \\%: knn.k"), "{latex}");
     let mixed = project.done(&[&pivot[..], &["-S", "knn.temperature=0.1,0.2"]].concat());
     assert!(mixed.err.contains("cells are means over `knn.temperature`"), "{}", mixed.err);
+    assert!(!mixed.out.contains('±'), "temperatures are no repeats: {}", mixed.out);
     let none = project.strata(&[&pivot[..], &["--value", "loss"]].concat());
     assert_eq!(none.code, Some(2));
     assert!(none.err.contains("no result has the metric `loss`"), "{}", none.err);
+    assert!(none.err.contains("`knn.k`") && none.err.contains("`test_accuracy`"), "{}", none.err);
+    let one = project.strata(&["table", "pipelines/p.toml", "--rows", "knn.k", "--columns", "knn.k"]);
+    assert_eq!(one.code, Some(2), "{}", one.out);
+}
+
+/// Only seeds are repeats: a mean over them has an interval, a mean over anything else has none.
+#[test]
+fn cells_have_intervals_over_seeds_alone() {
+    let text = pipeline().replace("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "[1, 2, 3]");
+    let project = Project::with(&text);
+    let more = ["-S", "knn.temperature=0.1,0.2"];
+    project.done(&[&["run", "pipelines/p.toml", "-q"], &more[..]].concat());
+    let pivot = |rows: &str, columns: &str| {
+        let cells =
+            project.json(&[&["table", "pipelines/p.toml", "--rows", rows, "--columns", columns], &more[..]].concat());
+        cells.as_array().expect("cells").clone()
+    };
+    let over_seeds = pivot("knn.k", "knn.temperature");
+    assert_eq!(over_seeds.len(), 6);
+    assert!(over_seeds.iter().all(|cell| cell["n"] == 3 && cell["low"].is_f64()), "{over_seeds:?}");
+    let order: Vec<u64> = over_seeds.iter().filter_map(|cell| cell["row"].as_u64()).collect();
+    assert_eq!(order, [1, 1, 20, 20, 120, 120], "in the order of the sweep");
+    let over_temperatures = pivot("knn.k", "images.seed");
+    assert!(over_temperatures.iter().all(|cell| cell["n"] == 2 && cell["low"].is_null()), "{over_temperatures:?}");
+}
+
+/// A part of a sweep is shown with all its axes, and what is missing is said.
+#[test]
+fn half_a_sweep_is_known_as_half() {
+    let project = Project::with(&pipeline());
+    let run = project.json(&["run", "pipelines/p.toml", "knn@images.seed=2,knn.k=20"]);
+    let ran = run["stages"].as_array().expect("stages").iter().filter(|stage| stage["name"] == "knn");
+    let ran: Vec<&Value> = ran.collect();
+    assert_eq!(ran.len(), 1, "values in any order name an instance");
+    assert_eq!(ran[0]["instance"], "knn@knn.k=20,images.seed=2");
+    assert!(ran[0]["metrics"]["test_accuracy"].is_f64(), "{}", ran[0]);
+    let table = project.done(&["table", "pipelines/p.toml"]);
+    assert!(table.err.contains("1 of 30 results are cached"), "{}", table.err);
+    let csv = project.done(&["table", "pipelines/p.toml", "--output", "csv"]).out;
+    assert!(csv.starts_with("stage,instance,knn.k,images.seed,"), "{csv}");
+    project.done(&["run", "pipelines/p.toml", "knn@images.seed=2", "-q"]);
+    let full = project.done(&["table", "pipelines/p.toml", "knn@images.seed=2"]);
+    assert_eq!(full.err, "", "all that was asked for is there");
 }
 
 #[test]

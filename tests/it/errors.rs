@@ -53,6 +53,25 @@ fn a_missing_pipeline_file_is_a_mistake_of_the_command_line() {
 }
 
 #[test]
+fn a_script_reads_the_mistakes() {
+    let project = Project::with("[stage.images]\nkind = \"dataset\"\ntran = 20\n\n[stage.x]\nkind = \"kmean\"\n");
+    let ran = project.strata(&["check", "pipelines/p.toml", "--output", "json"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).expect("JSON on standard output");
+    let mistakes = answer["mistakes"].as_array().expect("a list");
+    let places: Vec<_> = mistakes.iter().map(|m| (m["file"].as_str(), m["line"].as_u64())).collect();
+    assert_eq!(places, [3, 6].map(|line| (Some("pipelines/p.toml"), Some(line))), "{}", ran.out);
+    for (mistake, help) in mistakes.iter().zip(["train", "kmeans"]) {
+        let message = mistake["message"].as_str().expect("a message");
+        assert!(ran.err.contains(message) && mistake["column"].as_u64() > Some(0), "{mistake}");
+        assert!(mistake["help"].as_str().is_some_and(|text| text.contains(help)), "{mistake}");
+    }
+    project.write("pipelines/p.toml", "[stage.images]\nkind = \"dataset\"\n");
+    let fine = project.json(&["check", "pipelines/p.toml"]);
+    assert_eq!((&fine["mistakes"], &fine["stages"]), (&serde_json::json!([]), &1.into()));
+}
+
+#[test]
 fn the_command_line_is_checked() {
     let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n");
     let file = "pipelines/p.toml";
@@ -96,7 +115,11 @@ fn fails(project: &Project, named: &str) {
 
 #[test]
 fn a_missing_data_file_is_named() {
-    fails(&of_files("cifar10"), "data");
+    fails(&of_files("cifar10"), "data: is not there; it should be the folder of CIFAR-10's binary version");
+    fails(&of_files("cifar10"), "`path` is set at pipelines/p.toml:4");
+    let other = of_files("cifar10");
+    other.write("data/train/cat/1.png", "");
+    fails(&other, "data: holds none of the files of CIFAR-10's binary version");
     fails(&of_files("image_folder"), "data");
 }
 

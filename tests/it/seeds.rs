@@ -56,6 +56,32 @@ fn what_varies_has_one_axis() {
     assert_eq!(names(&project, "simclr"), ["simclr@simclr.seed=7", "simclr@simclr.seed=3"]);
 }
 
+#[test]
+fn seeds_are_given_to_a_file_that_has_none() {
+    let project = Project::with(FILE);
+    let plan = project.json(&["plan", "pipelines/p.toml", "--seeds", "2"]);
+    let instances: Vec<&str> =
+        plan["stages"].as_array().expect("stages").iter().filter_map(|line| line["instance"].as_str()).collect();
+    assert_eq!(
+        instances,
+        [
+            "images",
+            "pixels",
+            "clusters@clusters.seed=0",
+            "clusters@clusters.seed=1",
+            "batches@clusters.seed=0",
+            "batches@clusters.seed=1",
+            "simclr@clusters.seed=0",
+            "simclr@clusters.seed=1"
+        ],
+        "all but the data varies"
+    );
+    // The first of them is what runs without seeds.
+    project.done(&["run", "pipelines/p.toml", "clusters", "-q"]);
+    let run = project.json(&["run", "pipelines/p.toml", "clusters", "--seeds", "2"]);
+    assert_eq!((&run["counts"]["cached"], &run["counts"]["ran"]), (&3.into(), &1.into()), "{run}");
+}
+
 const SWEEP: &str = r#"
 [sweep]
 "clusters.clusters" = [2, 3, 4, 5, 6, 7]

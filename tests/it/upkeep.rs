@@ -24,6 +24,9 @@ fn objects(project: &Project) -> Vec<std::path::PathBuf> {
 fn evicted_objects_come_back_only_when_they_are_needed() {
     let project = finished();
     let before = objects(&project);
+    let bare = project.strata(&["cache", "gc", "--max-size", "50"]);
+    assert!(bare.code == Some(2) && bare.err.contains("50GiB"), "50 of what? {}", bare.err);
+    assert_eq!(objects(&project), before);
     let dry = project.done(&["cache", "gc", "--max-size", "0", "--dry-run"]);
     assert!(dry.out.contains("would free") && dry.out.contains("to make it all again"), "{}", dry.out);
     assert_eq!(objects(&project), before, "a dry run deletes nothing");

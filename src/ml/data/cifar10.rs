@@ -14,10 +14,18 @@ const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
 const TEST: [&str; 1] = ["test_batch.bin"];
 
-/// The files that make up the dataset, in the order in which they are read. They need not exist.
-#[must_use]
-pub fn files(dir: &Path) -> Vec<PathBuf> {
-    [CLASSES].iter().chain(&TRAIN).chain(&TEST).map(|name| dir.join(name)).collect()
+/// The files that make up the dataset, in the order in which they are read. Some of them may be missing.
+///
+/// # Errors
+/// If all are missing: this is not the folder.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let files: Vec<PathBuf> = [CLASSES].iter().chain(&TRAIN).chain(&TEST).map(|name| dir.join(name)).collect();
+    if files.iter().any(|file| file.exists()) {
+        return Ok(files);
+    }
+    let what = if dir.is_dir() { "holds none of the files of" } else { "is not there; it should be the folder of" };
+    let message = format!("{what} CIFAR-10's binary version ({}, {}, …)", CLASSES, TRAIN[0]);
+    Err(wrong(dir, message))
 }
 
 /// Numbers of training and test images, from the sizes of the files; none if a file is missing or ends inside a record.
@@ -140,8 +148,9 @@ mod tests {
         assert_eq!(train.classes, ["cat", "dog"]);
         assert!((0..5).all(|i| train.image(i).iter().all(|&p| usize::from(p) == i)));
         assert_eq!(count(dir.path()), Some((5, 3)));
-        assert_eq!(files(dir.path()).len(), 7);
-        assert!(files(dir.path()).iter().all(|f| f.is_file()));
+        let files = files(dir.path()).unwrap();
+        assert_eq!(files.len(), 7);
+        assert!(files.iter().all(|f| f.is_file()));
     }
 
     fn message(dir: &Path) -> String {
