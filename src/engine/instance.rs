@@ -74,9 +74,9 @@ impl Instance<'_> {
     pub fn is(&self, target: &str) -> bool {
         let has = |part: &str| {
             let found = part.split_once('=').and_then(|(axis, value)| Some((self.axes.get(axis)?, value)));
-            found.is_some_and(|(found, value)| match found {
-                Value::String(text) => text == value,
-                other => other.to_string() == value,
+            found.is_some_and(|(found, value)| {
+                let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+                text == value
             })
         };
         self.name == target
