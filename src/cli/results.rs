@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::baseline::Baseline;
+pub use crate::engine::plain;
 use crate::{
     engine::{Axes, Graph},
     report::{Align, Estimate, Grid, number, percent},
@@ -346,13 +346,4 @@ pub fn header(name: &str) -> String {
 /// A metric as people read it; fractions in percent.
 pub fn shown(name: &str, value: f64) -> String {
     if is_fraction(name) { percent(value) } else { number(value) }
-}
-
-/// A value as people write it: text without quotes, nothing for null.
-pub fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
-    }
 }

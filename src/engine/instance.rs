@@ -74,10 +74,7 @@ impl Instance<'_> {
     pub fn is(&self, target: &str) -> bool {
         let has = |part: &str| {
             let found = part.split_once('=').and_then(|(axis, value)| Some((self.axes.get(axis)?, value)));
-            found.is_some_and(|(found, value)| {
-                let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
-                text == value
-            })
+            found.is_some_and(|(found, value)| plain(found) == value)
         };
         self.name == target
             || self.stage == target
@@ -120,6 +117,16 @@ impl Definition<'_> {
     #[must_use]
     pub fn input_span(&self, port: &str) -> Span {
         self.places.inputs.get(port).unwrap_or(&self.places.header).clone()
+    }
+}
+
+/// A value as people write it: text without quotes, nothing for null.
+#[must_use]
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
     }
 }
 
