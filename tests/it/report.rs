@@ -97,6 +97,8 @@ fn a_page_holds_everything() {
     assert!(
         page.contains("reconstructions") && page.contains("augmentation") && page.contains("taken for something else")
     );
+    // Of repetitions the first is shown.
+    assert!(page.contains("simclr.seed=0: confusions") && !page.contains("simclr.seed=1: confusions"));
     // Nothing that a user writes can end a script or become one.
     project.edit("pipelines/p.toml", "small study", "</script><b>study");
     project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);

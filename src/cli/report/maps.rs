@@ -21,7 +21,7 @@ const TILE: u32 = 24;
 /// All maps.
 pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
     let mut parts = Vec::new();
-    let indices: Vec<usize> = source.of_kind("tsne").collect();
+    let indices: Vec<usize> = source.examples("tsne").collect();
     let chosen = spread(indices.len(), MAPS);
     for index in chosen.iter().map(|at| indices[*at]) {
         let Some(map) = Map::of(source, index) else { continue };
@@ -61,7 +61,9 @@ impl Map {
     fn of(source: &Source<'_, '_>, index: usize) -> Option<Self> {
         let artifact = source.artifact(index, "map")?;
         let points = artifact.tensor("points").ok()?.to_vec2::<f32>().ok()?;
-        let points: Vec<(f64, f64)> = points.iter().map(|point| (f64::from(point[0]), f64::from(point[1]))).collect();
+        // More digits than the screen has pixels would only make the page larger.
+        let rounded = |value: f32| (f64::from(value) * 1e3).round() / 1e3;
+        let points: Vec<(f64, f64)> = points.iter().map(|point| (rounded(point[0]), rounded(point[1]))).collect();
         let indices = artifact.tensor("indices").ok()?.to_vec1::<u32>().ok()?;
         let indices = indices.into_iter().map(|index| index as usize).collect();
         let labels = artifact.tensor("labels").ok()?.to_vec1::<u32>().ok()?;

@@ -13,7 +13,7 @@ mod sweeps;
 pub use draw::draw;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -130,6 +130,17 @@ impl Source<'_, '_> {
             instance.kind.name == kind && instance.same_as.is_none()
         };
         self.made.keys().copied().filter(is_one)
+    }
+
+    /// The same, of each point its first seed: repetitions look alike.
+    fn examples(&self, kind: &str) -> impl Iterator<Item = usize> {
+        let mut seen = BTreeSet::new();
+        let seeds = self.graph.pipeline.repeats.as_deref();
+        self.of_kind(kind).filter(move |index| {
+            let instance = &self.graph.instances[*index];
+            let axes = instance.axes.iter().filter(|(axis, _)| Some(*axis) != seeds);
+            seen.insert((&*instance.stage, words(axes.map(|(axis, value)| (axis, plain(value))))))
+        })
     }
 
     /// The name of an instance without its stage, or that of the stage alone.

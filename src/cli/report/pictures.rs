@@ -36,7 +36,7 @@ pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
     ];
     for (kind, picture) in pictures {
         let mut seen: Vec<Part> = Vec::new();
-        for index in source.of_kind(kind) {
+        for index in source.examples(kind) {
             if seen.len() == EACH {
                 break;
             }
