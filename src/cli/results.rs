@@ -267,7 +267,9 @@ pub fn score(group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f64)>)> {
     let estimate = over(group, |row| row.metrics.get(SCORE))?;
     let end = |name: &str| group[0].metrics.get(name).copied();
     let over_images = || end("test_accuracy_low").zip(end("test_accuracy_high"));
-    Some((estimate.mean, if group.len() > 1 { estimate.interval } else { over_images() }))
+    // Student's t knows no bounds; an accuracy has some.
+    let over_seeds = || estimate.interval.map(|(low, high)| (low.max(0.0), high.min(1.0)));
+    Some((estimate.mean, if group.len() > 1 { over_seeds() } else { over_images() }))
 }
 
 /// A mean, with half the width of its interval where there are several values.
