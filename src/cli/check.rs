@@ -8,7 +8,7 @@ use super::{
     Console, Failure,
     args::{PipelineArgs, TextOrJson},
     failure::Mistake,
-    open,
+    open::{self, Texts},
 };
 use crate::{engine::Graph, stage::Registry};
 
@@ -49,16 +49,16 @@ impl Args {
     /// Prints what the file holds; mistakes are a failure, and as JSON an answer too.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let texts = open::texts(&self.pipeline)?;
-        let graph = match texts.graph(registry, console) {
-            Err(failure) => {
-                if let (TextOrJson::Json, Failure::Mistakes { mistakes, .. }) = (self.output, &failure) {
-                    console.json(&Refusal { mistakes })?;
-                }
-                return Err(failure);
+        let graph = match (texts.graph(registry, console), self.unchosen(&texts, registry, console)?) {
+            (Ok(graph), mistakes) if mistakes.is_empty() => graph,
+            (Ok(_), mistakes) => return self.refuse(mistakes, console),
+            (Err(Failure::Mistakes { mut mistakes, .. }), more) => {
+                mistakes.extend(more);
+                return self.refuse(mistakes, console);
             }
-            Ok(graph) => graph,
+            (Err(failure), _) => return Err(failure),
         };
-        open::Texts::notes(&graph, console);
+        Texts::notes(&graph, console);
         let stages: BTreeSet<&str> = graph.instances.iter().map(|instance| instance.stage.as_str()).collect();
         let answer = Answer {
             pipeline: &graph.pipeline.name,
@@ -81,6 +81,35 @@ impl Args {
             console.print(&answer.extends.words())?;
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The mistakes that show only where a sweep is chosen that is not.
+    fn unchosen(&self, texts: &Texts<'_>, registry: &Registry, console: &Console) -> Result<Vec<Mistake>, Failure> {
+        let names = if self.pipeline.sweep.is_some() { Vec::new() } else { texts.sweeps(registry) };
+        let mut all = Vec::new();
+        for name in names {
+            let chosen = PipelineArgs { sweep: Some(name), ..self.pipeline.clone() };
+            match open::texts(&chosen)?.graph(registry, console) {
+                Err(Failure::Mistakes { mistakes, .. }) => all.extend(mistakes),
+                Err(failure) => return Err(failure),
+                Ok(_) => {}
+            }
+        }
+        Ok(all)
+    }
+
+    fn refuse(&self, found: Vec<Mistake>, console: &Console) -> Result<ExitCode, Failure> {
+        // What all sweeps share would be said for each of them.
+        let mut mistakes: Vec<Mistake> = Vec::new();
+        for mistake in found {
+            if !mistakes.contains(&mistake) {
+                mistakes.push(mistake);
+            }
+        }
+        if self.output == TextOrJson::Json {
+            console.json(&Refusal { mistakes: &mistakes })?;
+        }
+        Err(Failure::mistakes(mistakes, &self.pipeline.file))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a verb came to no good end, and the exit code that says so.
 
-use std::{io, process::ExitCode};
+use std::{io, path::Path, process::ExitCode};
 
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub enum Failure {
 }
 
 /// A mistake in a pipeline file or in an argument that changes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub struct Mistake {
     /// What is wrong.
     pub message: String,
@@ -57,6 +57,16 @@ pub struct Mistake {
 }
 
 impl Failure {
+    /// That a file has mistakes.
+    pub fn mistakes(mistakes: Vec<Mistake>, file: &Path) -> Self {
+        let count = match mistakes.len() {
+            1 => "1 mistake".to_owned(),
+            n => format!("{n} mistakes"),
+        };
+        let closing = format!("{count} in {}; nothing was run", file.display());
+        Self::Mistakes { mistakes, closing }
+    }
+
     /// Says what happened on standard error.
     pub fn report(&self, console: &Console) -> ExitCode {
         let code = match self {

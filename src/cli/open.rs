@@ -46,6 +46,11 @@ impl Texts<'_> {
         Graph::build(pipeline, found).map_err(|mistakes| self.mistakes(&mistakes, console))
     }
 
+    /// The names of the sweeps that `--sweep` can choose.
+    pub fn sweeps(&self, registry: &Registry) -> Vec<String> {
+        pipeline::parse(&self.sources, self.file, registry).0.sweeps
+    }
+
     /// Says what is worth saying of a pipeline that is no mistake.
     pub fn notes(graph: &Graph<'_>, console: &Console) {
         for note in graph.pipeline.notes.iter().filter(|_| !console.quiet) {
@@ -60,11 +65,6 @@ impl Texts<'_> {
             help: mistake.help.clone(),
             rendered: mistake.render(&self.sources, console.color),
         };
-        let count = match mistakes.len() {
-            1 => "1 mistake".to_owned(),
-            n => format!("{n} mistakes"),
-        };
-        let mistakes = mistakes.iter().map(of).collect();
-        Failure::Mistakes { mistakes, closing: format!("{count} in {}; nothing was run", self.file.display()) }
+        Failure::mistakes(mistakes.iter().map(of).collect(), self.file)
     }
 }

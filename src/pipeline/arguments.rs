@@ -38,6 +38,7 @@ impl<'t> Reader<'_, 't> {
                 }
             }
         }
+        pipeline.sweeps = sweeps.named.iter().map(|(name, _)| name.get_ref().clone()).collect();
         let (mut sweep, note) = sweeps.choose(wanted.as_ref(), &mut self.found);
         pipeline.notes.extend(note);
         self.repeat(&mut sweep, seeds.as_ref(), pipeline);

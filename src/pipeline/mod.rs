@@ -72,6 +72,8 @@ pub struct Pipeline<'t> {
     pub halving: Option<Halving>,
     /// The loops.
     pub loops: Vec<Loop>,
+    /// The names of all sweeps that have one.
+    pub sweeps: Vec<String>,
     /// What is worth saying that is no mistake.
     pub notes: Vec<String>,
     /// The texts that all places point into.

@@ -39,6 +39,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         repeats: None,
         halving: None,
         loops: Vec::new(),
+        sweeps: Vec::new(),
         notes: Vec::new(),
         sources,
     };

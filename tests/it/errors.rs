@@ -72,6 +72,24 @@ fn a_script_reads_the_mistakes() {
 }
 
 #[test]
+fn a_sweep_that_is_not_chosen_is_checked_too() {
+    let sweeps = "[sweep.sizes]\n\"images.train\" = [20, \"many\"]\n\n[sweep.more]\n\"images.seed\" = [1, 2]\n";
+    let project = Project::with(&format!("[stage.images]\nkind = \"dataset\"\ntrain = 20\n\n{sweeps}"));
+    let mistaken = |place: &str| {
+        let ran = project.strata(&["check", "pipelines/p.toml"]);
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        assert!(ran.err.contains(place) && ran.err.contains("error: 1 mistake in pipelines/p.toml"), "{}", ran.err);
+    };
+    mistaken("pipelines/p.toml:6:");
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    project.edit("pipelines/p.toml", "\"many\"", "30");
+    project.done(&["check", "pipelines/p.toml"]);
+    // What is wrong in all of them is said once.
+    project.edit("pipelines/p.toml", "train = 20", "tran = 20");
+    mistaken("pipelines/p.toml:3:");
+}
+
+#[test]
 fn the_command_line_is_checked() {
     let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n");
     let file = "pipelines/p.toml";
