@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Failure, results::plain};
-use crate::engine::Graph;
+use crate::engine::{Graph, parts_of};
 
 /// `STAGE` or `STAGE@axis=value,axis=value`: all instances of the stage with these values.
 pub struct Arm<'a> {
@@ -20,7 +20,7 @@ impl<'a> Arm<'a> {
     pub fn find(graph: &Graph<'_>, text: &'a str) -> Result<Self, Failure> {
         let (_, values) = text.split_once('@').unwrap_or((text, ""));
         let mut fixed = BTreeMap::new();
-        for part in values.split(',').filter(|part| !part.is_empty()) {
+        for part in parts_of(values).filter(|part| !part.is_empty()) {
             let Some((axis, value)) = part.split_once('=') else {
                 let help = "an arm is written STAGE@axis=value,axis=value";
                 return Err(Failure::Usage(format!("`{text}`: `{part}` has no `=`; {help}")));

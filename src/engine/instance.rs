@@ -78,7 +78,7 @@ impl Instance<'_> {
         };
         self.name == target
             || self.stage == target
-            || target.split_once('@').is_some_and(|(stage, parts)| stage == self.stage && parts.split(',').all(has))
+            || target.split_once('@').is_some_and(|(stage, parts)| stage == self.stage && parts_of(parts).all(has))
     }
 
     /// The instances that must be done before it: indices into the graph.
@@ -118,6 +118,15 @@ impl Definition<'_> {
     pub fn input_span(&self, port: &str) -> Span {
         self.places.inputs.get(port).unwrap_or(&self.places.header).clone()
     }
+}
+
+/// The parts of `axis=value,axis=value`: a comma inside a list or a table belongs to the value.
+pub fn parts_of(text: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_i32;
+    text.split(move |c| {
+        depth += i32::from(matches!(c, '[' | '{')) - i32::from(matches!(c, ']' | '}'));
+        c == ',' && depth == 0
+    })
 }
 
 /// A value as people write it: text without quotes, nothing for null.

@@ -50,7 +50,7 @@ pub use decide::Verdict;
 pub use event::{Event, Reporter, Status};
 pub use graph::{Graph, Selection};
 pub use halving::Ladder;
-pub use instance::{Axes, Definition, Instance, Link, plain};
+pub use instance::{Axes, Definition, Instance, Link, parts_of, plain};
 pub use plan::{Plan, Planned, plan};
 pub use reason::Reason;
 pub use recompute::{Recomputed, recompute};

@@ -137,6 +137,24 @@ fn targets_until_and_force_choose_what_runs() {
     assert_eq!(words, ["cached", "cached", "ran"]);
 }
 
+/// A comma inside the value of an axis parts nothing.
+#[test]
+fn a_target_may_hold_a_list() {
+    let dae = r#"
+[stage.images]
+kind = "dataset"
+
+[stage.dae]
+kind = "dae"
+inputs = { clean = "images.train", noisy = "images.train" }
+"#;
+    let project = Project::with(dae);
+    let sweep = ["-S", "dae.channels=[4,8],[8,16]", "-S", "dae.epochs=1,2"];
+    let plan = project.words("plan", &[&sweep[..], &["dae@dae.epochs=2,dae.channels=[4,8]"]].concat());
+    let names: Vec<&str> = plan.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["images", "dae@dae.channels=[4,8],dae.epochs=2"]);
+}
+
 #[test]
 fn overrides_set_values_and_make_axes() {
     let project = Project::with(PIPELINE);
