@@ -14,7 +14,7 @@ pub struct Pivot<'a> {
     pub rows: &'a str,
     /// The axis whose values are the columns.
     pub columns: &'a str,
-    /// The metric in the cells.
+    /// The metric in the cells: `METRIC`, or `STAGE.METRIC` where several stages have it.
     pub metric: &'a str,
     /// The axis over seeds, if there is one: what alone makes an interval.
     pub repeats: Option<&'a str>,
@@ -48,10 +48,13 @@ impl Pivot<'_> {
         if self.rows == self.columns {
             return Err(format!("`--rows` and `--columns` are one axis, `{}`", self.rows));
         }
+        let (stage, metric) =
+            self.metric.split_once('.').map_or((None, self.metric), |(stage, metric)| (Some(stage), metric));
         let rows: Vec<&Row<'_>> = results
             .iter()
+            .filter(|row| stage.is_none_or(|stage| row.stage == stage))
             .filter(|row| row.axes.contains_key(self.rows) && row.axes.contains_key(self.columns))
-            .filter(|row| row.metrics.contains_key(self.metric))
+            .filter(|row| row.metrics.contains_key(metric))
             .collect();
         let Some(first) = rows.first() else {
             let Self { rows, columns, metric, .. } = self;
@@ -60,7 +63,7 @@ impl Pivot<'_> {
         };
         if let Some(other) = rows.iter().find(|row| row.stage != first.stage) {
             let (a, b) = (first.stage, other.stage);
-            return Err(format!("`{a}` and `{b}` both have such results; name one of them as TARGET"));
+            return Err(format!("`{a}` and `{b}` both have such results; `--value {a}.{metric}` takes those of one"));
         }
         let values = |axis: &str| {
             let mut values: Vec<String> = Vec::new();
@@ -82,16 +85,16 @@ impl Pivot<'_> {
             |rows: &[&Row<'_>], axis: &str| rows.iter().any(|row| row.axes.get(axis) != rows[0].axes.get(axis));
         let others: Vec<&str> = first.axes.iter().map(|(axis, _)| axis).filter(|axis| free(axis)).collect();
         let estimate = |rows: &Vec<&Row<'_>>| {
-            let estimate = over(rows, |row| row.metrics.get(self.metric))?;
+            let estimate = over(rows, |row| row.metrics.get(metric))?;
             let repeated = self.repeats.is_some() && !others.iter().any(|axis| differs(rows, axis));
             Some(Estimate { interval: estimate.interval.filter(|_| repeated), ..estimate })
         };
-        let corner = format!("{}: {} \\ {}", header(self.metric), self.rows, self.columns);
+        let corner = format!("{}: {} \\ {}", header(metric), self.rows, self.columns);
         let headers = across.iter().map(|value| (value.clone(), Align::Right));
         let mut grid = Grid::new([(corner, Align::Left)].into_iter().chain(headers));
         for down in &down {
             let found = |across: &String| cells.get(&(down.clone(), across.clone())).and_then(estimate);
-            let line = across.iter().map(|across| cell(self.metric, found(across)));
+            let line = across.iter().map(|across| cell(metric, found(across)));
             grid.push([down.clone()].into_iter().chain(line).collect());
         }
         let for_scripts = |rows: &Vec<&Row<'_>>| {

@@ -35,8 +35,8 @@ pub struct Args {
     /// The axis whose values are the columns
     #[arg(long, value_name = "AXIS", requires = "rows")]
     columns: Option<String>,
-    /// The metric in the cells
-    #[arg(long, value_name = "METRIC", default_value = "test_accuracy", requires = "rows")]
+    /// The metric in the cells, of one stage or of the only one that has it
+    #[arg(long, value_name = "[STAGE.]METRIC", default_value = "test_accuracy", requires = "rows")]
     value: String,
     /// Show differences from this too: `axis=value` (the same with that value) or `STAGE@axis=value`
     #[arg(long, value_name = "ARM", conflicts_with = "rows")]

@@ -73,6 +73,7 @@ fn a_metric_over_two_axes() {
     let table = project.json(&["table", "pipelines/p.toml"]);
     let pivot = ["table", "pipelines/p.toml", "--rows", "knn.k", "--columns", "images.seed"];
     let cells = project.json(&pivot);
+    assert_eq!(project.json(&[&pivot[..], &["--value", "knn.test_accuracy"]].concat()), cells);
     let cells = cells.as_array().expect("cells");
     assert_eq!(cells.len(), 3 * 2);
     for cell in cells {
@@ -85,6 +86,8 @@ fn a_metric_over_two_axes() {
     let mixed = project.done(&[&pivot[..], &["-S", "knn.temperature=0.1,0.2"]].concat());
     assert!(mixed.err.contains("cells are means over `knn.temperature`"), "{}", mixed.err);
     assert!(!mixed.out.contains('±'), "temperatures are no repeats: {}", mixed.out);
+    let other = project.strata(&[&pivot[..], &["--value", "images.test_accuracy"]].concat());
+    assert!(other.code == Some(2) && other.err.contains("the metric `images.test_accuracy`"), "{}", other.err);
     let none = project.strata(&[&pivot[..], &["--value", "loss"]].concat());
     assert_eq!(none.code, Some(2));
     assert!(none.err.contains("no result has the metric `loss`"), "{}", none.err);
