@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, spread, words};
+use super::{Source, spread};
 use crate::{
-    cli::results::{header, plain},
+    cli::results::header,
     report::{
         Figure,
         figure::{Chart, Line},
@@ -42,12 +42,9 @@ pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
 }
 
 fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) -> Option<Figure> {
-    let seeds = source.graph.pipeline.repeats.as_deref();
     let mut arms: Vec<(String, Vec<usize>)> = Vec::new();
     for &index in made {
-        let axes = source.graph.instances[index].axes.iter().filter(|(axis, _)| Some(*axis) != seeds);
-        let words = words(axes.map(|(axis, value)| (axis, plain(value))));
-        let name = if words.is_empty() { stage.to_owned() } else { words };
+        let name = source.arm(index);
         match arms.iter_mut().find(|(known, _)| *known == name) {
             Some((_, indices)) => indices.push(index),
             None => arms.push((name, vec![index])),
@@ -75,7 +72,7 @@ fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) ->
     let lines: Vec<Line> = spread(all, CURVES).into_iter().map(|at| std::mem::take(&mut lines[at])).collect();
     let shown = lines.len();
     let most = if shown < all { format!(" {shown} of {all} arms, spread over the sweep.") } else { String::new() };
-    let mean = if seeds.is_some() { " Means over the seeds." } else { "" };
+    let mean = if source.graph.pipeline.repeats.is_some() { " Means over the seeds." } else { "" };
     (!lines.is_empty()).then(|| Figure {
         name: slug(&format!("{stage} {series}")),
         title: format!("{stage}: {}", series.replace('_', " ")),

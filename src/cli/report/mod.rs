@@ -135,18 +135,24 @@ impl Source<'_, '_> {
     /// The same, of each point its first seed: repetitions look alike.
     fn examples(&self, kind: &str) -> impl Iterator<Item = usize> {
         let mut seen = BTreeSet::new();
-        let seeds = self.graph.pipeline.repeats.as_deref();
-        self.of_kind(kind).filter(move |index| {
-            let instance = &self.graph.instances[*index];
-            let axes = instance.axes.iter().filter(|(axis, _)| Some(*axis) != seeds);
-            seen.insert((&*instance.stage, words(axes.map(|(axis, value)| (axis, plain(value))))))
-        })
+        self.of_kind(kind).filter(move |&index| seen.insert((&*self.graph.instances[index].stage, self.arm(index))))
     }
 
     /// The name of an instance without its stage, or that of the stage alone.
     fn point(&self, index: usize) -> String {
+        self.called(index, |_| true)
+    }
+
+    /// The same without its seed.
+    fn arm(&self, index: usize) -> String {
+        let seeds = self.graph.pipeline.repeats.as_deref();
+        self.called(index, |axis| Some(axis) != seeds)
+    }
+
+    fn called(&self, index: usize, by: impl Fn(&str) -> bool) -> String {
         let instance = &self.graph.instances[index];
-        let words = words(instance.axes.iter().map(|(axis, value)| (axis, plain(value))));
+        let axes = instance.axes.iter().filter(|(axis, _)| by(axis));
+        let words = words(axes.map(|(axis, value)| (axis, plain(value))));
         if words.is_empty() { instance.stage.clone() } else { words }
     }
 }
