@@ -11,7 +11,7 @@ use reference::rank_order;
 
 use super::{
     Error, Result,
-    metric::{cluster_sizes, distinct_clusters, expected_rate_with_pairs, false_negative_rate, same_cluster_rate},
+    metric::{cluster_sizes, distinct_clusters, expected_rate_with_pairs, same_label_rate},
     rng::Stream,
 };
 
@@ -106,13 +106,13 @@ impl Batches {
     /// If a label is missing.
     #[must_use]
     pub fn metrics(&self, clusters: &[u32], classes: Option<&[u32]>) -> BatchMetrics {
-        let same_cluster_rate = same_cluster_rate(&self.indices, self.batch_size, clusters);
+        let same_cluster_rate = same_label_rate(&self.indices, self.batch_size, clusters);
         BatchMetrics {
             same_cluster_rate,
             distinct_clusters: distinct_clusters(&self.indices, self.batch_size, clusters),
             false_negative_rate: classes.map(|classes| {
                 (
-                    false_negative_rate(&self.indices, self.batch_size, classes),
+                    same_label_rate(&self.indices, self.batch_size, classes),
                     expected_rate_with_pairs(clusters, classes, Some(&self.shares), same_cluster_rate),
                 )
             }),

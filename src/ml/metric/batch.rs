@@ -5,65 +5,20 @@
 
 use std::collections::BTreeMap;
 
-/// Pairs considered, and how many of them have the property.
-#[derive(Default)]
-struct PairRate {
-    hits: u64,
-    pairs: u64,
-}
+use super::FalseNegatives;
+use crate::ml::loss::PseudoLabels;
 
-impl PairRate {
-    /// 0 where there are no pairs.
-    fn rate(self) -> f64 {
-        if self.pairs == 0 { 0.0 } else { self.hits as f64 / self.pairs as f64 }
-    }
-}
-
-/// Sum over the groups of `keys` of n (n - 1): ordered pairs with equal keys.
-fn equal_pairs<K: Ord>(keys: impl Iterator<Item = K>) -> u64 {
-    let mut counts = BTreeMap::new();
-    for key in keys {
-        *counts.entry(key).or_insert(0_u64) += 1;
-    }
-    counts.values().map(|n| n * (n - 1)).sum()
-}
-
-/// The fraction of pairs within a batch that share a cluster. `batches` holds image indices, `batch_size` to a batch.
+/// The fraction of pairs within a batch that share a label; where these are classes, of false negatives. `batches` holds
+/// image indices, `batch_size` to a batch.
 ///
 /// # Panics
 /// If `batch_size` is zero or an index is out of range.
 #[must_use]
-pub fn same_cluster_rate(batches: &[u32], batch_size: usize, clusters: &[u32]) -> f64 {
-    let mut found = PairRate::default();
+pub fn same_label_rate(batches: &[u32], batch_size: usize, labels: &[u32]) -> f64 {
+    let mut found = FalseNegatives::default();
     for batch in batches.chunks_exact(batch_size) {
-        found.hits += equal_pairs(batch.iter().map(|&i| clusters[i as usize]));
-        found.pairs += (batch_size * (batch_size - 1)) as u64;
-    }
-    found.rate()
-}
-
-/// The fraction of pairs within a batch that share a class, and so are false negatives of a contrastive loss.
-///
-/// # Panics
-/// If `batch_size` is zero or an index is out of range.
-#[must_use]
-pub fn false_negative_rate(batches: &[u32], batch_size: usize, classes: &[u32]) -> f64 {
-    same_cluster_rate(batches, batch_size, classes)
-}
-
-/// The fraction of the pairs left as negatives that share a class, where pairs of one cluster are masked out.
-///
-/// # Panics
-/// If `batch_size` is zero or an index is out of range.
-#[must_use]
-pub fn masked_false_negative_rate(batches: &[u32], batch_size: usize, clusters: &[u32], classes: &[u32]) -> f64 {
-    let mut found = PairRate::default();
-    for batch in batches.chunks_exact(batch_size) {
-        let same_class = equal_pairs(batch.iter().map(|&i| classes[i as usize]));
-        let same_both = equal_pairs(batch.iter().map(|&i| (clusters[i as usize], classes[i as usize])));
-        let same_cluster = equal_pairs(batch.iter().map(|&i| clusters[i as usize]));
-        found.hits += same_class - same_both;
-        found.pairs += (batch_size * (batch_size - 1)) as u64 - same_cluster;
+        let labels: Vec<u32> = batch.iter().map(|&i| labels[i as usize]).collect();
+        found.add(FalseNegatives::of(&labels, None), 1.0);
     }
     found.rate()
 }
@@ -90,6 +45,22 @@ pub fn expected_false_negative_rate(clusters: &[u32], classes: &[u32], shares: O
 pub fn expected_rate_with_pairs(clusters: &[u32], classes: &[u32], shares: Option<&[f64]>, same_cluster: f64) -> f64 {
     let (apart, together) = closed_form(clusters, classes, shares);
     same_cluster * together + (1.0 - same_cluster) * apart
+}
+
+/// The rate that batches drawn from these images have by expectation.
+///
+/// With certain labels it is the closed form (p - s q) / (1 - s): s = sum of squared cluster shares, p = sum of squared
+/// class frequencies, q = P(same class | same cluster). With none or uncertain ones it is the same of all pairs of
+/// different images: their weight with equal classes over their weight.
+///
+/// # Panics
+/// If the lengths differ.
+#[must_use]
+pub fn expected_negatives_rate(classes: &[u32], labels: Option<&PseudoLabels>) -> f64 {
+    match labels {
+        Some(PseudoLabels { labels, confidence: None }) => expected_false_negative_rate(labels, classes, None),
+        _ => FalseNegatives::of(classes, labels).rate(),
+    }
 }
 
 /// P(same class | other cluster) and P(same class | same cluster).
@@ -136,6 +107,12 @@ pub fn distinct_clusters(batches: &[u32], batch_size: usize, clusters: &[u32]) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::{
+        cluster::KMeans,
+        metric::{cluster_size_cv, cluster_sizes},
+        rng::Stream,
+        sampler::{Policy, draw},
+    };
 
     #[test]
     fn pairs_counted_by_hand() {
@@ -143,9 +120,10 @@ mod tests {
         let classes = [0, 1, 1, 1];
         let batches = [0, 1, 2, 3];
         // Of 6 pairs, {0,1} and {2,3} share a cluster; {1,2}, {1,3}, {2,3} share a class.
-        assert_eq!(same_cluster_rate(&batches, 4, &clusters), 2.0 / 6.0);
-        assert_eq!(false_negative_rate(&batches, 4, &classes), 3.0 / 6.0);
-        assert_eq!(masked_false_negative_rate(&batches, 4, &clusters, &classes), 2.0 / 4.0);
+        assert_eq!(same_label_rate(&batches, 4, &clusters), 2.0 / 6.0);
+        assert_eq!(same_label_rate(&batches, 4, &classes), 3.0 / 6.0);
+        let masked = PseudoLabels::certain(clusters.to_vec());
+        assert_eq!(FalseNegatives::of(&classes, Some(&masked)).rate(), 2.0 / 4.0);
         assert_eq!(distinct_clusters(&batches, 2, &clusters), 1.0);
         assert_eq!(distinct_clusters(&[0, 2, 1, 0], 2, &clusters), 1.5);
     }
@@ -154,11 +132,63 @@ mod tests {
     fn the_closed_form_counts_every_pair_of_different_clusters() {
         let clusters = [0, 0, 1, 1, 2, 2, 2];
         let classes = [0, 1, 1, 1, 0, 0, 1];
-        let all: Vec<u32> = (0..7).collect();
-        let counted = masked_false_negative_rate(&all, 7, &clusters, &classes);
-        assert!((expected_false_negative_rate(&clusters, &classes, None) - counted).abs() < 1e-12);
+        let masked = PseudoLabels::certain(clusters.to_vec());
+        let counted = FalseNegatives::of(&classes, Some(&masked)).rate();
+        assert!((expected_negatives_rate(&classes, Some(&masked)) - counted).abs() < 1e-12);
         // Uniform shares: each pair of clusters counts alike. P(same class): 0-1: 1/2; 0-2: 1/2; 1-2: 1/3.
         let uniform = expected_false_negative_rate(&clusters, &classes, Some(&[1.0; 3]));
         assert!((uniform - (0.5 + 0.5 + 1.0 / 3.0) / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_cluster_leaves_nothing_to_expect() {
+        assert_eq!(expected_negatives_rate(&[0, 0, 1, 1], Some(&PseudoLabels::certain(vec![0; 4]))), 0.0);
+    }
+
+    /// Clusters as k-means finds them in features that tell classes apart in part: of unequal sizes.
+    #[test]
+    fn the_closed_form_holds_for_masks_and_balanced_batches() {
+        let mut stream = Stream::new(4, "features");
+        let centres: Vec<f32> = (0..10 * 8).map(|_| 1.3 * stream.normal()).collect();
+        let images = 8000;
+        let classes: Vec<u32> = (0..images).map(|i| i % 10).collect();
+        let features: Vec<f32> = classes
+            .iter()
+            .flat_map(|&class| {
+                // Skewed, as features of images are.
+                (0..8).map(|d| (0.7 * (centres[class as usize * 8 + d] + stream.normal())).exp()).collect::<Vec<_>>()
+            })
+            .collect();
+        let features = ndarray::Array2::from_shape_vec((images as usize, 8), features).unwrap();
+        for clusters in [10, 16, 32, 64, 128, 256] {
+            let kmeans = KMeans { clusters, runs: 1, max_iterations: 20, ..KMeans::default() };
+            let found = kmeans.fit(features.view()).unwrap();
+            let cv = cluster_size_cv(&cluster_sizes(&found.labels, clusters));
+            assert!(cv > 0.15, "sizes of {clusters} clusters differ: {cv}");
+            let all = expected_negatives_rate(&classes, None);
+            let certain = PseudoLabels::certain(found.labels.clone());
+            let unsure = PseudoLabels { labels: found.labels.clone(), confidence: Some(found.confidence) };
+            for batch_size in [64, 256] {
+                let random = draw(&found.labels, Policy::Random, batch_size, 16, 0).unwrap();
+                for labels in [None, Some(&certain), Some(&unsure)] {
+                    let mut measured = FalseNegatives::default();
+                    for batch in random.indices.chunks(batch_size) {
+                        let classes: Vec<u32> = batch.iter().map(|&i| classes[i as usize]).collect();
+                        let labels = labels.map(|labels| labels.select(batch));
+                        measured.add(FalseNegatives::of(&classes, labels.as_ref()), 1.0);
+                    }
+                    let expected = expected_negatives_rate(&classes, labels);
+                    let gap = measured.rate() - expected;
+                    assert!(gap.abs() < 1e-3, "k = {clusters}, batches of {batch_size}: {gap}");
+                    assert!(labels.is_none() || expected < all, "labels tell: {expected} {all}");
+                }
+                // Batches of one image a cluster at most hold no pair of one cluster.
+                let batch_size = batch_size.min(clusters);
+                let balanced = draw(&found.labels, Policy::Balanced, batch_size, 16, 0).unwrap();
+                let metrics = balanced.metrics(&found.labels, Some(&classes));
+                let (measured, expected) = metrics.false_negative_rate.unwrap();
+                assert!((measured - expected).abs() < 1e-3, "balanced, k = {clusters}: {measured} {expected}");
+            }
+        }
     }
 }
