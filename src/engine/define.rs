@@ -14,7 +14,7 @@ use crate::{
     diagnostic::{Diagnostic, Span},
     digest::StageKey,
     pipeline::{self, Pipeline, typed},
-    stage::{BadParam, Need, Problems, Rows},
+    stage::{BadParam, Foresight, Need, Problems},
 };
 
 /// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
@@ -83,27 +83,42 @@ pub(super) fn define<'t>(
     definition
 }
 
-/// Notes parameters that cannot be right, alone or for the number of rows that come in; gives the rows that come out.
+/// Notes parameters that cannot be right, alone or for what comes in, and inputs that are not made; gives what is known of
+/// what comes out.
 pub(super) fn check(
     definition: &Definition<'_>,
     links: &[Link],
     above: &[Instance<'_>],
     pipeline: &Pipeline<'_>,
     found: &mut Vec<Diagnostic>,
-) -> Rows {
+) -> Foresight {
+    let mut note = |diagnostic: Diagnostic| {
+        if !found.contains(&diagnostic) {
+            found.push(diagnostic);
+        }
+    };
+    let mut known = Foresight::new();
+    for link in links {
+        let maker = &above[link.from];
+        let output = link.output.split('@').next().unwrap_or(&link.output);
+        let foreseen = maker.foreseen.get(output).cloned().unwrap_or_default();
+        if let Some(parameter) = foreseen.left_out_by {
+            let message = format!("stage `{}` does not make `{output}`", maker.stage);
+            let help = format!("set `{}.{parameter}`, or join the input to another output", maker.stage);
+            note(Diagnostic::new(definition.input_span(link.port), message).help(help));
+        }
+        known.insert(link.port, foreseen);
+    }
     let mut problems = Problems::default();
     definition.work.check(&mut problems);
-    let known = links.iter().filter_map(|link| Some((link.port, *above[link.from].rows.get(&*link.output)?)));
-    let rows = definition.work.rows(&known.collect(), &pipeline.root, &mut problems);
+    let foreseen = definition.work.foresee(&known, &pipeline.root, &mut problems);
     for BadParam { path, message, help } in problems.into_vec() {
         let text = format!("`{}.{path}`: {message}", definition.stage);
         let mut diagnostic = Diagnostic::new(definition.span(&path), text);
         diagnostic.help = help;
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
+        note(diagnostic);
     }
-    rows
+    foreseen
 }
 
 /// An input `PORT@EPOCH` must be one that its maker keeps.

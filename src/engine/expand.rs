@@ -22,7 +22,7 @@ use crate::{
     diagnostic::Diagnostic,
     digest::StageKey,
     pipeline::{MOST, Pipeline, document},
-    stage::Rows,
+    stage::Foresight,
 };
 
 /// After this many mistakes no more are looked for: they are one mistake, many times.
@@ -41,7 +41,7 @@ struct Expander<'a, 't> {
     columns: Vec<(usize, usize)>,
     instances: Vec<Instance<'t>>,
     ids: Ids,
-    sizes: BTreeMap<Rows, Arc<Rows>>,
+    foreseen: BTreeMap<Foresight, Arc<Foresight>>,
     works: BTreeMap<StageKey, usize>,
 }
 
@@ -79,7 +79,7 @@ pub(super) fn expand<'t>(
         columns,
         instances: Vec::with_capacity(start),
         ids: Ids::new(),
-        sizes: BTreeMap::new(),
+        foreseen: BTreeMap::new(),
         works: BTreeMap::new(),
     };
     for (at, node) in nodes.iter().enumerate() {
@@ -136,7 +136,7 @@ impl<'t> Expander<'_, 't> {
             prefix.push_str(&format!("{}{key}={shown}", if prefix.contains('@') { ',' } else { '@' }));
         }
         let mut definitions: BTreeMap<Vec<u32>, Arc<Definition<'t>>> = BTreeMap::new();
-        let mut sizes: BTreeMap<(usize, Vec<usize>), Arc<Rows>> = BTreeMap::new();
+        let mut foreseen: BTreeMap<(usize, Vec<usize>), Arc<Foresight>> = BTreeMap::new();
         // Where every axis decides on the parameters, nothing is shared and nothing need be looked up.
         let shares = decisive.len() < reach.len();
         let mut rows = Vec::new();
@@ -168,13 +168,13 @@ impl<'t> Expander<'_, 't> {
             if picks {
                 kept(&definition, &links, &self.instances, found);
             }
-            let size = |found: &mut Vec<Diagnostic>| check(&definition, &links, &self.instances, pipeline, found);
-            let sizes = if shares {
-                let above = links.iter().map(|link| Arc::as_ptr(&self.instances[link.from].rows).addr()).collect();
-                let known = sizes.entry((Arc::as_ptr(&definition).addr(), above));
-                known.or_insert_with(|| shared(&mut self.sizes, size(found))).clone()
+            let look = |found: &mut Vec<Diagnostic>| check(&definition, &links, &self.instances, pipeline, found);
+            let foreseen = if shares {
+                let above = links.iter().map(|link| Arc::as_ptr(&self.instances[link.from].foreseen).addr()).collect();
+                let known = foreseen.entry((Arc::as_ptr(&definition).addr(), above));
+                known.or_insert_with(|| shared(&mut self.foreseen, look(found))).clone()
             } else {
-                shared(&mut self.sizes, size(found))
+                shared(&mut self.foreseen, look(found))
             };
             let words = || reach.iter().map(|&axis| (&self.words[axis], value(axis) as usize));
             let length = words().map(|(words, value)| 1 + words.values[value].0.len()).sum::<usize>();
@@ -195,7 +195,7 @@ impl<'t> Expander<'_, 't> {
                 axes: axes.into_iter().collect::<Axes>(),
                 inputs: links,
                 same_as: (first != index).then_some(first),
-                rows: sizes,
+                foreseen,
                 definition,
             });
             if found.len() > ENOUGH {
@@ -219,12 +219,12 @@ impl<'t> Expander<'_, 't> {
     }
 }
 
-/// One of all equal numbers of rows.
-fn shared(known: &mut BTreeMap<Rows, Arc<Rows>>, rows: Rows) -> Arc<Rows> {
-    if let Some(known) = known.get(&rows) {
+/// One of all equals.
+fn shared(known: &mut BTreeMap<Foresight, Arc<Foresight>>, foreseen: Foresight) -> Arc<Foresight> {
+    if let Some(known) = known.get(&foreseen) {
         return known.clone();
     }
-    let one = Arc::new(rows.clone());
-    known.insert(rows, one.clone());
+    let one = Arc::new(foreseen.clone());
+    known.insert(foreseen, one.clone());
     one
 }

@@ -120,9 +120,9 @@ impl<'t> Graph<'t> {
     #[must_use]
     pub fn rows_of(&self, index: usize) -> Option<u64> {
         let instance = &self.instances[index];
-        let of_input = |link: &Link| self.instances[link.from].rows.get(&*link.output).copied();
+        let of_input = |link: &Link| self.instances[link.from].foreseen.get(&*link.output)?.rows;
         let rows: usize = match instance.inputs.is_empty() {
-            true => instance.rows.values().sum(),
+            true => instance.foreseen.values().filter_map(|output| output.rows).sum(),
             false => instance.inputs.iter().filter_map(of_input).sum(),
         };
         (rows > 0).then_some(rows as u64)

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use crate::{
     diagnostic::Span,
     pipeline::{Needs, document},
-    stage::{AnyStage, Rows, StageKind},
+    stage::{AnyStage, Foresight, StageKind},
 };
 
 /// One node of the merged graph of a sweep.
@@ -22,7 +22,8 @@ pub struct Instance<'t> {
     pub inputs: Vec<Link>,
     /// An earlier instance that is the same work, if there is one.
     pub same_as: Option<usize>,
-    pub(super) rows: Arc<Rows>,
+    /// What is known of its outputs before anything runs.
+    pub(super) foreseen: Arc<Foresight>,
     pub(super) definition: Arc<Definition<'t>>,
 }
 

@@ -1,9 +1,6 @@
 //! Mistakes in parameters, found before any work.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 /// A parameter with a value that cannot be right. The parser adds where it stands in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +24,7 @@ pub struct Need {
     pub what: &'static str,
 }
 
-/// Collects what [`Stage::check`](super::Stage::check) and [`Stage::rows`](super::Stage::rows) find.
+/// Collects what [`Stage::check`](super::Stage::check) and [`Stage::foresee`](super::Stage::foresee) find.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<BadParam>);
 
@@ -82,9 +79,6 @@ impl Problems {
         self.0
     }
 }
-
-/// Numbers of rows (images, feature vectors, …) by port, as far as they are known before anything runs.
-pub type Rows = BTreeMap<&'static str, usize>;
 
 /// Files outside the cache that a stage reads. Their content is in the stage's key in place of the path.
 #[derive(Clone, Debug, PartialEq, Eq)]

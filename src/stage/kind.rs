@@ -6,7 +6,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Context, Extent, Inputs, Need, Outputs, Port, Problems, Rows, Source, Stage, StageError};
+use super::{Context, Extent, Foresight, Inputs, Need, Outputs, Port, Problems, Source, Stage, StageError};
 
 /// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
 pub trait AnyStage: Send + Sync {
@@ -16,8 +16,8 @@ pub trait AnyStage: Send + Sync {
     fn check(&self, problems: &mut Problems);
     /// See [`Stage::needs`].
     fn needs(&self) -> Vec<Need>;
-    /// See [`Stage::rows`].
-    fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows;
+    /// See [`Stage::foresee`].
+    fn foresee(&self, inputs: &Foresight, root: &Path, problems: &mut Problems) -> Foresight;
     /// See [`Stage::sources`].
     ///
     /// # Errors
@@ -42,8 +42,8 @@ impl<S: Stage> AnyStage for S {
     fn needs(&self) -> Vec<Need> {
         Stage::needs(self)
     }
-    fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows {
-        Stage::rows(self, inputs, root, problems)
+    fn foresee(&self, inputs: &Foresight, root: &Path, problems: &mut Problems) -> Foresight {
+        Stage::foresee(self, inputs, root, problems)
     }
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
         Stage::sources(self, root)

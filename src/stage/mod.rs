@@ -7,7 +7,7 @@
 //! use candle_core::Tensor;
 //! use schemars::JsonSchema;
 //! use serde::{Deserialize, Serialize};
-//! use strata::stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError};
+//! use strata::stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError};
 //! use strata::store::Artifact;
 //!
 //! /// Scales features.
@@ -50,6 +50,7 @@
 mod check;
 mod context;
 mod extent;
+mod foresight;
 mod kind;
 mod port;
 
@@ -58,9 +59,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub use check::{BadParam, Need, Problems, Root, Rows, Source};
+pub use check::{BadParam, Need, Problems, Root, Source};
 pub use context::{Context, Note, Progress, Saving};
 pub use extent::Extent;
+pub use foresight::{Foreseen, Foresight};
 pub use kind::{AnyStage, Registry, StageKind};
 pub use port::{Form, Inputs, Outputs, Port};
 
@@ -87,11 +89,11 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
         Vec::new()
     }
 
-    /// The number of rows at each output, as far as it can be known without running, from those at the inputs. The
-    /// place to note a parameter that does not fit the data (more clusters than images).
-    fn rows(&self, inputs: &Rows, root: &Path, problems: &mut Problems) -> Rows {
+    /// What can be known of the outputs without running, from what is known of the inputs. The place to note a parameter
+    /// that does not fit what comes in (more clusters than images).
+    fn foresee(&self, inputs: &Foresight, root: &Path, problems: &mut Problems) -> Foresight {
         let _ = (inputs, root, problems);
-        Rows::new()
+        Foresight::new()
     }
 
     /// The files outside the cache that `run` reads. Their content takes the place of the named parameter in the key.

@@ -1,5 +1,7 @@
 //! `dae`: trains a denoising autoencoder.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +20,7 @@ use crate::{
         schedule::Schedule,
         train::{Denoise, Order, Run, Settings},
     },
-    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
 };
 
@@ -102,6 +104,10 @@ impl Stage for Dae {
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+    }
+
+    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        Foresight::from([("weights", Foreseen::levels(&["latent"]))])
     }
 
     fn extent(&self) -> Option<Extent> {

@@ -17,7 +17,7 @@ use crate::{
         },
         rng::Stream,
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Root, Rows, Source, Stage, StageError},
+    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Root, Source, Stage, StageError},
 };
 
 /// Labelled images, generated or from disk.
@@ -175,17 +175,17 @@ impl Stage for Dataset {
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
     }
 
-    fn rows(&self, _: &Rows, root: &Path, _: &mut Problems) -> Rows {
-        let Some((train, test)) = self.count(root) else { return Rows::new() };
-        let train = self.limit_train.map_or(train, |limit| limit.min(train));
-        let held_out = split::share(self.val_fraction, train);
-        let mut rows = Rows::new();
-        rows.insert("train", train - held_out);
-        rows.insert("test", self.limit_test.map_or(test, |limit| limit.min(test)));
-        if self.val_fraction > 0.0 {
-            rows.insert("val", held_out);
-        }
-        rows
+    fn foresee(&self, _: &Foresight, root: &Path, _: &mut Problems) -> Foresight {
+        let counted = self.count(root);
+        let train = counted.map(|(train, _)| self.limit_train.map_or(train, |limit| limit.min(train)));
+        let test = counted.map(|(_, test)| self.limit_test.map_or(test, |limit| limit.min(test)));
+        let held_out = train.map(|train| split::share(self.val_fraction, train));
+        let val = match self.val_fraction > 0.0 {
+            true => Foreseen::rows(held_out),
+            false => Foreseen { left_out_by: Some("val_fraction"), ..Foreseen::default() },
+        };
+        let kept = train.zip(held_out).map(|(train, held_out)| train - held_out);
+        Foresight::from([("train", Foreseen::rows(kept)), ("test", Foreseen::rows(test)), ("val", val)])
     }
 
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {

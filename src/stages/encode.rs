@@ -9,9 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{images::Images, network};
 use crate::{
     ml::nn::Pool,
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
+    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
     store::Artifact,
 };
+
+/// The level that images have without a network.
+const PIXELS: &str = "pixels";
 
 /// Gives every representation that a trained network offers, from one forward pass without augmentation.
 ///
@@ -47,8 +50,10 @@ impl Stage for Encode {
         problems.at_least("batch_size", self.batch_size, 1);
     }
 
-    fn rows(&self, inputs: &Rows, _root: &std::path::Path, _problems: &mut Problems) -> Rows {
-        inputs.get("images").map(|&count| ("features", count)).into_iter().collect()
+    fn foresee(&self, inputs: &Foresight, _root: &std::path::Path, _problems: &mut Problems) -> Foresight {
+        let levels = inputs.get("weights").map_or_else(|| vec![PIXELS.to_owned()], |weights| weights.levels.clone());
+        let rows = inputs.get("images").and_then(|images| images.rows);
+        Foresight::from([("features", Foreseen { levels, ..Foreseen::rows(rows) })])
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -65,7 +70,7 @@ impl Stage for Encode {
             let batch = images.batch(indices, 0, &device)?;
             let levels = match &trained {
                 Some((network, _)) => network.levels(&batch, self.pool)?,
-                None => vec![("pixels".to_owned(), batch.flatten_from(1)?)],
+                None => vec![(PIXELS.to_owned(), batch.flatten_from(1)?)],
             };
             for (name, tensor) in levels {
                 parts.entry(name).or_default().push(tensor.to_device(&Device::Cpu)?);

@@ -1,5 +1,7 @@
 //! `fine_tune`: a pretrained encoder learns to classify from few labels.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Puts a linear classifier on a pretrained encoder and trains on a fraction of the labels: first the classifier alone
@@ -120,6 +122,10 @@ impl Stage for FineTune {
         super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
         super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        Foresight::from([("weights", Foreseen::levels(&["p3"]))])
     }
 
     fn extent(&self) -> Option<Extent> {

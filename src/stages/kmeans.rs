@@ -14,7 +14,7 @@ use crate::{
         features::Normalize,
         metric,
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
+    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
     store::Artifact,
 };
 
@@ -78,13 +78,16 @@ impl Stage for KMeans {
         problems.within("tolerance", self.tolerance, 0.0, f64::INFINITY);
     }
 
-    fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
-        let Some(&images) = inputs.get("features") else { return Rows::new() };
-        if self.clusters > images {
+    fn foresee(&self, inputs: &Foresight, _root: &Path, problems: &mut Problems) -> Foresight {
+        level::foresee(inputs, &["features"], self.at.as_deref(), problems);
+        let images = inputs.get("features").and_then(|features| features.rows);
+        if let Some(images) = images
+            && self.clusters > images
+        {
             let message = format!("{images} images cannot be divided into {} clusters", self.clusters);
             problems.add_with_help("clusters", message, format!("use at most {images}"));
         }
-        Rows::from([("labels", images), ("centroids", self.clusters)])
+        Foresight::from([("labels", Foreseen::rows(images)), ("centroids", Foreseen::rows(self.clusters))])
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

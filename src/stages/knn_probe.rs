@@ -1,12 +1,17 @@
 //! `knn_probe`: nearest neighbours among frozen features.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{level::Level, linear_probe::tested};
+use super::{
+    level::{self, Level},
+    linear_probe::tested,
+};
 use crate::{
     ml::probe::Knn,
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Classifies images by the votes of their nearest neighbours in cosine similarity: needs no training.
@@ -41,6 +46,11 @@ impl Stage for KnnProbe {
     fn check(&self, problems: &mut Problems) {
         problems.at_least("k", self.k, 1);
         problems.positive("temperature", self.temperature);
+    }
+
+    fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        level::foresee(inputs, &["train", "test"], self.at.as_deref(), problems);
+        Foresight::new()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

@@ -5,9 +5,25 @@ use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use crate::{
     ml::probe::Labelled,
-    stage::{Inputs, StageError},
-    store::Artifact,
+    stage::{Foresight, Inputs, Problems, StageError},
 };
+
+/// The tensor beside the levels.
+const LABELS: &str = "labels";
+
+/// Notes an `at` that names no level of what is known to come in at these ports, all of which are read at the same one.
+pub(super) fn foresee(inputs: &Foresight, ports: &[&str], at: Option<&str>, problems: &mut Problems) {
+    let mut at = at;
+    for &port in ports {
+        let Some(foreseen) = inputs.get(port) else { return };
+        let levels: Vec<&str> = foreseen.levels.iter().map(String::as_str).collect();
+        match choose(&levels, at) {
+            _ if levels.is_empty() => return,
+            Ok(level) => at = Some(level),
+            Err(message) => return problems.add("at", format!("input `{port}`: {message}")),
+        }
+    }
+}
 
 /// Features of one level, with the labels of their images.
 pub(super) struct Level {
@@ -21,14 +37,15 @@ impl Level {
     /// Reads the level `at`, or the only one there is.
     pub(super) fn read(inputs: &Inputs, port: &str, at: Option<&str>) -> Result<Self, StageError> {
         let artifact = inputs.at(port);
-        let name = choose(artifact, at).map_err(|message| StageError::failed(format!("input `{port}`: {message}")))?;
-        let tensor = artifact.tensor(&name)?;
+        let levels: Vec<&str> = artifact.tensors().keys().map(String::as_str).filter(|&name| name != LABELS).collect();
+        let name = choose(&levels, at).map_err(|message| StageError::failed(format!("input `{port}`: {message}")))?;
+        let tensor = artifact.tensor(name)?;
         let features = Array2::from_shape_vec(tensor.dims2()?, tensor.flatten_all()?.to_vec1()?)
             .map_err(|e| StageError::failed(format!("level `{name}`: {e}")))?;
-        let labels: Vec<u32> = artifact.tensor("labels")?.to_vec1()?;
+        let labels: Vec<u32> = artifact.tensor(LABELS)?.to_vec1()?;
         let names: Vec<String> = artifact.get("classes")?;
         let classes = labels.iter().max().map_or(0, |&l| l as usize + 1).max(names.len());
-        Ok(Self { name, features, labels, classes })
+        Ok(Self { name: name.to_owned(), features, labels, classes })
     }
 
     /// Reads both inputs of a probe: the same level of `train` and `test`.
@@ -65,14 +82,16 @@ impl Level {
     }
 }
 
-/// The name of the level to read, or what is wrong.
-fn choose(artifact: &Artifact, at: Option<&str>) -> Result<String, String> {
-    let levels: Vec<&str> = artifact.tensors().keys().map(String::as_str).filter(|&name| name != "labels").collect();
+/// The level to read, or what is wrong.
+fn choose<'a>(levels: &[&'a str], at: Option<&str>) -> Result<&'a str, String> {
     let list = levels.iter().map(|level| format!("`{level}`")).collect::<Vec<_>>().join(", ");
-    match (at, levels.as_slice()) {
-        (Some(at), _) if levels.contains(&at) => Ok(at.to_owned()),
-        (Some(at), _) => Err(format!("there is no level `{at}`; there are {list}")),
-        (None, [only]) => Ok((*only).to_owned()),
+    match (at, levels) {
+        (Some(at), _) => levels
+            .iter()
+            .find(|&&level| level == at)
+            .copied()
+            .ok_or_else(|| format!("there is no level `{at}`; there are {list}")),
+        (None, [only]) => Ok(only),
         (None, []) => Err("there are no features".to_owned()),
         (None, _) => Err(format!("there are several levels; choose one by `at`: {list}")),
     }
@@ -87,25 +106,38 @@ pub(super) fn tensor(matrix: ArrayView2<'_, f32>) -> Result<Tensor, StageError> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{DType, Device};
-
-    fn features(levels: &[&str]) -> Artifact {
-        let zeros = || Tensor::zeros((2, 3), DType::F32, &Device::Cpu).unwrap();
-        let labels = Tensor::new(&[0u32, 1], &Device::Cpu).unwrap();
-        levels.iter().fold(Artifact::new().with("labels", labels), |artifact, &level| artifact.with(level, zeros()))
-    }
+    use crate::stage::Foreseen;
 
     #[test]
     fn the_only_level_needs_no_name() {
-        assert_eq!(choose(&features(&["latent"]), None), Ok("latent".to_owned()));
-        assert_eq!(choose(&features(&["p1", "p2"]), Some("p2")), Ok("p2".to_owned()));
+        assert_eq!(choose(&["latent"], None), Ok("latent"));
+        assert_eq!(choose(&["p1", "p2"], Some("p2")), Ok("p2"));
     }
 
     #[test]
     fn a_wrong_or_missing_choice_names_the_levels() {
-        let levels = features(&["p1", "p2"]);
+        let levels = ["p1", "p2"];
         assert!(choose(&levels, None).unwrap_err().contains("choose one by `at`: `p1`, `p2`"));
         assert_eq!(choose(&levels, Some("p3")).unwrap_err(), "there is no level `p3`; there are `p1`, `p2`");
-        assert!(choose(&levels, Some("labels")).is_err(), "labels are no level");
+    }
+
+    #[test]
+    fn what_is_known_to_come_in_is_checked_and_the_rest_is_not() {
+        let found = |test: Foreseen, at| {
+            let inputs = Foresight::from([("train", Foreseen::levels(&["latent"])), ("test", test)]);
+            let mut problems = Problems::default();
+            foresee(&inputs, &["train", "test"], at, &mut problems);
+            problems.into_vec().into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Foreseen::levels(&["latent"]), None), [""; 0]);
+        assert_eq!(found(Foreseen::default(), Some("latent")), [""; 0]);
+        assert_eq!(
+            found(Foreseen::default(), Some("p3")),
+            ["input `train`: there is no level `p3`; there are `latent`"]
+        );
+        assert_eq!(
+            found(Foreseen::levels(&["p1", "p3"]), None),
+            ["input `test`: there is no level `latent`; there are `p1`, `p3`"]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! `linear_probe`: a linear classifier on frozen features.
 
+use std::path::Path;
+
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,7 @@ use crate::{
         probe::{self, Accuracy, AdamEarlyStop, Fit, Logistic},
         rng::Stream,
     },
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
 };
 
@@ -145,6 +147,11 @@ impl Stage for LinearProbe {
         problems.positive("fraction", self.fraction);
         problems.within("fraction", self.fraction, 0.0, 1.0);
         problems.require(self.folds != 1, "folds", "must be 0, or at least 2");
+    }
+
+    fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        level::foresee(inputs, &["train", "test"], self.at.as_deref(), problems);
+        Foresight::new()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

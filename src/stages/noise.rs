@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::images::Images;
 use crate::{
     ml::noise::noisy,
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError},
+    stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
 };
 
@@ -42,8 +42,8 @@ impl Stage for Noise {
         problems.at_least("draws", self.draws, 1);
     }
 
-    fn rows(&self, inputs: &Rows, _: &Path, _: &mut Problems) -> Rows {
-        inputs.get("images").map(|&n| ("images", n)).into_iter().collect()
+    fn foresee(&self, inputs: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        inputs.get("images").map(|images| ("images", images.clone())).into_iter().collect()
     }
 
     fn run(&self, inputs: &Inputs, _: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -65,6 +65,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
+    use crate::stage::Foreseen;
     use crate::{ml::data::ImageSet, stages::images::artifact};
 
     fn run(stage: &Noise) -> Artifact {
@@ -101,7 +102,7 @@ mod tests {
         let mut problems = Problems::default();
         Noise::default().check(&mut problems);
         assert!(problems.into_vec().is_empty());
-        let rows = Noise::default().rows(&Rows::from([("images", 7)]), Path::new("."), &mut Problems::default());
-        assert_eq!(rows, Rows::from([("images", 7)]));
+        let images = Foresight::from([("images", Foreseen::rows(7))]);
+        assert_eq!(Noise::default().foresee(&images, Path::new("."), &mut Problems::default()), images);
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ml::sampler::{Policy, draw, draw_buffered},
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Rows, Stage, StageError},
+    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
 };
 
@@ -50,14 +50,14 @@ impl Stage for Sampler {
         problems.at_least("rounds", self.rounds, 1);
     }
 
-    fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
-        if let Some(&images) = inputs.get("labels")
+    fn foresee(&self, inputs: &Foresight, _root: &Path, problems: &mut Problems) -> Foresight {
+        if let Some(images) = inputs.get("labels").and_then(|labels| labels.rows)
             && self.batch_size > images
         {
             let message = format!("a batch of {} cannot be drawn from {images} images", self.batch_size);
             problems.add_with_help("batch_size", message, format!("use at most {images}"));
         }
-        Rows::from([("batches", self.rounds)])
+        Foresight::from([("batches", Foreseen::rows(self.rounds))])
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

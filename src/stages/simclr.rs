@@ -3,6 +3,8 @@
 mod neighbours;
 mod pairs;
 
+use std::path::Path;
+
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ use crate::{
         schedule::Schedule,
         train::{Contrastive, Latest, Run, Settings},
     },
-    stage::{Context, Extent, Form, Inputs, Need, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Need, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
 };
 
@@ -176,6 +178,11 @@ impl Stage for Simclr {
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+    }
+
+    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        let weights = Foreseen { levels: Network::encoder_levels(self.head.len()), ..Foreseen::default() };
+        Foresight::from([("weights", weights)])
     }
 
     fn needs(&self) -> Vec<Need> {

@@ -1,5 +1,7 @@
 //! `supervised`: an encoder learns to classify from a fresh start.
 
+use std::path::Path;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Extent, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Trains an encoder and a linear classifier from random weights, on all labels or a fraction of them: with the fraction
@@ -103,6 +105,10 @@ impl Stage for Supervised {
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
         super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        Foresight::from([("weights", Foreseen::levels(&["p3"]))])
     }
 
     fn extent(&self) -> Option<Extent> {

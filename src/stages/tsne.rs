@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::level::{self, Level};
 use crate::{
     ml::{self, data::split, features::Normalize, rng::Stream, tsne},
-    stage::{Context, Form, Inputs, Outputs, Port, Problems, Progress, Rows, Stage, StageError},
+    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
     store::Artifact,
 };
 
@@ -62,14 +62,15 @@ impl Stage for Tsne {
         problems.within("exaggeration", self.exaggeration, 1.0, 1e6);
     }
 
-    fn rows(&self, inputs: &Rows, _root: &Path, problems: &mut Problems) -> Rows {
-        let Some(&images) = inputs.get("features") else { return Rows::new() };
+    fn foresee(&self, inputs: &Foresight, _root: &Path, problems: &mut Problems) -> Foresight {
+        level::foresee(inputs, &["features"], self.at.as_deref(), problems);
+        let Some(images) = inputs.get("features").and_then(|features| features.rows) else { return Foresight::new() };
         let images = images.min(self.limit);
         let least = tsne::Tsne::least_images(1.0);
         if images < least {
             problems.add("limit", format!("a map needs {least} images, there are {images}"));
         }
-        Rows::from([("map", images)])
+        Foresight::from([("map", Foreseen::rows(images))])
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

@@ -13,7 +13,8 @@ use strata::{
     engine::{self, Event, Graph, Reporter, Status, plan::PlanStatus},
     pipeline,
     stage::{
-        Context, Form, Inputs, Outputs, Port, Problems, Registry, Root, Rows, Source, Stage, StageError, StageKind,
+        Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Registry, Root, Source, Stage, StageError,
+        StageKind,
     },
     store::{Artifact, Store},
 };
@@ -38,8 +39,8 @@ impl Stage for Numbers {
     const INPUTS: &'static [Port] = &[];
     const OUTPUTS: &'static [Port] = &[Port::new("out", ONE, "the numbers"), Port::optional("rest", ONE, "never made")];
 
-    fn rows(&self, _: &Rows, _: &Path, _: &mut Problems) -> Rows {
-        Rows::from([("out", self.values.len())])
+    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        Foresight::from([("out", Foreseen::rows(self.values.len()))])
     }
 
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {

@@ -1,6 +1,6 @@
 //! What a network is rebuilt from, together with its tensors.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, iter};
 
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
@@ -153,14 +153,16 @@ impl Network {
                 let features = encoder.forward(images, Mode::Infer)?;
                 let mut hidden = head.forward(&features, Mode::Infer)?;
                 hidden.pop();
-                let mut levels = vec![("p3".to_owned(), features)];
-                for (index, activation) in hidden.into_iter().enumerate() {
-                    let name = if index < 2 { format!("p{}", 2 - index) } else { format!("h{}", index + 1) };
-                    levels.push((name, activation));
-                }
-                Ok(levels)
+                Ok(Self::encoder_levels(hidden.len() + 1).into_iter().zip(iter::once(features).chain(hidden)).collect())
             }
         }
+    }
+
+    /// The levels of an encoder whose head has this number of layers, in their order.
+    #[must_use]
+    pub fn encoder_levels(head: usize) -> Vec<String> {
+        let hidden = |index| if index < 2 { format!("p{}", 2 - index) } else { format!("h{}", index + 1) };
+        iter::once("p3".to_owned()).chain((0..head.saturating_sub(1)).map(hidden)).collect()
     }
 }
 

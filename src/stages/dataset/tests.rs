@@ -48,16 +48,19 @@ fn shapes_are_generated_in_the_numbers_that_rows_foretells() {
     assert_eq!(problems(&stage), [""; 0]);
     let root = Path::new(".");
     let outputs = run(&stage, root).unwrap();
-    let rows = stage.rows(&Rows::new(), root, &mut Problems::default());
-    assert_eq!(rows, Rows::from([("train", 40), ("val", 10), ("test", 20)]));
-    for (port, n) in rows {
+    let foreseen = stage.foresee(&Foresight::new(), root, &mut Problems::default());
+    for (port, n) in [("train", 40), ("val", 10), ("test", 20)] {
+        assert_eq!(foreseen[port], Foreseen::rows(n), "{port}");
         let set = set(&outputs, port);
         assert_eq!((set.len(), set.size, set.classes.len()), (n, [3, 16, 16], 10), "{port}");
     }
     let val = set(&outputs, "val");
     assert!((0..10).all(|class| val.labels.iter().filter(|&&l| l == class).count() == 1));
     assert!(stage.sources(root).unwrap().is_empty());
-    assert!(!run(&Dataset { val_fraction: 0.0, ..stage }, root).unwrap().ports().contains_key("val"));
+    let whole = Dataset { val_fraction: 0.0, ..stage };
+    let foreseen = whole.foresee(&Foresight::new(), root, &mut Problems::default());
+    assert_eq!(foreseen["val"].left_out_by, Some("val_fraction"));
+    assert!(!run(&whole, root).unwrap().ports().contains_key("val"));
 }
 
 #[test]
@@ -68,7 +71,8 @@ fn cifar10_is_read_limited_and_resized() {
     let whole = run(&stage, dir.path()).unwrap();
     let train = set(&whole, "train");
     assert_eq!((train.len(), set(&whole, "test").len()), (50, 10));
-    assert_eq!(stage.rows(&Rows::new(), dir.path(), &mut Problems::default())["train"], 50);
+    let foreseen = stage.foresee(&Foresight::new(), dir.path(), &mut Problems::default());
+    assert_eq!(foreseen["train"], Foreseen::rows(50));
     let sources = stage.sources(dir.path()).unwrap();
     assert_eq!((sources[0].param, sources[0].files.len()), ("path", 7));
 
@@ -100,7 +104,8 @@ fn an_image_folder_is_read() {
 
     fs::remove_dir_all(dir.path().join("photos/test")).unwrap();
     assert!(stage.sources(dir.path()).unwrap_err().to_string().contains("test: no such folder"));
-    assert!(stage.rows(&Rows::new(), dir.path(), &mut Problems::default()).is_empty());
+    let foreseen = stage.foresee(&Foresight::new(), dir.path(), &mut Problems::default());
+    assert_eq!(foreseen["train"], Foreseen::default());
     assert!(run(&stage, dir.path()).unwrap_err().to_string().contains("test: no such folder"));
 }
 
