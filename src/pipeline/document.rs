@@ -1,6 +1,6 @@
 //! Parsed TOML that keeps its places: look up, set and remove by key path.
 
-use std::{borrow::Cow, ops::Range};
+use std::borrow::Cow;
 
 use toml::{
     Spanned,
@@ -40,17 +40,36 @@ pub fn set<'t>(table: &mut DeTable<'t>, path: &[String], key: Span, value: Spann
     table.insert(Spanned::new(key, Cow::Owned(first.clone())), value);
 }
 
-/// Removes the entry whose key or value covers `span`; true if there was one. Goes into tables first.
-pub fn remove_at(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    let covers = |outer: &Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    let hit = table.iter().find(|(k, v)| covers(&k.span()) || covers(&v.span())).map(|(k, _)| k.get_ref().to_string());
-    let Some(key) = hit else { return false };
-    if let Some(DeValue::Table(inner)) = table.get_mut(key.as_str()).map(Spanned::get_mut)
-        && remove_at(inner, span)
-    {
-        return true;
+/// The key path of the innermost entry whose key or value covers a span. A table that was put together from several texts
+/// need not cover what is in it.
+#[must_use]
+pub fn path_at(table: &DeTable<'_>, span: &Span) -> Option<Vec<String>> {
+    let covers = |outer: Span| outer.start <= span.start && span.end <= outer.end;
+    table.iter().find_map(|(key, value)| {
+        let inner = value.get_ref().as_table().and_then(|inner| path_at(inner, span));
+        let below = inner.or_else(|| (covers(key.span()) || covers(value.span())).then(Vec::new))?;
+        Some([vec![key.get_ref().to_string()], below].concat())
+    })
+}
+
+/// Removes the entry at a key path. One that is not there is fine.
+pub fn remove(table: &mut DeTable<'_>, path: &[String]) {
+    match path {
+        [] => {}
+        [last] => drop(table.remove(last.as_str())),
+        [first, rest @ ..] => {
+            if let Some(DeValue::Table(inner)) = table.get_mut(first.as_str()).map(Spanned::get_mut) {
+                remove(inner, rest);
+            }
+        }
     }
-    table.remove(key.as_str()).is_some()
+}
+
+/// Removes the innermost entry whose key or value covers `span`; true if there was one.
+pub fn remove_at(table: &mut DeTable<'_>, span: &Span) -> bool {
+    let path = path_at(table, span);
+    path.iter().for_each(|path| remove(table, path));
+    path.is_some()
 }
 
 /// The value with all its places moved by `offset`.

@@ -36,19 +36,19 @@ pub fn expressions(table: &DeTable<'_>) -> Vec<(Vec<String>, Span, Expression)> 
 
 /// Puts a value in the place of an expression, or takes the expression out where it has none.
 pub fn replace<'t>(table: &mut DeTable<'t>, path: &[String], value: Option<Spanned<DeValue<'t>>>) {
-    match (path, value) {
-        ([last], None) => drop(table.remove(last.as_str())),
-        ([last], Some(value)) => {
+    let Some(value) = value else { return document::remove(table, path) };
+    match path {
+        [] => {}
+        [last] => {
             if let Some(old) = table.get_mut(last.as_str()) {
                 *old = value;
             }
         }
-        ([first, rest @ ..], value) => {
+        [first, rest @ ..] => {
             if let Some(DeValue::Table(inner)) = table.get_mut(first.as_str()).map(Spanned::get_mut) {
-                replace(inner, rest, value);
+                replace(inner, rest, Some(value));
             }
         }
-        ([], _) => {}
     }
 }
 
@@ -64,7 +64,7 @@ impl<'t> Reader<'_, 't> {
                 document::remove_at(&mut stage.params, &span);
             }
             for variant in &mut pipeline.variants {
-                variant.set.retain(|patch| patch.value.span() != span);
+                variant.set.retain(|patch| !covers(&patch.value.span(), &span));
             }
         }
     }
@@ -109,7 +109,7 @@ impl<'t> Reader<'_, 't> {
         for axis in pipeline.axes.iter().filter(|axis| !axis.is_variant()) {
             axis.values.iter().for_each(|value| tie(&axis.stage, &axis.path, value));
         }
-        self.circles(&edges);
+        wrong.extend(self.circles(&edges));
         wrong
     }
 
@@ -136,8 +136,10 @@ impl<'t> Reader<'_, 't> {
         false
     }
 
-    /// Parameters that are worked out from each other. Each circle is told once, where it was entered.
-    fn circles(&mut self, edges: &BTreeMap<Param, Vec<(Param, Span)>>) {
+    /// Parameters that are worked out from each other. Each circle is told once, where it was entered; gives the places of
+    /// all its references.
+    fn circles(&mut self, edges: &BTreeMap<Param, Vec<(Param, Span)>>) -> Vec<Span> {
+        let mut circular = Vec::new();
         let mut done: BTreeSet<&Param> = BTreeSet::new();
         for start in edges.keys() {
             let mut way: Vec<(&Param, usize)> = vec![(start, 0)];
@@ -154,6 +156,7 @@ impl<'t> Reader<'_, 't> {
                     let name = |(stage, key): &Param| format!("`{stage}.{key}`");
                     let mut names: Vec<String> = way[from..].iter().map(|(param, _)| name(param)).collect();
                     names.push(name(to));
+                    circular.extend(way[from..].iter().map(|&(param, next)| edges[param][next - 1].1.clone()));
                     let message = format!("parameters that stand on each other: {}", names.join(" -> "));
                     self.found.push(Diagnostic::new(at.clone(), message).help("give one of them a value of its own"));
                 } else if !done.contains(to) {
@@ -161,7 +164,12 @@ impl<'t> Reader<'_, 't> {
                 }
             }
         }
+        circular
     }
+}
+
+fn covers(outer: &Span, inner: &Span) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// All texts in a value.

@@ -1,13 +1,14 @@
 //! Values of the wrong type, said in the words of TOML rather than of the code that reads them.
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
+use super::document;
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// What is wrong with the value at `span`, from the message of the deserialiser; with a suggestion where it lists what
 /// would be right.
 pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
-    let path = path(table, span).map_or_else(String::new, |path| format!(".{path}"));
+    let path = document::path_at(table, span).map_or_else(String::new, |path| format!(".{}", path.join(".")));
     let words = plain(message.trim());
     let diagnostic = Diagnostic::new(span.clone(), format!("`{stage}{path}`: {words}"));
     if words.starts_with("must be a whole number") && message.contains("floating point") {
@@ -25,16 +26,6 @@ pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> 
         },
         _ => diagnostic,
     }
-}
-
-/// The key path of the value that covers a span.
-fn path(table: &DeTable<'_>, span: &Span) -> Option<String> {
-    let (key, value) = table.iter().find(|(k, v)| k.span().start <= span.start && span.end <= v.span().end)?;
-    let inner = match value.get_ref() {
-        DeValue::Table(inner) => path(inner, span),
-        _ => None,
-    };
-    Some(inner.map_or_else(|| key.get_ref().to_string(), |inner| format!("{}.{inner}", key.get_ref())))
 }
 
 /// How to write a value of another form, from the words of [`plain`].
@@ -77,7 +68,7 @@ fn plain(message: &str) -> String {
         "sequence" => "a list".to_owned(),
         got => got.split_once(' ').filter(|(_, value)| value.starts_with(['"', '`'])).map_or_else(
             || got.rsplit(' ').next().unwrap_or_default().replace('`', ""),
-            |(_, value)| value.replace('`', ""),
+            |(_, value)| value.trim_end_matches(" as i128").trim_end_matches(" as u128").replace('`', ""),
         ),
     };
     format!("must be {expected}; got {got}")
@@ -92,6 +83,7 @@ mod tests {
         let messages = [
             ("invalid type: string \"ten\", expected usize", "must be a whole number, at least 0; got \"ten\""),
             ("invalid value: integer `-1`, expected usize", "must be a whole number, at least 0; got -1"),
+            ("invalid type: integer `99` as i128, expected usize", "must be a whole number, at least 0; got 99"),
             ("invalid type: floating point `0.5`, expected u32", "must be a whole number, at least 0; got 0.5"),
             ("invalid type: boolean `true`, expected f64", "must be a number; got true"),
             ("invalid type: map, expected a sequence", "must be a list; got a table"),
