@@ -41,6 +41,21 @@ pub struct PipelineArgs {
     pub seeds: Option<usize>,
 }
 
+impl PipelineArgs {
+    /// The command line that runs these targets of the pipeline as it was given.
+    pub fn run(&self, targets: &[&str]) -> String {
+        let file = self.file.to_string_lossy();
+        let mut words = vec!["strata", "run", &file];
+        words.extend(targets);
+        words.extend(self.set.iter().flat_map(|set| ["-S", set]));
+        words.extend(self.sweep.iter().flat_map(|sweep| ["--sweep", sweep]));
+        words.extend(self.variant.iter().flat_map(|variant| ["--variant", variant]));
+        let seeds = self.seeds.map(|seeds| seeds.to_string());
+        words.extend(seeds.iter().flat_map(|seeds| ["--seeds", seeds]));
+        shlex::try_join(words).unwrap_or_else(|_| format!("strata run {file}"))
+    }
+}
+
 /// The cache.
 #[derive(clap::Args)]
 pub struct CacheArgs {
@@ -108,10 +123,10 @@ pub struct WorkArgs {
     #[arg(short, long)]
     pub keep_going: bool,
     /// Stop after this time (`90min`, `2h`) as if interrupted: what runs saves its state
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub budget: Option<Duration>,
     /// Time between two saved states of a training
-    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1min", value_parser = time)]
     pub save_every: Duration,
     /// Where tensors are computed: `cpu`, `cuda` or `cuda:N`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = wanted_device)]
@@ -148,7 +163,12 @@ pub fn size(text: &str) -> Result<ByteSize, String> {
     if text.trim().bytes().all(|c| c.is_ascii_digit() || c == b'.') && text.parse::<u64>() != Ok(0) {
         return Err(format!("a unit is needed: `{text}GiB`, `{text}MB`, or `{text}B` for bytes"));
     }
-    text.parse()
+    text.parse().map_err(|_| "a size is a number and its unit: `20GB`, `500MiB`".to_owned())
+}
+
+/// A length of time with its unit.
+pub fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "a time is a number and its unit: `90s`, `30min`, `2h`".to_owned())
 }
 
 /// The number of cores.

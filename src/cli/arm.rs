@@ -1,8 +1,8 @@
 //! An arm of an experiment: the instances of a stage that have some values of some axes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Failure, results::plain};
+use super::Failure;
 use crate::engine::{Graph, parts_of};
 
 /// `STAGE` or `STAGE@axis=value,axis=value`: all instances of the stage with these values.
@@ -31,10 +31,9 @@ impl<'a> Arm<'a> {
         Ok(Self { text, instances, fixed })
     }
 
-    /// The axes of an instance that neither arm fixes, with their values: what pairs it with an instance of `other`.
-    pub fn pairing(&self, graph: &Graph<'_>, index: usize, other: &Self) -> BTreeMap<String, String> {
-        let axes = graph.instances[index].axes.iter();
-        let free = axes.filter(|(axis, _)| !self.fixed.contains_key(axis) && !other.fixed.contains_key(axis));
-        free.map(|(axis, value)| (axis.to_owned(), plain(value))).collect()
+    /// The axes that reach the stage and that this arm leaves open.
+    pub fn open<'g>(&self, graph: &'g Graph<'_>) -> BTreeSet<&'g str> {
+        let axes = self.instances.iter().flat_map(|&index| graph.instances[index].axes.iter());
+        axes.map(|(axis, _)| axis).filter(|axis| !self.fixed.contains_key(axis)).collect()
     }
 }

@@ -34,8 +34,13 @@ impl Baseline {
         for (axis, value) in &fixed {
             let mut values = graph.instances.iter().filter_map(|instance| instance.axes.get(axis)).map(plain);
             if !values.any(|found| found == *value) {
-                let message = format!("no instance has `{axis}={value}`; `strata graph` lists them");
-                return Err(Failure::Usage(message));
+                let keys = || graph.instances.iter().flat_map(|instance| instance.axes.iter().map(|(key, _)| key));
+                let help =
+                    match keys().find(|key| key.strip_suffix(axis.as_str()).is_some_and(|key| key.ends_with('.'))) {
+                        Some(key) => format!("did you mean `{key}={value}`?"),
+                        None => "`strata graph` lists them".to_owned(),
+                    };
+                return Err(Failure::Usage(format!("no instance has `{axis}={value}`; {help}")));
             }
         }
         Ok(Self { text: text.to_owned(), stage: None, fixed })

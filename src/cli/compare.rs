@@ -12,7 +12,7 @@ use super::{
     args::{CacheArgs, Format, PipelineArgs},
     arm::Arm,
     open,
-    results::{header, shown},
+    results::{header, plain, shown},
 };
 use crate::{
     engine::{self, Graph},
@@ -22,7 +22,8 @@ use crate::{
 
 /// Show whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict
 ///
-/// Instances are paired by the axes that no arm fixes, and averaged within each seed: only seeds are independent repeats.
+/// Instances are paired by the axes that reach both arms and that neither fixes; over axes that reach one alone its mean is
+/// taken. Pairs are averaged within each seed: only seeds are independent repeats.
 /// Each further arm is compared with the first by Student's paired t-test. An interval is that of its own comparison; p and
 /// the verdicts are corrected for all arms and metrics together (Holm), so that they are wrong in at most 5 % of cases.
 #[derive(clap::Args)]
@@ -73,10 +74,10 @@ struct Comparison<'a> {
     verdict: String,
 }
 
-/// What pairs an instance of one arm with one of another: the axes that no arm fixes, with their values.
-type Pairing = BTreeMap<String, String>;
+/// What pairs instances of one arm with those of another: the axes that both leave open, with their values.
+type Pairing<'a> = BTreeMap<&'a str, String>;
 /// Values of a metric in an arm, by what pairs them.
-type Values = BTreeMap<Pairing, f64>;
+type Values<'a> = BTreeMap<Pairing<'a>, Vec<f64>>;
 
 impl Args {
     /// Prints the comparisons.
@@ -113,7 +114,7 @@ impl Args {
         if comparisons.iter().all(|one| one.pairs == 0) {
             console.note(match metrics.len() < all.len() {
                 true => "nothing can be paired: run the pipeline, whose results are not all cached",
-                false => "nothing can be paired: fix the axes that only one of the arms has, `STAGE@axis=value`",
+                false => "nothing can be paired: no value of an axis that reaches both arms has results of both",
             });
         }
         match self.output {
@@ -125,22 +126,26 @@ impl Args {
 }
 
 /// The values of an arm by what pairs them with another one.
-fn values(
-    graph: &Graph<'_>,
+fn values<'g>(
+    graph: &'g Graph<'_>,
     arm: &Arm<'_>,
     other: &Arm<'_>,
     value: impl Fn(usize) -> Option<f64>,
-) -> Result<Values, Failure> {
+) -> Result<Values<'g>, Failure> {
+    let (open, open_there) = (arm.open(graph), other.open(graph));
+    let fixed_there: Vec<&str> = open.iter().filter(|axis| other.fixed.contains_key(*axis)).copied().collect();
+    if !fixed_there.is_empty() {
+        let message = format!("`{}` has several instances for one of `{}`", arm.text, other.text);
+        return Err(Failure::Usage(format!("{message}: give it a value of `{}`", fixed_there.join("`, `"))));
+    }
     let mut values = Values::new();
-    let mut seen = BTreeSet::new();
     for &index in &arm.instances {
-        let pairing = arm.pairing(graph, index, other);
-        if !seen.insert(pairing.clone()) {
-            let free: Vec<&str> = other.fixed.keys().filter(|axis| !arm.fixed.contains_key(*axis)).copied().collect();
-            let message = format!("`{}` has several instances for one of `{}`", arm.text, other.text);
-            return Err(Failure::Usage(format!("{message}: give it a value of `{}`", free.join("`, `"))));
+        let axes =
+            graph.instances[index].axes.iter().filter(|(axis, _)| open.contains(axis) && open_there.contains(axis));
+        let pairing = axes.map(|(axis, value)| (axis, plain(value))).collect();
+        if let Some(value) = value(index) {
+            values.entry(pairing).or_default().push(value);
         }
-        values.extend(value(index).map(|value| (pairing, value)));
     }
     Ok(values)
 }
@@ -149,16 +154,17 @@ fn compare<'a>(
     arm: &'a str,
     metric: &'a str,
     instances: usize,
-    a: &Values,
-    b: &Values,
+    a: &Values<'_>,
+    b: &Values<'_>,
     repeats: Option<&str>,
 ) -> Comparison<'a> {
-    let both = a.iter().filter_map(|(key, a)| Some((key, (*a, *b.get(key)?))));
-    let both: Vec<(&Pairing, (f64, f64))> = both.collect();
-    let pairs: Vec<(f64, f64)> = both.iter().map(|(_, pair)| *pair).collect();
+    let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let both: Vec<_> = a.iter().filter_map(|(key, a)| Some((key, a, b.get(key)?))).collect();
+    let paired: usize = both.iter().map(|(_, a, b)| a.len() + b.len()).sum();
+    let pairs: Vec<(f64, f64)> = both.iter().map(|(_, a, b)| (average(a), average(b))).collect();
     let mean = |part: fn(&(f64, f64)) -> f64| Estimate::of(&pairs.iter().map(part).collect::<Vec<_>>());
-    let seed = |key: &Pairing| repeats.and_then(|seeds| key.get(seeds)).cloned();
-    let differences = by_seed(both.iter().map(|(key, (a, b))| (seed(key), b - a)));
+    let seed = |key: &Pairing<'_>| repeats.and_then(|seeds| key.get(seeds)).cloned();
+    let differences = by_seed(both.iter().zip(&pairs).map(|((key, ..), (a, b))| (seed(key), b - a)));
     let difference = Estimate::of(&differences);
     let interval = difference.and_then(|difference| difference.interval);
     Comparison {
@@ -166,7 +172,7 @@ fn compare<'a>(
         metric,
         pairs: pairs.len(),
         seeds: differences.len(),
-        unpaired: instances - 2 * pairs.len(),
+        unpaired: instances - paired,
         baseline_mean: mean(|pair| pair.0).map(|estimate| estimate.mean),
         arm_mean: mean(|pair| pair.1).map(|estimate| estimate.mean),
         difference: difference.map(|difference| difference.mean),

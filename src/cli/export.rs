@@ -49,7 +49,7 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
         if let Some(folder) = &self.figures {
-            let page = report::page(&graph, &store, &self.pipeline.file)?;
+            let page = report::page(&graph, &store, &self.pipeline)?;
             return report::draw(&page, folder, self.force, console);
         }
         let output = self.output.as_deref().unwrap_or_default();
@@ -62,8 +62,10 @@ impl Args {
         for &index in &selection.targets {
             let name = &graph.instances[index].name;
             let Some(Verdict::Cached(manifest)) = plan.get(index).map(|planned| &planned.decision.verdict) else {
-                let file = self.pipeline.file.display();
-                return Err(Failure::Failed(format!("{name} is not cached; `strata run {file} {name}` makes it")));
+                return Err(Failure::Failed(format!(
+                    "{name} is not cached; `{}` makes it",
+                    self.pipeline.run(&[name])
+                )));
             };
             if let Some(port) = port.as_ref().filter(|port| !manifest.outputs.contains_key(*port)) {
                 let names = manifest.outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -71,10 +73,8 @@ impl Args {
             }
             for (output, made) in manifest.outputs.iter().filter(|(name, _)| port.as_ref().is_none_or(|p| p == *name)) {
                 if !store.has(&made.hash)? {
-                    let (file, again) = (self.pipeline.file.display(), "makes it again");
-                    let message =
-                        format!("`{output}` of {name} was evicted; `strata run {file} {name} --force` {again}");
-                    return Err(Failure::Failed(message));
+                    let run = self.pipeline.run(&[name, "--force"]);
+                    return Err(Failure::Failed(format!("`{output}` of {name} was evicted; `{run}` makes it again")));
                 }
                 let file = folder.join(file_name(name, output));
                 if !self.force && file.exists() {

@@ -1,6 +1,6 @@
 //! `strata table`: the results of the cached instances.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -14,7 +14,6 @@ use super::{
     results::{JsonRow, Results},
 };
 use crate::{
-    engine::{Graph, Selection},
     report::{Grid, Styles},
     stage::Registry,
 };
@@ -76,30 +75,25 @@ impl Args {
         let baseline = self.baseline.as_ref().map(|text| Baseline::find(&graph, text)).transpose()?;
         let results = baseline.iter().fold(results, Results::against);
         show(&results, self.output, console)?;
-        if !results.rows().is_empty() && !console.quiet {
-            self.tell_missing(&graph, &results, &selection, console);
-        }
-        if results.json().is_empty() && self.output != Format::Json && !console.quiet {
-            let file = self.pipeline.file.display();
-            let cached = plan.cached().filter(|(index, _)| selection.targets.contains(index)).count();
-            console.note(&match cached {
-                0 => format!("no results are cached; `strata run {file}` makes them"),
-                1 => "the cached instance has no metrics".to_owned(),
-                n => format!("none of the {n} cached instances has metrics"),
-            });
+        let cached = plan.cached().filter(|(index, _)| selection.targets.contains(index)).count();
+        let whole = cached == selection.targets.len();
+        let targets: Vec<&str> = self.targets.iter().map(String::as_str).collect();
+        let run = self.pipeline.run(&targets);
+        let note = match (cached, results.rows().len()) {
+            (0, _) => format!("no results are cached; `{run}` makes them"),
+            (1, 0) => "the cached instance has no metrics".to_owned(),
+            (n, 0) => format!("none of the {n} cached instances has metrics"),
+            // A search never runs all.
+            (n, _) if !whole && graph.pipeline.halving.is_none() => {
+                format!("{n} of {} instances are cached; `{run}` makes the others", selection.targets.len())
+            }
+            _ => return Ok(ExitCode::SUCCESS),
+        };
+        let is_read = self.output != Format::Json || !results.rows().is_empty();
+        if is_read && !console.quiet {
+            console.note(&note);
         }
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// Says how many results of the stages in the table are not there.
-    fn tell_missing(&self, graph: &Graph<'_>, results: &Results<'_>, selection: &Selection, console: &Console) {
-        let stages: BTreeSet<&str> = results.rows().iter().map(|row| row.stage).collect();
-        let wanted = selection.targets.iter().filter(|&&index| stages.contains(graph.instances[index].stage.as_str()));
-        let (wanted, there) = (wanted.count(), results.rows().len());
-        if there < wanted {
-            let file = self.pipeline.file.display();
-            console.note(&format!("{there} of {wanted} results are cached; `strata run {file}` makes the others"));
-        }
     }
 }
 

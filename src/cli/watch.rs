@@ -13,7 +13,7 @@ use notify::{RecursiveMode, Watcher};
 use super::{
     Console, Failure,
     args::Format,
-    args::{CacheArgs, PipelineArgs, WorkArgs},
+    args::{CacheArgs, PipelineArgs, WorkArgs, time},
     open,
     plan::plan,
     results::Results,
@@ -37,7 +37,7 @@ pub struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// The longest that a stage, with everything above it that must run, may be expected to take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     cheap: Duration,
     #[command(flatten)]
     work: WorkArgs,

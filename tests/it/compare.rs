@@ -49,6 +49,22 @@ fn differences_are_taken_pair_by_pair() {
     assert!(text.contains("differs: lower") && text.contains("test accuracy %"), "{text}");
 }
 
+/// Over an axis that reaches one arm alone, the arm's mean is what is compared.
+#[test]
+fn an_arm_without_the_axis_is_compared_with_a_mean() {
+    let text = pipeline().replace("[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]", "[1, 2]");
+    let all =
+        "[stage.all]\nkind = \"knn_probe\"\ninputs = { train = \"train.features\", test = \"test.features\" }\nk = 1\n";
+    let project = Project::with(&format!("{all}\n{text}"));
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    let table = project.json(&["table", "pipelines/p.toml", "knn"]);
+    let one = project.json(&["compare", "pipelines/p.toml", "all", "knn"])["comparisons"][0].clone();
+    assert_eq!((&one["pairs"], &one["seeds"], &one["unpaired"]), (&2.into(), &2.into(), &0.into()), "{one}");
+    let of = |k| (accuracy(&table, 1, k) + accuracy(&table, 2, k)) / 2.0;
+    let mean = (of(1) + of(20) + of(120)) / 3.0 - of(1);
+    assert!((one["difference"].as_f64().expect("a difference") - mean).abs() < 1e-12, "{one}");
+}
+
 /// People see means over the seeds, with the interval over the seeds; scripts see every run.
 #[test]
 fn tables_show_means_over_seeds() {
@@ -128,7 +144,11 @@ fn half_a_sweep_is_known_as_half() {
     assert_eq!(ran[0]["instance"], "knn@knn.k=20,images.seed=2");
     assert!(ran[0]["metrics"]["test_accuracy"].is_f64(), "{}", ran[0]);
     let table = project.done(&["table", "pipelines/p.toml"]);
-    assert!(table.err.contains("1 of 30 results are cached"), "{}", table.err);
+    let missing = "instances are cached; `strata run pipelines/p.toml` makes the others";
+    assert!(table.err.contains(missing), "{}", table.err);
+    let elsewhere = project.done(&["table", "pipelines/p.toml", "knn", "-S", "knn.temperature=0.3", "--seeds", "2"]);
+    let run = "no results are cached; `strata run pipelines/p.toml knn -S 'knn.temperature=0.3' --seeds 2` makes them";
+    assert!(elsewhere.err.contains(run), "{}", elsewhere.err);
     let csv = project.done(&["table", "pipelines/p.toml", "--output", "csv"]).out;
     assert!(csv.starts_with("stage,instance,knn.k,images.seed,"), "{csv}");
     project.done(&["run", "pipelines/p.toml", "knn@images.seed=2", "-q"]);

@@ -64,7 +64,7 @@ impl Args {
         let texts = open::texts(&self.pipeline)?;
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
-        let html = page(&graph, &store, &self.pipeline.file)?.html();
+        let html = page(&graph, &store, &self.pipeline)?.html();
         fs::write(&self.page, &html)
             .map_err(|error| Failure::Failed(format!("failed to write {}: {error}", self.page.display())))?;
         if !console.quiet {
@@ -75,15 +75,14 @@ impl Args {
 }
 
 /// The page of a pipeline, from what is in the cache.
-pub fn page(graph: &Graph<'_>, store: &Store, file: &Path) -> Result<Page, Failure> {
+pub fn page(graph: &Graph<'_>, store: &Store, pipeline: &PipelineArgs) -> Result<Page, Failure> {
     let plan = plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false, &|_| {})?;
     let made: BTreeMap<usize, &Manifest> = plan.cached().collect();
     if made.is_empty() {
-        let file = file.display();
-        return Err(Failure::Failed(format!("no results are cached; `strata run {file}` makes them")));
+        return Err(Failure::Failed(format!("no results are cached; `{}` makes them", pipeline.run(&[]))));
     }
     let results = Results::new(graph, made.iter().map(|(index, manifest)| (*index, *manifest)));
-    Ok(Source { graph, plan: &plan, store, results: &results, made }.page(file))
+    Ok(Source { graph, plan: &plan, store, results: &results, made }.page(&pipeline.file))
 }
 
 impl Source<'_, '_> {
