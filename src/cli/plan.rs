@@ -15,7 +15,7 @@ use super::{
 use crate::{
     digest::StageKey,
     engine::{self, Graph, Ladder, Plan, Planned, Reason, Selection, plan::PlanStatus, price::Price},
-    report::{Align, Grid, bytes, duration},
+    report::{Align, Grid, after, bytes, duration},
     stage::Registry,
     store::{Position, Store},
 };
@@ -160,7 +160,12 @@ fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, console: &Console) -
         let reason = line.reason.as_ref().filter(|_| line.status != PlanStatus::Cached || console.verbose);
         let mut reason = reason.map(ToString::to_string).unwrap_or_default();
         match line.resumes {
-            Some(Position { epoch, .. }) => reason.push_str(&format!("; goes on after epoch {epoch}")),
+            Some(Position { epoch, step }) => {
+                if line.reason == Some(Reason::New) {
+                    "interrupted".clone_into(&mut reason);
+                }
+                reason.push_str(&format!("; goes on {}", after(epoch, step)));
+            }
             None if line.extends == Some(false) && reason.starts_with("epochs: ") => {
                 reason.push_str("; starts anew, as its schedule spans all epochs");
             }

@@ -1,5 +1,7 @@
 //! `--until-ci`: more seeds until means are known well enough.
 
+use std::collections::BTreeSet;
+
 use super::{
     Failure,
     results::{Results, header, shown},
@@ -31,8 +33,11 @@ impl Precision {
             .map(|(name, estimate)| (name, estimate.interval.map_or(f64::INFINITY, width)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
         let Some((name, widest)) = widest else {
+            let names: BTreeSet<&str> =
+                results.rows().iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
+            let names = names.into_iter().collect::<Vec<_>>().join("`, `");
             let message = format!("no result that is repeated over seeds has the metric `{metric}`");
-            return Err(Failure::Usage(message));
+            return Err(Failure::Usage(format!("{message}; there are `{names}`")));
         };
         let header = header(metric);
         let wide =

@@ -9,10 +9,12 @@ use super::{
     gauge::{bar, outlook, short, sparkline},
     number,
 };
-use crate::engine::{Counts, Event, Reason, Status};
+use crate::engine::{Counts, Event, Reason, Status, parts_of};
 
 /// The widest that lines are made on a terminal.
 const WIDEST: usize = 110;
+/// The narrowest that a remark is cut to.
+const REMARK: usize = 12;
 /// Status words are right-aligned to this column.
 const WORD: usize = 8;
 
@@ -55,10 +57,7 @@ impl Lines {
     pub fn happened(&self, event: &Event) -> Option<String> {
         let (word, instance, remark) = match event {
             Event::Waiting { instance, holder } => ("waits", instance, format!("for {holder}")),
-            Event::Resumed { instance, epoch, step: 0 } => ("resumes", instance, format!("after epoch {epoch}")),
-            Event::Resumed { instance, epoch, step } => {
-                ("resumes", instance, format!("after epoch {epoch}, step {step}"))
-            }
+            Event::Resumed { instance, epoch, step } => ("resumes", instance, after(*epoch, *step)),
             Event::Retrying { instance, again, message } => ("retries", instance, format!("retry {again}: {message}")),
             Event::Damaged { instance, port, message } => {
                 ("damaged", instance, format!("input {port}: {message}; it is made again"))
@@ -76,9 +75,11 @@ impl Lines {
             Some(width) => {
                 let space =
                     width.min(WIDEST).saturating_sub(WORD + 4 + if right.is_empty() { 0 } else { width_of(right) + 2 });
-                let name = middle(name, space.saturating_sub(width_of(&remark)).max(space / 2));
-                let remark = middle(&remark, space.saturating_sub(width_of(&name)));
-                (name, remark)
+                // Names tell lines apart: a remark has the rest, if that is enough to say something.
+                let whole = width_of(name) + width_of(&remark) <= space;
+                let name = if whole { name.to_owned() } else { middle(&without_stages(name), space) };
+                let rest = space.saturating_sub(width_of(&name));
+                (name, if rest < REMARK { String::new() } else { middle(&remark, rest) })
             }
             None => (name.to_owned(), remark),
         };
@@ -116,7 +117,7 @@ impl Lines {
         }
         let text = parts.join("  ");
         let room = space.saturating_sub(width_of(&text) + 2).max(8);
-        let name = middle(instance, room.min(44));
+        let name = named(instance, room.min(44));
         let pad = room.min(44).saturating_sub(width_of(&name));
         Some(format!("{name}{:pad$}  {text}", ""))
     }
@@ -158,7 +159,7 @@ impl Lines {
     pub fn name_and(&self, name: &str, right: &str) -> String {
         let space = self.width.unwrap_or(80).min(WIDEST).saturating_sub(WORD + 3);
         let room = space.saturating_sub(if right.is_empty() { 0 } else { width_of(right) + 2 });
-        let name = if self.width.is_some() { middle(name, room) } else { name.to_owned() };
+        let name = if self.width.is_some() { named(name, room) } else { name.to_owned() };
         if right.is_empty() {
             return name;
         }
@@ -193,6 +194,28 @@ pub fn summary(counts: &Counts, seconds: f64, styles: &Styles) -> String {
     format!("{} in {}", parts.join(", "), duration(seconds))
 }
 
+/// `after epoch 3, step 40`: how far a saved state has come.
+#[must_use]
+pub fn after(epoch: u64, step: u64) -> String {
+    if step == 0 { format!("after epoch {epoch}") } else { format!("after epoch {epoch}, step {step}") }
+}
+
+/// The name of an instance in at most `width` columns: where it is longer, axes lose their stages, then it its middle.
+fn named(instance: &str, width: usize) -> String {
+    if width_of(instance) <= width { instance.to_owned() } else { middle(&without_stages(instance), width) }
+}
+
+/// The name of an instance with its axes called as in tables: `probe@policy=random` for `probe@batches.policy=random`.
+fn without_stages(instance: &str) -> String {
+    let Some((stage, axes)) = instance.split_once('@') else { return instance.to_owned() };
+    let last = |part: &str| match part.split_once('=') {
+        Some((axis, value)) => format!("{}={value}", axis.rsplit('.').next().unwrap_or(axis)),
+        None => part.to_owned(),
+    };
+    let axes: Vec<String> = parts_of(axes).map(last).collect();
+    format!("{stage}@{}", axes.join(","))
+}
+
 /// The text, or its two ends with `…` between them, in at most `width` columns.
 #[must_use]
 pub fn middle(text: &str, width: usize) -> String {
@@ -221,6 +244,15 @@ pub fn middle(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_lose_the_stages_of_their_axes_first() {
+        let name = "probe@batches.policy=random,simclr.head=[8, 4],probe.at=p1";
+        assert_eq!(named(name, 58), name);
+        assert_eq!(named(name, 50), "probe@policy=random,head=[8, 4],at=p1");
+        assert_eq!(named(name, 20), "probe@poli…4],at=p1");
+        assert_eq!(named("images", 4), "im…s");
+    }
 
     #[test]
     fn long_names_lose_their_middle() {

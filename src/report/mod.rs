@@ -23,7 +23,7 @@ pub use archive::{Archive, Past, Picture};
 pub use figure::Figure;
 pub use grid::{Align, Grid};
 pub use jsonl::JsonLines;
-pub use line::{Lines, middle, summary};
+pub use line::{Lines, after, middle, summary};
 pub use mlflow::Mlflow;
 pub use plain::Plain;
 pub use statistics::{Estimate, differs, holm, paired_p};

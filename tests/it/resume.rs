@@ -138,6 +138,8 @@ fn interrupts_save_and_the_next_run_goes_on() {
         let plan = project.json(&["plan", "pipelines/p.toml", "--until", "simclr"]);
         let planned = plan["stages"].as_array().expect("stages").iter().find(|stage| stage["instance"] == "simclr");
         assert!(planned.expect("simclr")["resumes"]["epoch"].as_u64().is_some(), "{plan}");
+        let text = project.done(&["plan", "pipelines/p.toml", "--until", "simclr"]).out;
+        assert!(text.contains("simclr (interrupted; goes on after epoch "), "{text}");
         assert_eq!(hash(&project.json(&until)), ("resumed".to_owned(), expected.clone()), "{name}");
         verified(&project);
     }
