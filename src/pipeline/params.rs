@@ -27,6 +27,11 @@ impl Params {
         Self { schema: kind.schema().to_value() }
     }
 
+    /// The schema of all of them.
+    pub(super) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
     /// True if the kind has the parameter.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -103,15 +108,25 @@ impl Params {
     }
 
     /// The properties of an object schema, through `$ref` and the `anyOf` of an optional one.
-    fn fields<'a>(&'a self, schema: &'a Value) -> Option<BTreeMap<&'a str, &'a Value>> {
+    pub(super) fn fields<'a>(&'a self, schema: &'a Value) -> Option<BTreeMap<&'a str, &'a Value>> {
         if let Some(Value::Object(fields)) = schema.get("properties") {
             return Some(fields.iter().map(|(name, schema)| (name.as_str(), schema)).collect());
         }
-        if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
-            return self.fields(self.schema.pointer(name.strip_prefix('#')?)?);
-        }
-        let alternatives = ["anyOf", "oneOf", "allOf"].iter().find_map(|key| schema.get(key)?.as_array())?;
-        alternatives.iter().find_map(|schema| self.fields(schema))
+        self.alternatives(schema).find_map(|schema| self.fields(schema))
+    }
+
+    /// The words that a schema of choices allows.
+    pub(super) fn words<'a>(&'a self, schema: &'a Value) -> Vec<&'a str> {
+        let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+        let own = listed.chain(schema.get("const")).filter_map(Value::as_str);
+        own.chain(self.alternatives(schema).flat_map(|schema| self.words(schema))).collect()
+    }
+
+    /// What a schema refers to, or is one of.
+    fn alternatives<'a>(&'a self, schema: &'a Value) -> impl Iterator<Item = &'a Value> {
+        let name = schema.get("$ref").and_then(|name| name.as_str()?.strip_prefix('#'));
+        let listed = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
+        name.and_then(|name| self.schema.pointer(name)).into_iter().chain(listed)
     }
 }
 

@@ -46,7 +46,7 @@ impl Stage for Sampler {
     const OUTPUTS: &'static [Port] = &[Port::new("batches", &[Form::Batches], "indices of images")];
 
     fn check(&self, problems: &mut Problems) {
-        problems.at_least("batch_size", self.batch_size, 1);
+        problems.at_least("batch_size", self.batch_size, 2);
         problems.at_least("rounds", self.rounds, 1);
     }
 

@@ -112,3 +112,30 @@ fn defaults_pass_their_own_check() {
         assert_eq!(problems.into_vec(), [], "{}", kind.name);
     }
 }
+
+/// What `strata schema KIND` prints is a stage with every port, and every parameter at its default.
+#[test]
+fn a_kind_as_toml_is_the_kind_at_its_defaults() {
+    fn leaves(value: &Value, name: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| leaves(value, name, found)),
+            _ => found.push(name.to_owned()),
+        }
+    }
+    for kind in registry().kinds() {
+        let text = pipeline::reference(kind);
+        let document: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let mut stage = document["stage"][kind.name].as_table().expect("a stage").clone();
+        assert_eq!(stage.remove("kind").as_ref().and_then(toml::Value::as_str), Some(kind.name));
+        stage.remove("inputs");
+        let defaults = kind.default_stage().params();
+        let read = kind.restore(&serde_json::to_value(stage).expect("plain data")).expect("parameters");
+        assert_eq!(read.params(), defaults, "{text}");
+        let mut names = Vec::new();
+        leaves(&defaults, "", &mut names);
+        assert!(names.iter().all(|name| text.contains(&format!("{name} = "))), "{text}");
+        let mut ports = kind.inputs.iter().chain(kind.outputs);
+        assert!(ports.all(|port| text.contains(&format!("put `{}` (", port.name))), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    }
+}

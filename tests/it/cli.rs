@@ -360,6 +360,9 @@ fn help_schema_and_completions_are_printed() {
     }
     let schema: serde_json::Value = serde_json::from_str(&project.done(&["schema"]).out).expect("JSON");
     assert!(schema["properties"]["stage"].is_object());
+    assert!(project.done(&["schema", "knn_probe"]).out.contains("\n[stage.knn_probe]\nkind = \"knn_probe\"\n"));
+    let unknown = project.strata(&["schema", "knn_prob"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("did you mean `knn_probe`?"), "{}", unknown.err);
     assert!(project.done(&["completions", "bash"]).out.contains("strata"));
 }
 
