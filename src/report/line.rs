@@ -250,7 +250,7 @@ mod tests {
         let name = "probe@batches.policy=random,simclr.head=[8, 4],probe.at=p1";
         assert_eq!(named(name, 58), name);
         assert_eq!(named(name, 50), "probe@policy=random,head=[8, 4],at=p1");
-        assert_eq!(named(name, 20), "probe@poli…4],at=p1");
+        assert_eq!(named(name, 20), "probe@poli… 4],at=p1");
         assert_eq!(named("images", 4), "im…s");
     }
 
