@@ -23,8 +23,8 @@ const FLOORS: [(&str, &[&str]); 11] = [
     ("main", &["cli", "stages", "ml"]),
 ];
 
-/// What reports may see of the engine: events, and what they carry.
-const EVENTS: [&str; 6] = ["event", "Event", "Reporter", "Status", "Reason", "Counts"];
+/// What reports may see of the engine: events, what they carry, and how the name of an instance is read.
+const EVENTS: [&str; 7] = ["event", "Event", "Reporter", "Status", "Reason", "Counts", "parts_of"];
 /// What `stages` may see of the store: what flows between them.
 const ARTIFACTS: [&str; 2] = ["Artifact", "ArtifactError"];
 
