@@ -133,7 +133,12 @@ fn values<'g>(
     value: impl Fn(usize) -> Option<f64>,
 ) -> Result<Values<'g>, Failure> {
     let (open, open_there) = (arm.open(graph), other.open(graph));
-    let fixed_there: Vec<&str> = open.iter().filter(|axis| other.fixed.contains_key(*axis)).copied().collect();
+    let several = |axis: &str| {
+        let values = arm.instances.iter().map(|&index| graph.instances[index].axes.get(axis).map(plain));
+        values.collect::<BTreeSet<_>>().len() > 1
+    };
+    let fixed_there: Vec<&str> =
+        open.iter().copied().filter(|axis| other.fixed.contains_key(axis) && several(axis)).collect();
     if !fixed_there.is_empty() {
         let message = format!("`{}` has several instances for one of `{}`", arm.text, other.text);
         return Err(Failure::Usage(format!("{message}: give it a value of `{}`", fixed_there.join("`, `"))));

@@ -40,14 +40,19 @@ pub fn set<'t>(table: &mut DeTable<'t>, path: &[String], key: Span, value: Spann
     table.insert(Spanned::new(key, Cow::Owned(first.clone())), value);
 }
 
+/// Whether a place lies within another one.
+#[must_use]
+pub fn covers(outer: &Span, inner: &Span) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
 /// The key path of the innermost entry whose key or value covers a span. A table that was put together from several texts
 /// need not cover what is in it.
 #[must_use]
 pub fn path_at(table: &DeTable<'_>, span: &Span) -> Option<Vec<String>> {
-    let covers = |outer: Span| outer.start <= span.start && span.end <= outer.end;
     table.iter().find_map(|(key, value)| {
         let inner = value.get_ref().as_table().and_then(|inner| path_at(inner, span));
-        let below = inner.or_else(|| (covers(key.span()) || covers(value.span())).then(Vec::new))?;
+        let below = inner.or_else(|| (covers(&key.span(), span) || covers(&value.span(), span)).then(Vec::new))?;
         Some([vec![key.get_ref().to_string()], below].concat())
     })
 }

@@ -64,7 +64,7 @@ impl<'t> Reader<'_, 't> {
                 document::remove_at(&mut stage.params, &span);
             }
             for variant in &mut pipeline.variants {
-                variant.set.retain(|patch| !covers(&patch.value.span(), &span));
+                variant.set.retain(|patch| !document::covers(&patch.value.span(), &span));
             }
         }
     }
@@ -166,10 +166,6 @@ impl<'t> Reader<'_, 't> {
         }
         circular
     }
-}
-
-fn covers(outer: &Span, inner: &Span) -> bool {
-    outer.start <= inner.start && inner.end <= outer.end
 }
 
 /// All texts in a value.
