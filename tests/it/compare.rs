@@ -63,6 +63,14 @@ fn an_arm_without_the_axis_is_compared_with_a_mean() {
     let of = |k| (accuracy(&table, 1, k) + accuracy(&table, 2, k)) / 2.0;
     let mean = (of(1) + of(20) + of(120)) / 3.0 - of(1);
     assert!((one["difference"].as_f64().expect("a difference") - mean).abs() < 1e-12, "{one}");
+    // An axis of one value in an arm need not be fixed there too.
+    let variant = "\n[variant.other]\nset = { \"knn.temperature\" = 0.5 }\n";
+    project.write("pipelines/v.toml", format!("{all}\n{text}{variant}"));
+    let base = ["pipelines/v.toml", "--variant", "base"];
+    project.done(&[&["run", "-q"], &base[..]].concat());
+    let arms = ["knn@variant=base,knn.k=1", "knn@knn.k=20"];
+    let one = project.json(&[&["compare"], &base[..], &arms].concat())["comparisons"][0].clone();
+    assert_eq!(one["pairs"], 2, "{one}");
 }
 
 /// People see means over the seeds, with the interval over the seeds; scripts see every run.
