@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     engine::{self, Graph},
+    pipeline::quoted,
     report::{Align, Estimate, Grid, differs, holm, paired_p},
     stage::Registry,
 };
@@ -106,8 +107,8 @@ impl Args {
             if !metrics.values().any(|found| found.contains_key(metric)) {
                 let known: BTreeSet<&str> =
                     metrics.values().flat_map(|found| found.keys().map(String::as_str)).collect();
-                let listed = known.into_iter().collect::<Vec<_>>().join("`, `");
-                return Err(Failure::Usage(format!("no instance has the metric `{metric}`; there are `{listed}`")));
+                let listed = quoted(&known.into_iter().collect::<Vec<_>>());
+                return Err(Failure::Usage(format!("no instance has the metric `{metric}`; there are {listed}")));
             }
         }
         judge(&mut comparisons);
@@ -141,7 +142,7 @@ fn values<'g>(
         open.iter().copied().filter(|axis| other.fixed.contains_key(axis) && several(axis)).collect();
     if !fixed_there.is_empty() {
         let message = format!("`{}` has several instances for one of `{}`", arm.text, other.text);
-        return Err(Failure::Usage(format!("{message}: give it a value of `{}`", fixed_there.join("`, `"))));
+        return Err(Failure::Usage(format!("{message}: give it a value of {}", quoted(&fixed_there))));
     }
     let mut values = Values::new();
     for &index in &arm.instances {

@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::results::{Row, cell, header, over, plain};
-use crate::report::{Align, Estimate, Grid};
+use crate::{
+    pipeline::quoted,
+    report::{Align, Estimate, Grid},
+};
 
 /// What a pivot shows.
 pub struct Pivot<'a> {
@@ -117,7 +120,7 @@ fn known(results: &[Row<'_>]) -> String {
     let metrics: BTreeSet<&str> = results.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
     let listed = |names: BTreeSet<&str>| match names.is_empty() {
         true => "none".to_owned(),
-        false => format!("`{}`", names.into_iter().collect::<Vec<_>>().join("`, `")),
+        false => quoted(&names.into_iter().collect::<Vec<_>>()),
     };
     format!("axes with results are {}; metrics are {}", listed(axes), listed(metrics))
 }

@@ -6,7 +6,10 @@ use super::{
     Failure,
     results::{Results, header, shown},
 };
-use crate::engine::{Graph, Report};
+use crate::{
+    engine::{Graph, Report},
+    pipeline::quoted,
+};
 
 /// How narrow the 95 % intervals of a metric must be.
 pub struct Precision {
@@ -35,9 +38,9 @@ impl Precision {
         let Some((name, widest)) = widest else {
             let names: BTreeSet<&str> =
                 results.rows().iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
-            let names = names.into_iter().collect::<Vec<_>>().join("`, `");
+            let names = quoted(&names.into_iter().collect::<Vec<_>>());
             let message = format!("no result that is repeated over seeds has the metric `{metric}`");
-            return Err(Failure::Usage(format!("{message}; there are `{names}`")));
+            return Err(Failure::Usage(format!("{message}; there are {names}")));
         };
         let header = header(metric);
         let wide =

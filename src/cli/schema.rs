@@ -25,7 +25,7 @@ impl Args {
                     let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
                     let help = match suggest(name, names.iter().copied()) {
                         Some(like) => format!("did you mean `{like}`?"),
-                        None => format!("there are `{}`", names.join("`, `")),
+                        None => format!("there are {}", pipeline::quoted(&names)),
                     };
                     return Err(Failure::Usage(format!("there is no kind `{name}`; {help}")));
                 };

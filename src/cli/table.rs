@@ -58,7 +58,8 @@ impl Args {
         let store = self.cache.open(&graph.pipeline.root);
         let selection = graph.select(&self.targets).map_err(Failure::Usage)?;
         let plan = plan(&graph, &selection, &store, false, &|_| {})?;
-        let made = plan.cached().filter(|(index, _)| selection.targets.contains(index));
+        let made: Vec<_> = plan.cached().filter(|(index, _)| selection.targets.contains(index)).collect();
+        let cached = made.len();
         let results = Results::new(&graph, made);
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
             let pivot = Pivot { rows, columns, metric: &self.value, repeats: results.repeats() };
@@ -75,7 +76,6 @@ impl Args {
         let baseline = self.baseline.as_ref().map(|text| Baseline::find(&graph, text)).transpose()?;
         let results = baseline.iter().fold(results, Results::against);
         show(&results, self.output, console)?;
-        let cached = plan.cached().filter(|(index, _)| selection.targets.contains(index)).count();
         let whole = cached == selection.targets.len();
         let targets: Vec<&str> = self.targets.iter().map(String::as_str).collect();
         let run = self.pipeline.run(&targets);

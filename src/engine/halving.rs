@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Graph, Instance, Selection};
 use crate::{
     diagnostic::Diagnostic,
-    pipeline::{Halving, Pipeline, document},
+    pipeline::{Halving, Pipeline, document, quoted},
 };
 
 /// Notes a score of a stage that does not stand on what is halved over.
@@ -117,8 +117,8 @@ impl<'a, 't> Ladder<'a, 't> {
             let Halving { stage, metric, .. } = self.halving;
             let names: BTreeSet<&str> =
                 scored.iter().filter_map(|&index| made(index)).flatten().map(|(name, _)| name.as_str()).collect();
-            let names = names.into_iter().collect::<Vec<_>>().join("`, `");
-            return Err(format!("no instance of `{stage}` has the metric `{metric}`; there are `{names}`"));
+            let names = quoted(&names.into_iter().collect::<Vec<_>>());
+            return Err(format!("no instance of `{stage}` has the metric `{metric}`; there are {names}"));
         }
         let sign = if self.halving.lowest { 1.0 } else { -1.0 };
         // What could not be scored (it failed) does not go on; of equals the earlier does.

@@ -36,6 +36,7 @@ use toml::{
 
 pub use expression::{Expression, Number, Reference};
 pub use needs::Needs;
+pub(crate) use params::quoted;
 pub use params::{Params, typed};
 pub use parse::parse;
 pub use range::MOST;

@@ -200,7 +200,8 @@ pub fn after(epoch: u64, step: u64) -> String {
     if step == 0 { format!("after epoch {epoch}") } else { format!("after epoch {epoch}, step {step}") }
 }
 
-/// The name of an instance in at most `width` columns: where it is longer, axes lose their stages, then it its middle.
+/// The name of an instance in at most `width` columns: where it is longer, its axes lose their stages, then it loses its
+/// middle.
 fn named(instance: &str, width: usize) -> String {
     if width_of(instance) <= width { instance.to_owned() } else { middle(&without_stages(instance), width) }
 }
