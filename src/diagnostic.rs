@@ -96,9 +96,21 @@ impl Sources {
     }
 }
 
-/// One mistake.
+/// Whether a diagnostic stops the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Nothing runs until it is mended.
+    Mistake,
+    /// Everything runs, but probably not as the user expects.
+    Warning,
+}
+
+/// One mistake or warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Whether it stops the command.
+    pub severity: Severity,
     /// What is wrong: a lowercase sentence without a full stop.
     pub message: String,
     /// Where.
@@ -114,7 +126,19 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A mistake at a place.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span, label: String::new(), others: Vec::new(), help: None }
+        let (severity, label) = (Severity::Mistake, String::new());
+        Self { severity, message: message.into(), span, label, others: Vec::new(), help: None }
+    }
+
+    /// A warning at a place.
+    pub fn warning(span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::new(span, message) }
+    }
+
+    /// True for a mistake, false for a warning.
+    #[must_use]
+    pub fn is_mistake(&self) -> bool {
+        self.severity == Severity::Mistake
     }
 
     /// Adds what to say at the place.
@@ -138,10 +162,11 @@ impl Diagnostic {
         self
     }
 
-    /// The mistake with the lines it is about, as a compiler would show it.
+    /// The diagnostic with the lines it is about, as a compiler would show it.
     #[must_use]
     pub fn render(&self, sources: &Sources, color: bool) -> String {
-        let title = Level::ERROR.primary_title(self.message.clone());
+        let level = if self.is_mistake() { Level::ERROR } else { Level::WARNING };
+        let title = level.primary_title(self.message.clone());
         let mut group = Group::with_title(title);
         if let Some(text) = sources.text(self.span.start) {
             let local = |span: &Span| {

@@ -32,6 +32,8 @@ struct Answer<'a> {
     extends: Extends<'a>,
     /// None: a file that has some is answered by a [`Refusal`].
     mistakes: [(); 0],
+    /// What runs but is probably not meant.
+    warnings: Vec<Mistake>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +69,7 @@ impl Args {
             axes: graph.pipeline.axes.len(),
             extends: extends(&graph),
             mistakes: [],
+            warnings: graph.warnings.iter().map(|found| Mistake::new(found, graph.pipeline.sources, false)).collect(),
         };
         match self.output {
             TextOrJson::Json => console.json(&answer)?,

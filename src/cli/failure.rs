@@ -5,7 +5,11 @@ use std::{io, path::Path, process::ExitCode};
 use serde::Serialize;
 
 use super::Console;
-use crate::{diagnostic::Place, report::Styles, store::StoreError};
+use crate::{
+    diagnostic::{Diagnostic, Place, Sources},
+    report::Styles,
+    store::StoreError,
+};
 
 /// A stage failed, or the system refused.
 pub const FAILED: u8 = 1;
@@ -41,7 +45,7 @@ pub enum Failure {
     Output(#[from] io::Error),
 }
 
-/// A mistake in a pipeline file or in an argument that changes it.
+/// A mistake in a pipeline file or in an argument that changes it, or a warning about one.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Mistake {
     /// What is wrong.
@@ -54,6 +58,18 @@ pub struct Mistake {
     /// All of it with the lines it is about, as people read it.
     #[serde(skip)]
     pub rendered: String,
+}
+
+impl Mistake {
+    /// A diagnostic with its place and its lines.
+    pub fn new(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> Self {
+        Self {
+            message: diagnostic.message.clone(),
+            place: sources.place(&diagnostic.span),
+            help: diagnostic.help.clone(),
+            rendered: diagnostic.render(sources, color),
+        }
+    }
 }
 
 impl Failure {

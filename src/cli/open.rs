@@ -51,20 +51,21 @@ impl Texts<'_> {
         pipeline::parse(&self.sources, self.file, registry).0.sweeps
     }
 
-    /// Says what is worth saying of a pipeline that is no mistake.
+    /// Prints the notes and warnings about a pipeline that runs.
     pub fn notes(graph: &Graph<'_>, console: &Console) {
-        for note in graph.pipeline.notes.iter().filter(|_| !console.quiet) {
+        if console.quiet {
+            return;
+        }
+        for note in &graph.pipeline.notes {
             console.note(&format!("note: {note}"));
+        }
+        for warning in &graph.warnings {
+            console.note(&format!("{}\n", warning.render(graph.pipeline.sources, console.color)));
         }
     }
 
     fn mistakes(&self, mistakes: &[Diagnostic], console: &Console) -> Failure {
-        let of = |mistake: &Diagnostic| Mistake {
-            message: mistake.message.clone(),
-            place: self.sources.place(&mistake.span),
-            help: mistake.help.clone(),
-            rendered: mistake.render(&self.sources, console.color),
-        };
+        let of = |mistake| Mistake::new(mistake, &self.sources, console.color);
         Failure::mistakes(mistakes.iter().map(of).collect(), self.file)
     }
 }

@@ -82,6 +82,9 @@ impl Args {
             }
             let wanted = self.select.select(&graph)?;
             let store = self.cache.open(&graph.pipeline.root);
+            if turns.is_none() {
+                open::Texts::notes(&graph, console);
+            }
             note_needs(&graph, &self.work, console);
             if self.dry_run {
                 let plan = plan::plan(&graph, &wanted, &store, self.select.force, &|words| console.remark(words))?;

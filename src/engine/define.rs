@@ -11,7 +11,7 @@ use super::{
     wiring,
 };
 use crate::{
-    diagnostic::{Diagnostic, Span},
+    diagnostic::{Diagnostic, Sources, Span},
     digest::StageKey,
     pipeline::{self, Pipeline, typed},
     stage::{BadParam, Foresight, Need, Problems},
@@ -58,11 +58,14 @@ pub(super) fn define<'t>(
 ) -> Definition<'t> {
     let flat = ties.flat();
     let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
-    let work = typed(&def.kind, &def.name, table, found);
+    let work = typed(&def.kind, &def.name, table.clone(), found);
     let next = ids.len();
-    let text = serde_json::to_vec(&(def.kind.name, work.params())).expect("parameters are plain data");
+    let text = serde_json::to_vec(&(def.kind.name, work.effective())).expect("parameters are plain data");
     let id = *ids.entry(StageKey::of(&text)).or_insert(next);
     let needs = work.needs();
+    let is_written =
+        |path: &&str| pipeline::document::key_at(&table, path).filter(|key| names(flat.pipeline.sources, key, path));
+    let idle = work.idle().into_iter().filter_map(|path| Some((path, is_written(&path)?))).collect();
     let definition = Definition {
         stage: def.name.get_ref().clone(),
         kind: def.kind,
@@ -70,6 +73,7 @@ pub(super) fn define<'t>(
         retries: def.retries,
         needs: def.needs,
         id,
+        idle,
         places: places.clone(),
         varied,
     };
@@ -81,6 +85,38 @@ pub(super) fn define<'t>(
         }
     }
     definition
+}
+
+/// True if a key of a table was written by the user as this parameter. A seed that was filled in from `[pipeline]` or from
+/// `seeds` has the place of those.
+fn names(sources: &Sources, key: &Span, path: &str) -> bool {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let written = sources.slice(key).unwrap_or_default().trim_matches(['"', '\'']);
+    written.rsplit('.').next() == Some(name)
+}
+
+/// Warns of parameters that the user sets and that have no effect in any instance of their stage.
+pub(super) fn idle(instances: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
+    let mut definitions: BTreeMap<&str, BTreeMap<*const Definition<'_>, &Definition<'_>>> = BTreeMap::new();
+    for instance in instances {
+        let of_stage = definitions.entry(&instance.stage).or_default();
+        of_stage.insert(Arc::as_ptr(&instance.definition), &instance.definition);
+    }
+    for (stage, definitions) in definitions {
+        let mut written: BTreeMap<&str, (usize, &Span)> = BTreeMap::new();
+        for definition in definitions.values() {
+            for (path, key) in &definition.idle {
+                written.entry(path).or_insert((0, key)).0 += 1;
+            }
+        }
+        for (path, (count, key)) in written {
+            if count == definitions.len() {
+                let message = format!("`{stage}.{path}` has no effect, given the other parameters of the stage");
+                let help = "take it out, or change the parameter that switches it off";
+                found.push(Diagnostic::warning(key.clone(), message).help(help));
+            }
+        }
+    }
 }
 
 /// Notes parameters that cannot be right, alone or for what comes in, and inputs that are not made; gives what is known of
@@ -112,10 +148,10 @@ pub(super) fn check(
     let mut problems = Problems::default();
     definition.work.check(&mut problems);
     let foreseen = definition.work.foresee(&known, &pipeline.root, &mut problems);
-    for BadParam { path, message, help } in problems.into_vec() {
+    for BadParam { severity, path, message, help } in problems.into_vec() {
         let text = format!("`{}.{path}`: {message}", definition.stage);
         let mut diagnostic = Diagnostic::new(definition.span(&path), text);
-        diagnostic.help = help;
+        (diagnostic.severity, diagnostic.help) = (severity, help);
         note(diagnostic);
     }
     foreseen

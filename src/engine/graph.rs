@@ -20,6 +20,8 @@ pub struct Graph<'t> {
     pub pipeline: Pipeline<'t>,
     /// The instances; links are indices into this.
     pub instances: Vec<Instance<'t>>,
+    /// What runs but is probably not meant, in the order of the file.
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// Which instances a command is about, as indices in the order of the graph.
@@ -57,6 +59,19 @@ fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Ins
     }
 }
 
+/// Each diagnostic once, in the order of the file.
+fn distinct(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    found.truncate(MOST_SHOWN);
+    let mut distinct: Vec<Diagnostic> = Vec::new();
+    for diagnostic in found {
+        if !distinct.contains(&diagnostic) {
+            distinct.push(diagnostic);
+        }
+    }
+    distinct.sort_by_key(|diagnostic| diagnostic.span.start);
+    distinct
+}
+
 impl<'t> Graph<'t> {
     /// Wires a pipeline and unrolls its variants, loops and sweep.
     ///
@@ -64,24 +79,18 @@ impl<'t> Graph<'t> {
     /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
     pub fn build(pipeline: Pipeline<'t>, mut found: Vec<Diagnostic>) -> Result<Self, Vec<Diagnostic>> {
         let instances = unrolled(&pipeline, &mut found);
-        if pipeline.stages.is_empty() && pipeline.unread.is_empty() && found.is_empty() {
+        if pipeline.stages.is_empty() && pipeline.unread.is_empty() && !found.iter().any(Diagnostic::is_mistake) {
             found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
         }
-        if found.is_empty() {
+        if !found.iter().any(Diagnostic::is_mistake) {
             halving::check(&pipeline, &instances, &mut found);
+            define::idle(&instances, &mut found);
         }
-        if found.is_empty() {
-            return Ok(Self { pipeline, instances });
+        let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_mistake);
+        if mistakes.is_empty() {
+            return Ok(Self { warnings: distinct(warnings), pipeline, instances });
         }
-        found.truncate(MOST_SHOWN);
-        let mut distinct: Vec<Diagnostic> = Vec::new();
-        for diagnostic in found {
-            if !distinct.contains(&diagnostic) {
-                distinct.push(diagnostic);
-            }
-        }
-        distinct.sort_by_key(|diagnostic| diagnostic.span.start);
-        Err(distinct)
+        Err(distinct(mistakes))
     }
 
     /// The instances that `targets` name, and all that they need: a stage, an instance, or `STAGE@axis=value,…` for those

@@ -41,6 +41,8 @@ pub struct Definition<'t> {
     pub needs: Needs,
     /// Equal for equal kinds and parameters.
     pub(super) id: usize,
+    /// Parameters that the user sets and that have no effect here, and where.
+    pub(super) idle: Box<[(&'static str, Span)]>,
     pub(super) places: Arc<Places<'t>>,
     /// The place of the value of each of the axes in `places`.
     pub(super) varied: Box<[Span]>,

@@ -22,6 +22,14 @@ pub fn span_of(table: &DeTable<'_>, path: &str) -> Option<Span> {
     found
 }
 
+/// The place of the key at the end of a key path, if it is there.
+#[must_use]
+pub fn key_at(table: &DeTable<'_>, path: &str) -> Option<Span> {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let (key, value) = table.get_key_value(first)?;
+    if rest.is_empty() { Some(key.span()) } else { key_at(value.get_ref().as_table()?, rest) }
+}
+
 /// Sets the value at a key path, making tables on the way. A value in the way that is no table is replaced.
 pub fn set<'t>(table: &mut DeTable<'t>, path: &[String], key: Span, value: Spanned<DeValue<'t>>) {
     let [first, rest @ ..] = path else { return };

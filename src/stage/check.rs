@@ -1,10 +1,14 @@
-//! Mistakes in parameters, found before any work.
+//! Mistakes in parameters and warnings about them, found before any work.
 
 use std::path::{Path, PathBuf};
 
-/// A parameter with a value that cannot be right. The parser adds where it stands in the file.
+use crate::diagnostic::Severity;
+
+/// A parameter with a value that cannot be right, or is probably not meant. The graph adds its place in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadParam {
+    /// Whether it stops the command.
+    pub severity: Severity,
     /// The parameter, a key path such as `optimizer.lr`.
     pub path: String,
     /// What is wrong, a fragment such as "must be positive, got -1".
@@ -38,12 +42,21 @@ impl Problems {
 
     /// Notes a problem.
     pub fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.0.push(BadParam { path: path.to_owned(), message: message.into(), help: None });
+        self.push(Severity::Mistake, path, message.into(), None);
     }
 
     /// Notes a problem and its remedy.
     pub fn add_with_help(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        self.0.push(BadParam { path: path.to_owned(), message: message.into(), help: Some(help.into()) });
+        self.push(Severity::Mistake, path, message.into(), Some(help.into()));
+    }
+
+    /// Notes a value that runs but is probably not meant, and a remedy.
+    pub fn warn(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        self.push(Severity::Warning, path, message.into(), Some(help.into()));
+    }
+
+    fn push(&mut self, severity: Severity, path: &str, message: String, help: Option<String>) {
+        self.0.push(BadParam { severity, path: path.to_owned(), message, help });
     }
 
     /// Requires `low <= value <= high`; infinite ends are open. NaN is never fine.

@@ -12,6 +12,8 @@ use super::{Context, Extent, Foresight, Inputs, Need, Outputs, Port, Problems, S
 pub trait AnyStage: Send + Sync {
     /// The parameters after defaults, as JSON.
     fn params(&self) -> Value;
+    /// See [`Stage::idle`].
+    fn idle(&self) -> Vec<&'static str>;
     /// See [`Stage::check`].
     fn check(&self, problems: &mut Problems);
     /// See [`Stage::needs`].
@@ -36,6 +38,9 @@ impl<S: Stage> AnyStage for S {
     fn params(&self) -> Value {
         serde_json::to_value(self).expect("parameters are plain data with string keys")
     }
+    fn idle(&self) -> Vec<&'static str> {
+        Stage::idle(self)
+    }
     fn check(&self, problems: &mut Problems) {
         Stage::check(self, problems);
     }
@@ -53,6 +58,23 @@ impl<S: Stage> AnyStage for S {
     }
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         Stage::run(self, inputs, cx)
+    }
+}
+
+impl dyn AnyStage {
+    /// The parameters that have an effect, after defaults, as JSON: those that are in the key.
+    #[must_use]
+    pub fn effective(&self) -> Value {
+        let mut params = self.params();
+        for path in self.idle() {
+            let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
+            let keys = table.split('.').filter(|key| !key.is_empty());
+            let table = keys.fold(Some(&mut params), |table, key| table?.get_mut(key));
+            if let Some(Value::Object(table)) = table {
+                table.remove(name);
+            }
+        }
+        params
     }
 }
 

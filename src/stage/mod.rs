@@ -84,6 +84,12 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
         let _ = problems;
     }
 
+    /// Parameters (key paths such as `optimizer.beta1`) that have no effect, given the others. They are left out of the
+    /// key, and a pipeline file that sets one gets a warning.
+    fn idle(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// The optional inputs that these parameters cannot do without.
     fn needs(&self) -> Vec<Need> {
         Vec::new()

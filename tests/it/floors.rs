@@ -13,7 +13,7 @@ const FLOORS: [(&str, &[&str]); 11] = [
     ("digest", &[]),
     ("diagnostic", &[]),
     ("store", &["digest"]),
-    ("stage", &["store", "digest"]),
+    ("stage", &["store", "digest", "diagnostic"]),
     ("pipeline", &["stage", "store", "digest", "diagnostic"]),
     ("engine", &["pipeline", "stage", "store", "digest", "diagnostic"]),
     ("report", &["engine"]),
