@@ -21,11 +21,12 @@ use crate::{
 /// How long to wait for messages before looking at locks, the clock and the wish to stop.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How often an instance was tried, and how often its inputs turned out damaged.
+/// How often an instance failed, and how often its inputs turned out damaged or its source files changed.
 #[derive(Default)]
 pub(super) struct Tries {
     pub(super) failed: u32,
     pub(super) damaged: u32,
+    pub(super) changed: u32,
     /// Not before this moment.
     pub(super) pause: Option<Instant>,
 }

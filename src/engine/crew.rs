@@ -130,6 +130,7 @@ impl<'a> Crew<'a> {
             rows: graph.rows_of(index),
             instance: &graph.instances[index],
             recipe,
+            witnesses: decision.witnesses.clone(),
             trajectory,
             pipeline: &graph.pipeline.name,
             root: &graph.pipeline.root,

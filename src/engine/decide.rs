@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Instance, Reason, recipe::recipe};
+use super::{
+    Instance, Reason,
+    recipe::{Witnesses, recipe},
+};
 use crate::{
     digest::{ArtifactHash, StageKey},
     stage::Extent,
@@ -33,9 +36,16 @@ pub struct Decision {
     /// How far it goes, for work that can be taken further.
     pub extent: Option<Extent>,
     pub(super) key: Option<StageKey>,
+    /// What the source files in the recipe looked like.
+    pub(super) witnesses: Arc<Witnesses>,
 }
 
 impl Decision {
+    /// A verdict about work whose inputs are not known.
+    pub(super) fn without_recipe(verdict: Verdict) -> Self {
+        Self { verdict, recipe: None, extent: None, key: None, witnesses: Arc::default() }
+    }
+
     /// The key of the work.
     #[must_use]
     pub fn key(&self) -> Option<StageKey> {
@@ -107,11 +117,11 @@ pub fn decide(
     force: bool,
     around: &Surroundings<'_>,
 ) -> Result<Decision, StoreError> {
-    let recipe = match recipe(instance, inputs, around.root, around.store, around.remember) {
-        Ok(recipe) => recipe,
+    let (recipe, witnesses) = match recipe(instance, inputs, around.root, around.store, around.remember) {
+        Ok(made) => made,
         Err(error) => {
             let reason = Reason::Unreadable { message: error.to_string() };
-            return Ok(Decision { verdict: Verdict::Run(vec![reason]), recipe: None, extent: None, key: None });
+            return Ok(Decision::without_recipe(Verdict::Run(vec![reason])));
         }
     };
     let key = recipe.key();
@@ -125,5 +135,6 @@ pub fn decide(
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
     };
-    Ok(Decision { verdict, recipe: Some(recipe), extent: instance.work.extent(), key: Some(key) })
+    let (extent, witnesses) = (instance.work.extent(), Arc::new(witnesses));
+    Ok(Decision { verdict, recipe: Some(recipe), extent, key: Some(key), witnesses })
 }

@@ -64,6 +64,18 @@ impl Coordinator<'_, '_> {
                     self.reporter.event(&Event::Retrying { instance, again, message });
                 }
             }
+            Err(Failure::Changed(file)) => {
+                tries.changed += 1;
+                if tries.changed > 3 {
+                    let message =
+                        format!("{} changes again and again while it is read; run again when it rests", file.display());
+                    self.finish(index, Status::Failed, key, reason, None, Some(message));
+                } else {
+                    self.open.insert(index);
+                    let instance = self.graph.instances[index].name.clone();
+                    self.reporter.event(&Event::SourceChanged { instance, file });
+                }
+            }
             Err(Failure::Damaged { port, message }) => {
                 tries.damaged += 1;
                 if tries.damaged > 3 {

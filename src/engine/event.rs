@@ -1,12 +1,15 @@
 //! What happens during a run. Events are the whole interface between the engine and what people see.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Reason, run::Counts};
-use crate::{digest::StageKey, store::Output};
+use crate::{
+    digest::StageKey,
+    store::{Output, real},
+};
 
 /// What became of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -130,13 +133,21 @@ pub enum Event {
         /// The file, and what is wrong with it.
         message: String,
     },
+    /// A source file changed while it was read; what was made of it is thrown away, and the instance is decided anew.
+    SourceChanged {
+        /// The instance.
+        instance: String,
+        /// The file.
+        file: PathBuf,
+    },
     /// A number came out: final, or (with an epoch) a point of a curve.
     Metric {
         /// The instance.
         instance: String,
         /// Its name.
         name: String,
-        /// Its value.
+        /// Its value; `NaN`, `Infinity` and `-Infinity` are strings.
+        #[serde(serialize_with = "real")]
         value: f64,
         /// The epoch of a point.
         #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! What would run, why, and its price.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -85,7 +85,7 @@ pub fn recipe_of<'p>(
         };
         inputs.extend(manifest.outputs.get(&*link.output).map(|output| (link.port.to_owned(), output.hash)));
     }
-    recipe(instance, inputs, &graph.pipeline.root, store, false).map(Some)
+    recipe(instance, inputs, &graph.pipeline.root, store, false).map(|(recipe, _)| Some(recipe))
 }
 
 /// The reason of what waits for some instances.
@@ -137,14 +137,14 @@ impl Plan {
 /// # Errors
 /// If the cache cannot be read.
 pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool) -> Result<Plan, StoreError> {
-    let history = store.history(&graph.pipeline.name);
+    let history = store.history(&graph.pipeline.file);
     let around = Surroundings::new(store, &history, &graph.pipeline.root, false);
     let saves = store.has_checkpoints()?;
     let line = |index: usize, stages: &[Planned], position: &BTreeMap<usize, usize>| {
         let instance = &graph.instances[index];
         let mut decision = match inputs_in_plan(instance, stages, position) {
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
-            Err(on) => Decision { verdict: Verdict::Waiting(on), recipe: None, extent: None, key: None },
+            Err(on) => Decision::without_recipe(Verdict::Waiting(on)),
         };
         let known = match &decision.verdict {
             Verdict::Cached(manifest) => Some(Known::from(manifest.as_ref())),
@@ -152,7 +152,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
         };
         let resumes = if saves { resumes(&decision, store)? } else { None };
         // It can be made again, and a plan has many lines.
-        decision.recipe = None;
+        (decision.recipe, decision.witnesses) = (None, Arc::default());
         Ok((Planned { index, decision, same_as: instance.same_as, price: None, resumes }, known))
     };
     let mut stages: Vec<Planned> = Vec::with_capacity(selection.all.len());

@@ -3,14 +3,14 @@
 //! | what | where |
 //! | --- | --- |
 //! | kind, version of its code | key |
-//! | parameters after defaults | key |
+//! | parameters after defaults, except those without effect given the others | key |
 //! | content at each input port | key, as the hash of the artifact |
 //! | content of files at a `path` parameter, and their names below it | key, as one hash; the path itself: nowhere |
 //! | name of the pipeline and the stage, instance, axes | manifest (the first to run), history |
 //! | metrics, series, seconds, time, device, threads, version of strata | manifest |
 //! | comments, order of keys, retries, jobs, budget of threads, cache folder | nowhere |
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ use super::Instance;
 use crate::{
     digest::ArtifactHash,
     stage::StageError,
-    store::{Recipe, Store, StoreError},
+    store::{Recipe, Store, StoreError, Witness},
 };
 
 /// Why a recipe cannot be made: the source files cannot be listed or read.
@@ -32,28 +32,50 @@ pub enum RecipeError {
     Store(#[from] StoreError),
 }
 
-/// The recipe of an instance whose inputs are known. With `remember`, hashes of source files are kept in the cache.
+/// What a recipe says of source files, to be compared with the files once they have been read: by parameter.
+pub type Witnesses = BTreeMap<&'static str, Witness>;
+
+/// The recipe of an instance whose inputs are known, and what its source files looked like. With `remember`, hashes of
+/// source files are kept in the cache.
 pub fn recipe(
     instance: &Instance<'_>,
     inputs: BTreeMap<String, ArtifactHash>,
     root: &std::path::Path,
     store: &Store,
     remember: bool,
-) -> Result<Recipe, RecipeError> {
-    let mut params = instance.params();
-    let mut sources = BTreeMap::new();
+) -> Result<(Recipe, Witnesses), RecipeError> {
+    let mut params = instance.work.effective();
+    let (mut sources, mut witnesses) = (BTreeMap::new(), Witnesses::new());
     for source in instance.work.sources(root)? {
         if let Value::Object(fields) = &mut params {
             fields.remove(source.param);
         }
-        let hash = store.hash_sources(&source.base, &source.files, remember)?;
+        let (hash, witness) = store.hash_sources(&source.base, &source.files, remember)?;
         sources.insert(source.param.to_owned(), hash);
+        witnesses.insert(source.param, witness);
     }
-    Ok(Recipe {
+    let recipe = Recipe {
         kind: instance.kind.name.to_owned(),
         version: instance.kind.version,
         params: params.into(),
         inputs,
         sources,
-    })
+    };
+    Ok((recipe, witnesses))
+}
+
+/// The first source file that changed since its recipe was made.
+///
+/// # Errors
+/// If the files cannot be listed any more.
+pub fn changed(
+    instance: &Instance<'_>,
+    witnesses: &Witnesses,
+    root: &std::path::Path,
+) -> Result<Option<PathBuf>, StageError> {
+    if witnesses.is_empty() {
+        return Ok(None);
+    }
+    let sources = instance.work.sources(root)?;
+    Ok(sources.iter().find_map(|source| witnesses.get(source.param)?.changed(&source.files)))
 }

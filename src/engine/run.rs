@@ -113,7 +113,7 @@ pub fn run(
     reporter: &mut dyn Reporter,
 ) -> Result<Report, StoreError> {
     let start = Instant::now();
-    let mut history = store.history(&graph.pipeline.name);
+    let mut history = store.history(&graph.pipeline.file);
     reporter.event(&Event::RunStarted { pipeline: graph.pipeline.name.clone(), stages: selection.all.len() });
     let (sender, receiver) = mpsc::channel();
     let mut coordinator = Coordinator::new(graph, selection, store, options, &mut *reporter);

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -12,17 +12,21 @@ use std::{
 use candle_core::Device;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::Instance;
+use super::{
+    Instance,
+    recipe::{Witnesses, changed},
+};
 use crate::{
     digest::{ArtifactHash, StageKey},
     stage::{Context, Inputs, Note, Outputs, Saving, StageError},
-    store::{Manifest, Provenance, Recipe, Series, Store, StoreError},
+    store::{Manifest, NotFinite, Provenance, Recipe, Series, Store, StoreError},
 };
 
 /// What a worker is given.
 pub(super) struct Job<'a> {
     pub instance: &'a Instance<'a>,
     pub recipe: Recipe,
+    pub witnesses: Arc<Witnesses>,
     pub trajectory: StageKey,
     pub pipeline: &'a str,
     pub root: &'a Path,
@@ -43,6 +47,8 @@ pub(super) enum Failure {
     Cancelled,
     /// What lies at this input port is not what its hash says; its maker must run again.
     Damaged { port: String, message: String },
+    /// This source file changed since it was hashed: what was made of it has no right key.
+    Changed(PathBuf),
 }
 
 /// Runs the instance and commits what it made.
@@ -52,9 +58,8 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     let mut listener = |note: Note| {
         match &note {
-            // JSON has no NaN; a number that is not one says nothing either.
-            Note::Metric { name, value } if value.is_finite() => drop(metrics.insert(name.clone(), *value)),
-            Note::Point { series: name, epoch, value } if value.is_finite() => {
+            Note::Metric { name, value } => drop(metrics.insert(name.clone(), *value)),
+            Note::Point { series: name, epoch, value } => {
                 series.entry(name.clone()).or_default().push((*epoch, *value));
             }
             _ => {}
@@ -78,6 +83,13 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     let seconds = cx.seconds();
     drop(inputs);
     declared(job.instance, &outputs)?;
+    finite(&outputs)?;
+    // Before anything is written under a key that names what the files held when they were hashed.
+    match changed(job.instance, &job.witnesses, job.root) {
+        Ok(None) => {}
+        Ok(Some(file)) => return Err(Failure::Changed(file)),
+        Err(error) => return Err(Failure::Failed(error.to_string())),
+    }
 
     let written = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), job.store.write(artifact)?)));
     let outputs = written.collect::<Result<_, StoreError>>().map_err(failed)?;
@@ -133,6 +145,21 @@ fn declared(instance: &Instance<'_>, outputs: &Outputs) -> Result<(), Failure> {
         (_, Some(port)) => Err(Failure::Failed(format!("kind `{}` made an undeclared output `{port}`", kind.name))),
         _ => Ok(()),
     }
+}
+
+/// No output may hold a number that is not finite: whatever is computed from it would be wrong.
+fn finite(outputs: &Outputs) -> Result<(), Failure> {
+    for (port, artifact) in outputs.ports() {
+        if let Some(found) = artifact.not_finite().map_err(|error| Failure::Failed(error.to_string()))? {
+            let NotFinite { tensor, value, row } = found;
+            let message = format!(
+                "its output `{port}` is not finite, so it is not kept: `{tensor}` holds {value} in row {row}; a training \
+                 that diverged does that, and so do inputs that are too large"
+            );
+            return Err(Failure::Failed(message));
+        }
+    }
+    Ok(())
 }
 
 fn words(panic: &(dyn Any + Send)) -> String {

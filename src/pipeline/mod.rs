@@ -57,6 +57,8 @@ use crate::{
 pub struct Pipeline<'t> {
     /// Its name: `[pipeline] name`, else the file's name.
     pub name: String,
+    /// The file, as an absolute path without links.
+    pub file: PathBuf,
     /// Where relative paths start.
     pub root: PathBuf,
     /// The stages, in the order of the file.

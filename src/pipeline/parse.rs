@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use toml::{
@@ -30,6 +30,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
     let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let mut pipeline = Pipeline {
         name,
+        file: absolute(file),
         root: project_root(file),
         stages: Vec::new(),
         unread: BTreeSet::new(),
@@ -55,6 +56,11 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         reader.ties(&mut pipeline);
     }
     (pipeline, reader.found)
+}
+
+/// The path of a file without links, as far as the system says.
+fn absolute(file: &Path) -> PathBuf {
+    file.canonicalize().or_else(|_| std::path::absolute(file)).unwrap_or_else(|_| file.to_owned())
 }
 
 /// What is needed while reading. Each part of a file has its own file of methods.

@@ -62,6 +62,9 @@ impl Lines {
             Event::Damaged { instance, port, message } => {
                 ("damaged", instance, format!("input {port}: {message}; it is made again"))
             }
+            Event::SourceChanged { instance, file } => {
+                ("changed", instance, format!("{} changed while it was read; decided anew", file.display()))
+            }
             _ => return None,
         };
         Some(self.remarked(&self.word(word, self.styles.strong), instance, &remark, ""))

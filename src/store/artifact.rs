@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
+use rayon::prelude::*;
 use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 
+use super::canonical;
 use crate::digest::ArtifactHash;
 
 /// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
@@ -16,6 +18,17 @@ const METADATA: &str = "strata";
 pub struct Artifact {
     tensors: BTreeMap<String, Tensor>,
     attributes: Map<String, Value>,
+}
+
+/// A number in an artifact that is NaN or infinite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotFinite {
+    /// The tensor that holds it.
+    pub tensor: String,
+    /// The number.
+    pub value: f64,
+    /// Its place along the first dimension, from 0.
+    pub row: usize,
 }
 
 /// Why an artifact is not what its reader needs. Messages fit behind "failed to …:".
@@ -106,6 +119,28 @@ impl Artifact {
         T::deserialize(value).map_err(|error| fail(error.to_string()))
     }
 
+    /// The first number in its tensors that is NaN or infinite.
+    ///
+    /// # Errors
+    /// If a tensor cannot be copied to the CPU.
+    pub fn not_finite(&self) -> Result<Option<NotFinite>, ArtifactError> {
+        for (name, tensor) in self.tensors.iter().filter(|(_, tensor)| tensor.dtype().is_float()) {
+            let rows = tensor.dims().first().copied().unwrap_or(1).max(1);
+            let flat = tensor.to_device(&Device::Cpu)?.flatten_all()?;
+            let at = match flat.dtype() {
+                DType::F32 => first(&flat.to_vec1::<f32>()?, |x| x.is_finite()),
+                DType::F64 => first(&flat.to_vec1::<f64>()?, |x| x.is_finite()),
+                _ => first(&flat.to_dtype(DType::F32)?.to_vec1::<f32>()?, |x| x.is_finite()),
+            };
+            if let Some(at) = at {
+                let value = flat.get(at)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                let row = at / (flat.elem_count() / rows).max(1);
+                return Ok(Some(NotFinite { tensor: name.clone(), value, row }));
+            }
+        }
+        Ok(None)
+    }
+
     /// The hash of its bytes.
     ///
     /// # Errors
@@ -147,21 +182,17 @@ impl Artifact {
     }
 }
 
+/// The first element that is not fine.
+fn first<T: Sync>(values: &[T], is_fine: impl Fn(&T) -> bool + Sync) -> Option<usize> {
+    values.par_iter().position_first(|value| !is_fine(value))
+}
+
 /// The digest of an artifact's bytes; large ones are hashed on all threads.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> ArtifactHash {
     let mut hasher = blake3::Hasher::new();
     hasher.update_rayon(bytes);
     hasher.finalize().into()
-}
-
-/// JSON with sorted keys and one way to write each number (RFC 8785), the form that is hashed.
-///
-/// # Panics
-/// Never for values without NaN, which JSON values cannot hold.
-#[must_use]
-pub fn canonical(value: &impl serde::Serialize) -> String {
-    serde_json_canonicalizer::to_string(value).expect("JSON values have a canonical form")
 }
 
 #[cfg(test)]
@@ -180,11 +211,5 @@ mod tests {
         assert_eq!(read.tensor("a")?.to_vec1::<f32>()?, [1.0, 2.0]);
         assert_eq!(read.get::<u32>("x")?, 1);
         Ok(())
-    }
-
-    #[test]
-    fn canonical_json_is_sorted_and_has_one_form_of_a_number() {
-        let value = serde_json::json!({"b": 1.0, "a": [1e-4, 2, true], "c": {"z": null, "y": "ü"}});
-        assert_eq!(canonical(&value), r#"{"a":[0.0001,2,true],"b":1,"c":{"y":"ü","z":null}}"#);
     }
 }

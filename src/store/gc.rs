@@ -150,7 +150,7 @@ impl Store {
     /// If a folder cannot be listed.
     pub fn bytes(&self) -> Result<u64, StoreError> {
         let mut bytes = 0;
-        for folder in ["objects", "manifests-v1", "checkpoints-v1", "memo-v1", "history-v1", "tmp"] {
+        for folder in ["objects", "manifests-v1", "checkpoints-v1", "memo-v1", "history-v2", "tmp"] {
             for file in walk(&self.root.join(folder))? {
                 bytes += fs::metadata(&file).map_or(0, |found| found.len());
             }

@@ -1,13 +1,16 @@
-//! The last key of each instance of a pipeline, so that `why` can say what changed since.
+//! The last key of each instance of a pipeline file, so that `why` can say what changed since.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, record};
 use crate::digest::StageKey;
 
-/// Which key each instance of a pipeline had when it was last up to date.
+/// Which key each instance of a pipeline file had when it was last up to date.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     keys: BTreeMap<String, StageKey>,
@@ -18,12 +21,14 @@ pub struct History {
 }
 
 impl Store {
-    /// The history of the pipeline called `name`. One that cannot be read counts as empty: only explanations need it.
+    /// The history of a pipeline file, by its path: files of one name are different experiments. One that cannot be read
+    /// counts as empty: only explanations need it.
     #[must_use]
-    pub fn history(&self, name: &str) -> History {
-        let id = blake3::hash(name.as_bytes()).to_hex();
+    pub fn history(&self, file: &Path) -> History {
+        let id = blake3::hash(file.as_os_str().as_encoded_bytes()).to_hex();
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
         let readable: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
-        let path = self.root.join("history-v1").join(format!("{readable}-{}.json", &id[..8]));
+        let path = self.root.join("history-v2").join(format!("{readable}-{}.json", &id[..8]));
         let read: Option<History> = record::open(&path).ok().flatten();
         History { path, ..read.unwrap_or_default() }
     }

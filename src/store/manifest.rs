@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::artifact::canonical;
+use super::{canonical, number};
 use crate::digest::{ArtifactHash, SourceHash, StageKey};
 
 /// Everything that decides what a stage computes, and nothing else. Its canonical JSON is what a key hashes.
@@ -79,8 +79,10 @@ pub struct Manifest {
     /// What came out, by port.
     pub outputs: BTreeMap<String, Output>,
     /// Final numbers, by name.
+    #[serde(with = "number::reals")]
     pub metrics: BTreeMap<String, f64>,
     /// Curves over epochs, by name.
+    #[serde(with = "number::curves")]
     pub series: BTreeMap<String, Series>,
     /// Wall-clock seconds that the stage's code took, in all the runs that it went on over.
     pub seconds: f64,

@@ -1,4 +1,5 @@
-//! Hashes of source files, remembered by what the file system says of them, so that a run without changes reads none.
+//! Hashes of source files, remembered by what the file system says of them, so that a run without changes reads none; and
+//! the proof that files did not change while a stage read them.
 
 use std::{
     collections::BTreeMap,
@@ -47,12 +48,17 @@ impl Store {
         Memo { path, entries }
     }
 
-    /// The digest of `files` (their content, and their paths relative to `base`). With `remember`, new hashes are
-    /// kept for the next time.
+    /// The digest of `files` (their content, and their paths relative to `base`), and what the file system said of them
+    /// before they were read. With `remember`, new hashes are kept for the next time.
     ///
     /// # Errors
     /// If a file cannot be read; the error names it. A memo that cannot be written is no error.
-    pub fn hash_sources(&self, base: &Path, files: &[PathBuf], remember: bool) -> Result<SourceHash, StoreError> {
+    pub fn hash_sources(
+        &self,
+        base: &Path,
+        files: &[PathBuf],
+        remember: bool,
+    ) -> Result<(SourceHash, Witness), StoreError> {
         let mut memo = self.memo(base);
         let known = |file: &PathBuf| {
             let stat = stat(file).map_err(io_error("read", file))?;
@@ -60,12 +66,17 @@ impl Store {
             Ok((stat, entry.map(|entry| entry.hash)))
         };
         let known = files.iter().map(known).collect::<Result<Vec<_>, StoreError>>()?;
-        let hash = |(file, (stat, hash)): (&PathBuf, (Stat, Option<SourceHash>))| match hash {
-            Some(hash) => Ok((hash, None)),
-            None => content(file).map_err(io_error("read", file)).map(|hash| (hash, Some(stat))),
+        let hash = |(file, (stat, known)): (&PathBuf, (Stat, Option<SourceHash>))| match known {
+            Some(hash) => Ok(Hashed { stat, hash, fresh: false, settled: true }),
+            None => {
+                // Asked before it is read: a change after this moment has a later time.
+                let settled = stat.is_settled();
+                let hash = content(file).map_err(io_error("read", file))?;
+                Ok(Hashed { stat, hash, fresh: true, settled })
+            }
         };
         // Threads are only started for files that must be read.
-        let hashed: Vec<(SourceHash, Option<Stat>)> = if known.iter().all(|(_, hash)| hash.is_some()) {
+        let hashed: Vec<Hashed> = if known.iter().all(|(_, hash)| hash.is_some()) {
             files.iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
         } else {
             files.par_iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
@@ -73,10 +84,12 @@ impl Store {
 
         let mut digest = blake3::Hasher::new();
         let mut changed = false;
-        for (file, (hash, fresh)) in files.iter().zip(hashed) {
+        let mut witness = Witness::default();
+        for (file, Hashed { stat, hash, fresh, settled }) in files.iter().zip(hashed) {
             let name = file.strip_prefix(base).unwrap_or(file).as_os_str().as_encoded_bytes();
             digest.update(&(name.len() as u64).to_le_bytes()).update(name).update(hash.hex().as_bytes());
-            if let Some(stat) = fresh.filter(Stat::is_settled) {
+            witness.files.push((file.clone(), stat, (!settled).then_some(hash)));
+            if fresh && settled {
                 memo.entries.insert(file.clone(), Entry { stat, hash });
                 changed = true;
             }
@@ -87,7 +100,41 @@ impl Store {
             // Lost memos cost time, not results.
             let _ = self.write_atomically(&memo.path, &record::seal(&memo.path, &memo.entries));
         }
-        Ok(digest.finalize().into())
+        Ok((digest.finalize().into(), witness))
+    }
+}
+
+/// A file that was hashed.
+struct Hashed {
+    stat: Stat,
+    hash: SourceHash,
+    /// Its hash was not remembered.
+    fresh: bool,
+    /// It had not changed for a while before it was read.
+    settled: bool,
+}
+
+/// What the file system said of source files just before they were hashed. Files that still look the same later did not
+/// change in between, whoever read them meanwhile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Witness {
+    /// Each file with its stat; and with its hash where it was so young that a change might not show in its times.
+    files: Vec<(PathBuf, Stat, Option<SourceHash>)>,
+}
+
+impl Witness {
+    /// The first file that is not as it was: another one now stands at its place in the list, it cannot be read, or the file
+    /// system or its content says that it changed.
+    #[must_use]
+    pub fn changed(&self, now: &[PathBuf]) -> Option<PathBuf> {
+        let same = |(file, seen, young): &&(PathBuf, Stat, Option<SourceHash>)| {
+            let content = || young.is_none_or(|hash| content(file).is_ok_and(|now| now == hash));
+            stat(file).is_ok_and(|now| now == *seen) && content()
+        };
+        let other =
+            self.files.iter().zip(now).find(|((file, ..), now)| file != *now).map(|((file, ..), _)| file.clone());
+        let more = || self.files.get(now.len()).map(|(file, ..)| file).or_else(|| now.get(self.files.len())).cloned();
+        other.or_else(more).or_else(|| self.files.iter().find(|file| !same(file)).map(|(file, ..)| file.clone()))
     }
 }
 

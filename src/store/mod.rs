@@ -6,7 +6,7 @@
 //!   objects/ab/ab12….safetensors        an artifact; its name is the blake3 of its bytes
 //!   objects/ab/ab12….evicted            in its place: it was evicted, and is made again when its bytes are needed
 //!   manifests-v1/cd/cd34….json          the record of a finished stage; its name is the stage's key
-//!   history-v1/NAME-ef56….json          the last key of each instance of one pipeline, for `why`
+//!   history-v2/NAME-ef56….json          the last key of each instance of one pipeline file, for `why`
 //!   memo-v1/7890….json                  hashes of source files, by size, times and inode
 //!   checkpoints-v1/ab/ab12…/            saved states of a trajectory: what can go on, or further
 //!   locks-v1/ab12….json                 who is at work, with a heartbeat
@@ -18,12 +18,14 @@
 //! point, and all that it names is there. Deleting the whole folder is always safe and costs only time.
 
 mod artifact;
+mod canonical;
 mod checkpoint;
 mod gc;
 mod history;
 mod lock;
 mod manifest;
 mod memo;
+mod number;
 mod pins;
 mod record;
 mod verify;
@@ -34,13 +36,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use artifact::{Artifact, ArtifactError, canonical};
+pub use artifact::{Artifact, ArtifactError, NotFinite};
+pub use canonical::canonical;
 pub use checkpoint::{Checkpoints, Position};
 pub use gc::{Collection, Victim};
 pub use history::History;
 pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use manifest::{Manifest, Output, Provenance, Recipe, Series};
-pub use memo::Memo;
+pub use memo::{Memo, Witness};
+pub use number::{Real, real, reals};
 pub use verify::Verification;
 
 use crate::digest::{ArtifactHash, StageKey};

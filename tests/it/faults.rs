@@ -182,7 +182,7 @@ fn damaged_manifests() {
 
 #[test]
 fn damaged_states_history_and_memo() {
-    for folder in ["checkpoints-v1", "history-v1", "memo-v1"] {
+    for folder in ["checkpoints-v1", "history-v2", "memo-v1"] {
         damaged(folder);
     }
 }
@@ -401,13 +401,13 @@ fn a_cache_that_may_only_be_read() {
 
 #[test]
 fn every_folder_of_the_cache_refuses() {
-    for folder in ["objects", "manifests-v1", "checkpoints-v1", "locks-v1", "tmp", "memo-v1", "history-v1"] {
+    for folder in ["objects", "manifests-v1", "checkpoints-v1", "locks-v1", "tmp", "memo-v1", "history-v2"] {
         let project = short();
         project.write(&format!("cache/{folder}"), "a file in its place");
         let ran = project.strata(&RUN);
         sane(&ran, folder);
         // Memos save time and the history explains: nothing depends on them.
-        let needed = !["memo-v1", "history-v1"].contains(&folder);
+        let needed = !["memo-v1", "history-v2"].contains(&folder);
         assert_eq!(ran.code, Some(i32::from(needed)), "{folder}\n{}", ran.err);
         assert!(!needed || ran.err.contains(folder), "{folder} is not named\n{}", ran.err);
         fs::remove_file(project.path("cache").join(folder)).expect("deleted");
