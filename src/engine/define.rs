@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use toml::de::DeTable;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
     instance::{Definition, Instance, Link, Places},
@@ -74,6 +77,7 @@ pub(super) fn define<'t>(
         needs: def.needs,
         id,
         idle,
+        not_finite: not_finite("", &table).into(),
         places: places.clone(),
         varied,
     };
@@ -85,6 +89,26 @@ pub(super) fn define<'t>(
         }
     }
     definition
+}
+
+/// The numbers in a table that are NaN or infinite: the key path of the parameter, the place, and the number as written.
+fn not_finite(prefix: &str, table: &DeTable<'_>) -> Vec<(String, Span, String)> {
+    fn at(path: &str, value: &Spanned<DeValue<'_>>, found: &mut Vec<(String, Span, String)>) {
+        match value.get_ref() {
+            DeValue::Float(number) if !number.as_str().replace('_', "").parse().is_ok_and(f64::is_finite) => {
+                found.push((path.to_owned(), value.span(), number.to_string()));
+            }
+            DeValue::Array(items) => items.iter().for_each(|item| at(path, item, found)),
+            DeValue::Table(table) => found.extend(not_finite(path, table)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for (key, value) in table {
+        let dot = if prefix.is_empty() { "" } else { "." };
+        at(&format!("{prefix}{dot}{}", key.get_ref()), value, &mut found);
+    }
+    found
 }
 
 /// True if a key of a table was written by the user as this parameter. A seed that was filled in from `[pipeline]` or from
@@ -148,7 +172,14 @@ pub(super) fn check(
     let mut problems = Problems::default();
     definition.work.check(&mut problems);
     let foreseen = definition.work.foresee(&known, &pipeline.root, &mut problems);
-    for BadParam { severity, path, message, help } in problems.into_vec() {
+    let problems = problems.into_vec();
+    for (path, span, number) in &definition.not_finite {
+        if !problems.iter().any(|problem| problem.path == *path) {
+            let message = format!("`{}.{path}`: must be a finite number, got {number}", definition.stage);
+            note(Diagnostic::new(span.clone(), message));
+        }
+    }
+    for BadParam { severity, path, message, help } in problems {
         let text = format!("`{}.{path}`: {message}", definition.stage);
         let mut diagnostic = Diagnostic::new(definition.span(&path), text);
         (diagnostic.severity, diagnostic.help) = (severity, help);

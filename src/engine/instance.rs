@@ -43,6 +43,8 @@ pub struct Definition<'t> {
     pub(super) id: usize,
     /// Parameters that the user sets and that have no effect here, and where.
     pub(super) idle: Box<[(&'static str, Span)]>,
+    /// Parameters that hold a number that is NaN or infinite, where, and the number.
+    pub(super) not_finite: Box<[(String, Span, String)]>,
     pub(super) places: Arc<Places<'t>>,
     /// The place of the value of each of the axes in `places`.
     pub(super) varied: Box<[Span]>,

@@ -30,6 +30,7 @@ mod sweeps;
 mod toys;
 mod trackers;
 mod training_stages;
+mod trust;
 mod unrolled;
 mod upkeep;
 mod watch;

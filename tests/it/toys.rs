@@ -29,6 +29,9 @@ pub struct Numbers {
     values: Vec<f64>,
     /// A file with one number a line, read instead.
     path: Option<String>,
+    /// What changes the file after it was hashed: `once`, or `and back`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    meddle: Option<String>,
     /// Shows that a pipeline's seed arrives.
     seed: u64,
 }
@@ -51,10 +54,26 @@ impl Stage for Numbers {
     fn run(&self, _: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let mut values = self.values.clone();
         if let Some(path) = &self.path {
-            let text = std::fs::read_to_string(cx.resolve(path)).map_err(|e| StageError::failed(e.to_string()))?;
+            let text = self.read(&cx.resolve(path)).map_err(|e| StageError::failed(e.to_string()))?;
             values = text.lines().filter_map(|line| line.parse().ok()).collect();
         }
         out(&values)
+    }
+}
+
+impl Numbers {
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        let Some(how) = &self.meddle else { return std::fs::read_to_string(path) };
+        let aside = path.with_extension("aside");
+        if std::fs::read_to_string(path)? == "1\n" {
+            std::fs::rename(path, &aside)?;
+            std::fs::write(path, "2\n")?;
+        }
+        let text = std::fs::read_to_string(path)?;
+        if how == "and back" {
+            std::fs::rename(&aside, path)?;
+        }
+        Ok(text)
     }
 }
 
@@ -127,6 +146,7 @@ pub struct Bench {
     pub targets: Vec<String>,
 }
 
+#[derive(Debug)]
 pub struct Ran {
     /// Whose code ran, in order of their start.
     pub started: Vec<String>,
