@@ -4,6 +4,7 @@ mod all_kinds;
 mod cache;
 mod cli;
 mod compare;
+mod dataset;
 mod engine;
 mod errors;
 mod faults;
