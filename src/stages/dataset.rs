@@ -181,10 +181,26 @@ impl Stage for Dataset {
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
     }
 
+    fn idle(&self) -> Vec<&'static str> {
+        let generated = self.source == Origin::Shapes;
+        let chooses = self.limit_train.is_some() || self.limit_test.is_some() || self.val_fraction > 0.0;
+        let all = [
+            ("resize", generated || self.size.is_none()),
+            ("split_seed", !chooses),
+            ("seed", !generated),
+            ("train", !generated),
+            ("test", !generated),
+        ];
+        all.into_iter().filter(|(_, idle)| *idle).map(|(name, _)| name).collect()
+    }
+
     fn foresee(&self, _: &Foresight, root: &Path, problems: &mut Problems) -> Foresight {
         let is_complete = self.source == Origin::Shapes || self.path.is_some();
         let listed = is_complete.then(|| self.list(Root(root))).and_then(|listed| match listed {
-            Ok(listed) => Some(listed),
+            Ok(listed) => {
+                listed.remarks().into_iter().for_each(|(message, help)| problems.warn("path", message, help));
+                Some(listed)
+            }
             Err(ml::Error::Data(Faults(faults))) => {
                 faults.into_iter().for_each(|fault| problems.add_with_help("path", fault.message, fault.remedy));
                 None

@@ -16,6 +16,7 @@ mod pipelines;
 mod price;
 mod reference_augment;
 mod reference_cluster;
+mod reference_formats;
 mod reference_losses;
 mod reference_nn;
 mod reference_statistics;

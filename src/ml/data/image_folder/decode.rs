@@ -15,12 +15,14 @@ const LIMIT: u64 = 512 << 20;
 /// # Errors
 /// Says what is wrong, as a fragment.
 pub(super) fn decode(path: &Path) -> Result<RgbImage, String> {
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    pixels(&fs::read(path).map_err(|error| error.to_string())?)
+}
+
+fn pixels(mut bytes: &[u8]) -> Result<RgbImage, String> {
     if bytes.is_empty() {
         return Err("an empty file".into());
     }
-    let Ok(format) = image::guess_format(&bytes) else { return Err(unknown(&bytes)) };
-    let mut bytes = bytes.as_slice();
+    let Ok(format) = image::guess_format(bytes) else { return Err(unknown(bytes)) };
     if format == ImageFormat::Jpeg {
         let length = jpeg::length(bytes).ok_or("not a whole JPEG image: the file ends within the image")?;
         bytes = &bytes[..length];
@@ -61,3 +63,6 @@ fn unknown(bytes: &[u8]) -> String {
 fn amount(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
+
+#[cfg(test)]
+mod tests;
