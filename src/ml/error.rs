@@ -16,14 +16,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A file was read, but what it holds is not what it should hold.
-    #[error("{}: {message}", path.display())]
-    Data {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong, and what would be right.
-        message: String,
-    },
+    /// Files of a dataset are not as they should be: everything that is wrong, with remedies.
+    #[error("{0}")]
+    Data(super::data::Faults),
     /// The inputs do not fit each other or the parameters.
     #[error("{0}")]
     Invalid(String),

@@ -1,30 +1,32 @@
 //! `dataset`: labelled images, generated or from disk.
 
+mod source;
+
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use source::Listed;
+
 use super::images::artifact;
 use crate::{
     ml::{
         self,
-        data::{
-            ImageSet, cifar10, image_folder, resize,
-            resize::Resize,
-            shapes::{self, Shapes},
-            split,
-        },
+        data::{Choice, Collection, Faults, Split, resize::Resize, shapes::Shapes, split},
         rng::Stream,
     },
-    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Root, Source, Stage, StageError},
+    stage::{
+        Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Root, Source, Stage, StageError,
+    },
 };
 
 /// Labelled images, generated or from disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Dataset {
-    /// Where the images come from: "shapes" (generated), "cifar10" (binary version) or "image_folder" (JPEG and PNG).
+    /// Where the images come from: "shapes" (generated), "cifar10" (binary version) or "image_folder" (JPEG, PNG, WebP, BMP,
+    /// TIFF, GIF, PPM and the like; an alpha channel and an EXIF orientation are ignored).
     pub source: Origin,
     /// Folder of the data, relative to the project root; none for "shapes".
     pub path: Option<String>,
@@ -34,9 +36,9 @@ pub struct Dataset {
     pub train: usize,
     /// Number of test images that "shapes" generates.
     pub test: usize,
-    /// At most this many training images, in the proportions of the classes; left out: all.
+    /// At most this many training images, in the proportions of the classes; left out: all. Only these are read.
     pub limit_train: Option<usize>,
-    /// At most this many test images, in the proportions of the classes; left out: all.
+    /// At most this many test images, in the proportions of the classes; left out: all. Only these are read.
     pub limit_test: Option<usize>,
     /// Share of the training images, after the limit, that goes to the output `val` instead; from 0 to below 1.
     pub val_fraction: f64,
@@ -57,7 +59,9 @@ pub enum Origin {
     Shapes,
     /// CIFAR-10, the binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`.
     Cifar10,
-    /// JPEG and PNG files in `{train,test}/CLASS/`, or with the class as prefix in `{train,test}/CLASS_NNN.jpg`.
+    /// Image files at any depth in `{train,test}/CLASS/`, or with the class as prefix in `{train,test}/CLASS_NNN.jpg`. The
+    /// content tells the format. Pixels are taken as they are stored: an EXIF orientation is not applied, an alpha channel
+    /// is dropped, and of an animation or of several pages the first image counts.
     ImageFolder,
 }
 
@@ -81,52 +85,54 @@ impl Default for Dataset {
 }
 
 impl Dataset {
-    fn path(&self) -> &str {
-        self.path.as_deref().unwrap_or_default()
+    /// What is there, by the names and sizes of the files.
+    fn list(&self, root: Root<'_>) -> Result<Listed, ml::Error> {
+        Listed::new(self, &root.resolve(self.path.as_deref().unwrap_or_default()))
     }
 
-    /// Numbers of training and test images before limits, without reading images.
-    fn count(&self, root: &Path) -> Option<(usize, usize)> {
-        let path = Root(root).resolve(self.path());
-        match self.source {
-            Origin::Shapes => Some((self.train, self.test)),
-            Origin::Cifar10 => cifar10::count(&path),
-            Origin::ImageFolder => image_folder::count(&path),
-        }
-    }
-
-    fn load(&self, cx: &Context<'_>) -> Result<(ImageSet, ImageSet), ml::Error> {
-        let path = cx.resolve(self.path());
-        match self.source {
-            Origin::Shapes => {
-                let size = self.size.unwrap_or(Shapes::default().size);
-                Ok(shapes::generate(&Shapes { train: self.train, test: self.test, size, seed: self.seed }))
-            }
-            Origin::Cifar10 => {
-                let (train, test) = cifar10::load(&path)?;
-                Ok(match self.size {
-                    Some(edge) => (resize::all(&train, edge, self.resize), resize::all(&test, edge, self.resize)),
-                    None => (train, test),
-                })
-            }
-            Origin::ImageFolder => image_folder::load(&path, self.size, self.resize),
-        }
-    }
-
-    fn limit(&self, set: ImageSet, limit: Option<usize>, label: &str) -> ImageSet {
+    /// The images that a limit leaves, by number.
+    fn limited(&self, labels: &[u32], limit: Option<usize>, name: &str) -> Vec<u32> {
         match limit {
-            Some(n) if n < set.len() => {
-                set.subset(&split::stratified(&set.labels, n, &Stream::new(self.split_seed, label)))
-            }
-            _ => set,
+            Some(n) if n < labels.len() => split::stratified(labels, n, &Stream::new(self.split_seed, name)),
+            _ => (0..labels.len() as u32).collect(),
         }
+    }
+
+    /// Which images go to which output, before one of them is read.
+    fn choose(&self, images: &dyn Collection) -> Result<Vec<(&'static str, Choice)>, StageError> {
+        let (train, test) = (images.labels(Split::Train), images.labels(Split::Test));
+        let kept = self.limited(train, self.limit_train, "dataset/limit_train");
+        let test = self.limited(test, self.limit_test, "dataset/limit_test");
+        let test = ("test", Choice { split: Split::Test, indices: test });
+        let part = |name, indices| (name, Choice { split: Split::Train, indices });
+        if self.val_fraction == 0.0 {
+            return Ok(vec![part("train", kept), test]);
+        }
+        if self.leaves_one_empty(kept.len()) {
+            return Err(StageError::failed(self.one_part_empty(kept.len())));
+        }
+        let labels: Vec<u32> = kept.iter().map(|&index| train[index as usize]).collect();
+        let stream = Stream::new(self.split_seed, "dataset/val");
+        let (train, val) = split::validation(&labels, self.val_fraction, &stream);
+        let of = |places: Vec<u32>| places.iter().map(|&place| kept[place as usize]).collect();
+        Ok(vec![part("train", of(train)), part("val", of(val)), test])
+    }
+
+    fn leaves_one_empty(&self, images: usize) -> bool {
+        let held_out = split::share(self.val_fraction, images);
+        self.val_fraction > 0.0 && (held_out == 0 || held_out == images)
+    }
+
+    fn one_part_empty(&self, images: usize) -> String {
+        format!("{} of {images} training images leaves `train` or `val` without an image", self.val_fraction)
     }
 }
 
 impl Stage for Dataset {
     const KIND: &'static str = "dataset";
     // 2: limits and the validation split follow `split_seed`, not `seed`.
-    const VERSION: u32 = 2;
+    // 3: image folders are read with the folders inside class folders, and in more formats than JPEG and PNG.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[];
     const OUTPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "images to train on"),
@@ -175,45 +181,91 @@ impl Stage for Dataset {
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
     }
 
-    fn foresee(&self, _: &Foresight, root: &Path, _: &mut Problems) -> Foresight {
-        let counted = self.count(root);
-        let train = counted.map(|(train, _)| self.limit_train.map_or(train, |limit| limit.min(train)));
-        let test = counted.map(|(_, test)| self.limit_test.map_or(test, |limit| limit.min(test)));
+    fn idle(&self) -> Vec<&'static str> {
+        let generated = self.source == Origin::Shapes;
+        let chooses = self.limit_train.is_some() || self.limit_test.is_some() || self.val_fraction > 0.0;
+        let all = [
+            ("resize", generated || self.size.is_none()),
+            ("split_seed", !chooses),
+            ("seed", !generated),
+            ("train", !generated),
+            ("test", !generated),
+        ];
+        all.into_iter().filter(|(_, idle)| *idle).map(|(name, _)| name).collect()
+    }
+
+    fn foresee(&self, _: &Foresight, root: &Path, problems: &mut Problems) -> Foresight {
+        let is_complete = self.source == Origin::Shapes || self.path.is_some();
+        let listed = is_complete.then(|| self.list(Root(root))).and_then(|listed| match listed {
+            Ok(listed) => {
+                listed.remarks().into_iter().for_each(|(message, help)| problems.warn("path", message, help));
+                Some(listed)
+            }
+            Err(ml::Error::Data(Faults(faults))) => {
+                faults.into_iter().for_each(|fault| problems.add_with_help("path", fault.message, fault.remedy));
+                None
+            }
+            Err(error) => {
+                problems.add("path", error.to_string());
+                None
+            }
+        });
+        let count = |split, limit: Option<usize>| {
+            let all = listed.as_ref()?.count(split);
+            Some(limit.map_or(all, |limit| limit.min(all)))
+        };
+        let (train, test) = (count(Split::Train, self.limit_train), count(Split::Test, self.limit_test));
+        if let Some(train) = train.filter(|&train| self.leaves_one_empty(train)) {
+            let help = match train {
+                0 | 1 => "it takes two training images at least".to_owned(),
+                _ => format!("use a value from {:.6} to {:.6}", 1.0 / train as f64, 1.0 - 1.0 / train as f64),
+            };
+            problems.add_with_help("val_fraction", self.one_part_empty(train), help);
+        }
         let held_out = train.map(|train| split::share(self.val_fraction, train));
         let val = match self.val_fraction > 0.0 {
             true => Foreseen::rows(held_out),
             false => Foreseen { left_out_by: Some("val_fraction"), ..Foreseen::default() },
         };
-        let kept = train.zip(held_out).map(|(train, held_out)| train - held_out);
+        let kept = train.zip(held_out).map(|(train, held_out)| train.saturating_sub(held_out));
         Foresight::from([("train", Foreseen::rows(kept)), ("test", Foreseen::rows(test)), ("val", val)])
     }
 
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
-        let base = Root(root).resolve(self.path());
-        let files = match self.source {
-            Origin::Shapes => return Ok(Vec::new()),
-            Origin::Cifar10 => cifar10::files(&base)?,
-            Origin::ImageFolder => image_folder::files(&base)?,
-        };
-        Ok(vec![Source { param: "path", base, files }])
+        if self.source == Origin::Shapes {
+            return Ok(Vec::new());
+        }
+        let base = Root(root).resolve(self.path.as_deref().unwrap_or_default());
+        Ok(vec![Source { param: "path", files: self.list(Root(root))?.files(), base }])
     }
 
     fn run(&self, _: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
-        let (train, test) = self.load(cx)?;
-        let train = self.limit(train, self.limit_train, "dataset/limit_train");
-        let test = self.limit(test, self.limit_test, "dataset/limit_test");
-        let outputs = Outputs::new().with("test", artifact(&test)?);
-        if self.val_fraction == 0.0 {
-            return Ok(outputs.with("train", artifact(&train)?));
+        let listed = Listed::new(self, &cx.resolve(self.path.as_deref().unwrap_or_default()))?;
+        let (found, left_out) = (listed.count(Split::Train) + listed.count(Split::Test), listed.left_out());
+        let images = listed.open()?;
+        let (ports, choices): (Vec<_>, Vec<_>) = self.choose(images.as_ref())?.into_iter().unzip();
+        let total = choices.iter().map(|choice| choice.indices.len() as u64).sum();
+        let mut watch = |done: usize| {
+            if cx.cancelled() {
+                return Err(ml::Error::Cancelled);
+            }
+            cx.progress(Progress { done: done as u64, total, unit: "image", ..Progress::default() });
+            Ok(())
+        };
+        let sets = images.read(&choices, self.size.map(|edge| (edge, self.resize)), &mut watch)?;
+        if self.source != Origin::Shapes {
+            for (port, set) in ports.iter().zip(&sets) {
+                cx.metric(format!("{port}_images"), set.len() as f64);
+            }
+            cx.metric("classes", sets.first().map_or(0, |set| set.classes.len()) as f64);
+            cx.metric("images_found", found as f64);
+            cx.metric("files_left_out", left_out as f64);
         }
-        let stream = Stream::new(self.split_seed, "dataset/val");
-        let (kept, held_out) = split::validation(&train.labels, self.val_fraction, &stream);
-        if kept.is_empty() || held_out.is_empty() {
-            let message = format!("`val_fraction` of {} training images leaves one part empty", train.len());
-            return Err(StageError::failed(message));
+        let mut outputs = Outputs::new();
+        for (port, set) in ports.into_iter().zip(sets) {
+            outputs = outputs.with(port, artifact(set)?);
         }
-        let outputs = outputs.with("train", artifact(&train.subset(&kept))?);
-        Ok(outputs.with("val", artifact(&train.subset(&held_out))?))
+        Ok(outputs)
     }
 }
 

@@ -10,9 +10,10 @@ use crate::{
 };
 
 /// The artifact of labelled images: `images` u8 `[N, C, H, W]`, `labels` u32 `[N]`, attribute `classes`.
-pub(super) fn artifact(set: &ImageSet) -> Result<Artifact, ml::Error> {
-    let (images, labels) = set.to_tensors()?;
-    Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", set.classes.clone()))
+pub(super) fn artifact(mut set: ImageSet) -> Result<Artifact, ml::Error> {
+    let classes = std::mem::take(&mut set.classes);
+    let (images, labels) = set.into_tensors()?;
+    Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", classes))
 }
 
 /// f32 `[N, H, W, C]` in [0, 1] as u8 `[N, C, H, W]`.

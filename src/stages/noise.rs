@@ -75,7 +75,7 @@ mod tests {
             size: [3, 4, 4],
             classes: vec!["a".into(), "b".into()],
         };
-        let inputs = [("images".to_owned(), Arc::new(artifact(&set).unwrap()))].into_iter().collect();
+        let inputs = [("images".to_owned(), Arc::new(artifact(set).unwrap()))].into_iter().collect();
         let (cancel, mut listener) = (AtomicBool::new(false), |_| ());
         let mut cx = Context::new(Device::Cpu, 1, Path::new("."), &cancel, &mut listener);
         stage.run(&inputs, &mut cx).unwrap().ports()["images"].clone()

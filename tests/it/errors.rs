@@ -113,59 +113,6 @@ fn the_command_line_is_checked() {
     assert!(!project.path("cache").exists());
 }
 
-/// A dataset of files, and something below it.
-fn of_files(source: &str) -> Project {
-    let dataset = format!("[stage.images]\nkind = \"dataset\"\nsource = \"{source}\"\npath = \"data\"\nsize = 8\n");
-    Project::with(&format!("{dataset}[stage.pixels]\nkind = \"encode\"\ninputs = {{ images = \"images.train\" }}\n"))
-}
-
-/// Expects a run to fail, with `named` in the message of the failed stage, and everything below blocked.
-fn fails(project: &Project, named: &str) {
-    let ran = project.strata(&["run", "pipelines/p.toml"]);
-    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
-    assert!(ran.err.contains("  failed  images"), "{}", ran.err);
-    assert!(ran.err.contains(" blocked  pixels (images failed)"), "{}", ran.err);
-    assert!(ran.err.contains(named), "{named} is not in\n{}", ran.err);
-    assert!(ran.out.contains("1 failed, 1 blocked"), "{}", ran.out);
-    let objects = project.cache().into_iter().filter(|(path, _)| path.starts_with("objects")).count();
-    assert_eq!(objects, 0, "a failed stage leaves no object");
-}
-
-#[test]
-fn a_missing_data_file_is_named() {
-    fails(&of_files("cifar10"), "data: is not there; it should be the folder of CIFAR-10's binary version");
-    fails(&of_files("cifar10"), "`path` is set at pipelines/p.toml:4");
-    let other = of_files("cifar10");
-    other.write("data/train/cat/1.png", "");
-    fails(&other, "data: holds none of the files of CIFAR-10's binary version");
-    fails(&of_files("image_folder"), "data");
-}
-
-#[test]
-fn a_truncated_data_file_is_named() {
-    let project = of_files("cifar10");
-    project.write("data/batches.meta.txt", "cat\ndog\n");
-    for batch in 1..=5 {
-        project.write(&format!("data/data_batch_{batch}.bin"), vec![0; 3073 * 2]);
-    }
-    project.write("data/test_batch.bin", vec![0; 3073 + 1000]);
-    fails(&project, "data/test_batch.bin");
-}
-
-#[test]
-fn a_corrupt_jpeg_is_named() {
-    let project = of_files("image_folder");
-    let image = image::RgbImage::from_fn(8, 8, |x, y| image::Rgb([x as u8 * 30, y as u8 * 30, 90]));
-    for name in ["train/cat/1.png", "train/dog/1.png", "test/cat/2.png", "test/dog/2.png"] {
-        project.write(name.replace("train", "data/train").replace("test", "data/test").as_str(), "");
-        image.save(project.path(&format!("data/{name}"))).expect("an image can be written");
-    }
-    project.write("data/train/dog/broken.jpg", [0xff, 0xd8, 0xff, 0xe0, 0, 16, b'J', b'F', b'I', b'F']);
-    fails(&project, "data/train/dog/broken.jpg");
-    fs::remove_file(project.path("data/train/dog/broken.jpg")).expect("it is there");
-    project.done(&["run", "pipelines/p.toml"]);
-}
-
 #[test]
 fn a_cache_that_cannot_be_written_is_named_before_any_work() {
     let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n");

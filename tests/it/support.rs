@@ -73,6 +73,24 @@ impl Project {
         self.write(name, text.replace(old, new));
     }
 
+    /// Files where the shipped pipelines look for their data, as many and as large as the real ones, with nothing in them:
+    /// enough for everything but a run.
+    pub fn write_hollow_data(&self) {
+        let cifar = "data/cifar-10-batches-bin";
+        self.write(&format!("{cifar}/batches.meta.txt"), "cat\n");
+        for name in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+            let path = format!("{cifar}/{name}.bin");
+            self.write(&path, "");
+            let file = fs::OpenOptions::new().write(true).open(self.path(&path)).expect("a file");
+            file.set_len(30_730_000).expect("a file with a hole");
+        }
+        for (split, images) in [("train", 250), ("test", 50)] {
+            for class in 0..5 {
+                (0..images).for_each(|at| self.write(&format!("data/imagenet5/{split}/{class}/{at}.jpg"), ""));
+            }
+        }
+    }
+
     /// The binary, at the project's root, whatever the environment of the tests is.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));

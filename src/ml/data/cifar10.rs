@@ -1,212 +1,220 @@
 //! CIFAR-10 in its binary layout: records of one label byte and 3,072 pixel bytes (planes R, G, B of 32 x 32).
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+mod advice;
 
-use super::ImageSet;
+use std::{
+    fs::{self, File},
+    io::{ErrorKind, Read},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use rayon::prelude::*;
+
+use super::{Choice, Collection, Fault, Faults, ImageSet, Split, Square, Watch, resize};
 use crate::ml::{Error, Result};
 
-const SIZE: [usize; 3] = [3, 32, 32];
-const RECORD: usize = 1 + 3 * 32 * 32;
+const EDGE: usize = 32;
+const PIXELS: usize = 3 * EDGE * EDGE;
+const RECORD: usize = 1 + PIXELS;
 const CLASSES: &str = "batches.meta.txt";
 const TRAIN: [&str; 5] =
     ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
-const TEST: [&str; 1] = ["test_batch.bin"];
+const TEST: &str = "test_batch.bin";
+/// Records in each file of the original dataset.
+const WHOLE: usize = 10_000;
+/// Images that are read and brought to their size at a time.
+const BLOCK: usize = 256;
 
-/// The files that make up the dataset, in the order in which they are read. Some of them may be missing.
-///
-/// # Errors
-/// If all are missing: this is not the folder.
-pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
-    let files: Vec<PathBuf> = [CLASSES].iter().chain(&TRAIN).chain(&TEST).map(|name| dir.join(name)).collect();
-    if files.iter().any(|file| file.exists()) {
-        return Ok(files);
-    }
-    let what = if dir.is_dir() { "holds none of the files of" } else { "is not there; it should be the folder of" };
-    let message = format!("{what} CIFAR-10's binary version ({}, {}, …)", CLASSES, TRAIN[0]);
-    Err(wrong(dir, message))
+/// The files of the dataset: all there, and of sizes that make sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    classes: PathBuf,
+    train: Vec<(PathBuf, usize)>,
+    test: Vec<(PathBuf, usize)>,
 }
 
-/// Numbers of training and test images, from the sizes of the files; none if a file is missing or ends inside a record.
-#[must_use]
-pub fn count(dir: &Path) -> Option<(usize, usize)> {
-    let images = |names: &[&str]| -> Option<usize> {
-        names
-            .iter()
-            .map(|name| {
-                let bytes = usize::try_from(fs::metadata(dir.join(name)).ok()?.len()).ok()?;
-                bytes.is_multiple_of(RECORD).then_some(bytes / RECORD)
-            })
-            .sum()
+/// Looks at the names and sizes of the files, and opens none.
+///
+/// # Errors
+/// If the folder or a file is missing, empty, or ends inside a record: everything that is wrong at once.
+pub fn list(dir: &Path) -> Result<Listing> {
+    advice::folder(dir)?;
+    let mut faults = Faults::default();
+    let mut missing = Vec::new();
+    let mut sized = |name: &str| {
+        let path = dir.join(name);
+        match fs::metadata(&path) {
+            Ok(found) if found.is_file() => return Ok((path, usize::try_from(found.len()).unwrap_or(usize::MAX))),
+            Ok(_) => faults.0.push(Fault::at(&path, "not a file", "put the file of the dataset there")),
+            Err(error) if error.kind() == ErrorKind::NotFound => missing.push(super::shown(&path)),
+            Err(source) => return Err(Error::Io { path, source }),
+        }
+        Ok((path, 0))
     };
-    Some((images(&TRAIN)?, images(&TEST)?))
-}
-
-/// Reads the training images (of all five files, in order) and the test images. Files may hold any number of records.
-///
-/// # Errors
-/// If a file is missing, unreadable or ends inside a record, a label has no class, or a split is empty.
-pub fn load(dir: &Path) -> Result<(ImageSet, ImageSet)> {
-    let path = dir.join(CLASSES);
-    let text = String::from_utf8(read(dir, CLASSES)?)
-        .map_err(|_| wrong(&path, "not text; it should name one class a line".into()))?;
-    let classes: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
-    if classes.is_empty() {
-        return Err(wrong(&path, "names no class; it should name one a line".into()));
-    }
-    Ok((load_split(dir, &TRAIN, &classes)?, load_split(dir, &TEST, &classes)?))
-}
-
-fn load_split(dir: &Path, names: &[&str], classes: &[String]) -> Result<ImageSet> {
-    let mut set = ImageSet { pixels: Vec::new(), labels: Vec::new(), size: SIZE, classes: classes.to_vec() };
-    for name in names {
-        let (path, bytes) = (dir.join(name), read(dir, name)?);
-        let (records, rest) = bytes.as_chunks::<RECORD>();
-        if !rest.is_empty() {
-            let message = format!(
-                "truncated: {} bytes are {} records of {RECORD} bytes and {} more; a whole file of the original \
-                 dataset has 30730000 bytes",
-                bytes.len(),
-                records.len(),
-                rest.len()
-            );
-            return Err(wrong(&path, message));
-        }
-        set.pixels.reserve(records.len() * (RECORD - 1));
-        for (index, record) in records.iter().enumerate() {
-            if usize::from(record[0]) >= classes.len() {
-                let message = format!(
-                    "record {index} has label {}, but {CLASSES} names {} classes (labels 0 to {})",
-                    record[0],
-                    classes.len(),
-                    classes.len() - 1
-                );
-                return Err(wrong(&path, message));
+    let classes = sized(CLASSES)?.0;
+    let train = TRAIN.iter().map(|name| sized(name)).collect::<Result<Vec<_>>>()?;
+    let test = vec![sized(TEST)?];
+    let remedy = advice::missing(dir);
+    faults.shared(&missing, "no such file", "files of CIFAR-10's binary version are missing", &remedy);
+    let there = |path: &Path| path.is_file();
+    let mut counted = |files: Vec<(PathBuf, usize)>| -> Vec<(PathBuf, usize)> {
+        let records = |(path, bytes): (PathBuf, usize)| {
+            if there(&path) {
+                faults.0.extend(advice::size(&path, bytes));
             }
-            set.labels.push(u32::from(record[0]));
-            set.pixels.extend_from_slice(&record[1..]);
+            (path, bytes / RECORD)
+        };
+        files.into_iter().map(records).collect()
+    };
+    let (train, test) = (counted(train), counted(test));
+    faults.none()?;
+    Ok(Listing { classes, train, test })
+}
+
+impl Listing {
+    /// Every file, in the order in which they are read.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        [&self.classes].into_iter().chain(self.train.iter().chain(&self.test).map(|(path, _)| path)).cloned().collect()
+    }
+
+    /// How many images a split has.
+    #[must_use]
+    pub fn count(&self, split: Split) -> usize {
+        self.split(split).iter().map(|(_, records)| records).sum()
+    }
+
+    /// The files that hold another number of images than in the original dataset, with that number.
+    #[must_use]
+    pub fn unusual(&self) -> Vec<(&Path, usize)> {
+        let files = self.train.iter().chain(&self.test);
+        files.filter(|(_, records)| *records != WHOLE).map(|(path, records)| (path.as_path(), *records)).collect()
+    }
+
+    fn split(&self, split: Split) -> &[(PathBuf, usize)] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
         }
     }
-    if set.is_empty() {
-        return Err(wrong(dir, format!("no images in {}", names.join(", "))));
-    }
-    Ok(set)
-}
 
-fn read(dir: &Path, name: &str) -> Result<Vec<u8>> {
-    let path = dir.join(name);
-    fs::read(&path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => wrong(&path, format!("no such file; {}", advice(dir))),
-        _ => Error::Io { path, source },
-    })
-}
-
-/// What to do about a file that is missing.
-fn advice(dir: &Path) -> String {
-    let nested = "cifar-10-batches-bin";
-    if dir.join(nested).is_dir() {
-        format!("the dataset seems to be in the folder {nested} inside")
-    } else if dir.join("data_batch_1").is_file() {
-        "this is the Python version of CIFAR-10; the binary version is needed (cifar-10-binary.tar.gz)".into()
-    } else {
-        format!("the binary version of CIFAR-10 has {CLASSES}, data_batch_1.bin to data_batch_5.bin and {}", TEST[0])
+    /// Reads the names of the classes and the labels.
+    ///
+    /// # Errors
+    /// If a file is unreadable, no class is named, or a label has no class.
+    pub fn open(self) -> Result<Cifar10> {
+        let bytes = fs::read(&self.classes).map_err(io(&self.classes))?;
+        let remedy = "write the name of one class on each line, in the order of the labels";
+        let not_text = |_| Fault::at(&self.classes, "not text", remedy);
+        let text = String::from_utf8(bytes).map_err(not_text)?;
+        let classes: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
+        if classes.is_empty() {
+            return Err(Fault::at(&self.classes, "names no class", remedy).into());
+        }
+        let labels = |files: &[(PathBuf, usize)]| -> Result<Vec<u32>> {
+            let labels = files.iter().map(|(path, records)| labels(path, *records, classes.len()));
+            Ok(labels.collect::<Result<Vec<_>>>()?.concat())
+        };
+        let (train, test) = (labels(&self.train)?, labels(&self.test)?);
+        Ok(Cifar10 { listing: self, classes, train, test })
     }
 }
 
-fn wrong(path: &Path, message: String) -> Error {
-    Error::Data { path: path.to_owned(), message }
+/// The labels of one file, which is read once, a block of records at a time.
+fn labels(path: &Path, records: usize, classes: usize) -> Result<Vec<u32>> {
+    let mut file = File::open(path).map_err(io(path))?;
+    let mut block = vec![0; BLOCK.min(records) * RECORD];
+    let mut labels = Vec::with_capacity(records);
+    while labels.len() < records {
+        let bytes = &mut block[..BLOCK.min(records - labels.len()) * RECORD];
+        file.read_exact(bytes).map_err(io(path))?;
+        for record in bytes.as_chunks::<RECORD>().0 {
+            if usize::from(record[0]) >= classes {
+                let message = format!(
+                    "record {} has label {}, but {CLASSES} names {classes} classes (labels 0 to {})",
+                    labels.len(),
+                    record[0],
+                    classes - 1
+                );
+                return Err(Fault::at(path, message, advice::LABELS).into());
+            }
+            labels.push(u32::from(record[0]));
+        }
+    }
+    Ok(labels)
+}
+
+/// The dataset with its labels; pixels are still on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cifar10 {
+    listing: Listing,
+    classes: Vec<String>,
+    train: Vec<u32>,
+    test: Vec<u32>,
+}
+
+impl Collection for Cifar10 {
+    fn labels(&self, split: Split) -> &[u32] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+        let edge = square.map_or(EDGE, |(edge, _)| edge);
+        let mut done = 0;
+        let mut sets = Vec::with_capacity(choices.len());
+        for choice in choices {
+            let labels = self.labels(choice.split);
+            let mut set = ImageSet {
+                pixels: Vec::with_capacity(choice.indices.len() * 3 * edge * edge),
+                labels: choice.indices.iter().map(|&index| labels[index as usize]).collect(),
+                size: [3, edge, edge],
+                classes: self.classes.clone(),
+            };
+            let mut first = 0;
+            for (path, records) in self.listing.split(choice.split) {
+                let end = first + *records as u32;
+                let wanted = &choice.indices[choice.indices.partition_point(|&index| index < first)..];
+                let wanted = &wanted[..wanted.partition_point(|&index| index < end)];
+                if !wanted.is_empty() {
+                    let file = File::open(path).map_err(io(path))?;
+                    for block in wanted.chunks(BLOCK) {
+                        watch(done)?;
+                        let at: Vec<u64> = block.iter().map(|&index| u64::from(index - first)).collect();
+                        set.pixels.extend(images(&file, &at, square).map_err(io(path))?);
+                        done += block.len();
+                    }
+                }
+                first = end;
+            }
+            sets.push(set);
+        }
+        watch(done)?;
+        Ok(sets)
+    }
+}
+
+/// The pixels of some records of a file, in the wanted size.
+fn images(file: &File, records: &[u64], square: Square) -> std::io::Result<Vec<u8>> {
+    let mut pixels = vec![0; records.len() * PIXELS];
+    for (record, pixels) in records.iter().zip(pixels.as_chunks_mut::<PIXELS>().0) {
+        file.read_exact_at(pixels, record * RECORD as u64 + 1)?;
+    }
+    let Some((edge, how)) = square.filter(|(edge, _)| *edge != EDGE) else { return Ok(pixels) };
+    let resized = pixels
+        .as_chunks::<PIXELS>()
+        .0
+        .par_iter()
+        .map(|image| resize::planes(&resize::square(&resize::interleaved(image, EDGE, EDGE), edge, how)));
+    Ok(resized.collect::<Vec<_>>().concat())
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+    |source| Error::Io { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A dataset of `[2, 0, 1, 1, 1]` training images and 3 test images, image i filled with its running number.
-    fn sample() -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(CLASSES), "cat\ndog\n\n").unwrap();
-        let mut next = 0_u8;
-        for (name, images) in TRAIN.iter().chain(&TEST).zip([2, 0, 1, 1, 1, 3]) {
-            let mut bytes = Vec::new();
-            for _ in 0..images {
-                bytes.push(next % 2);
-                bytes.extend([next; RECORD - 1]);
-                next += 1;
-            }
-            fs::write(dir.path().join(name), bytes).unwrap();
-        }
-        dir
-    }
-
-    #[test]
-    fn reads_records_in_order() {
-        let dir = sample();
-        let (train, test) = load(dir.path()).unwrap();
-        assert_eq!(train.labels, [0, 1, 0, 1, 0]);
-        assert_eq!(test.labels, [1, 0, 1]);
-        assert_eq!(train.classes, ["cat", "dog"]);
-        assert!((0..5).all(|i| train.image(i).iter().all(|&p| usize::from(p) == i)));
-        assert_eq!(count(dir.path()), Some((5, 3)));
-        let files = files(dir.path()).unwrap();
-        assert_eq!(files.len(), 7);
-        assert!(files.iter().all(|f| f.is_file()));
-    }
-
-    fn message(dir: &Path) -> String {
-        load(dir).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_missing_file_is_named_with_what_would_be_right() {
-        let dir = sample();
-        fs::remove_file(dir.path().join("data_batch_3.bin")).unwrap();
-        let text = message(dir.path());
-        assert!(text.contains("data_batch_3.bin: no such file; the binary version of CIFAR-10 has"), "{text}");
-        assert_eq!(count(dir.path()), None);
-
-        let outer = tempfile::tempdir().unwrap();
-        fs::create_dir(outer.path().join("cifar-10-batches-bin")).unwrap();
-        assert!(message(outer.path()).contains("in the folder cifar-10-batches-bin inside"));
-        fs::remove_dir(outer.path().join("cifar-10-batches-bin")).unwrap();
-        fs::write(outer.path().join("data_batch_1"), "").unwrap();
-        assert!(message(outer.path()).contains("the binary version is needed"));
-    }
-
-    #[test]
-    fn a_truncated_file_is_named() {
-        let dir = sample();
-        let path = dir.path().join("test_batch.bin");
-        let bytes = fs::read(&path).unwrap();
-        fs::write(&path, &bytes[..2 * RECORD + 5]).unwrap();
-        let text = message(dir.path());
-        assert!(
-            text.contains("test_batch.bin: truncated: 6151 bytes are 2 records of 3073 bytes and 5 more"),
-            "{text}"
-        );
-        assert_eq!(count(dir.path()), None);
-    }
-
-    #[test]
-    fn a_label_without_a_class_is_named() {
-        let dir = sample();
-        let path = dir.path().join("data_batch_1.bin");
-        let mut bytes = fs::read(&path).unwrap();
-        bytes[RECORD] = 2;
-        fs::write(&path, bytes).unwrap();
-        let text = message(dir.path());
-        assert!(
-            text.contains("data_batch_1.bin: record 1 has label 2, but batches.meta.txt names 2 classes"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn empty_splits_and_class_lists_are_errors() {
-        let dir = sample();
-        fs::write(dir.path().join("test_batch.bin"), "").unwrap();
-        assert!(message(dir.path()).contains("no images in test_batch.bin"));
-        fs::write(dir.path().join(CLASSES), "\n").unwrap();
-        assert!(message(dir.path()).contains("names no class"));
-    }
-}
+mod tests;

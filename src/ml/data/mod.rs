@@ -1,12 +1,17 @@
 //! Labelled images in memory, and where they come from.
 
 pub mod cifar10;
+mod collection;
+mod fault;
 pub mod image_folder;
 pub mod resize;
 pub mod shapes;
 pub mod split;
 
 use candle_core::{DType, Device, Tensor};
+
+pub use collection::{Choice, Collection, Split, Square, Watch};
+pub use fault::{Fault, Faults, names, shown};
 
 use super::Result;
 
@@ -84,18 +89,26 @@ impl ImageSet {
         }
     }
 
-    /// As tensors: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
+    /// As tensors, without a copy: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
+    ///
+    /// # Errors
+    /// If the sizes do not fit each other.
+    pub fn into_tensors(self) -> Result<(Tensor, Tensor)> {
+        let ([c, h, w], count) = (self.size, self.len());
+        let images = Tensor::from_vec(self.pixels, (count, c, h, w), &Device::Cpu)?;
+        let labels = Tensor::from_vec(self.labels, count, &Device::Cpu)?;
+        Ok((images, labels))
+    }
+
+    /// A copy as tensors: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
     ///
     /// # Errors
     /// If the sizes do not fit each other.
     pub fn to_tensors(&self) -> Result<(Tensor, Tensor)> {
-        let [c, h, w] = self.size;
-        let images = Tensor::from_slice(&self.pixels, (self.len(), c, h, w), &Device::Cpu)?;
-        let labels = Tensor::from_slice(&self.labels, self.len(), &Device::Cpu)?;
-        Ok((images, labels))
+        self.clone().into_tensors()
     }
 
-    /// The inverse of [`ImageSet::to_tensors`].
+    /// The inverse of [`ImageSet::into_tensors`].
     ///
     /// # Errors
     /// If the tensors have other types or shapes.

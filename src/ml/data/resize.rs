@@ -1,14 +1,12 @@
 //! Bringing images to a square of a wanted size.
 
-use image::{
-    RgbImage,
-    imageops::{self, FilterType},
-};
-use rayon::prelude::*;
+mod sample;
+
+use image::{RgbImage, imageops};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ImageSet;
+use sample::Side;
 
 /// How an image becomes a square.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,49 +19,27 @@ pub enum Resize {
     Stretch,
 }
 
-/// All images of a set (of 3 channels) as squares of `edge`, by [`square`].
-///
-/// # Panics
-/// If images do not have 3 channels.
-#[must_use]
-pub fn all(set: &ImageSet, edge: usize, how: Resize) -> ImageSet {
-    let [_, height, width] = set.size;
-    if [height, width] == [edge; 2] {
-        return set.clone();
-    }
-    let images: Vec<Vec<u8>> = (0..set.len())
-        .into_par_iter()
-        .map(|i| planes(&square(&interleaved(set.image(i), height, width), edge, how)))
-        .collect();
-    ImageSet {
-        pixels: images.concat(),
-        labels: set.labels.clone(),
-        size: [3, edge, edge],
-        classes: set.classes.clone(),
-    }
-}
-
-/// The image as a square of `edge`; bilinear, averaging where it shrinks.
+/// The image as a square of `edge`; bilinear, averaging where it shrinks. Only the pixels that the square is made of are
+/// looked at, so an image a thousand times as wide as high costs no more than its middle.
 #[must_use]
 pub fn square(image: &RgbImage, edge: usize, how: Resize) -> RgbImage {
     let (width, height) = image.dimensions();
     let edge = edge as u32;
-    if how == Resize::Stretch && (width, height) != (edge, edge) {
-        return imageops::resize(image, edge, edge, FilterType::Triangle);
-    }
-    let shorter = width.min(height).max(1);
-    let scaled = |side: u32| {
+    let shorter = u64::from(width.min(height).max(1));
+    let scaled = |side: u32| match how {
+        Resize::Stretch => u64::from(edge),
         // Rounded, and never below the edge.
-        let side = (u64::from(side) * u64::from(edge) + u64::from(shorter) / 2) / u64::from(shorter);
-        (side as u32).max(edge)
+        Resize::Crop => ((u64::from(side) * u64::from(edge) + shorter / 2) / shorter).max(u64::from(edge)),
     };
-    let (wide, high) = (scaled(width), scaled(height));
-    let cut = |image: &RgbImage| imageops::crop_imm(image, (wide - edge) / 2, (high - edge) / 2, edge, edge).to_image();
-    if (wide, high) == (width, height) {
-        cut(image)
-    } else {
-        cut(&imageops::resize(image, wide, high, FilterType::Triangle))
+    let side = |before: u32| {
+        let after = scaled(before);
+        Side { before, after, from: (after - u64::from(edge)) / 2 }
+    };
+    let (horizontal, vertical) = (side(width), side(height));
+    if [horizontal, vertical].iter().all(|side| u64::from(side.before) == side.after) {
+        return imageops::crop_imm(image, horizontal.from as u32, vertical.from as u32, edge, edge).to_image();
     }
+    sample::window(image, horizontal, vertical, edge)
 }
 
 /// The planes R, G, B of an image, `[3, H, W]`.
@@ -89,6 +65,8 @@ pub fn interleaved(planes: &[u8], height: usize, width: usize) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -122,14 +100,43 @@ mod tests {
         assert!((0..10).all(|y| square.get_pixel(1, y).0[0] == 255 && square.get_pixel(8, y).0[0] == 0));
     }
 
+    /// As it was done before: the whole image is scaled, and the middle cut out.
+    fn whole(image: &RgbImage, edge: u32, how: Resize) -> RgbImage {
+        let (width, height) = image.dimensions();
+        let shorter = width.min(height);
+        let scaled = |side: u32| ((side * edge + shorter / 2) / shorter).max(edge);
+        let (wide, high) = if how == Resize::Stretch { (edge, edge) } else { (scaled(width), scaled(height)) };
+        let scaled = imageops::resize(image, wide, high, imageops::FilterType::Triangle);
+        imageops::crop_imm(&scaled, (wide - edge) / 2, (high - edge) / 2, edge, edge).to_image()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn a_part_is_the_part_of_the_whole(
+            width in 1_u32..90, height in 1_u32..90, edge in 1_u32..70, seed in 0_u32..1000, stretch: bool
+        ) {
+            let image = RgbImage::from_fn(width, height, |x, y| {
+                let noise = (x * 7919 + y * 104_729 + seed * 31).wrapping_mul(2_654_435_761);
+                image::Rgb([(noise >> 24) as u8, (noise >> 16) as u8, (noise >> 8) as u8])
+            });
+            let how = if stretch { Resize::Stretch } else { Resize::Crop };
+            prop_assert_eq!(square(&image, edge as usize, how), whole(&image, edge, how));
+        }
+    }
+
     #[test]
-    fn a_set_is_resized_image_by_image() {
-        let pixels = [[10; 3 * 16], [200; 3 * 16]].concat();
-        let set = ImageSet { pixels, labels: vec![1, 0], size: [3, 4, 4], classes: vec!["a".into(), "b".into()] };
-        let small = all(&set, 2, Resize::Crop);
-        assert_eq!(small.pixels, [[10; 12], [200; 12]].concat());
-        assert_eq!((small.labels.as_slice(), small.size), ([1, 0].as_slice(), [3, 2, 2]));
-        assert_eq!(all(&set, 4, Resize::Crop), set);
+    fn a_very_thin_image_costs_no_more_than_its_middle() {
+        let thin = RgbImage::from_fn(65_535, 1, |x, _| image::Rgb([(x / 257) as u8, 0, 255]));
+        let started = std::time::Instant::now();
+        for (edge, how) in [(64, Resize::Crop), (4096, Resize::Crop), (64, Resize::Stretch)] {
+            let small = square(&thin, edge, how);
+            assert_eq!(small.dimensions(), (edge as u32, edge as u32));
+            assert!(small.get_pixel(edge as u32 / 2, 0).0[0].abs_diff(127) < 4);
+        }
+        let tall = imageops::rotate90(&thin);
+        assert_eq!(square(&tall, 64, Resize::Crop).get_pixel(0, 0).0[0].abs_diff(127), 0);
+        assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
     }
 
     #[test]

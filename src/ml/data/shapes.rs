@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use form::{Form, Placed};
 
-use super::ImageSet;
-use crate::ml::rng::Stream;
+use super::{Choice, Collection, ImageSet, Split, Square, Watch};
+use crate::ml::{Result, rng::Stream};
 
 /// Names of the classes, in label order.
 pub const CLASSES: [&str; 10] =
@@ -40,24 +40,97 @@ impl Default for Shapes {
 }
 
 /// The training and the test images: RGB, classes balanced to within one image, in random order.
-///
-/// Each image draws from its own stream, so its bytes are the same at any number of threads.
 #[must_use]
 pub fn generate(shapes: &Shapes) -> (ImageSet, ImageSet) {
-    (
-        split(shapes.train, shapes.size, &Stream::new(shapes.seed, "shapes/train")),
-        split(shapes.test, shapes.size, &Stream::new(shapes.seed, "shapes/test")),
-    )
+    let drawn = Drawn::new(*shapes);
+    let all = |split: Split| {
+        let indices: Vec<u32> = (0..drawn.labels(split).len() as u32).collect();
+        let mut set = drawn.empty(split, &indices);
+        drawn.draw(split, &indices, &mut set);
+        set
+    };
+    (all(Split::Train), all(Split::Test))
 }
 
-fn split(images: usize, size: usize, stream: &Stream) -> ImageSet {
-    let order = stream.at(u64::MAX).permutation(images);
-    let labels: Vec<u32> = order.iter().map(|&i| i % CLASSES.len() as u32).collect();
-    let mut pixels = vec![0; images * 3 * size * size];
-    pixels.par_chunks_mut((3 * size * size).max(1)).zip(&labels).enumerate().for_each(|(i, (image, &label))| {
-        draw(label as usize, size, &mut stream.at(i as u64), image);
-    });
-    ImageSet { pixels, labels, size: [3, size, size], classes: CLASSES.map(String::from).to_vec() }
+/// Generated images with their labels; pixels are drawn when they are read.
+///
+/// Each image draws from its own stream, so its bytes are the same at any number of threads, and whichever others are
+/// drawn.
+#[derive(Clone, Debug)]
+pub struct Drawn {
+    shapes: Shapes,
+    train: Vec<u32>,
+    test: Vec<u32>,
+}
+
+/// Images that are drawn between two looks at whether to stop.
+const BLOCK: usize = 512;
+
+impl Drawn {
+    /// The labels of what is to be generated.
+    #[must_use]
+    pub fn new(shapes: Shapes) -> Self {
+        let labels = |split: Split, images: usize| -> Vec<u32> {
+            let order = stream(&shapes, split).at(u64::MAX).permutation(images);
+            order.iter().map(|&i| i % CLASSES.len() as u32).collect()
+        };
+        Self { train: labels(Split::Train, shapes.train), test: labels(Split::Test, shapes.test), shapes }
+    }
+
+    fn empty(&self, split: Split, indices: &[u32]) -> ImageSet {
+        let (size, labels) = (self.shapes.size, self.labels(split));
+        ImageSet {
+            pixels: Vec::with_capacity(indices.len() * 3 * size * size),
+            labels: indices.iter().map(|&index| labels[index as usize]).collect(),
+            size: [3, size, size],
+            classes: CLASSES.map(String::from).to_vec(),
+        }
+    }
+
+    /// Draws images behind those that are there.
+    fn draw(&self, split: Split, indices: &[u32], set: &mut ImageSet) {
+        let (size, stream, labels) = (self.shapes.size, stream(&self.shapes, split), self.labels(split));
+        let (from, image) = (set.pixels.len(), 3 * size * size);
+        set.pixels.resize(from + indices.len() * image, 0);
+        let images = set.pixels[from..].par_chunks_mut(image.max(1));
+        images.zip(indices).for_each(|(image, &index)| {
+            draw(labels[index as usize] as usize, size, &mut stream.at(u64::from(index)), image);
+        });
+    }
+}
+
+fn stream(shapes: &Shapes, split: Split) -> Stream {
+    let name = match split {
+        Split::Train => "shapes/train",
+        Split::Test => "shapes/test",
+    };
+    Stream::new(shapes.seed, name)
+}
+
+impl Collection for Drawn {
+    fn labels(&self, split: Split) -> &[u32] {
+        match split {
+            Split::Train => &self.train,
+            Split::Test => &self.test,
+        }
+    }
+
+    /// The size is that of the generated images, whatever `square` says.
+    fn read(&self, choices: &[Choice], _: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+        let mut done = 0;
+        let mut sets = Vec::with_capacity(choices.len());
+        for Choice { split, indices } in choices {
+            let mut set = self.empty(*split, indices);
+            for block in indices.chunks(BLOCK) {
+                watch(done)?;
+                self.draw(*split, block, &mut set);
+                done += block.len();
+            }
+            sets.push(set);
+        }
+        watch(done)?;
+        Ok(sets)
+    }
 }
 
 type Colour = [f32; 3];

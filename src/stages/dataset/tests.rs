@@ -3,7 +3,7 @@ use std::{fs, sync::atomic::AtomicBool};
 use candle_core::Device;
 
 use super::*;
-use crate::stages::images::Images;
+use crate::{ml::data::ImageSet, stages::images::Images};
 
 fn run(stage: &Dataset, root: &Path) -> Result<Outputs, StageError> {
     let (cancel, mut listener) = (AtomicBool::new(false), |_| ());
@@ -138,5 +138,15 @@ fn mistakes_are_found_before_work() {
 fn a_part_without_images_is_an_error() {
     let stage = Dataset { train: 10, test: 10, size: Some(8), val_fraction: 0.01, ..Dataset::default() };
     let error = run(&stage, Path::new(".")).unwrap_err().to_string();
-    assert_eq!(error, "`val_fraction` of 10 training images leaves one part empty");
+    let said = "0.01 of 10 training images leaves `train` or `val` without an image";
+    assert_eq!(error, said);
+    let mut problems = Problems::default();
+    stage.foresee(&Foresight::new(), Path::new("."), &mut problems);
+    let found = problems.into_vec();
+    assert_eq!((found[0].path.as_str(), found[0].message.as_str()), ("val_fraction", said));
+    let help = found[0].help.as_deref().unwrap_or_default();
+    assert_eq!(help, "use a value from 0.100000 to 0.900000");
+    for fraction in [0.1, 0.9] {
+        run(&Dataset { val_fraction: fraction, ..stage.clone() }, Path::new(".")).unwrap();
+    }
 }

@@ -1,0 +1,132 @@
+//! What is wrong with the files of a dataset, and what the user can do about it.
+
+use std::{fmt, path::Path};
+
+/// The most files that one message names.
+const NAMED: usize = 20;
+
+/// What to do where a path is not there.
+pub(super) const ABSENT: &str = "put the data there, or set `path` to its folder, relative to the project root; without the \
+                                 data earlier results cannot be found, since their keys contain the content of its files";
+
+/// One thing that is wrong with the files of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which files, and what is wrong with them.
+    pub message: String,
+    /// What would help.
+    pub remedy: String,
+}
+
+/// Everything that is wrong with the files of a dataset: at least one fault.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Fault {
+    /// A fault of one file or folder.
+    pub fn at(path: &Path, message: impl fmt::Display, remedy: impl Into<String>) -> Self {
+        Self { message: format!("{}: {message}", shown(path)), remedy: remedy.into() }
+    }
+}
+
+impl Faults {
+    /// Adds a fault that any number of files share; none if there are no files. `one` and `many` say what is wrong.
+    pub fn shared(&mut self, files: &[String], one: &str, many: &str, remedy: &str) {
+        let message = match files {
+            [] => return,
+            [file] => format!("{file}: {one}"),
+            files => format!("{} {many}: {}", files.len(), names(files)),
+        };
+        self.0.push(Fault { message, remedy: remedy.to_owned() });
+    }
+
+    /// Adds a fault that any number of files share, each for a reason of its own, one to a line.
+    pub fn each(&mut self, files: &[(String, String)], many: &str, remedy: &str) {
+        let message = match files {
+            [] => return,
+            [(file, why)] => format!("{file}: {why}"),
+            files => {
+                let lines = files.iter().take(NAMED).map(|(file, why)| format!("\n  {file}: {why}"));
+                let rest = files.len().saturating_sub(NAMED);
+                let rest = if rest > 0 { format!("\n  and {rest} more") } else { String::new() };
+                format!("{} {many}:{}{rest}\n", files.len(), lines.collect::<String>())
+            }
+        };
+        self.0.push(Fault { message, remedy: remedy.to_owned() });
+    }
+
+    /// `Ok` if nothing was found.
+    ///
+    /// # Errors
+    /// With everything that was found.
+    pub fn none(self) -> crate::ml::Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(crate::ml::Error::Data(self)) }
+    }
+}
+
+impl From<Fault> for crate::ml::Error {
+    fn from(fault: Fault) -> Self {
+        Self::Data(Faults(vec![fault]))
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, Fault { message, remedy }) in self.0.iter().enumerate() {
+            let before = if at == 0 { "" } else { "\n" };
+            let between = if message.ends_with('\n') { "" } else { "; " };
+            write!(f, "{before}{message}{between}{remedy}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The first names of a list, and how many more there are.
+#[must_use]
+pub fn names(names: &[String]) -> String {
+    let rest = names.len().saturating_sub(NAMED);
+    let first = names[..names.len() - rest].join(", ");
+    if rest > 0 { format!("{first} and {rest} more") } else { first }
+}
+
+/// A path as text: bytes that are not UTF-8 as `\xE9`, so that two such names do not look alike.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();
+    chunks
+        .flat_map(|chunk| {
+            let bad = chunk.invalid().iter().map(|byte| format!("\\x{byte:02X}"));
+            [chunk.valid().to_owned()].into_iter().chain(bad)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_files_are_named_up_to_a_number() {
+        let files: Vec<String> = (0..23).map(|at| format!("f{at}")).collect();
+        let mut faults = Faults::default();
+        faults.shared(&[], "x", "y", "z");
+        faults.shared(&files[..1], "is odd", "files are odd", "even it out");
+        faults.shared(&files, "is odd", "files are odd", "even them out");
+        let text = faults.to_string();
+        assert!(text.starts_with("f0: is odd; even it out\n23 files are odd: f0, f1, "), "{text}");
+        assert!(text.ends_with("f18, f19 and 3 more; even them out"), "{text}");
+        let mut faults = Faults::default();
+        let why: Vec<(String, String)> = files.into_iter().map(|file| (file, "cut".to_owned())).collect();
+        faults.each(&why, "files are broken", "mend them");
+        let text = faults.to_string();
+        assert!(text.starts_with("23 files are broken:\n  f0: cut\n"), "{text}");
+        assert!(text.ends_with("  f19: cut\n  and 3 more\nmend them"), "{text}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn bytes_that_are_no_text_are_escaped() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        assert_eq!(shown(Path::new(OsStr::from_bytes(b"a/caf\xe9\xff/\xc3\xa9"))), "a/caf\\xE9\\xFF/é");
+    }
+}

@@ -1,0 +1,68 @@
+//! From the bytes of an image file to pixels.
+
+use std::{fs, io::Cursor, path::Path};
+
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+
+use super::{format, jpeg};
+
+/// The most memory that one image may take, in bytes: a small file can claim any size.
+const LIMIT: u64 = 512 << 20;
+
+/// Decodes one file, by its content and not by its ending: the first image in it, without its alpha channel and as it is
+/// stored, whatever its orientation in EXIF is.
+///
+/// # Errors
+/// Says what is wrong, as a fragment.
+pub(super) fn decode(path: &Path) -> Result<RgbImage, String> {
+    pixels(&fs::read(path).map_err(|error| error.to_string())?)
+}
+
+fn pixels(mut bytes: &[u8]) -> Result<RgbImage, String> {
+    if bytes.is_empty() {
+        return Err("an empty file".into());
+    }
+    let Ok(format) = image::guess_format(bytes) else { return Err(unknown(bytes)) };
+    if format == ImageFormat::Jpeg {
+        let length = jpeg::length(bytes).ok_or("not a whole JPEG image: the file ends within the image")?;
+        bytes = &bytes[..length];
+    }
+    if !format.reading_enabled() {
+        return Err(unknown(bytes));
+    }
+    let name = format!("{format:?}").to_uppercase();
+    let broken = |error: ImageError| match error {
+        ImageError::Limits(_) => format!("decoding this {name} image needs more than the limit of {}", amount(LIMIT)),
+        ImageError::Unsupported(error) => format!("a {name} image of a kind that cannot be read: {error}"),
+        error => format!("not a whole {name} image: {error}"),
+    };
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(LIMIT);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(broken)?;
+    let (width, height) = decoder.dimensions();
+    if decoder.total_bytes() > LIMIT {
+        let needs = amount(decoder.total_bytes());
+        return Err(format!(
+            "an image of {width} x {height} pixels needs {needs}, more than the limit of {}",
+            amount(LIMIT)
+        ));
+    }
+    Ok(DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8())
+}
+
+/// What a file is whose format cannot be read.
+fn unknown(bytes: &[u8]) -> String {
+    match format::named(bytes) {
+        Some(name) => format!("a {name} image, a format that cannot be read"),
+        None => "not an image in a format that can be read".into(),
+    }
+}
+
+fn amount(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Reading the images that were chosen, and naming every one that is in the way.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+
+use super::{Entry, Listing, decode::decode};
+use crate::ml::{
+    Result,
+    data::{Choice, Faults, ImageSet, Square, Watch, resize, shown},
+};
+
+/// Images that are decoded at a time, for each thread: few, so that a stop is soon.
+const BLOCK: usize = 8;
+
+/// Height and width.
+type Size = [usize; 2];
+
+/// Reads the chosen images; see [`Collection::read`](crate::ml::data::Collection::read).
+pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+    let mut sets: Vec<ImageSet> = choices.iter().map(|choice| empty(listing, choice)).collect();
+    let entries = |(set, choice): (usize, &Choice)| {
+        let entries = listing.entries(choice.split);
+        choice.indices.iter().map(move |&index| (set, &entries[index as usize])).collect::<Vec<_>>()
+    };
+    let wanted: Vec<(usize, &Entry)> = choices.iter().enumerate().flat_map(entries).collect();
+    let mut sizes = Sizes::default();
+    let mut broken = Vec::new();
+    for (at, block) in wanted.chunks(BLOCK * rayon::current_num_threads()).enumerate() {
+        watch(at * BLOCK * rayon::current_num_threads())?;
+        let images = block.par_iter().map(|(_, entry)| planes(entry, square)).collect::<Vec<_>>();
+        for ((set, entry), image) in block.iter().zip(images) {
+            match image {
+                Ok((size, planes)) => {
+                    sizes.note(size, entry);
+                    if broken.is_empty() && sizes.are_one() {
+                        append(&mut sets[*set], size, &planes);
+                    }
+                }
+                Err(why) => broken.push((shown(&entry.path), why)),
+            }
+        }
+        if !broken.is_empty() || !sizes.are_one() {
+            // The rest is only looked through.
+            sets.iter_mut().for_each(|set| set.pixels = Vec::new());
+        }
+    }
+    watch(wanted.len())?;
+    let mut faults = Faults::default();
+    faults.each(&broken, "images cannot be read", "replace or remove it");
+    sizes.report(&mut faults);
+    faults.none()?;
+    Ok(sets)
+}
+
+/// The set without its pixels.
+fn empty(listing: &Listing, choice: &Choice) -> ImageSet {
+    let entries = listing.entries(choice.split);
+    let labels = choice.indices.iter().map(|&index| entries[index as usize].label).collect();
+    ImageSet { pixels: Vec::new(), labels, size: [3, 0, 0], classes: listing.classes.clone() }
+}
+
+fn planes(entry: &Entry, square: Square) -> Result<(Size, Vec<u8>), String> {
+    let image = decode(&entry.path)?;
+    let image = match square {
+        Some((edge, how)) => resize::square(&image, edge, how),
+        None => image,
+    };
+    Ok(([image.height() as usize, image.width() as usize], resize::planes(&image)))
+}
+
+fn append(set: &mut ImageSet, size: Size, planes: &[u8]) {
+    if set.pixels.is_empty() {
+        set.size = [3, size[0], size[1]];
+        set.pixels.reserve_exact(set.len() * planes.len());
+    }
+    set.pixels.extend_from_slice(planes);
+}
+
+/// The sizes that images have, each with its images.
+#[derive(Default)]
+struct Sizes<'a>(BTreeMap<Size, Vec<&'a Entry>>);
+
+impl<'a> Sizes<'a> {
+    fn note(&mut self, size: Size, entry: &'a Entry) {
+        self.0.entry(size).or_default().push(entry);
+    }
+
+    fn are_one(&self) -> bool {
+        self.0.len() <= 1
+    }
+
+    fn report(&self, faults: &mut Faults) {
+        let usual = self.0.iter().max_by_key(|(size, images)| (images.len(), **size));
+        let (Some((usual, _)), false) = (usual, self.are_one()) else { return };
+        let others = self.0.iter().filter(|(size, _)| *size != usual);
+        let mut others: Vec<(String, String)> = others
+            .flat_map(|([height, width], images)| {
+                images.iter().map(move |entry| (shown(&entry.path), format!("{width} x {height} pixels")))
+            })
+            .collect();
+        others.sort_unstable();
+        let [height, width] = usual;
+        if let [(_, why)] = others.as_mut_slice() {
+            why.push_str(&format!(", but most images have {width} x {height}"));
+        }
+        let many = format!("images have another size than most, which have {width} x {height} pixels");
+        faults.each(&others, &many, "set `size` to bring all images to one size");
+    }
+}
