@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     engine::{self, Graph, Verdict},
-    report::{Align, Grid, number},
+    number,
+    report::{self, Align, Grid},
     stage::Registry,
     store::Manifest,
 };
@@ -139,7 +140,7 @@ fn metrics(manifest: Option<&Manifest>) -> BTreeMap<String, Value> {
     manifest
         .iter()
         .flat_map(|manifest| &manifest.metrics)
-        .map(|(name, value)| (name.clone(), (*value).into()))
+        .map(|(name, value)| (name.clone(), number::json(*value)))
         .collect()
 }
 
@@ -152,7 +153,7 @@ fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::Number(n) if n.is_f64() => n.as_f64().map(number).unwrap_or_default(),
+        Value::Number(n) if n.is_f64() => n.as_f64().map(report::number).unwrap_or_default(),
         value => plain(value),
     }
 }

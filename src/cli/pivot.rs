@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::results::{Row, cell, header, over, plain};
 use crate::{
+    number,
     pipeline::quoted,
     report::{Align, Estimate, Grid},
 };
@@ -28,6 +29,7 @@ pub struct Pivot<'a> {
 pub struct Cell {
     row: Value,
     column: Value,
+    #[serde(serialize_with = "number::serialize")]
     mean: f64,
     low: Option<f64>,
     high: Option<f64>,

@@ -1,6 +1,7 @@
 //! Toy kinds of stages, and a folder with a cache to plan and run them in.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -211,6 +212,7 @@ impl Bench {
                 keep_going: self.keep_going,
                 save_every: std::time::Duration::from_secs(60),
                 until: None,
+                failed: BTreeMap::new(),
                 cancel: Arc::new(AtomicBool::new(false)),
             };
             let selection = graph.select(&self.targets).expect("targets are there");
