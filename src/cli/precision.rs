@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::{
     Failure,
+    compare::listed,
     results::{Results, header, shown},
 };
 use crate::{
     engine::{Graph, Report},
     pipeline::quoted,
-    report::Estimate,
 };
 
 /// How narrow the 95 % intervals of a metric must be.
@@ -35,17 +35,16 @@ impl Precision {
     /// interval: it is named, and more seeds are for the others.
     pub fn judge(&self, graph: &Graph<'_>, report: &Report) -> Result<Verdict, Failure> {
         let results = Results::of(graph, report);
-        let lost = results.lost_points();
-        let is_broken = |(name, estimate): &(String, Estimate)| lost.contains(name) || !estimate.mean.is_finite();
-        let (broken, estimates): (Vec<_>, Vec<_>) = results.estimates(&self.metric).into_iter().partition(is_broken);
+        let mut broken = results.lost_points(&self.metric);
+        let (finite, others): (Vec<_>, Vec<_>) =
+            results.estimates(&self.metric).into_iter().partition(|(_, estimate)| estimate.mean.is_finite());
+        broken.extend(others.into_iter().map(|(name, _)| name));
+        let estimates: Vec<_> = finite.into_iter().filter(|(name, _)| !broken.contains(name)).collect();
         let mut words = Vec::new();
         if !broken.is_empty() {
-            let names: Vec<&str> = broken.iter().map(|(name, _)| name.as_str()).collect();
-            let metric = header(&self.metric);
-            words.push(format!(
-                "no interval of {metric} where a seed failed or has no finite value: {}",
-                names.join("; ")
-            ));
+            let (metric, names) = (header(&self.metric), broken.iter().map(String::as_str).collect::<Vec<_>>());
+            let which = listed(&names);
+            words.push(format!("no interval of {metric} where a seed failed or has no finite value: {which}"));
         }
         let metric = &self.metric;
         let repeats = graph.pipeline.repeats.as_ref();

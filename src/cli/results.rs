@@ -115,9 +115,10 @@ impl<'a> Results<'a> {
         Self { lost: lost.collect(), ..Self::new(graph, made) }
     }
 
-    /// The names of the points that have an instance without results because of a failure.
-    pub fn lost_points(&self) -> BTreeSet<String> {
-        self.lost.iter().map(|row| self.point(row)).collect()
+    /// The names of the points that have an instance without results because of a failure, in stages that have a metric.
+    pub fn lost_points(&self, metric: &str) -> BTreeSet<String> {
+        let has_it = |stage: &str| self.rows.iter().any(|row| row.stage == stage && row.metrics.contains_key(metric));
+        self.lost.iter().filter(|row| has_it(row.stage)).map(|row| self.point(row)).collect()
     }
 
     /// Some rows, and among them those of lost instances of the same stages: a gap is shown where it is.
