@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Console, Failure,
@@ -16,10 +16,9 @@ use super::{
 };
 use crate::{
     engine::{self, Graph, Verdict},
-    number,
     report::{self, Align, Grid},
     stage::Registry,
-    store::Manifest,
+    store::{Manifest, Real},
 };
 
 /// Show in which parameters (their own and those of what they stand on) and metrics two instances differ
@@ -140,7 +139,7 @@ fn metrics(manifest: Option<&Manifest>) -> BTreeMap<String, Value> {
     manifest
         .iter()
         .flat_map(|manifest| &manifest.metrics)
-        .map(|(name, value)| (name.clone(), number::json(*value)))
+        .map(|(name, value)| (name.clone(), json!(Real(*value))))
         .collect()
 }
 

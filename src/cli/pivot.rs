@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::results::{Row, cell, header, over, plain};
 use crate::{
-    number,
     pipeline::quoted,
     report::{Align, Estimate, Grid},
+    store::real,
 };
 
 /// What a pivot shows.
@@ -29,7 +29,7 @@ pub struct Pivot<'a> {
 pub struct Cell {
     row: Value,
     column: Value,
-    #[serde(serialize_with = "number::serialize")]
+    #[serde(serialize_with = "real")]
     mean: f64,
     low: Option<f64>,
     high: Option<f64>,

@@ -8,9 +8,8 @@ use super::baseline::Baseline;
 pub use crate::engine::plain;
 use crate::{
     engine::{Axes, Graph, Report, Status},
-    number,
     report::{self, Align, Estimate, Grid, percent},
-    store::Manifest,
+    store::{Manifest, reals},
 };
 
 /// The metric that makes an instance a line of the main table.
@@ -56,9 +55,9 @@ pub struct JsonRow<'a> {
     stage: &'a str,
     instance: &'a str,
     axes: &'a Axes,
-    #[serde(serialize_with = "number::serialize_map")]
+    #[serde(serialize_with = "reals::serialize")]
     metrics: &'a BTreeMap<String, f64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "number::serialize_map")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "reals::serialize")]
     differences: BTreeMap<String, f64>,
 }
 
@@ -180,7 +179,7 @@ impl<'a> Results<'a> {
         let mut grid = Grid::new(left.map(|header| (header.to_owned(), Align::Left)).chain(right));
         for row in self.with_gaps(&self.rows.iter().collect::<Vec<_>>()) {
             let start = [row.stage.to_owned(), row.instance.to_owned()].into_iter().chain(self.axes_of(row));
-            let number = |value: Option<&f64>| value.map(|value| plain(&number::json(*value))).unwrap_or_default();
+            let number = |value: Option<&f64>| value.map(f64::to_string).unwrap_or_default();
             let numbers = names.iter().map(|name| number(row.metrics.get(*name)));
             let against = names.iter().filter(|_| self.baseline.is_some());
             let differences = against.map(|name| number(row.differences.get(*name)));

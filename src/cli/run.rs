@@ -23,10 +23,9 @@ use super::{
 use crate::{
     digest::{ArtifactHash, StageKey},
     engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
-    number,
     report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, bytes, duration, summary},
     stage::Registry,
-    store::Store,
+    store::{Store, reals},
 };
 
 /// Run a pipeline as far as the cache does not hold its results, then show the table of results
@@ -239,7 +238,7 @@ struct Line<'a> {
 
 fn metrics<S: Serializer>(metrics: &Option<&BTreeMap<String, f64>>, to: S) -> Result<S::Ok, S::Error> {
     match metrics {
-        Some(metrics) => number::serialize_map(metrics, to),
+        Some(metrics) => reals::serialize(metrics, to),
         None => to.serialize_none(),
     }
 }
