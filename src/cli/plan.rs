@@ -70,15 +70,15 @@ pub fn plan(
         let made: BTreeMap<usize, &BTreeMap<String, f64>> =
             plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
         let of = |index: usize| made.get(&index).copied();
-        let lacking = ladder.without_score(of).map_err(Failure::Usage)?;
+        let lacking = ladder.without_result(of);
         let mut above = ladder.clone();
         let step = above.climb(of).map_err(Failure::Usage)?;
         let next = match step {
             Climb::Up => Some(engine::plan(graph, &above.select(wanted), store, force)?),
             Climb::Top(_) | Climb::Nothing => None,
         };
-        // A point that failed has no score, and never will have one: a search that has results of a further rung has passed
-        // this one.
+        // The cache does not know what failed. But a search that has results of the next rung went on without the points
+        // that have none.
         let is_passed = |plan: &Plan| plan.cached().any(|(index, _)| above.is_of_last(index));
         let passed = next.as_ref().is_some_and(|next| lacking.is_empty() || is_passed(next));
         if !lacking.is_empty() && passed {
@@ -94,7 +94,7 @@ pub fn plan(
             (_, step) => {
                 ladder.note().iter().for_each(|note| say(note));
                 let more = if ladder.rung().0 + 1 < ladder.sizes().len() {
-                    "; its results say which go on, so what follows is not priced"
+                    "; its results decide which go on, so what follows is not known"
                 } else {
                     ""
                 };

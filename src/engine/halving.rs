@@ -174,6 +174,9 @@ impl<'a, 't> Ladder<'a, 't> {
     }
 
     /// The points of the last rung that is known which have no score, by what results there are.
+    ///
+    /// # Errors
+    /// If results of the rung lack the metric.
     pub fn without_score<'m>(
         &self,
         made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
@@ -181,6 +184,14 @@ impl<'a, 't> Ladder<'a, 't> {
         let ranked = self.ranked(&made)?;
         let alive = self.rungs.last().into_iter().flatten();
         Ok(alive.filter(|point| !ranked.contains(point)).map(|&point| self.points[point].clone()).collect())
+    }
+
+    /// The points of the last rung that is known of which a result is missing that its score depends on.
+    pub fn without_result<'m>(&self, made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Vec<Point<'a>> {
+        let missing: Vec<usize> = self.deciding().into_iter().filter(|&index| made(index).is_none()).collect();
+        let is_missing =
+            |point: &&usize| missing.iter().any(|&index| self.is_of(&self.graph.instances[index], **point));
+        self.rungs.last().into_iter().flatten().filter(is_missing).map(|&point| self.points[point].clone()).collect()
     }
 
     /// Whether an instance belongs to the last rung that is known and to no earlier one.

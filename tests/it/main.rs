@@ -14,6 +14,7 @@ mod hidden;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod io_errors;
 mod kept_text;
+mod not_finite;
 mod pipelines;
 mod price;
 mod readers;
