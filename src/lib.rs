@@ -10,3 +10,4 @@ pub mod report;
 pub mod stage;
 pub mod stages;
 pub mod store;
+pub mod threads;

@@ -61,7 +61,7 @@ struct Comparison<'a> {
     /// Pairs of instances, and the seeds that these are of.
     pairs: usize,
     seeds: usize,
-    /// Instances of either arm that are not cached, or have no partner.
+    /// Instances of either arm that have no partner.
     unpaired: usize,
     baseline_mean: Option<f64>,
     arm_mean: Option<f64>,
@@ -74,6 +74,9 @@ struct Comparison<'a> {
     differs: Option<bool>,
     verdict: String,
 }
+
+/// The most instances that a message names.
+const MOST_NAMED: usize = 5;
 
 /// What pairs instances of one arm with those of another: the axes that both leave open, with their values.
 type Pairing<'a> = BTreeMap<&'a str, String>;
@@ -95,14 +98,6 @@ impl Args {
             .filter(|(index, _)| all.contains(index))
             .map(|(index, made)| (index, &made.metrics))
             .collect();
-        let mut comparisons = Vec::new();
-        for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
-            let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
-            let a = values(&graph, &baseline, arm, value)?;
-            let b = values(&graph, arm, &baseline, value)?;
-            let instances = baseline.instances.len() + arm.instances.len();
-            comparisons.push(compare(arm.text, metric, instances, &a, &b, graph.pipeline.repeats.as_deref()));
-        }
         for metric in self.metric.iter().filter(|_| !metrics.is_empty()) {
             if !metrics.values().any(|found| found.contains_key(metric)) {
                 let known: BTreeSet<&str> =
@@ -111,18 +106,64 @@ impl Args {
                 return Err(Failure::Usage(format!("no instance has the metric `{metric}`; there are {listed}")));
             }
         }
+        for (arm, metric) in
+            arms.iter().chain([&baseline]).flat_map(|arm| self.metric.iter().map(move |one| (arm, one)))
+        {
+            self.refuse_gaps(&graph, arm, metric, &metrics)?;
+        }
+        let mut comparisons = Vec::new();
+        for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
+            let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
+            let a = values(&graph, &baseline, arm, value)?;
+            let b = values(&graph, arm, &baseline, value)?;
+            let instances = baseline.instances.len() + arm.instances.len();
+            comparisons.push(compare(arm.text, metric, instances, &a, &b, graph.pipeline.repeats.as_deref()));
+        }
         judge(&mut comparisons);
         if comparisons.iter().all(|one| one.pairs == 0) {
-            console.note(match metrics.len() < all.len() {
-                true => "nothing can be paired: run the pipeline, whose results are not all cached",
-                false => "nothing can be paired: no value of an axis that reaches both arms has results of both",
-            });
+            console.note("nothing can be paired: the arms have no value in common of an axis that reaches both");
         }
         match self.output {
             Format::Json => console.json(&Document { baseline: baseline.text, comparisons })?,
             format => console.grid(&grid(baseline.text, &comparisons), format)?,
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// An arm is compared as a whole: what is left of one after a failure would be another arm.
+    fn refuse_gaps(
+        &self,
+        graph: &Graph<'_>,
+        arm: &Arm<'_>,
+        metric: &str,
+        metrics: &BTreeMap<usize, &BTreeMap<String, f64>>,
+    ) -> Result<(), Failure> {
+        let name = |&index: &usize| graph.instances[index].name.as_str();
+        let value = |index: &usize| metrics.get(index).and_then(|found| found.get(metric));
+        let missing: Vec<&str> = arm.instances.iter().filter(|index| value(index).is_none()).map(name).collect();
+        if !missing.is_empty() {
+            let (count, all, text) = (missing.len(), arm.instances.len(), arm.text);
+            let run = self.pipeline.run(&[text]);
+            let help = format!("`{run}` runs what has not run; what failed must be mended, or left out of the arm");
+            let message = format!("`{text}` cannot be compared: {count} of its {all} instances have no `{metric}`");
+            return Err(Failure::Failed(format!("{message}: {}\n{help}", listed(&missing))));
+        }
+        let is_broken = |index: &&usize| value(index).is_some_and(|value| !value.is_finite());
+        let broken: Vec<&str> = arm.instances.iter().filter(is_broken).map(name).collect();
+        if !broken.is_empty() {
+            let message = format!("`{}` cannot be compared: `{metric}` is not a finite number", arm.text);
+            return Err(Failure::Failed(format!("{message} in {}", listed(&broken))));
+        }
+        Ok(())
+    }
+}
+
+/// The first of some names, and how many more there are.
+pub fn listed(names: &[&str]) -> String {
+    let some = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join("; ");
+    match names.len().saturating_sub(MOST_NAMED) {
+        0 => some,
+        more => format!("{some} and {more} more"),
     }
 }
 
@@ -209,7 +250,7 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
     for one in comparisons {
         one.verdict = match (one.seeds, one.differs, one.difference) {
             (0, ..) => "no pairs".to_owned(),
-            (1, ..) => "one seed says nothing; repeat over more".to_owned(),
+            (1, ..) => "one seed: the spread over seeds is unknown".to_owned(),
             (_, Some(true), Some(difference)) => {
                 format!("differs: {}", if difference > 0.0 { "higher" } else { "lower" })
             }

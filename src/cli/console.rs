@@ -64,11 +64,14 @@ impl Console {
         }
     }
 
-    /// Writes a result to standard output.
+    /// Writes a result to standard output. A reader that has gone has seen enough, as `head` does: that is no failure, and
+    /// what the verb found still decides the exit code.
     pub fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => Ok(written?),
+        }
     }
 
     /// Writes a table in one of its forms. Scripts read JSON, which a verb makes itself.

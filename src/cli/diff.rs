@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Console, Failure,
@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     engine::{self, Graph, Verdict},
-    report::{Align, Grid, number},
+    report::{self, Align, Grid},
     stage::Registry,
-    store::Manifest,
+    store::{Manifest, Real},
 };
 
 /// Show in which parameters (their own and those of what they stand on) and metrics two instances differ
@@ -139,7 +139,7 @@ fn metrics(manifest: Option<&Manifest>) -> BTreeMap<String, Value> {
     manifest
         .iter()
         .flat_map(|manifest| &manifest.metrics)
-        .map(|(name, value)| (name.clone(), (*value).into()))
+        .map(|(name, value)| (name.clone(), json!(Real(*value))))
         .collect()
 }
 
@@ -152,7 +152,7 @@ fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<
 
 fn shown(value: &Value) -> String {
     match value {
-        Value::Number(n) if n.is_f64() => n.as_f64().map(number).unwrap_or_default(),
+        Value::Number(n) if n.is_f64() => n.as_f64().map(report::number).unwrap_or_default(),
         value => plain(value),
     }
 }

@@ -87,8 +87,6 @@ impl Failure {
     pub fn report(&self, console: &Console) -> ExitCode {
         let code = match self {
             Self::Usage(_) | Self::Mistakes { .. } => WRONG,
-            // The reader of a pipe has seen enough, as `head` does.
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
             Self::Store(_) | Self::Failed(_) | Self::Output(_) => FAILED,
         };
         if let Self::Mistakes { mistakes, .. } = self {

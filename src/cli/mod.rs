@@ -24,6 +24,7 @@ mod report;
 mod results;
 mod run;
 mod schema;
+mod signals;
 mod table;
 mod trace;
 mod turns;

@@ -16,16 +16,26 @@ pub struct Texts<'a> {
     sources: Sources,
 }
 
-/// Reads the texts.
-pub fn texts(args: &PipelineArgs) -> Result<Texts<'_>, Failure> {
-    let file = &args.file;
-    let text = fs::read_to_string(file).map_err(|error| {
+/// Reads the file. A verb that needs its text more than once reads it once: what is done to the file later concerns later
+/// runs.
+pub fn read(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| {
         let mut message = format!("failed to read the pipeline file {}: {error}", file.display());
         if error.kind() == std::io::ErrorKind::NotFound {
             message.push_str("\n`strata init` writes one to start from");
         }
         Failure::Usage(message)
-    })?;
+    })
+}
+
+/// The texts, with the file as it is now.
+pub fn texts(args: &PipelineArgs) -> Result<Texts<'_>, Failure> {
+    Ok(texts_of(args, read(&args.file)?))
+}
+
+/// The texts, with the file as it was when it was read.
+pub fn texts_of(args: &PipelineArgs, text: String) -> Texts<'_> {
+    let file = &args.file;
     let mut sources = Sources::default();
     sources.add(file.display().to_string(), text);
     for set in &args.set {
@@ -36,7 +46,7 @@ pub fn texts(args: &PipelineArgs) -> Result<Texts<'_>, Failure> {
     for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         sources.add("command line", format!("--{name}={value}"));
     }
-    Ok(Texts { file, sources })
+    Texts { file, sources }
 }
 
 impl Texts<'_> {

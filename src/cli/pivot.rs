@@ -9,6 +9,7 @@ use super::results::{Row, cell, header, over, plain};
 use crate::{
     pipeline::quoted,
     report::{Align, Estimate, Grid},
+    store::real,
 };
 
 /// What a pivot shows.
@@ -28,6 +29,7 @@ pub struct Pivot<'a> {
 pub struct Cell {
     row: Value,
     column: Value,
+    #[serde(serialize_with = "real")]
     mean: f64,
     low: Option<f64>,
     high: Option<f64>,

@@ -10,11 +10,11 @@ use super::{
     args::{CacheArgs, Format, PipelineArgs, SelectArgs},
     failure, open,
     results::plain,
-    turns::rung,
+    turns::{found, place, rung, without_score, words},
 };
 use crate::{
     digest::StageKey,
-    engine::{self, Graph, Ladder, Plan, Planned, Reason, Selection, plan::PlanStatus, price::Price},
+    engine::{self, Climb, Graph, Ladder, Plan, Planned, Reason, Selection, plan::PlanStatus, price::Price},
     report::{Align, Grid, after, bytes, duration},
     stage::Registry,
     store::{Position, Store},
@@ -61,24 +61,49 @@ pub fn plan(
     force: bool,
     say: &dyn Fn(&str),
 ) -> Result<Plan, Failure> {
-    let Some(halving) = &graph.pipeline.halving else { return Ok(engine::plan(graph, wanted, store, force)?) };
-    let mut ladder = Ladder::new(graph, halving);
+    let ladder = graph.pipeline.halving.as_ref().map(|halving| (halving, Ladder::new(graph, halving)));
+    let Some((halving, mut ladder)) = ladder.filter(|(_, ladder)| ladder.concerns(wanted)) else {
+        return Ok(engine::plan(graph, wanted, store, force)?);
+    };
+    let mut plan = engine::plan(graph, &ladder.select(wanted), store, force)?;
     loop {
-        let plan = engine::plan(graph, &ladder.select(wanted), store, force)?;
         let made: BTreeMap<usize, &BTreeMap<String, f64>> =
             plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
-        let open = made.len() < plan.stages.len();
-        if open || !ladder.climb(|index| made.get(&index).copied()).map_err(Failure::Usage)? {
-            if open {
+        let of = |index: usize| made.get(&index).copied();
+        let lacking = ladder.without_result(of);
+        let mut above = ladder.clone();
+        let step = above.climb(of).map_err(Failure::Usage)?;
+        let next = match step {
+            Climb::Up => Some(engine::plan(graph, &above.select(wanted), store, force)?),
+            Climb::Top(_) | Climb::Nothing => None,
+        };
+        // The cache does not know what failed. But a search that has results of the next rung went on without the points
+        // that have none.
+        let is_passed = |plan: &Plan| plan.cached().any(|(index, _)| above.is_of_last(index));
+        let passed = next.as_ref().is_some_and(|next| lacking.is_empty() || is_passed(next));
+        if !lacking.is_empty() && passed {
+            let counts = without_score(&lacking, "counts", "count");
+            say(&format!("{}: {counts}; a result of it may change which go on", place(&ladder)));
+        }
+        match (next, step) {
+            (Some(next), _) if passed => (plan, ladder) = (next, above),
+            (_, Climb::Top(point)) if lacking.is_empty() => {
+                say(&found(&point));
+                return Ok(plan);
+            }
+            (_, step) => {
                 ladder.note().iter().for_each(|note| say(note));
                 let more = if ladder.rung().0 + 1 < ladder.sizes().len() {
-                    "; its results say which go on, so what follows is not priced"
+                    "; its results decide which go on, so what follows is not known"
                 } else {
                     ""
                 };
                 say(&format!("{}{more}", rung(&ladder, &halving.over)));
+                if let Climb::Top(point) = step {
+                    say(&format!("the best so far is {}", words(&point, " ")));
+                }
+                return Ok(plan);
             }
-            return Ok(plan);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Failure,
+    compare::listed,
     results::{Results, header, shown},
 };
 use crate::{
@@ -19,12 +20,32 @@ pub struct Precision {
     pub metric: String,
 }
 
+/// What a report comes to.
+pub struct Verdict {
+    /// The number of seeds to go on with; none if every interval is narrow enough, or none can be had.
+    pub seeds: Option<usize>,
+    /// That in words.
+    pub words: Vec<String>,
+    /// Whether no interval can be had.
+    pub in_vain: bool,
+}
+
 impl Precision {
-    /// The number of seeds to go on with, none if every interval is narrow enough; and that in words.
-    pub fn judge(&self, graph: &Graph<'_>, report: &Report) -> Result<(Option<usize>, String), Failure> {
-        let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
-        let results = Results::new(graph, made);
-        let estimates = results.estimates(&self.metric);
+    /// Judges the intervals of a report. A point with a seed that failed, or whose metric is not finite there, can have no
+    /// interval: it is named, and more seeds are for the others.
+    pub fn judge(&self, graph: &Graph<'_>, report: &Report) -> Result<Verdict, Failure> {
+        let results = Results::of(graph, report);
+        let mut broken = results.lost_points(&self.metric);
+        let (finite, others): (Vec<_>, Vec<_>) =
+            results.estimates(&self.metric).into_iter().partition(|(_, estimate)| estimate.mean.is_finite());
+        broken.extend(others.into_iter().map(|(name, _)| name));
+        let estimates: Vec<_> = finite.into_iter().filter(|(name, _)| !broken.contains(name)).collect();
+        let mut words = Vec::new();
+        if !broken.is_empty() {
+            let (metric, names) = (header(&self.metric), broken.iter().map(String::as_str).collect::<Vec<_>>());
+            let which = listed(&names);
+            words.push(format!("no interval of {metric} where a seed failed or has no finite value: {which}"));
+        }
         let metric = &self.metric;
         let repeats = graph.pipeline.repeats.as_ref();
         let axis = graph.pipeline.axes.iter().find(|axis| Some(axis.key.get_ref()) == repeats);
@@ -36,6 +57,10 @@ impl Precision {
             .map(|(name, estimate)| (name, estimate.interval.map_or(f64::INFINITY, width)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
         let Some((name, widest)) = widest else {
+            if report.counts.failed > 0 || !broken.is_empty() || report.interrupted {
+                words.push("no point has results of all its seeds, so no more are added".to_owned());
+                return Ok(Verdict { seeds: None, words, in_vain: !report.interrupted });
+            }
             let names: BTreeSet<&str> =
                 results.rows().iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
             let names = quoted(&names.into_iter().collect::<Vec<_>>());
@@ -45,13 +70,13 @@ impl Precision {
         let header = header(metric);
         let wide =
             if widest.is_finite() { format!("{} wide", shown(metric, widest)) } else { "not known yet".to_owned() };
-        let words = format!("{seeds} seeds: the 95 % interval of {header} is at most {wide} ({name})");
+        words.push(format!("{seeds} seeds: the 95 % interval of {header} is at most {wide} ({name})"));
         if widest <= self.width {
-            return Ok((None, words));
+            return Ok(Verdict { seeds: None, words, in_vain: false });
         }
         // The width falls with the root of the number; it is not known well from few, so at most twice as many at once.
         let needed = (seeds as f64 * (widest / self.width).powi(2)).ceil();
         let next = (needed.min(2.0 * seeds as f64) as usize).max(seeds + 1);
-        Ok((Some(next), words))
+        Ok(Verdict { seeds: Some(next), words, in_vain: false })
     }
 }

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::baseline::Baseline;
 pub use crate::engine::plain;
 use crate::{
-    engine::{Axes, Graph},
-    report::{Align, Estimate, Grid, number, percent},
-    store::Manifest,
+    engine::{Axes, Graph, Report, Status},
+    report::{self, Align, Estimate, Grid, percent},
+    store::{Manifest, reals},
 };
 
 /// The metric that makes an instance a line of the main table.
@@ -26,6 +26,8 @@ pub struct Results<'a> {
     /// column.
     axes: Vec<(String, String)>,
     rows: Vec<Row<'a>>,
+    /// Instances that have no results because they failed, or something that they need did.
+    lost: Vec<Row<'a>>,
     /// The axis over seeds: people see means over it.
     repeats: Option<&'a str>,
     /// What differences are from.
@@ -34,6 +36,8 @@ pub struct Results<'a> {
 
 /// An instance with its metrics.
 pub struct Row<'a> {
+    /// Its place in the graph.
+    index: usize,
     pub stage: &'a str,
     instance: &'a str,
     kind: &'static str,
@@ -51,28 +55,42 @@ pub struct JsonRow<'a> {
     stage: &'a str,
     instance: &'a str,
     axes: &'a Axes,
+    #[serde(serialize_with = "reals::serialize")]
     metrics: &'a BTreeMap<String, f64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", serialize_with = "reals::serialize")]
     differences: BTreeMap<String, f64>,
+}
+
+/// The metrics of an instance without results.
+static NONE: BTreeMap<String, f64> = BTreeMap::new();
+/// What a table shows in place of a number that there is not, because of a failure.
+const FAILED: &str = Status::Failed.word();
+
+impl<'a> Row<'a> {
+    fn new(
+        graph: &'a Graph<'_>,
+        index: usize,
+        metrics: &'a BTreeMap<String, f64>,
+        beneath: BTreeMap<&'a str, f64>,
+    ) -> Self {
+        let instance = &graph.instances[index];
+        let (stage, kind, axes) = (&instance.stage, instance.kind.name, &instance.axes);
+        Self { index, stage, instance: &instance.name, kind, axes, metrics, beneath, differences: BTreeMap::new() }
+    }
+
+    fn is_lost(&self) -> bool {
+        self.metrics.is_empty()
+    }
 }
 
 impl<'a> Results<'a> {
     /// The rows of the instances in `made`: indices into the graph, and what is known of each.
     pub fn new(graph: &'a Graph<'_>, made: impl IntoIterator<Item = (usize, &'a Manifest)>) -> Self {
         let made: BTreeMap<usize, &Manifest> = made.into_iter().collect();
-        let mut rows = Vec::new();
-        for (&index, manifest) in made.iter().filter(|(_, manifest)| !manifest.metrics.is_empty()) {
-            let instance = &graph.instances[index];
-            rows.push(Row {
-                stage: &instance.stage,
-                instance: &instance.name,
-                kind: instance.kind.name,
-                axes: &instance.axes,
-                metrics: &manifest.metrics,
-                beneath: beneath(graph, &made, index),
-                differences: BTreeMap::new(),
-            });
-        }
+        let scored = made.iter().filter(|(_, manifest)| !manifest.metrics.is_empty());
+        let rows =
+            scored.map(|(&index, manifest)| Row::new(graph, index, &manifest.metrics, beneath(graph, &made, index)));
+        let rows = rows.collect();
         // Variants and rounds first, as in the names, then the sweep in the order of the file.
         let mut keys: Vec<String> = Vec::new();
         let rounds = graph.pipeline.loops.iter().map(|around| around.name.get_ref());
@@ -80,7 +98,34 @@ impl<'a> Results<'a> {
         keys.extend(variant.iter().map(|axis| axis.key.get_ref()).chain(rounds).cloned());
         keys.extend(sweep.iter().map(|axis| axis.key.get_ref().clone()));
         let varying = keys.into_iter().filter(|key| varies(graph, key)).collect();
-        Self { axes: headers(varying), rows, repeats: graph.pipeline.repeats.as_deref(), baseline: None }
+        Self {
+            axes: headers(varying),
+            rows,
+            lost: Vec::new(),
+            repeats: graph.pipeline.repeats.as_deref(),
+            baseline: None,
+        }
+    }
+
+    /// The results of a run, with a row for each instance that failed.
+    pub fn of(graph: &'a Graph<'_>, report: &'a Report) -> Self {
+        let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
+        let lost = report.lost(graph).into_iter().map(|index| Row::new(graph, index, &NONE, BTreeMap::new()));
+        Self { lost: lost.collect(), ..Self::new(graph, made) }
+    }
+
+    /// The names of the points that have an instance without results because of a failure, in stages that have a metric.
+    pub fn lost_points(&self, metric: &str) -> BTreeSet<String> {
+        let has_it = |stage: &str| self.rows.iter().any(|row| row.stage == stage && row.metrics.contains_key(metric));
+        self.lost.iter().filter(|row| has_it(row.stage)).map(|row| self.point(row)).collect()
+    }
+
+    /// Some rows, and among them those of lost instances of the same stages: a gap is shown where it is.
+    fn with_gaps<'r>(&'r self, rows: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
+        let of_stage = |lost: &&Row<'_>| rows.iter().any(|row| row.stage == lost.stage);
+        let mut all: Vec<&Row<'_>> = rows.iter().copied().chain(self.lost.iter().filter(of_stage)).collect();
+        all.sort_by_key(|row| row.index);
+        all
     }
 
     /// The same with differences from a baseline.
@@ -132,7 +177,7 @@ impl<'a> Results<'a> {
         let against = names.iter().filter(|_| self.baseline.is_some()).map(|name| format!("difference_{name}"));
         let right = right.chain(against).map(|header| (header, Align::Right));
         let mut grid = Grid::new(left.map(|header| (header.to_owned(), Align::Left)).chain(right));
-        for row in &self.rows {
+        for row in self.with_gaps(&self.rows.iter().collect::<Vec<_>>()) {
             let start = [row.stage.to_owned(), row.instance.to_owned()].into_iter().chain(self.axes_of(row));
             let number = |value: Option<&f64>| value.map(f64::to_string).unwrap_or_default();
             let numbers = names.iter().map(|name| number(row.metrics.get(*name)));
@@ -181,12 +226,12 @@ impl<'a> Results<'a> {
         let scored = [("test accuracy % [95 %]".to_owned(), Align::Right)].into_iter().chain(from);
         let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(scored).chain(others));
-        for group in self.groups(rows) {
+        for group in self.groups(&self.with_gaps(rows)) {
             let mut cells = self.start(&group, &kept);
             let found = score(&group);
             let interval = found.and_then(|(_, interval)| interval);
             let interval = interval.map(|(low, high)| format!(" [{:>4}, {:>4}]", percent(low), percent(high)));
-            let mean = found.map(|(mean, _)| percent(mean)).unwrap_or_default();
+            let mean = found.map_or_else(|| FAILED.to_owned(), |(mean, _)| percent(mean));
             cells.push(format!("{mean}{}", interval.unwrap_or_default()));
             if self.baseline.is_some() {
                 cells.push(signed(SCORE, over(&group, |row| row.differences.get(SCORE))));
@@ -203,8 +248,14 @@ impl<'a> Results<'a> {
         let (axes, kept) = self.reaching(rows);
         let headers = names.iter().map(|name| (header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(headers));
-        for group in self.groups(rows) {
+        for group in self.groups(&self.with_gaps(rows)) {
             let mut cells = self.start(&group, &kept);
+            if group.iter().all(|row| row.is_lost()) {
+                cells.push(FAILED.to_owned());
+                cells.resize(grid.columns().len(), String::new());
+                grid.push(cells);
+                continue;
+            }
             cells.extend(names.iter().map(|name| {
                 let difference = signed(name, over(&group, |row| row.differences.get(*name)));
                 let value = cell(name, over(&group, |row| row.metrics.get(*name)));
@@ -248,7 +299,9 @@ impl<'a> Results<'a> {
 
     fn start(&self, group: &[&Row<'_>], axes: &[&str]) -> Vec<String> {
         let values = axes.iter().map(|key| group[0].axes.get(key).map(plain).unwrap_or_default());
-        let seeds = self.repeats.map(|_| group.len().to_string());
+        let lost = group.iter().filter(|row| row.is_lost()).count();
+        let failed = if lost > 0 { format!(" ({lost} {FAILED})") } else { String::new() };
+        let seeds = self.repeats.map(|_| format!("{}{failed}", group.len() - lost));
         [group[0].stage.to_owned()].into_iter().chain(values).chain(seeds).collect()
     }
 
@@ -265,11 +318,11 @@ pub fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r
 /// The mean test accuracy of a group with its 95 % interval: over the seeds, or of a single run over its test images.
 pub fn score(group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f64)>)> {
     let estimate = over(group, |row| row.metrics.get(SCORE))?;
-    let end = |name: &str| group[0].metrics.get(name).copied();
+    let end = |name: &str| group.iter().find_map(|row| row.metrics.get(name)).copied().filter(|end| end.is_finite());
     let over_images = || end("test_accuracy_low").zip(end("test_accuracy_high"));
     // Student's t knows no bounds; an accuracy has some.
     let over_seeds = || estimate.interval.map(|(low, high)| (low.max(0.0), high.min(1.0)));
-    Some((estimate.mean, if group.len() > 1 { over_seeds() } else { over_images() }))
+    Some((estimate.mean, if estimate.n > 1 { over_seeds() } else { over_images() }))
 }
 
 /// A mean, with half the width of its interval where there are several values.
@@ -347,5 +400,5 @@ pub fn header(name: &str) -> String {
 
 /// A metric as people read it; fractions in percent.
 pub fn shown(name: &str, value: f64) -> String {
-    if is_fraction(name) { percent(value) } else { number(value) }
+    if is_fraction(name) { percent(value) } else { report::number(value) }
 }

@@ -5,14 +5,10 @@ use std::{
     io,
     path::PathBuf,
     process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Instant,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{
     Console, Failure,
@@ -21,7 +17,7 @@ use super::{
     failure, open, plan,
     precision::Precision,
     results::Results,
-    table,
+    signals, table,
     turns::Turns,
 };
 use crate::{
@@ -29,7 +25,7 @@ use crate::{
     engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
     report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, bytes, duration, summary},
     stage::Registry,
-    store::Store,
+    store::{Store, reals},
 };
 
 /// Run a pipeline as far as the cache does not hold its results, then show the table of results
@@ -72,8 +68,9 @@ impl Args {
         let precision = self.until_ci.map(|width| Precision { width, metric: self.metric.clone() });
         let mut turns = None;
         let mut pipeline = self.pipeline.clone();
+        let text = open::read(&pipeline.file)?;
         loop {
-            let texts = open::texts(&pipeline)?;
+            let texts = open::texts_of(&pipeline, text.clone());
             let graph = texts.graph(registry, console)?;
             if precision.is_some() && graph.pipeline.repeats.is_none() {
                 let help = "add `seeds = 3` and `vary = [\"…\"]` to the sweep";
@@ -105,11 +102,11 @@ impl Args {
                 pipeline.seeds = Some(seeds);
                 continue;
             }
-            turns.end();
+            turns.end(&graph, &report, precision.is_some() || graph.pipeline.halving.is_some());
             self.show(&graph, &report, &store, console)?;
             return Ok(ExitCode::from(match report.counts {
                 _ if report.interrupted => failure::INTERRUPTED,
-                counts if counts.failed > 0 => failure::FAILED,
+                counts if counts.failed > 0 || turns.in_vain => failure::FAILED,
                 _ => 0,
             }));
         }
@@ -136,8 +133,7 @@ impl Args {
         if self.output == Format::Json {
             return console.json(&document(graph, report, store));
         }
-        let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
-        let results = Results::new(graph, made);
+        let results = Results::of(graph, report);
         table::show(&results, self.output, console)?;
         let mut line = summary(&report.counts, report.seconds, &console.results);
         let reused = reused(graph, report);
@@ -180,7 +176,8 @@ pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
         keep_going: work.keep_going,
         save_every: work.save_every,
         until: work.budget.and_then(|budget| Instant::now().checked_add(budget)),
-        cancel: stop_on_signal()?,
+        failed: BTreeMap::new(),
+        cancel: signals::stop_flag()?,
     })
 }
 
@@ -216,19 +213,6 @@ impl<R: Reporter> Reporter for OnlyFailures<R> {
     }
 }
 
-/// A flag that SIGINT and SIGTERM set. A second signal ends the process at once: the cache is sound at any moment.
-fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    let set = Arc::clone(&flag);
-    let handler = move || {
-        if set.swap(true, Ordering::Relaxed) {
-            std::process::exit(i32::from(failure::INTERRUPTED));
-        }
-    };
-    ctrlc::set_handler(handler).map_err(|error| Failure::Failed(format!("failed to handle signals: {error}")))?;
-    Ok(flag)
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     pipeline: &'a str,
@@ -245,10 +229,18 @@ struct Line<'a> {
     key: Option<StageKey>,
     reason: Option<&'a Reason>,
     seconds: Option<f64>,
+    #[serde(serialize_with = "metrics")]
     metrics: Option<&'a BTreeMap<String, f64>>,
     outputs: BTreeMap<&'a str, Output>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
+}
+
+fn metrics<S: Serializer>(metrics: &Option<&BTreeMap<String, f64>>, to: S) -> Result<S::Ok, S::Error> {
+    match metrics {
+        Some(metrics) => reals::serialize(metrics, to),
+        None => to.serialize_none(),
+    }
 }
 
 #[derive(Serialize)]

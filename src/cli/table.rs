@@ -1,6 +1,6 @@
 //! `strata table`: the results of the cached instances.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use serde::Serialize;
 
@@ -8,12 +8,14 @@ use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs},
     baseline::Baseline,
+    compare::listed,
     open,
     pivot::Pivot,
     plan::plan,
     results::{JsonRow, Results},
 };
 use crate::{
+    engine::{Graph, Plan, Selection},
     report::{Grid, Styles},
     stage::Registry,
 };
@@ -57,7 +59,7 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
         let selection = graph.select(&self.targets).map_err(Failure::Usage)?;
-        let plan = plan(&graph, &selection, &store, false, &|_| {})?;
+        let plan = plan(&graph, &selection, &store, false, &|words| console.remark(words))?;
         let made: Vec<_> = plan.cached().filter(|(index, _)| selection.targets.contains(index)).collect();
         let cached = made.len();
         let results = Results::new(&graph, made);
@@ -79,7 +81,7 @@ impl Args {
         let whole = cached == selection.targets.len();
         let targets: Vec<&str> = self.targets.iter().map(String::as_str).collect();
         let run = self.pipeline.run(&targets);
-        let note = match (cached, results.rows().len()) {
+        let mut note = match (cached, results.rows().len()) {
             (0, _) => format!("no results are cached; `{run}` makes them"),
             (1, 0) => "the cached instance has no metrics".to_owned(),
             (n, 0) => format!("none of the {n} cached instances has metrics"),
@@ -87,14 +89,31 @@ impl Args {
             (n, _) if !whole && graph.pipeline.halving.is_none() => {
                 format!("{n} of {} instances are cached; `{run}` makes the others", selection.targets.len())
             }
-            _ => return Ok(ExitCode::SUCCESS),
+            _ => String::new(),
         };
+        let missing = missing(&graph, &plan, &selection, &results);
+        if !missing.is_empty() {
+            let mark = if note.is_empty() { "" } else { "; " };
+            note.push_str(&format!("{mark}without a result, and so without a row: {}", listed(&missing)));
+        }
+        if note.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
         let is_read = self.output != Format::Json || !results.rows().is_empty();
         if is_read && !console.quiet {
             console.note(&note);
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The instances that are meant and would have rows, as others of their stages have, but are not cached.
+fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results: &Results<'_>) -> Vec<&'g str> {
+    let stages: BTreeSet<&str> = results.rows().iter().map(|row| row.stage).collect();
+    let cached: BTreeSet<usize> = plan.cached().map(|(index, _)| index).collect();
+    let meant = plan.stages.iter().map(|planned| planned.index).filter(|index| selection.targets.contains(index));
+    let open = meant.filter(|index| !cached.contains(index)).map(|index| &graph.instances[index]);
+    open.filter(|instance| stages.contains(instance.stage.as_str())).map(|instance| instance.name.as_str()).collect()
 }
 
 /// Prints results.

@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::MetadataExt,
     path::Path,
     process::ExitCode,
-    sync::mpsc::{self, RecvTimeoutError},
-    time::Duration,
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant},
 };
-
-use notify::{RecursiveMode, Watcher};
 
 use super::{
     Console, Failure,
@@ -28,8 +29,8 @@ use crate::{
 
 /// Editors write a file in several steps; this long nothing must have happened.
 const SETTLED: Duration = Duration::from_millis(150);
-/// How often to look whether somebody wants to stop.
-const TICK: Duration = Duration::from_millis(250);
+/// How often to look at the file, and whether somebody wants to stop.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Run what is cheap at each save of the file, and show what the rest would take
 #[derive(clap::Args)]
@@ -48,39 +49,33 @@ pub struct Args {
 impl Args {
     /// Runs until it is interrupted.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let file = std::path::absolute(&self.pipeline.file).unwrap_or_else(|_| self.pipeline.file.clone());
-        let refused = |error: notify::Error| Failure::Failed(format!("failed to watch {}: {error}", file.display()));
-        let (sender, changes) = mpsc::channel();
-        let mut watcher = notify::recommended_watcher(sender).map_err(refused)?;
-        // Editors put a new file in the old one's place, so it is the folder that is watched.
-        watcher.watch(file.parent().unwrap_or(Path::new(".")), RecursiveMode::NonRecursive).map_err(refused)?;
         let options = options(&self.work, false)?;
+        let stops = || options.cancel.load(Ordering::Relaxed);
         loop {
+            // Before it is read: a save during the turn makes another turn.
+            let seen = Stamp::of(&self.pipeline.file);
             // A mistake in the file is shown, and the next save may mend it.
             if let Err(failure) = self.turn(registry, &options, console) {
                 let _ = failure.report(console);
             }
-            if options.cancel.load(std::sync::atomic::Ordering::Relaxed) {
+            if !stops() {
+                console.remark(&format!("watching {}; Ctrl-C ends", self.pipeline.file.display()));
+            }
+            self.wait_for_a_save(seen, stops);
+            if stops() {
                 return Ok(ExitCode::SUCCESS);
             }
-            if !console.quiet {
-                console.note(&format!("watching {}; Ctrl-C ends", self.pipeline.file.display()));
-            }
-            let mut changed = false;
-            loop {
-                if options.cancel.load(std::sync::atomic::Ordering::Relaxed) {
-                    return Ok(ExitCode::SUCCESS);
-                }
-                match changes.recv_timeout(if changed { SETTLED } else { TICK }) {
-                    Ok(Ok(event)) => {
-                        let is_read = event.kind.is_access();
-                        changed |= !is_read && event.paths.iter().any(|path| path.file_name() == file.file_name());
-                    }
-                    Ok(Err(error)) => return Err(refused(error)),
-                    Err(RecvTimeoutError::Timeout) if changed => break,
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return Ok(ExitCode::SUCCESS),
-                }
+        }
+    }
+
+    /// Returns when the file is no longer what was seen and has settled, or when it is time to stop.
+    fn wait_for_a_save(&self, seen: Option<Stamp>, stops: impl Fn() -> bool) {
+        let (mut last, mut changed) = (seen, None);
+        while !stops() && changed.is_none_or(|changed: Instant| changed.elapsed() < SETTLED) {
+            thread::sleep(TICK);
+            let now = Stamp::of(&self.pipeline.file);
+            if now != last {
+                (last, changed) = (now, Some(Instant::now()));
             }
         }
     }
@@ -95,14 +90,32 @@ impl Args {
         let mut reporters = reporters(console, self.work.jobs);
         let report = engine::run(&graph, &cheap, &store, options, &mut reporters)?;
         drop(reporters);
-        let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
-        table::show(&Results::new(&graph, made), Format::Text, console)?;
+        table::show(&Results::of(&graph, &report), Format::Text, console)?;
         let rest = plan(&graph, &all, &store, false, &|_| {})?;
         let grid = waiting(&graph, &rest);
         if !grid.is_empty() {
             console.print(&grid.text(&console.results))?;
         }
         Ok(())
+    }
+}
+
+/// What tells two saves of a file apart: device, inode, size, and times of change in seconds and nanoseconds.
+///
+/// It is read through the path each time. So every way to a new file is seen alike: an edit in place, a file put in its
+/// place, another link or folder on the way to it, a file system without notifications.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp([i128; 7]);
+
+impl Stamp {
+    /// That of the file at this path now; none if there is none.
+    fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
+        let whole = [found.dev(), found.ino(), found.len()].map(i128::from);
+        let times = [found.mtime(), found.mtime_nsec(), found.ctime(), found.ctime_nsec()].map(i128::from);
+        let mut stamp = [0; 7];
+        stamp.iter_mut().zip(whole.into_iter().chain(times)).for_each(|(to, from)| *to = from);
+        Some(Self(stamp))
     }
 }
 

@@ -47,7 +47,13 @@ impl<'a> Coordinator<'a, '_> {
                 let message = reason.as_ref().map(|reason| format!("{reason}{}", set.unwrap_or_default()));
                 self.finish(index, Status::Failed, None, reason, None, message);
             }
-            Verdict::Run(_) => drop(self.ready.insert(index, decision)),
+            Verdict::Run(ref reasons) => match key.and_then(|key| self.failed.get(&key)).cloned() {
+                Some(message) => {
+                    let reason = reasons.first().cloned();
+                    self.finish(index, Status::Failed, key, reason, None, Some(message));
+                }
+                None => drop(self.ready.insert(index, decision)),
+            },
         }
         Ok(())
     }
@@ -103,6 +109,11 @@ impl<'a> Coordinator<'a, '_> {
                     self.reporter.event(&Event::StageStarted { instance, kind, parameters, reason });
                 }
                 Start::Done => unsettled = true,
+                Start::Refused(message) => {
+                    let key = self.ready.remove(&index).and_then(|decision| decision.key());
+                    self.finish(index, Status::Failed, key, Some(reason), None, Some(message));
+                    unsettled = true;
+                }
                 Start::Elsewhere(holder) => {
                     let holder = holder.to_string();
                     if self.elsewhere.insert(index, holder.clone()).as_ref() != Some(&holder) {

@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    Graph, Instance, Options, Outcome, Reporter, Selection, Status,
+    Event, Graph, Instance, Options, Outcome, Reporter, Selection, Status,
     crew::{Crew, Message, Word},
     decide::Decision,
     schedule::Schedule,
 };
 use crate::{
-    digest::ArtifactHash,
+    digest::{ArtifactHash, StageKey},
     store::{History, Output, Store, StoreError},
 };
 
@@ -57,9 +57,13 @@ pub(super) struct Coordinator<'a, 't> {
     /// Those that another process works on, and what it said last.
     pub(super) elsewhere: BTreeMap<usize, String>,
     pub(super) tries: BTreeMap<usize, Tries>,
+    /// Work that failed, with the message. Equal work would fail again.
+    pub(super) failed: BTreeMap<StageKey, String>,
     /// No new work is begun: something failed, or the run was stopped.
     pub(super) stopping: bool,
     pub(super) interrupted: bool,
+    /// Whether it was said what an interrupted run waits for.
+    told: bool,
 }
 
 impl<'a, 't> Coordinator<'a, 't> {
@@ -87,8 +91,10 @@ impl<'a, 't> Coordinator<'a, 't> {
             wanted: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
             tries: BTreeMap::new(),
+            failed: options.failed.clone(),
             stopping: false,
             interrupted: false,
+            told: false,
         }
     }
 
@@ -143,6 +149,8 @@ impl<'a, 't> Coordinator<'a, 't> {
                 }
                 self.crew.beat(|| self.states.values().filter_map(|state| state.key).collect());
                 self.watch_the_clock();
+                self.say_what_is_waited_for();
+                self.reporter.tick();
             }
         }
     }
@@ -190,11 +198,25 @@ impl<'a, 't> Coordinator<'a, 't> {
 
     /// Stops when somebody asks for it, or the budget of time is spent.
     fn watch_the_clock(&mut self) {
-        if self.options.until.is_some_and(|until| Instant::now() >= until) {
+        if self.is_out_of_time() {
             self.options.cancel.store(true, Ordering::Relaxed);
         }
         self.interrupted |= self.options.cancel.load(Ordering::Relaxed);
         self.stopping |= self.interrupted;
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.options.until.is_some_and(|until| Instant::now() >= until)
+    }
+
+    /// An interrupted run waits for what runs, which may take long: some stages end only when they are done.
+    fn say_what_is_waited_for(&mut self) {
+        if self.interrupted && !self.told && !self.crew.is_idle() {
+            self.told = true;
+            let instances = self.crew.instances().map(|index| self.graph.instances[index].name.clone()).collect();
+            let budget = self.is_out_of_time();
+            self.reporter.event(&Event::Stopping { instances, budget });
+        }
     }
 
     /// Nothing runs and nothing can start: what is left never will.

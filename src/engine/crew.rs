@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Display,
     sync::{Arc, mpsc},
     thread,
     time::Instant,
 };
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::{
     Graph, Options, Reason,
@@ -61,6 +62,8 @@ pub(super) enum Start {
     Elsewhere(Holder),
     /// Another process has done it since this one looked.
     Done,
+    /// The system gives no threads for it.
+    Refused(String),
 }
 
 impl<'a> Crew<'a> {
@@ -74,6 +77,11 @@ impl<'a> Crew<'a> {
 
     pub fn runs(&self, index: usize) -> bool {
         self.running.contains_key(&index)
+    }
+
+    /// The instances at work.
+    pub fn instances(&self) -> impl Iterator<Item = usize> {
+        self.running.keys().copied()
     }
 
     /// Whether work of this trajectory is under way here. Its end may make a start needless, or shorter.
@@ -125,7 +133,15 @@ impl<'a> Crew<'a> {
         {
             return Ok(Start::Done);
         }
-        let pool = self.pool(threads);
+        let refused = |error: &dyn Display| {
+            let threads = if threads == 1 { "a thread".to_owned() } else { format!("{threads} threads") };
+            let message = format!("failed to start {threads} for it: {error}");
+            Ok(Start::Refused(format!("{message}; allow more (`ulimit -u`, `ulimit -v`) or lower `--threads`")))
+        };
+        let pool = match self.pool(threads) {
+            Ok(pool) => pool,
+            Err(error) => return refused(&error),
+        };
         let job = Job {
             rows: graph.rows_of(index),
             instance: &graph.instances[index],
@@ -140,25 +156,27 @@ impl<'a> Crew<'a> {
             save_every: self.options.save_every,
             cancel: &self.options.cancel,
         };
-        let progress = "starting".to_owned();
-        self.running.insert(index, Running { decision, resumed: false, progress, pool: pool.clone(), lock });
-        let sender = sender.clone();
-        scope.spawn(move || {
+        let (sender, inside) = (sender.clone(), Arc::clone(&pool));
+        let work = move || {
             let notes = sender.clone();
             // The coordinator may have gone on an error of its own; then nobody wants to know.
-            let result = pool.install(|| execute(&job, &mut |note| drop(notes.send((index, Word::Note(note))))));
+            let result = inside.install(|| execute(&job, &mut |note| drop(notes.send((index, Word::Note(note))))));
             let _ = sender.send((index, Word::Done(Box::new(result))));
-        });
+        };
+        if let Err(error) = thread::Builder::new().spawn_scoped(scope, work) {
+            return refused(&error);
+        }
+        let progress = "starting".to_owned();
+        self.running.insert(index, Running { decision, resumed: false, progress, pool, lock });
         Ok(Start::Started)
     }
 
     /// An idle pool of so many threads. Made when first needed: a run that finds everything cached starts no thread.
-    fn pool(&mut self, threads: usize) -> Arc<ThreadPool> {
+    fn pool(&mut self, threads: usize) -> Result<Arc<ThreadPool>, ThreadPoolBuildError> {
         if let Some(at) = self.idle.iter().position(|pool| pool.current_num_threads() == threads) {
-            return self.idle.swap_remove(at);
+            return Ok(self.idle.swap_remove(at));
         }
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build();
-        Arc::new(pool.expect("threads can be started"))
+        ThreadPoolBuilder::new().num_threads(threads).build().map(Arc::new)
     }
 
     /// Shows other processes that the holders of the locks live. Called often; acts when it is time.

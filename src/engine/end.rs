@@ -100,7 +100,10 @@ impl Coordinator<'_, '_> {
         message: Option<String>,
     ) {
         let instance = &self.graph.instances[index];
-        self.stopping |= status == Status::Failed && !self.options.keep_going;
+        if status == Status::Failed {
+            self.stopping |= !self.options.keep_going;
+            self.failed.extend(key.zip(message.clone()));
+        }
         self.reporter.event(&Event::StageFinished {
             instance: instance.name.clone(),
             kind: instance.kind.name.to_owned(),

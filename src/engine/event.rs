@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::{Reason, run::Counts};
 use crate::{
     digest::StageKey,
-    store::{Output, real},
+    store::{Output, Real, real},
 };
 
 /// What became of an instance.
@@ -30,7 +30,7 @@ pub enum Status {
 impl Status {
     /// The word that people and scripts read.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Cached => "cached",
             Self::Ran => "ran",
@@ -87,7 +87,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         epochs: Option<usize>,
         /// The loss of the last step.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "real_if_any")]
         loss: Option<f64>,
     },
     /// Another process works on the same thing; it is waited for.
@@ -96,6 +96,13 @@ pub enum Event {
         instance: String,
         /// Who holds it, and how far it is.
         holder: String,
+    },
+    /// The run was asked to stop, or has spent its budget, while instances run. They end at their next good moment.
+    Stopping {
+        /// The instances that are waited for.
+        instances: Vec<String>,
+        /// Whether the budget is spent; otherwise somebody asked.
+        budget: bool,
     },
     /// An instance goes on from a saved state.
     Resumed {
@@ -180,10 +187,17 @@ pub enum Event {
     },
 }
 
+fn real_if_any<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(Real).serialize(serializer)
+}
+
 /// Someone who wants to know: a terminal, a file of events.
 pub trait Reporter {
     /// Called for each event, in order, from one thread.
     fn event(&mut self, event: &Event);
+
+    /// Called several times a second while something runs, for what is drawn anew as time passes.
+    fn tick(&mut self) {}
 }
 
 /// Several reporters, told one after another.
@@ -191,6 +205,12 @@ impl Reporter for Vec<Box<dyn Reporter>> {
     fn event(&mut self, event: &Event) {
         for reporter in self {
             reporter.event(event);
+        }
+    }
+
+    fn tick(&mut self) {
+        for reporter in self {
+            reporter.tick();
         }
     }
 }

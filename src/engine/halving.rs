@@ -20,12 +20,25 @@ pub(super) fn check(pipeline: &Pipeline<'_>, instances: &[Instance<'_>], found: 
     }
 }
 
+/// A point of a search: for each axis that is searched, its value.
+pub type Point<'a> = Vec<(&'a str, Value)>;
+
+/// What the results of a rung lead to.
+pub enum Climb<'a> {
+    /// One more rung is known.
+    Up,
+    /// This was the last rung, and this is its best point.
+    Top(Point<'a>),
+    /// No point has a score.
+    Nothing,
+}
+
 /// The rungs of a search, as far as results decide them.
+#[derive(Clone)]
 pub struct Ladder<'a, 't> {
     graph: &'a Graph<'t>,
     halving: &'a Halving,
-    /// The points: for each axis that is searched, its value.
-    points: Vec<Vec<(&'a str, Value)>>,
+    points: Vec<Point<'a>>,
     /// The points of each rung that is known, the best first from the second on.
     rungs: Vec<Vec<usize>>,
 }
@@ -77,7 +90,13 @@ impl<'a, 't> Ladder<'a, 't> {
         })
     }
 
-    /// Of `wanted`, what the rungs that are known make.
+    /// Whether what is wanted comes from a rung at all.
+    #[must_use]
+    pub fn concerns(&self, wanted: &Selection) -> bool {
+        wanted.targets.iter().any(|&index| self.graph.instances[index].axes.contains_key(&self.halving.over))
+    }
+
+    /// Of `wanted`, what the rungs that are known make; and the scores that a further rung depends on.
     #[must_use]
     pub fn select(&self, wanted: &Selection) -> Selection {
         let alive = |instance: &Instance<'_>| {
@@ -86,46 +105,100 @@ impl<'a, 't> Ladder<'a, 't> {
                 self.is_on(instance, rung) && points.iter().any(|&point| self.is_of(instance, point))
             })
         };
-        let targets: BTreeSet<usize> =
-            wanted.targets.iter().copied().filter(|&index| alive(&self.graph.instances[index])).collect();
+        let last = self.halving.rungs.last();
+        let decides = |instance: &Instance<'_>| {
+            instance.stage == self.halving.stage && last.is_none_or(|&last| !self.is_on(instance, last))
+        };
+        let meant = |&index: &usize| wanted.targets.contains(&index) || decides(&self.graph.instances[index]);
+        let all = 0..self.graph.instances.len();
+        let targets = all.filter(meant).filter(|&index| alive(&self.graph.instances[index])).collect();
         self.graph.with_needs(targets)
     }
 
-    /// Goes up one rung by the scores of the last one: instances with their metrics. False at the top.
+    /// Goes up one rung by the scores of the last one, if there is one more. `made` are the metrics of instances that have
+    /// results.
     ///
     /// # Errors
-    /// If no instance of the rung has the metric.
-    pub fn climb<'m>(&mut self, made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Result<bool, String> {
-        let (at, rung) = self.rung();
-        let Some(&size) = self.sizes().get(at + 1) else { return Ok(false) };
-        let scored: Vec<usize> = (0..self.graph.instances.len())
-            .filter(|&index| {
-                let instance = &self.graph.instances[index];
-                instance.stage == self.halving.stage && self.is_on(instance, rung)
-            })
-            .collect();
-        let score = |&point: &usize| {
-            let of_point = scored.iter().filter(|&&index| self.is_of(&self.graph.instances[index], point));
-            // Over seeds, and all else that is not searched: the mean.
-            let values: Option<Vec<f64>> =
-                of_point.map(|&index| made(index)?.get(&self.halving.metric).copied()).collect();
-            values.filter(|values| !values.is_empty()).map(|values| values.iter().sum::<f64>() / values.len() as f64)
-        };
-        let mut ranked: Vec<(usize, f64)> =
-            self.rungs[at].iter().filter_map(|point| Some((*point, score(point)?))).collect();
+    /// If results of the rung lack the metric.
+    pub fn climb<'m>(
+        &mut self,
+        made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
+    ) -> Result<Climb<'a>, String> {
+        let ranked = self.ranked(&made)?;
         if ranked.is_empty() {
-            let Halving { stage, metric, .. } = self.halving;
+            return Ok(Climb::Nothing);
+        }
+        let Some(&size) = self.sizes().get(self.rungs.len()) else {
+            return Ok(Climb::Top(self.points[ranked[0]].clone()));
+        };
+        self.rungs.push(ranked.into_iter().take(size).collect());
+        Ok(Climb::Up)
+    }
+
+    /// The points of the last rung that have a score, the best first; of equals the earlier. A point that failed, or whose
+    /// score is not finite, counts as the worst: it never goes on.
+    fn ranked<'m>(&self, made: &impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Result<Vec<usize>, String> {
+        let scored = self.deciding();
+        let Halving { stage, metric, .. } = self.halving;
+        let found: Vec<&BTreeMap<String, f64>> = scored.iter().filter_map(|&index| made(index)).collect();
+        if !found.is_empty() && !found.iter().any(|metrics| metrics.contains_key(metric)) {
             let names: BTreeSet<&str> =
-                scored.iter().filter_map(|&index| made(index)).flatten().map(|(name, _)| name.as_str()).collect();
+                found.into_iter().flat_map(|metrics| metrics.keys().map(String::as_str)).collect();
             let names = quoted(&names.into_iter().collect::<Vec<_>>());
             return Err(format!("no instance of `{stage}` has the metric `{metric}`; there are {names}"));
         }
+        let score = |&point: &usize| {
+            let of_point = scored.iter().filter(|&&index| self.is_of(&self.graph.instances[index], point));
+            // Over seeds, and all else that is not searched: the mean.
+            let values: Option<Vec<f64>> = of_point.map(|&index| made(index)?.get(metric).copied()).collect();
+            let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+            values.map(mean).filter(|mean| mean.is_finite())
+        };
+        let alive = self.rungs.last().into_iter().flatten();
+        let mut ranked: Vec<(usize, f64)> = alive.filter_map(|point| Some((*point, score(point)?))).collect();
         let sign = if self.halving.lowest { 1.0 } else { -1.0 };
-        // What could not be scored (it failed) does not go on; of equals the earlier does.
         ranked.sort_by(|a, b| (sign * a.1).total_cmp(&(sign * b.1)));
-        ranked.truncate(size);
-        self.rungs.push(ranked.into_iter().map(|(point, _)| point).collect());
-        Ok(true)
+        Ok(ranked.into_iter().map(|(point, _)| point).collect())
+    }
+
+    /// The instances whose scores decide on the last rung that is known.
+    fn deciding(&self) -> Vec<usize> {
+        let (_, rung) = self.rung();
+        let alive = self.rungs.last().map_or(&[][..], Vec::as_slice);
+        let decides = |instance: &Instance<'_>| {
+            instance.stage == self.halving.stage
+                && self.is_on(instance, rung)
+                && alive.iter().any(|&point| self.is_of(instance, point))
+        };
+        (0..self.graph.instances.len()).filter(|&index| decides(&self.graph.instances[index])).collect()
+    }
+
+    /// The points of the last rung that is known which have no score, by what results there are.
+    ///
+    /// # Errors
+    /// If results of the rung lack the metric.
+    pub fn without_score<'m>(
+        &self,
+        made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
+    ) -> Result<Vec<Point<'a>>, String> {
+        let ranked = self.ranked(&made)?;
+        let alive = self.rungs.last().into_iter().flatten();
+        Ok(alive.filter(|point| !ranked.contains(point)).map(|&point| self.points[point].clone()).collect())
+    }
+
+    /// The points of the last rung that is known of which a result is missing that its score depends on.
+    pub fn without_result<'m>(&self, made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Vec<Point<'a>> {
+        let missing: Vec<usize> = self.deciding().into_iter().filter(|&index| made(index).is_none()).collect();
+        let is_missing =
+            |point: &&usize| missing.iter().any(|&index| self.is_of(&self.graph.instances[index], **point));
+        self.rungs.last().into_iter().flatten().filter(is_missing).map(|&point| self.points[point].clone()).collect()
+    }
+
+    /// Whether an instance belongs to the last rung that is known and to no earlier one.
+    #[must_use]
+    pub fn is_of_last(&self, index: usize) -> bool {
+        let value = self.graph.instances[index].axes.get(&self.halving.over);
+        value.is_some_and(|value| value.as_u64() == Some(self.rung().1))
     }
 
     /// The points of the last rung that is known: key and value of each axis.

@@ -49,7 +49,7 @@ mod worker;
 pub use decide::Verdict;
 pub use event::{Event, Reporter, Status};
 pub use graph::{Graph, Selection};
-pub use halving::Ladder;
+pub use halving::{Climb, Ladder, Point};
 pub use instance::{Axes, Definition, Instance, Link, parts_of, plain};
 pub use plan::{Plan, Planned, plan};
 pub use reason::Reason;

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     digest::ArtifactHash,
     store::{Manifest, Position, Recipe, Store, StoreError},
+    threads,
 };
 
 /// The word of a plan.
@@ -163,8 +164,11 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
         // Those that stand on nothing of this turn are decided side by side.
         let is_free = |index: &&usize| graph.instances[**index].inputs.iter().all(|link| link.from < rest[0]);
         let (turn, later) = rest.split_at(rest.iter().take_while(is_free).count());
-        let each = turn.par_iter().with_min_len(ALONE).map(|&index| line(index, &stages, &position));
-        for (planned, price) in each.collect::<Result<Vec<_>, StoreError>>()? {
+        let decide = || {
+            let each = turn.par_iter().with_min_len(ALONE).map(|&index| line(index, &stages, &position));
+            each.collect::<Result<Vec<_>, StoreError>>()
+        };
+        for (planned, price) in threads::shared(decide)? {
             known[planned.index] = price;
             position.insert(planned.index, stages.len());
             stages.push(planned);

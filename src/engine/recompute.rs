@@ -8,6 +8,7 @@ use super::worker::load;
 use crate::{
     stage::{Context, Registry},
     store::{Artifact, Manifest, Store},
+    threads,
 };
 
 /// What came of running finished work again.
@@ -21,10 +22,11 @@ pub enum Recomputed {
     Impossible(String),
 }
 
-/// Runs the work of a manifest again, inside the present rayon pool, and compares what comes out. Writes nothing.
+/// Runs the work of a manifest again, inside the present rayon pool or the shared one, and compares what comes out. Writes
+/// nothing.
 #[must_use]
 pub fn recompute(registry: &Registry, store: &Store, manifest: &Manifest) -> Recomputed {
-    match again(registry, store, manifest) {
+    match threads::shared(|| again(registry, store, manifest)) {
         Ok(differing) if differing.is_empty() => Recomputed::Equal,
         Ok(differing) => Recomputed::Differs(differing),
         Err(message) => Recomputed::Impossible(message),

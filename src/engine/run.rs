@@ -1,6 +1,7 @@
 //! A run: what it is given and what it gives. The loop itself is the coordinator's.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::AtomicBool, mpsc},
     thread,
     time::{Duration, Instant},
@@ -34,6 +35,8 @@ pub struct Options {
     pub save_every: Duration,
     /// When to stop as if asked to.
     pub until: Option<Instant>,
+    /// Work that failed in an earlier turn of the same run, with the message. It is not tried again.
+    pub failed: BTreeMap<StageKey, String>,
     /// Set from outside to stop at the next good moment.
     pub cancel: Arc<AtomicBool>,
 }
@@ -99,6 +102,26 @@ pub struct Report {
     pub seconds: f64,
     /// True if it was stopped from outside before its end.
     pub interrupted: bool,
+}
+
+impl Report {
+    /// The instances that have no results because they failed, or something that they need did.
+    #[must_use]
+    pub fn lost(&self, graph: &Graph<'_>) -> BTreeSet<usize> {
+        let mut lost = BTreeSet::new();
+        for outcome in &self.outcomes {
+            let mut above = graph.instances[outcome.index].above();
+            let is_lost = match outcome.status {
+                Status::Failed => true,
+                Status::Blocked => above.any(|above| lost.contains(&above)),
+                _ => false,
+            };
+            if is_lost {
+                lost.insert(outcome.index);
+            }
+        }
+        lost
+    }
 }
 
 /// Runs the selected instances, as far as the cache does not hold their results.

@@ -55,7 +55,17 @@ impl Lines {
     /// What happens between begin and end, as far as people want to know.
     #[must_use]
     pub fn happened(&self, event: &Event) -> Option<String> {
+        let names;
         let (word, instance, remark) = match event {
+            Event::Stopping { instances, budget } => {
+                names = instances.join(", ");
+                let them = if instances.len() == 1 { "it" } else { "them" };
+                let remark = match budget {
+                    true => format!("the budget is spent; waiting for {them} to stop; Ctrl-C ends at once"),
+                    false => format!("waiting for {them} to stop; a second signal ends at once"),
+                };
+                ("stops", &names, remark)
+            }
             Event::Waiting { instance, holder } => ("waits", instance, format!("for {holder}")),
             Event::Resumed { instance, epoch, step } => ("resumes", instance, after(*epoch, *step)),
             Event::Retrying { instance, again, message } => ("retries", instance, format!("retry {again}: {message}")),

@@ -10,7 +10,7 @@ const CONFIDENCE: f64 = 0.95;
 pub struct Estimate {
     /// The mean of the values.
     pub mean: f64,
-    /// Both ends of the interval; none of a single value.
+    /// Both ends of the interval; none of a single value, or where a value is not finite.
     pub interval: Option<(f64, f64)>,
     /// Number of values.
     pub n: usize,
@@ -25,6 +25,7 @@ impl Estimate {
             let half = error * student(values.len()).inverse_cdf(0.5 + CONFIDENCE / 2.0);
             (mean - half, mean + half)
         });
+        let interval = interval.filter(|(low, high)| low.is_finite() && high.is_finite());
         Some(Self { mean, interval, n: values.len() })
     }
 
@@ -36,11 +37,11 @@ impl Estimate {
 }
 
 /// The two-sided p-value of Student's paired t-test: how often differences of mean zero would lie as far from it. None
-/// with less than two differences.
+/// with less than two differences, or where one is not finite.
 #[must_use]
 pub fn paired_p(differences: &[f64]) -> Option<f64> {
     let (mean, error) = moments(differences)?;
-    let error = error?;
+    let error = error.filter(|error| error.is_finite())?;
     if error == 0.0 {
         // All differences are equal: either nothing differs or everything does, in the same way.
         return Some(if mean == 0.0 { 1.0 } else { 0.0 });

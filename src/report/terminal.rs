@@ -13,7 +13,7 @@ use crate::engine::{Event, Reason, Reporter, Status};
 
 const TICK: Duration = Duration::from_millis(120);
 
-/// Draws on standard error. Nothing is drawn, and no thread started, before the first instance runs.
+/// Draws on standard error, from the first instance that runs on. It starts no thread: the run loop tells it when to draw.
 pub struct Terminal {
     styles: Styles,
     quiet: bool,
@@ -26,6 +26,8 @@ pub struct Terminal {
     losses: BTreeMap<String, Vec<f64>>,
     /// What was left, and when.
     outlook: Option<(f64, usize, Instant)>,
+    /// When spinners and clocks last moved.
+    moved: Instant,
 }
 
 struct Drawn {
@@ -39,7 +41,7 @@ impl Terminal {
     #[must_use]
     pub fn new(styles: Styles, quiet: bool, jobs: usize) -> Self {
         let (counts, losses) = (BTreeMap::new(), BTreeMap::new());
-        Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None }
+        Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None, moved: Instant::now() }
     }
 
     /// The terminal's width is asked for each time, as windows change.
@@ -52,12 +54,10 @@ impl Terminal {
         let drawn = self.drawn.get_or_insert_with(|| {
             let all = MultiProgress::new();
             let whole = all.add(ProgressBar::no_length().with_style(style("  {elapsed} {msg}")));
-            whole.enable_steady_tick(Duration::from_secs(1));
             Drawn { all, whole, bars: BTreeMap::new() }
         });
         let bar = drawn.all.insert_before(&drawn.whole, ProgressBar::no_length().with_style(style("{spinner} {msg}")));
         bar.set_message(instance.to_owned());
-        bar.enable_steady_tick(TICK);
         drawn.bars.insert(instance.to_owned(), bar);
     }
 
@@ -144,6 +144,14 @@ impl Reporter for Terminal {
                     self.print(&line);
                 }
             }
+        }
+    }
+
+    fn tick(&mut self) {
+        if let Some(drawn) = self.drawn.as_ref().filter(|_| self.moved.elapsed() >= TICK) {
+            self.moved = Instant::now();
+            drawn.bars.values().for_each(ProgressBar::tick);
+            drawn.whole.tick();
         }
     }
 }

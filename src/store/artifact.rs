@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use serde_json::{Map, Value};
 
 use super::canonical;
-use crate::digest::ArtifactHash;
+use crate::{digest::ArtifactHash, threads};
 
 /// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
 const METADATA: &str = "strata";
@@ -187,11 +187,19 @@ fn first<T: Sync>(values: &[T], is_fine: impl Fn(&T) -> bool + Sync) -> Option<u
     values.par_iter().position_first(|value| !is_fine(value))
 }
 
+/// So many bytes are worth several threads.
+const LARGE: usize = 1 << 18;
+
 /// The digest of an artifact's bytes; large ones are hashed on all threads.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> ArtifactHash {
+    if bytes.len() < LARGE {
+        return blake3::hash(bytes).into();
+    }
     let mut hasher = blake3::Hasher::new();
-    hasher.update_rayon(bytes);
+    threads::shared(|| {
+        hasher.update_rayon(bytes);
+    });
     hasher.finalize().into()
 }
 

@@ -204,7 +204,7 @@ impl Holder {
     fn here() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let (host, pid) = (host(), std::process::id());
-        let started = process_start(pid).unwrap_or_default();
+        let started = if let Process::Began(ticks) = process(pid) { ticks } else { 0 };
         let token = format!("{host}-{pid}-{started}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let needs = BTreeSet::new();
         Self { host, pid, started, progress: "starting".to_owned(), needs, began: 0, token }
@@ -216,9 +216,17 @@ impl Holder {
         Self { host, pid: 0, started: 0, progress, needs: BTreeSet::new(), began: 0, token: String::new() }
     }
 
-    /// True if it was a process of this machine that is not there any more.
+    /// True if it was a process of this machine that is certainly not there any more. Of a process that this one may not
+    /// look at (another user's, where `/proc` is mounted with `hidepid`) only its beat tells whether it lives.
     fn is_gone(&self) -> bool {
-        self.host == host() && Path::new("/proc/self").exists() && process_start(self.pid) != Some(self.started)
+        // Without `/proc` the machine's name is not known, and a pid means nothing.
+        self.host == host()
+            && Path::new("/proc/self").exists()
+            && match process(self.pid) {
+                Process::Gone => true,
+                Process::Began(ticks) => ticks != self.started,
+                Process::Hidden => false,
+            }
     }
 }
 
@@ -237,14 +245,36 @@ fn host() -> String {
     format!("{}-{boot}-{space}", read("/proc/sys/kernel/hostname"))
 }
 
-/// When a process of this machine began, in ticks since the boot; `None` if there is none.
-fn process_start(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// What can be known of a process of this machine.
+enum Process {
+    /// It has ended, or never was.
+    Gone,
+    /// It began at this tick since the boot.
+    Began(u64),
+    /// There is one, of which nothing more is shown.
+    Hidden,
+}
+
+fn process(pid: u32) -> Process {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return if exists(pid) { Process::Hidden } else { Process::Gone };
+    };
     // The name in parentheses may hold anything, so fields are counted from its end: the start is the 22nd of all.
-    let mut fields = stat.get(stat.rfind(')')? + 2..)?.split(' ');
-    // A zombie has ended; only its parent does not know yet.
-    let state = fields.next()?;
-    if state == "Z" || state == "X" { None } else { fields.nth(18)?.parse().ok() }
+    let mut fields = stat.rfind(')').and_then(|end| stat.get(end + 2..)).unwrap_or_default().split(' ');
+    match fields.next() {
+        // A zombie has ended; only its parent does not know yet.
+        Some("Z" | "X") => Process::Gone,
+        _ => fields.nth(18).and_then(|ticks| ticks.parse().ok()).map_or(Process::Hidden, Process::Began),
+    }
+}
+
+/// Whether there is a process, even one that must not be signalled.
+fn exists(pid: u32) -> bool {
+    // 0 and numbers below it mean groups of processes.
+    let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) else { return false };
+    // SAFETY: signal 0 is not sent; it only asks whether it could be.
+    let answer = unsafe { libc::kill(pid, 0) };
+    answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
 /// When a file was last changed, in seconds of the file system's clock.
@@ -305,6 +335,20 @@ mod tests {
         assert!(store.holder(&key)?.is_none());
         assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
         Ok(())
+    }
+
+    /// A pid that nobody has is gone; this process as it began is not, and one that only its number tells of may live.
+    #[test]
+    fn what_is_known_of_a_process() {
+        let mut child = std::process::Command::new("true").spawn().expect("a process");
+        let pid = child.id();
+        assert!(exists(pid), "a zombie is there");
+        child.wait().expect("it ends");
+        assert!(!exists(pid) && !exists(0) && !exists(u32::MAX));
+        let here = Holder::here();
+        assert!(exists(here.pid) && !here.is_gone());
+        assert!(Holder { started: here.started + 1, ..Holder::here() }.is_gone(), "another process of the same number");
+        assert!(Holder { pid, ..Holder::here() }.is_gone());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError, io_error, record};
-use crate::digest::SourceHash;
+use crate::{digest::SourceHash, threads};
 
 /// A file changed this shortly before it was hashed might change again within the clock's grain, unseen.
 const GRAIN: i64 = 1_000_000_000;
@@ -79,7 +79,7 @@ impl Store {
         let hashed: Vec<Hashed> = if known.iter().all(|(_, hash)| hash.is_some()) {
             files.iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
         } else {
-            files.par_iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
+            threads::shared(|| files.par_iter().zip(known).map(hash).collect::<Result<_, StoreError>>())?
         };
 
         let mut digest = blake3::Hasher::new();

@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use rayon::prelude::*;
 
 use super::{Damage, Lookup, Store, StoreError, artifact};
-use crate::digest::{ArtifactHash, StageKey};
+use crate::{
+    digest::{ArtifactHash, StageKey},
+    threads,
+};
 
 /// What a look at every object found.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +39,8 @@ impl Store {
     /// If the cache cannot be read, or a corrupt file cannot be deleted.
     pub fn verify(&self, repair: bool) -> Result<Verification, StoreError> {
         let objects = self.objects()?;
-        let checked: Vec<_> = objects.par_iter().map(|(path, bytes)| (path, *bytes, fault(path))).collect();
+        let check = || objects.par_iter().map(|(path, bytes)| (path, *bytes, fault(path))).collect();
+        let checked: Vec<_> = threads::shared(check);
         let mut found = Verification::default();
         for (path, bytes, fault) in checked {
             match fault {

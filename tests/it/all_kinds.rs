@@ -44,6 +44,7 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
         keep_going: false,
         save_every: std::time::Duration::from_secs(60),
         until: None,
+        failed: BTreeMap::new(),
         cancel: Arc::new(AtomicBool::new(false)),
     };
     let selection = graph.select(&[]).expect("everything");

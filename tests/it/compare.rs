@@ -45,6 +45,7 @@ fn differences_are_taken_pair_by_pair() {
     let one = compare(&["knn@knn.k=1,images.seed=2", "knn@knn.k=20,images.seed=2"]);
     assert_eq!(one["comparisons"][0]["pairs"], 1);
     assert_eq!(one["comparisons"][0]["differs"], Value::Null);
+    assert_eq!(one["comparisons"][0]["verdict"], "one seed: the spread over seeds is unknown");
     let text = project.done(&["compare", "pipelines/p.toml", "knn@knn.k=1", "knn@knn.k=120"]).out;
     assert!(text.contains("differs: lower") && text.contains("test accuracy %"), "{text}");
 }
@@ -180,6 +181,9 @@ fn arms_that_are_none_are_explained() {
     );
     assert!(wrong(["knn@knn.k=1", "knn"]).contains("give it a value of `knn.k`"));
     assert!(wrong(["knn@knn.k", "knn"]).contains("has no `=`"));
-    let nothing = project.done(&["compare", "pipelines/p.toml", "knn@knn.k=1", "knn@knn.k=20"]);
-    assert!(nothing.err.contains("nothing can be paired: run the pipeline"), "{}", nothing.err);
+    let nothing = project.strata(&["compare", "pipelines/p.toml", "knn@knn.k=1", "knn@knn.k=20"]);
+    assert_eq!(nothing.code, Some(1), "{}", nothing.err);
+    let why = "`knn@knn.k=20` cannot be compared: 10 of its 10 instances have no `test_accuracy`";
+    assert!(nothing.err.contains(why) && nothing.err.contains("and 5 more"), "{}", nothing.err);
+    assert!(nothing.err.contains("`strata run pipelines/p.toml 'knn@knn.k=20'` runs"), "{}", nothing.err);
 }

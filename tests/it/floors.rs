@@ -9,13 +9,14 @@ use std::{
 use syn::visit::{self, Visit};
 
 /// Each floor, and those that it may import from. What is not here is not allowed.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("digest", &[]),
     ("diagnostic", &[]),
-    ("store", &["digest"]),
+    ("threads", &[]),
+    ("store", &["digest", "threads"]),
     ("stage", &["store", "digest", "diagnostic"]),
     ("pipeline", &["stage", "store", "digest", "diagnostic"]),
-    ("engine", &["pipeline", "stage", "store", "digest", "diagnostic"]),
+    ("engine", &["pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
     ("report", &["engine"]),
     ("ml", &[]),
     ("stages", &["stage", "ml"]),

@@ -66,6 +66,9 @@ fn all() -> Vec<Event> {
             finished(name, Status::Blocked, None, Some("the run was interrupted")),
         ]);
     }
+    for (instances, budget) in [(vec![SHORT.to_owned()], false), (vec![SHORT.to_owned(), LONG.to_owned()], true)] {
+        events.push(Event::Stopping { instances, budget });
+    }
     events.push(Event::RunFinished { counts: Counts::default(), seconds: 1.0 });
     events
 }

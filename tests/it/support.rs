@@ -2,8 +2,11 @@
 
 use std::{
     fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -98,6 +101,16 @@ impl Project {
         for name in ["STRATA_CACHE_DIR", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "COLUMNS"] {
             command.env_remove(name);
         }
+        // Tests may run below `nohup` or in the background, where signals are ignored, and a child inherits that.
+        // SAFETY: `signal` may be called between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+                    libc::signal(signal, libc::SIG_DFL);
+                }
+                Ok(())
+            });
+        }
         command
     }
 
@@ -133,6 +146,45 @@ impl Project {
         files(&root, &mut found);
         found.into_iter().map(|file| (file.clone(), fs::read(root.join(file)).expect("a file of the cache"))).collect()
     }
+}
+
+/// Waits until a file that a child writes, such as its `--events`, has so many lines of a kind. False if the child ended
+/// first.
+pub fn lines_come(file: &Path, child: &mut Child, count: usize, is_one: impl Fn(&str) -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(300);
+    loop {
+        let ended = child.try_wait().expect("a child").is_some();
+        let seen = fs::read(file).unwrap_or_default();
+        if String::from_utf8_lossy(&seen).lines().filter(|line| is_one(line)).count() >= count {
+            return true;
+        }
+        if ended {
+            return false;
+        }
+        assert!(Instant::now() < deadline, "{} waits for a line for five minutes", file.display());
+        sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a line of `--events` is of this event and instance.
+pub fn is_event(line: &str, event: &str, instance: &str) -> bool {
+    let event = format!("\"event\":\"{event}\"");
+    line.contains(&event) && line.contains(&format!("\"instance\":\"{instance}\""))
+}
+
+/// Sends a signal, by its name without `SIG`.
+pub fn send(child: &Child, signal: &str) {
+    let sent = finish(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]));
+    assert_eq!(sent.code, Some(0), "{}", sent.err);
+}
+
+/// Says that a test could not run here; with `STRATA_REQUIRE_ALL=1`, fails.
+pub fn skipped(reason: &str) {
+    eprintln!("SKIPPED: {reason}");
+    assert!(
+        std::env::var_os("STRATA_REQUIRE_ALL").is_none(),
+        "STRATA_REQUIRE_ALL is set, and this was skipped: {reason}"
+    );
 }
 
 /// Runs a command to its end.

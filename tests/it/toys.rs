@@ -1,6 +1,7 @@
 //! Toy kinds of stages, and a folder with a cache to plan and run them in.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
 };
@@ -121,8 +122,30 @@ fn out(values: &[f64]) -> Result<Outputs, StageError> {
     Ok(Outputs::new().with("out", Artifact::new().with("x", Tensor::new(values, &Device::Cpu)?)))
 }
 
+/// Works until there is a file, whoever asks it to stop.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stubborn {
+    /// The file.
+    until: String,
+}
+
+impl Stage for Stubborn {
+    const KIND: &'static str = "stubborn";
+    const VERSION: u32 = 1;
+    const INPUTS: &'static [Port] = &[];
+    const OUTPUTS: &'static [Port] = &[Port::new("out", ONE, "nothing")];
+
+    fn run(&self, _: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        while !cx.resolve(&self.until).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        out(&[])
+    }
+}
+
 pub fn registry() -> Registry {
-    [StageKind::of::<Numbers>(), StageKind::of::<Map>()].into_iter().collect()
+    [StageKind::of::<Numbers>(), StageKind::of::<Map>(), StageKind::of::<Stubborn>()].into_iter().collect()
 }
 
 #[derive(Default)]
@@ -200,19 +223,24 @@ impl Bench {
             .collect()
     }
 
+    pub fn options(&self) -> engine::Options {
+        engine::Options {
+            jobs: self.jobs,
+            threads: 1,
+            memory: u64::MAX,
+            device: Device::Cpu,
+            force: self.force,
+            keep_going: self.keep_going,
+            save_every: std::time::Duration::from_secs(60),
+            until: None,
+            failed: BTreeMap::new(),
+            cancel: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
     pub fn run(&self, text: &str) -> Ran {
         self.with(text, |graph| {
-            let options = engine::Options {
-                jobs: self.jobs,
-                threads: 1,
-                memory: u64::MAX,
-                device: Device::Cpu,
-                force: self.force,
-                keep_going: self.keep_going,
-                save_every: std::time::Duration::from_secs(60),
-                until: None,
-                cancel: Arc::new(AtomicBool::new(false)),
-            };
+            let options = self.options();
             let selection = graph.select(&self.targets).expect("targets are there");
             let mut started = Started::default();
             let report =

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::symlink,
     process::{Child, Command},
     thread::sleep,
     time::{Duration, Instant},
@@ -90,6 +91,46 @@ fn each_save_runs_what_is_cheap_and_prices_the_rest() {
     let stopped = Command::new("kill").args(["-INT", &watch.child.id().to_string()]).status();
     assert!(stopped.expect("kill runs").success());
     assert_eq!(watch.child.wait().expect("a child ends").code(), Some(0));
+}
+
+/// Behind a link, a save is a save: in place, by a new file, by another link on the way, by another folder.
+#[test]
+fn a_file_behind_links_is_seen_to_change() {
+    let project = Project::with("");
+    let text = |clusters: usize| PIPELINE.replace("clusters = 4", &format!("clusters = {clusters}"));
+    let link = |to: &str, name: &str| {
+        let _ = fs::remove_file(project.path(name));
+        symlink(to, project.path(name)).expect("a link");
+    };
+    let rename = |from: &str, to: &str| fs::rename(project.path(from), project.path(to)).expect("renamed");
+    project.write("real/one/p.toml", text(4));
+    project.write("real/two/p.toml", text(7));
+    link("one", "real/link");
+    link("../real/link/p.toml", "pipelines/p.toml");
+    project.done(&["run", "pipelines/p.toml"]);
+    let mut watch = Watch::start(&project, &["--cheap", "1h"]);
+    watch.until("err", "Ctrl-C ends", 1);
+    let save: [&dyn Fn(); 5] = [
+        &|| project.write("real/one/p.toml", text(5)),
+        &|| {
+            project.write("real/one/new", text(6));
+            rename("real/one/new", "real/one/p.toml");
+        },
+        &|| link("two", "real/link"),
+        &|| {
+            project.write("real/new/p.toml", text(8));
+            rename("real/two", "real/old");
+            rename("real/new", "real/two");
+        },
+        &|| {
+            project.write("pipelines/new.toml", text(9));
+            rename("pipelines/new.toml", "pipelines/p.toml");
+        },
+    ];
+    for (save, clusters) in save.iter().zip(5..) {
+        save();
+        watch.until("err", &format!("run  clusters (clusters: {} -> {clusters})", clusters - 1), 1);
+    }
 }
 
 #[test]

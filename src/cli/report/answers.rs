@@ -145,7 +145,8 @@ impl<'a> Split<'a> {
             }
         }
         let bar = |(name, group): &(String, Vec<&Row<'_>>)| {
-            let Answer { value, interval } = answer(group)?;
+            // The table shows what a bar cannot.
+            let Answer { value, interval } = answer(group).filter(|answer| answer.value.is_finite())?;
             Some(Bar { name: name.clone(), value, interval })
         };
         let bars: Vec<Bar> = groups.iter().filter_map(bar).collect();
@@ -166,7 +167,8 @@ fn judge(columns: &[String]) -> &str {
 }
 
 fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer>) {
-    let value = |arm: &Arm<'_>| answer(arm).map_or(f64::NEG_INFINITY, |answer| answer.value);
+    let value = |arm: &Arm<'_>| answer(arm).map(|answer| answer.value).filter(|value| value.is_finite());
+    let value = |arm: &Arm<'_>| value(arm).unwrap_or(f64::NEG_INFINITY);
     arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
     arms.truncate(BEST);
 }

@@ -56,8 +56,8 @@ impl<'a> Split<'a> {
                 }
             }
         }
-        let tested: Vec<usize> = (0..found.len()).filter(|&at| found[at].1.len() > 1).collect();
-        let p: Vec<f64> = tested.iter().filter_map(|&at| paired_p(&found[at].1)).collect();
+        let (tested, p): (Vec<usize>, Vec<f64>) =
+            found.iter().enumerate().filter_map(|(at, (_, values))| Some((at, paired_p(values)?))).unzip();
         let adjusted: BTreeMap<usize, f64> = tested.into_iter().zip(holm(&p)).collect();
         found
             .iter()
@@ -70,10 +70,13 @@ impl<'a> Split<'a> {
 /// A difference in words.
 fn said(what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
     let Estimate { mean, interval, n } = Estimate::of(differences)?;
+    if !mean.is_finite() {
+        return Some(format!("{what}: not comparable, as an accuracy is not a finite number."));
+    }
     let side = if mean < 0.0 { "lower" } else { "higher" };
     let size = percent(mean.abs());
     let Some(((low, high), p)) = interval.zip(p) else {
-        return Some(format!("{what}: {size} points {side}, with one seed, which says nothing; repeat over more."));
+        return Some(format!("{what}: {size} points {side}; one seed: the spread over seeds is unknown."));
     };
     let verdict = if differs(p) { "a difference" } else { "no difference shown" };
     let (low, high) = (percent(low), percent(high));

@@ -13,6 +13,7 @@ mod sweeps;
 pub use draw::draw;
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
@@ -76,17 +77,21 @@ impl Args {
 
 /// The page of a pipeline, from what is in the cache.
 pub fn page(graph: &Graph<'_>, store: &Store, pipeline: &PipelineArgs) -> Result<Page, Failure> {
-    let plan = plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false, &|_| {})?;
+    let notes = RefCell::new(Vec::new());
+    let say = |words: &str| notes.borrow_mut().push(words.to_owned());
+    let plan = plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false, &say)?;
     let made: BTreeMap<usize, &Manifest> = plan.cached().collect();
     if made.is_empty() {
         return Err(Failure::Failed(format!("no results are cached; `{}` makes them", pipeline.run(&[]))));
     }
     let results = Results::new(graph, made.iter().map(|(index, manifest)| (*index, *manifest)));
-    Ok(Source { graph, plan: &plan, store, results: &results, made }.page(&pipeline.file))
+    let search = notes.into_inner();
+    Ok(Source { graph, plan: &plan, store, results: &results, made }.page(&pipeline.file, &search))
 }
 
 impl Source<'_, '_> {
-    fn page(&self, file: &Path) -> Page {
+    /// The page, with what is known of the search under its title.
+    fn page(&self, file: &Path, search: &[String]) -> Page {
         let mut sprites: Vec<Sprite> = Vec::new();
         let sections = [
             ("Results", answers::parts(self)),
@@ -102,7 +107,11 @@ impl Source<'_, '_> {
         let missing = if cached < all { format!(", {} are not", all - cached) } else { String::new() };
         Page {
             title: self.graph.pipeline.name.clone(),
-            subtitle: format!("{cached} instances of stages are in the cache{missing}."),
+            subtitle: search
+                .iter()
+                .fold(format!("{cached} instances of stages are in the cache{missing}."), |text, words| {
+                    format!("{text} Search: {words}.")
+                }),
             sections: sections
                 .map(|(title, parts): (&str, Vec<Part>)| Section { title: title.to_owned(), parts })
                 .collect(),

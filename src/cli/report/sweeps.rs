@@ -79,7 +79,9 @@ fn heatmap(stage: &str, rows: &[&Row<'_>], (down, along): (&str, &str), name: &s
     let cell = |line: &Value, column: &Value| {
         let here = rows.iter().filter(|row| row.axes.get(down) == Some(line) && row.axes.get(along) == Some(column));
         let found: Vec<f64> = here.filter_map(|row| metric(row, name)).collect();
-        (!found.is_empty()).then(|| percent * found.iter().sum::<f64>() / found.len() as f64)
+        let mean = percent * found.iter().sum::<f64>() / found.len() as f64;
+        // A colour cannot say that a number is not finite, or that there is none; the tables do.
+        Some(mean).filter(|mean| mean.is_finite())
     };
     let cells: Vec<Vec<Option<f64>>> =
         lines.iter().map(|line| columns.iter().map(|column| cell(line, column)).collect()).collect();
@@ -106,7 +108,7 @@ fn predicted(rows: &[Row<'_>]) -> Option<Figure> {
         if row.metrics.get("same_cluster_rate").is_some_and(|rate| *rate > 0.0) {
             continue;
         }
-        if let Some((expected, measured)) = expected.zip(row.metrics.get(RATE)) {
+        if let Some((expected, measured)) = expected.zip(row.metrics.get(RATE)).filter(are_finite) {
             groups.entry(row.stage).or_default().push((100.0 * expected, 100.0 * measured));
         }
     }
@@ -127,10 +129,15 @@ fn predicted(rows: &[Row<'_>]) -> Option<Figure> {
     })
 }
 
+/// Only finite numbers have a place in a plane.
+fn are_finite((x, y): &(&f64, &f64)) -> bool {
+    x.is_finite() && y.is_finite()
+}
+
 fn against_rate(rows: &[Row<'_>]) -> Option<Figure> {
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
-        if let Some((rate, score)) = row.beneath.get(RATE).zip(row.metrics.get(SCORE)) {
+        if let Some((rate, score)) = row.beneath.get(RATE).zip(row.metrics.get(SCORE)).filter(are_finite) {
             groups.entry(row.stage).or_default().push((100.0 * rate, 100.0 * score));
         }
     }
@@ -154,7 +161,9 @@ fn against_rate(rows: &[Row<'_>]) -> Option<Figure> {
 /// More than two axes side by side.
 fn parallel(source: &Source<'_, '_>, rows: &[Row<'_>]) -> Option<Figure> {
     let scored = |stage: &str| {
-        rows.iter().filter(|row| row.stage == stage && row.metrics.contains_key(SCORE)).collect::<Vec<_>>()
+        let is_drawn =
+            |row: &&Row<'_>| row.stage == stage && row.metrics.get(SCORE).is_some_and(|score| score.is_finite());
+        rows.iter().filter(is_drawn).collect::<Vec<_>>()
     };
     let mut stages: Vec<&str> = rows.iter().map(|row| row.stage).collect();
     stages.dedup();

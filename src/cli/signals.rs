@@ -1,0 +1,43 @@
+//! The signals that ask the process to stop.
+
+use std::{
+    io, mem, ptr,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    flag,
+};
+
+use super::{Failure, failure::INTERRUPTED};
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the process at once: the cache is sound at any moment.
+/// A signal that was ignored when the process started (`nohup`, `trap "" INT`) stays ignored.
+///
+/// # Errors
+/// If the system refuses.
+pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let refused = |error: io::Error| Failure::Failed(format!("failed to handle signals: {error}"));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        if is_ignored(signal).map_err(refused)? {
+            continue;
+        }
+        // In this order: the first signal finds the flag unset.
+        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop)).map_err(refused)?;
+        flag::register(signal, Arc::clone(&stop)).map_err(refused)?;
+    }
+    Ok(stop)
+}
+
+/// Whether the process was started with a signal ignored.
+fn is_ignored(signal: i32) -> io::Result<bool> {
+    let mut action = mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action, `sigaction` only writes the present one to the place that it is given.
+    if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `sigaction` has filled it.
+    Ok(unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN)
+}
