@@ -139,8 +139,13 @@ fn metrics(manifest: Option<&Manifest>) -> BTreeMap<String, Value> {
     manifest
         .iter()
         .flat_map(|manifest| &manifest.metrics)
-        .map(|(name, value)| (name.clone(), (*value).into()))
+        .map(|(name, value)| (name.clone(), in_json(*value)))
         .collect()
+}
+
+/// A number, or the word for it where JSON has none: null means that there is no such thing.
+fn in_json(value: f64) -> Value {
+    if value.is_finite() { value.into() } else { value.to_string().into() }
 }
 
 fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<Difference> {

@@ -166,7 +166,9 @@ fn judge(columns: &[String]) -> &str {
 }
 
 fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer>) {
-    let value = |arm: &Arm<'_>| answer(arm).map_or(f64::NEG_INFINITY, |answer| answer.value);
+    // NaN is no best.
+    let number = |answer: Answer| Some(answer.value).filter(|value| !value.is_nan());
+    let value = |arm: &Arm<'_>| answer(arm).and_then(number).unwrap_or(f64::NEG_INFINITY);
     arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
     arms.truncate(BEST);
 }
