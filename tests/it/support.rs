@@ -1,7 +1,8 @@
-//! A project in a temporary folder, and the binary run in it.
+//! A project in a temporary folder, and the binary run in it; and what tests need of the machine.
 
 use std::{
     fs,
+    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command},
@@ -31,6 +32,49 @@ inputs = { images = "images.test" }
 kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 "#;
+
+/// What a test needs of the machine, if it is there. Otherwise the test fails where `STRATA_REQUIRE_ALL=1` is set, as in
+/// CI, and elsewhere says that it is skipped, and what would help.
+pub fn require<T>(found: Option<T>, what: &str) -> Option<T> {
+    if found.is_none() {
+        assert!(
+            std::env::var("STRATA_REQUIRE_ALL").as_deref() != Ok("1"),
+            "STRATA_REQUIRE_ALL=1, and there is no {what}"
+        );
+        skipped(&format!("there is no {what}"));
+    }
+    found
+}
+
+/// Something that a test needs is not there: see [`require`].
+pub fn missing(what: &str) {
+    let _: Option<()> = require(None, what);
+}
+
+/// Says that a test is skipped, past the reader of tests, who keeps the words of those that pass to himself.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A Python that can import these modules: `STRATA_PYTHON`, else `python3`.
+pub fn python_with(modules: &str) -> Option<String> {
+    let python = std::env::var("STRATA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    let found = imports.is_ok_and(|ran| ran.status.success()).then_some(python);
+    require(found, &format!("Python with {modules} (STRATA_PYTHON names another than python3)"))
+}
+
+/// The folder of data and tools that may be offered to tests: `STRATA_SHARED`, else `shared` beside the repository.
+pub fn offered() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let named = std::env::var_os("STRATA_SHARED").map(PathBuf::from);
+    match named {
+        Some(folder) => require(folder.is_dir().then_some(folder), "folder at STRATA_SHARED"),
+        None => Some(beside).filter(|folder| folder.is_dir()),
+    }
+}
 
 /// A folder with `pipelines/`; deleted with the value.
 pub struct Project {
@@ -118,6 +162,13 @@ impl Project {
         finish(self.command().args(args))
     }
 
+    /// Runs in a shell after a `limit`, such as `ulimit -f 8`: writes beyond it fail as on a full disk.
+    pub fn limited(&self, limit: &str, args: &[&str]) -> Ran {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("trap '' XFSZ; {limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_strata")]);
+        finish(shell.args(args).current_dir(self.folder.path()).env_remove("STRATA_CACHE_DIR"))
+    }
+
     /// Runs and expects exit code 0.
     pub fn done(&self, args: &[&str]) -> Ran {
         let ran = self.strata(args);
@@ -176,15 +227,6 @@ pub fn is_event(line: &str, event: &str, instance: &str) -> bool {
 pub fn send(child: &Child, signal: &str) {
     let sent = finish(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]));
     assert_eq!(sent.code, Some(0), "{}", sent.err);
-}
-
-/// Says that a test could not run here; with `STRATA_REQUIRE_ALL=1`, fails.
-pub fn skipped(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
-    assert!(
-        std::env::var_os("STRATA_REQUIRE_ALL").is_none(),
-        "STRATA_REQUIRE_ALL is set, and this was skipped: {reason}"
-    );
 }
 
 /// Runs a command to its end.

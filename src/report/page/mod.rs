@@ -127,7 +127,7 @@ impl Part {
             Self::Folded(title, grid) => html! { details.folded { summary { (title) } (table("", grid)) } },
             Self::Figure(figure) => html! {
                 figure.chart.half[figure.is_narrow()] id=(figure.name) {
-                    figcaption { h3 { (figure.title) } p { (figure.caption) } }
+                    figcaption { h3 { (figure.title) } p { (figure.caption) " " (figure.gaps()) } }
                     div.plot role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
                     script type="application/json" { (PreEscaped(inert(&plotly::drawing(figure).to_string()))) }
                     (data(&figure.data()))
@@ -202,8 +202,8 @@ fn inert(json: &str) -> String {
 pub fn slug(text: &str) -> String {
     let mut slug = String::new();
     for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
+        if c.is_alphanumeric() {
+            slug.extend(c.to_lowercase());
         } else if !slug.ends_with('-') && !slug.is_empty() {
             slug.push('-');
         }
