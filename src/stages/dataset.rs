@@ -80,6 +80,9 @@ impl Default for Dataset {
     }
 }
 
+/// Rows and columns of the images of CIFAR-10.
+const CIFAR10_EDGE: usize = 32;
+
 impl Dataset {
     fn path(&self) -> &str {
         self.path.as_deref().unwrap_or_default()
@@ -93,6 +96,16 @@ impl Dataset {
             Origin::Cifar10 => cifar10::count(&path),
             Origin::ImageFolder => image_folder::count(&path),
         }
+    }
+
+    /// Channels, rows and columns of the images, where the parameters say.
+    fn image_size(&self) -> Option<[usize; 3]> {
+        let edge = match self.source {
+            Origin::Shapes => Some(self.size.unwrap_or(Shapes::default().size)),
+            Origin::Cifar10 => Some(self.size.unwrap_or(CIFAR10_EDGE)),
+            Origin::ImageFolder => self.size,
+        };
+        edge.map(|edge| [3, edge, edge])
     }
 
     fn load(&self, cx: &Context<'_>) -> Result<(ImageSet, ImageSet), ml::Error> {
@@ -185,7 +198,12 @@ impl Stage for Dataset {
             false => Foreseen { left_out_by: Some("val_fraction"), ..Foreseen::default() },
         };
         let kept = train.zip(held_out).map(|(train, held_out)| train - held_out);
-        Foresight::from([("train", Foreseen::rows(kept)), ("test", Foreseen::rows(test)), ("val", val)])
+        let images = |foreseen| Foreseen { size: self.image_size(), ..foreseen };
+        Foresight::from([
+            ("train", images(Foreseen::rows(kept))),
+            ("test", images(Foreseen::rows(test))),
+            ("val", images(val)),
+        ])
     }
 
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
