@@ -59,7 +59,7 @@ pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure>
             monitor: None,
             latest: Latest::default(),
         };
-        let settings = Settings { epochs: epoch + 1, schedule: Schedule::constant(), patience: 0 };
+        let settings = Settings { epochs: epoch + 1, steps: None, schedule: Schedule::constant(), patience: 0 };
         let start = Instant::now();
         train(&mut task, &mut run, &settings, &mut Nobody)?;
         seconds[usize::from(augmented)].push(start.elapsed().as_secs_f64());

@@ -148,7 +148,7 @@ impl Step {
         };
         let sgd = Optimizer { kind: OptimizerKind::Sgd, lr: 0.01, momentum: 0.0, ..Optimizer::default() };
         let mut run = Run::new(params.clone(), Optim::new(&sgd, params.parameters())?);
-        let settings = Settings { epochs: 1, schedule: Schedule::constant(), patience: 0 };
+        let settings = Settings { epochs: 1, steps: None, schedule: Schedule::constant(), patience: 0 };
         let mut clock = Clock { last: Instant::now(), seconds: Vec::new() };
         train(&mut task, &mut run, &settings, &mut clock)?;
         Ok((clock.seconds.split_off(WARM_UP), params.total()))

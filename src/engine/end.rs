@@ -34,6 +34,7 @@ impl Coordinator<'_, '_> {
             },
             Note::Metric { name, value } => Event::Metric { instance, name, value, epoch: None },
             Note::Point { series, epoch, value } => Event::Metric { instance, name: series, value, epoch: Some(epoch) },
+            Note::Warning(message) => Event::Warning { instance, message },
             Note::Resumed(at) => Event::Resumed { instance, epoch: at.epoch, step: at.step },
             Note::Saved(at) => Event::Checkpoint { instance, epoch: at.epoch, step: at.step },
         });
@@ -103,6 +104,12 @@ impl Coordinator<'_, '_> {
         if status == Status::Failed {
             self.stopping |= !self.options.keep_going;
             self.failed.extend(key.zip(message.clone()));
+        }
+        if status == Status::Cached && instance.same_as.is_none() {
+            for message in manifest.iter().flat_map(|manifest| &manifest.warnings) {
+                let (instance, message) = (instance.name.clone(), message.clone());
+                self.reporter.event(&Event::Warning { instance, message });
+            }
         }
         self.reporter.event(&Event::StageFinished {
             instance: instance.name.clone(),

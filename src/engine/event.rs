@@ -162,6 +162,13 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
     },
+    /// A result should be read with care, one that was made now or one from the cache.
+    Warning {
+        /// The instance.
+        instance: String,
+        /// Why, and what would help.
+        message: String,
+    },
     /// An instance is done with, one way or another.
     StageFinished {
         /// The instance.

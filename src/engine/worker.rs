@@ -56,12 +56,14 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     let inputs = load(job.store, &job.recipe.inputs).map_err(damage)?;
     let mut metrics = BTreeMap::new();
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
+    let mut warnings = Vec::new();
     let mut listener = |note: Note| {
         match &note {
             Note::Metric { name, value } => drop(metrics.insert(name.clone(), *value)),
             Note::Point { series: name, epoch, value } => {
                 series.entry(name.clone()).or_default().push((*epoch, *value));
             }
+            Note::Warning(message) => warnings.push(message.clone()),
             _ => {}
         }
         tell(note);
@@ -101,7 +103,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         threads: job.threads,
         rows: job.rows,
     };
-    let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, seconds, provenance };
+    let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, warnings, seconds, provenance };
     job.store.commit(&manifest).map_err(failed)?;
     if job.instance.work.extent().is_some_and(|extent| !extent.extends()) {
         // Nothing can go on from these states. Failing to delete them costs space only.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::finite::word;
+
 /// An error of the `ml` floor. Messages are fragments that fit behind "failed to …:".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -22,15 +24,27 @@ pub enum Error {
     /// The inputs do not fit each other or the parameters.
     #[error("{0}")]
     Invalid(String),
-    /// The loss is no longer a finite number.
-    #[error("the loss became {value} at epoch {epoch}, step {step}; a lower learning rate may help")]
+    /// A number that should be finite is not.
+    #[error("{} in {what}; the training that it comes from may have diverged", noun(*value))]
+    NotFinite {
+        /// Where it was found: a parameter, the features of a row, the logits of an image.
+        what: String,
+        /// The number.
+        value: f64,
+    },
+    /// A training has left the finite numbers.
+    #[error("{what} became {} at epoch {epoch}{}; {remedy}", word(*value), of_step(*step))]
     Diverged {
-        /// The loss.
+        /// What is not finite: the loss, a parameter, a value of the evaluation.
+        what: String,
+        /// The number that it became.
         value: f64,
         /// Epoch, from 1.
         epoch: usize,
-        /// Step within the epoch, from 1.
-        step: usize,
+        /// Step within the epoch, from 1; none where the end of the epoch showed it.
+        step: Option<usize>,
+        /// What may help.
+        remedy: String,
     },
     /// The observer asked to stop.
     #[error("cancelled")]
@@ -39,3 +53,11 @@ pub enum Error {
 
 /// Result of the `ml` floor.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+fn noun(value: f64) -> &'static str {
+    if value.is_nan() { "NaN" } else { "an infinite number" }
+}
+
+fn of_step(step: Option<usize>) -> String {
+    step.map(|step| format!(", step {step}")).unwrap_or_default()
+}

@@ -1,6 +1,8 @@
 //! Feature matrices, one row for each image, and how they are brought to a common scale.
 
-use ndarray::{Array2, ArrayView2, Axis};
+use std::collections::HashSet;
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,7 +46,7 @@ impl Normalize {
 pub struct Scaler {
     /// Means, `[D]`.
     pub mean: Vec<f64>,
-    /// Population standard deviations, `[D]`; 1 for a constant column.
+    /// Population standard deviations, `[D]`; for a constant column 1, or the rounding errors of a larger value.
     pub deviation: Vec<f64>,
 }
 
@@ -55,7 +57,9 @@ impl Scaler {
         let (mean, variance) = moments(features);
         // A column of one repeated value has a variance of rounding errors; dividing by them would make noise of it.
         let floor = |m: f64| (f64::from(f32::EPSILON) * m.abs()).powi(2);
-        let deviation = mean.iter().zip(&variance).map(|(&m, &v)| if v <= floor(m) { 1.0 } else { v.sqrt() }).collect();
+        let constant = |m: f64| floor(m).sqrt().max(1.0);
+        let deviation =
+            mean.iter().zip(&variance).map(|(&m, &v)| if v <= floor(m) { constant(m) } else { v.sqrt() }).collect();
         Self { mean, deviation }
     }
 
@@ -107,10 +111,45 @@ pub(crate) fn check(features: ArrayView2<'_, f32>) -> Result<()> {
         let (rows, columns) = features.dim();
         return Err(Error::Invalid(format!("there are no features: {rows} rows of {columns} columns")));
     }
-    match features.rows().into_iter().position(|row| row.iter().any(|x| !x.is_finite())) {
-        Some(row) => Err(Error::Invalid(format!("the features of row {row} are not all finite numbers"))),
+    let broken = |row: &ArrayView1<'_, f32>| row.iter().copied().find(|value| !value.is_finite());
+    match features.rows().into_iter().enumerate().find_map(|(row, values)| Some((row, broken(&values)?))) {
+        Some((row, value)) => Err(Error::NotFinite { what: format!("the features of row {row}"), value: value.into() }),
         None => Ok(()),
     }
+}
+
+/// Largest values between which squared distances of features neither overflow nor vanish in single precision.
+const ORDINARY: std::ops::RangeInclusive<f32> = 1e-9..=1e12;
+
+/// The power of two by which `features` are to be multiplied before squared distances are taken in single precision: 1 for
+/// ordinary ones, else such that the largest value comes to lie below 1. Multiplying by it loses nothing.
+pub(crate) fn distance_scale(features: ArrayView2<'_, f32>) -> f64 {
+    let largest = features.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+    if largest == 0.0 || !largest.is_finite() || ORDINARY.contains(&largest) {
+        return 1.0;
+    }
+    f64::from(largest).log2().ceil().exp2().recip()
+}
+
+/// Multiplies `features` by a [`distance_scale`].
+pub(crate) fn rescale(features: &mut Array2<f32>, scale: f64) {
+    if scale != 1.0 {
+        features.par_mapv_inplace(|value| (f64::from(value) * scale) as f32);
+    }
+}
+
+/// How many different rows there are, counted up to `enough`.
+#[must_use]
+pub fn distinct_rows(features: ArrayView2<'_, f32>, enough: usize) -> usize {
+    let mut seen = HashSet::new();
+    for row in features.rows() {
+        if seen.len() == enough {
+            break;
+        }
+        // 0 and -0 are the same place.
+        seen.insert(row.iter().map(|value| (value + 0.0).to_bits()).collect::<Vec<u32>>());
+    }
+    seen.len()
 }
 
 #[cfg(test)]
@@ -137,6 +176,32 @@ mod tests {
     fn l2_rows_have_length_one() {
         let scaled = Normalize::L2.apply(array![[3.0, 4.0], [0.0, 0.0]].view());
         assert_eq!(scaled, array![[0.6, 0.8], [0.0, 0.0]]);
+    }
+
+    #[test]
+    fn a_large_constant_column_is_no_noise() {
+        let column = Array2::from_elem((1000, 1), 1.1e30_f32);
+        assert!(Normalize::Standardize.apply(column.view()).iter().all(|x| x.abs() < 1e-6));
+    }
+
+    #[test]
+    fn ordinary_features_keep_their_scale_and_extreme_ones_fit() {
+        for ordinary in [0.0, 1e-9, 1.0, 1e12] {
+            assert_eq!(distance_scale(array![[ordinary, 0.0]].view()), 1.0);
+        }
+        for extreme in [f32::MAX, -1e25, 3e-30, 1e-45] {
+            let mut features = array![[extreme, extreme / 2.0]];
+            let scale = distance_scale(features.view());
+            rescale(&mut features, scale);
+            assert!(features[[0, 0]].abs() <= 1.0 && features[[0, 0]].abs() >= 0.5, "{extreme}: {features}");
+            assert_eq!(f64::from(features[[0, 0]]) / scale, f64::from(extreme));
+        }
+    }
+
+    #[test]
+    fn distinct_rows_are_counted_as_far_as_asked() {
+        let rows = array![[0.0, 1.0], [-0.0, 1.0], [2.0, 1.0], [0.0, 1.0], [3.0, 1.0]];
+        assert_eq!([2, 9].map(|enough| distinct_rows(rows.view(), enough)), [2, 3]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::{Error, Result, rng::Stream};
+use super::{Error, Result, finite, rng::Stream};
 
 /// How a parameter starts. `fan_in` is inputs times window, `fan_out` outputs times window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,14 @@ impl Params {
 
     fn all(&self) -> impl Iterator<Item = &(String, Var)> {
         self.parameters.iter().chain(&self.buffers)
+    }
+
+    /// Refuses parameters and running statistics that are not finite, by the name of the first.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], or if a tensor cannot be read.
+    pub fn require_finite(&self) -> Result<()> {
+        self.all().try_for_each(|(name, var)| finite::require(var.as_tensor(), || format!("`{name}`")))
     }
 
     /// Copies of all values by name.

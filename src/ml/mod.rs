@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod data;
 mod error;
 pub mod features;
+pub mod finite;
 pub mod init;
 pub mod kernels;
 pub mod loss;
@@ -20,6 +21,7 @@ pub mod probe;
 pub mod rng;
 pub mod sampler;
 pub mod schedule;
+pub mod stop;
 pub mod train;
 pub mod tsne;
 

@@ -6,7 +6,7 @@ use candle_core::{Tensor, Var, backprop::GradStore};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, kernels::in_place};
+use super::{Error, Result, finite, kernels::in_place};
 
 /// How weights follow gradients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +150,31 @@ impl Optim {
     #[must_use]
     pub fn lr(&self) -> f64 {
         self.table.lr
+    }
+
+    /// Steps made so far.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The largest share of a weight that one step of weight decay takes away.
+    #[must_use]
+    pub fn decay(&self) -> f64 {
+        self.table.lr * self.table.weight_decay
+    }
+
+    /// Refuses a memory that is not finite: its parameter would be carried off, or (a second moment) never move again.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`], or if a tensor cannot be read.
+    pub fn require_finite(&self) -> Result<()> {
+        for slot in &self.slots {
+            for memory in std::iter::once(&slot.first).chain(&slot.second) {
+                finite::require(memory, || format!("the optimiser's memory of `{}`", slot.name))?;
+            }
+        }
+        Ok(())
     }
 
     /// What the optimiser remembers, by name; `steps` is among it.

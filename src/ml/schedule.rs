@@ -79,15 +79,15 @@ impl Schedule {
         self.kind != ScheduleKind::Constant && self.steps == 0 && self.horizon == 0
     }
 
-    /// The factor on the learning rate at `step` (from 0, over the whole run).
+    /// The factor on the learning rate at `step` (from 0) of a run of `total` steps.
     #[must_use]
-    pub fn factor(&self, step: u64, steps_per_epoch: usize, epochs: usize) -> f64 {
+    pub fn factor(&self, step: u64, steps_per_epoch: usize, total: u64) -> f64 {
         let warmup = (self.warmup_epochs * steps_per_epoch as f64).round() as u64;
         if step < warmup {
             return (step + 1) as f64 / warmup as f64;
         }
-        let horizon = if self.horizon > 0 { self.horizon } else { epochs };
-        let (done, total) = ((step - warmup) as f64, (steps_per_epoch * horizon) as u64);
+        let total = if self.horizon > 0 { (steps_per_epoch * self.horizon) as u64 } else { total };
+        let done = (step - warmup) as f64;
         let length = if self.steps > 0 { self.steps } else { total.saturating_sub(warmup).max(1) } as f64;
         let progress = match self.kind {
             ScheduleKind::Constant => return 1.0,
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn warm_up_is_linear_and_meets_the_cosine() {
         let schedule = Schedule { warmup_epochs: 2.0, ..Schedule::default() };
-        let factors: Vec<f64> = (0..100).map(|step| schedule.factor(step, 10, 10)).collect();
+        let factors: Vec<f64> = (0..100).map(|step| schedule.factor(step, 10, 100)).collect();
         assert_eq!(&factors[..3], &[0.05, 0.1, 0.15]);
         assert_eq!((factors[19], factors[20]), (1.0, 1.0));
         assert!((factors[60] - 0.5).abs() < 1e-12 && factors[99] < 1e-3 && factors[99] > 0.0);
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn restarts_end_where_the_references_do() {
         let schedule = Schedule { kind: ScheduleKind::CosineRestarts, steps: 1000, ..Schedule::default() };
-        let factor = |step| schedule.factor(step, 781, 15);
+        let factor = |step| schedule.factor(step, 781, 15 * 781);
         assert_eq!([0, 1000, 3000, 7000].map(factor), [1.0; 4]);
         assert!((factor(11_715) - 0.361).abs() < 1e-3);
     }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_cosine_of_fixed_length_stays_at_its_end() {
         let schedule = Schedule { steps: 1000, final_fraction: 0.1, ..Schedule::default() };
-        assert!((schedule.factor(1000, 19, 200) - 0.1).abs() < 1e-12);
-        assert!((schedule.factor(3000, 19, 200) - 0.1).abs() < 1e-12);
+        assert!((schedule.factor(1000, 19, 3800) - 0.1).abs() < 1e-12);
+        assert!((schedule.factor(3000, 19, 3800) - 0.1).abs() < 1e-12);
     }
 }

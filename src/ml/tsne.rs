@@ -12,9 +12,10 @@ use ndarray::{Array1, Array2, ArrayView2, s};
 
 use super::{
     Error, Result,
-    features::{Normalize, check, moments},
+    features::{Normalize, check, distance_scale, distinct_rows, moments, rescale},
     metric, pca,
     rng::Stream,
+    stop::{Stop, never, proceed},
 };
 
 /// Parameters of t-SNE. The initial map is that of scikit-learn's `TSNE`, the first two principal components at deviation 1e-4;
@@ -49,7 +50,8 @@ pub struct Map {
     pub points: Array2<f32>,
     /// The Kullback-Leibler divergence that t-SNE minimises, without exaggeration.
     pub kl_divergence: f64,
-    /// [Trustworthiness](metric::trustworthiness) of 5 neighbours.
+    /// [Trustworthiness](metric::trustworthiness) of 5 neighbours; NaN where it is not defined: for at most 8 rows, and
+    /// where all rows are equal.
     pub trustworthiness: f64,
 }
 
@@ -66,17 +68,18 @@ impl Tsne {
     /// [`Error::Invalid`] for features that are not finite or too few for the perplexity, or a perplexity or exaggeration
     /// below 1.
     pub fn fit(&self, features: ArrayView2<'_, f32>) -> Result<Map> {
-        self.fit_watched(features, &mut |_| Ok(()))
+        self.fit_watched(features, &never, &mut |_| ())
     }
 
-    /// As [`Tsne::fit`]; asks `after_step`, with the number of steps done, whether to go on.
+    /// As [`Tsne::fit`], until it is time to stop; tells `after_step` the number of steps done.
     ///
     /// # Errors
-    /// Those of [`Tsne::fit`], and what `after_step` gives.
+    /// Those of [`Tsne::fit`], and [`Error::Cancelled`].
     pub fn fit_watched(
         &self,
         features: ArrayView2<'_, f32>,
-        after_step: &mut dyn FnMut(usize) -> Result<()>,
+        stop: Stop<'_>,
+        after_step: &mut dyn FnMut(usize),
     ) -> Result<Map> {
         check(features)?;
         if !(self.perplexity >= 1.0 && self.exaggeration >= 1.0) {
@@ -88,18 +91,26 @@ impl Tsne {
             return Err(Error::Invalid(format!("a perplexity of {perplexity} needs {least} images, there are {rows}")));
         }
         let mut points = self.normalize.apply(features);
+        // Only the order and the ratios of distances matter.
+        let scale = distance_scale(points.view());
+        rescale(&mut points, scale);
         points -= &Array1::from_iter(moments(points.view()).0.iter().map(|&mean| mean as f32));
         let components = pca::scores(points.view(), self.pca.max(2), &Stream::new(self.seed, "tsne/pca"))?;
         let initial = initial(&components, Stream::new(self.seed, "tsne/jitter"));
         if (1..points.ncols()).contains(&self.pca) {
             points = components.slice(s![.., ..self.pca]).to_owned();
         }
-        let near = neighbours::nearest(points.view(), neighbour_count(self.perplexity));
-        let found = descent::run(self, &near, initial, after_step)?;
+        let near = neighbours::nearest(points.view(), neighbour_count(self.perplexity), stop)?;
+        let found = descent::run(self, &near, initial, &mut |step| {
+            after_step(step);
+            proceed(stop)
+        })?;
         if found.points.iter().any(|x| !x.is_finite()) {
             return Err(Error::Invalid("the map is no longer finite; a lower exaggeration may help".into()));
         }
-        let trustworthiness = metric::trustworthiness(points.view(), found.points.view(), 5);
+        let equal = distinct_rows(points.view(), 2) < 2;
+        let trusted = if equal { None } else { metric::trustworthiness(points.view(), found.points.view(), 5, stop)? };
+        let trustworthiness = trusted.unwrap_or(f64::NAN);
         Ok(Map { kl_divergence: found.divergence(), points: found.points, trustworthiness })
     }
 }
@@ -121,6 +132,8 @@ fn initial(components: &Array2<f32>, mut noise: Stream) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     /// `groups` groups of 30 rows of width 12, their centres far apart.
@@ -137,7 +150,7 @@ mod tests {
     #[test]
     fn groups_that_are_apart_stay_apart() -> Result<()> {
         let map = small().fit(blobs(6).view())?;
-        let near = neighbours::nearest(map.points.view(), 10);
+        let near = neighbours::nearest(map.points.view(), 10, &never)?;
         let strangers = near.iter().enumerate().flat_map(|(i, row)| row.iter().filter(move |n| n.index % 6 != i % 6));
         assert_eq!(strangers.count(), 0);
         assert!(map.trustworthiness > 0.9 && map.kl_divergence > 0.0 && map.kl_divergence < 1.0, "{map:?}");
@@ -169,11 +182,31 @@ mod tests {
         let points = blobs(2);
         let message = Tsne::default().fit(points.view()).unwrap_err().to_string();
         assert_eq!(message, "a perplexity of 30 needs 91 images, there are 60");
-        let mut steps = 0;
-        let stopped = small().fit_watched(points.view(), &mut |done| {
-            steps = done;
-            if done == 7 { Err(Error::Cancelled) } else { Ok(()) }
-        });
-        assert!(matches!(stopped, Err(Error::Cancelled)) && steps == 7, "{steps}");
+        let steps = AtomicUsize::new(0);
+        let stop = || steps.load(Ordering::Relaxed) == 7;
+        let stopped = small().fit_watched(points.view(), &stop, &mut |done| steps.store(done, Ordering::Relaxed));
+        assert!(matches!(stopped, Err(Error::Cancelled)) && steps.into_inner() == 7);
+    }
+
+    /// Distances in squared float32 would overflow, or vanish.
+    #[test]
+    fn large_and_small_features_have_the_map_of_ordinary_ones() -> Result<()> {
+        let points = blobs(3);
+        let usual = small().fit(points.view())?;
+        for power in [-100, 100] {
+            let scaled = points.mapv(|x| (f64::from(x) * 2f64.powi(power)) as f32);
+            let map = small().fit(scaled.view())?;
+            assert!((map.trustworthiness - usual.trustworthiness).abs() < 0.02, "2^{power}: {map:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn where_nothing_is_near_or_far_nothing_is_trusted() -> Result<()> {
+        let tiny = Tsne { perplexity: 1.0, iterations: 20, ..Tsne::default() };
+        for points in [Array2::zeros((50, 3)), Array2::from_shape_fn((5, 2), |(i, j)| (i * j) as f32)] {
+            assert!(tiny.fit(points.view())?.trustworthiness.is_nan());
+        }
+        Ok(())
     }
 }

@@ -55,6 +55,12 @@ impl Lines {
         self.remarked(&self.word("run", self.styles.strong), instance, &reason.to_string(), "")
     }
 
+    /// `warning  probe: the classifier has not converged …`: whole, however wide, as a part of it would not help.
+    #[must_use]
+    pub fn warning(&self, instance: &str, message: &str) -> String {
+        format!("{}  {instance}: {message}", self.word("warning", self.styles.held))
+    }
+
     /// What happens between begin and end, as far as people want to know.
     #[must_use]
     pub fn happened(&self, event: &Event) -> Option<String> {
@@ -69,6 +75,7 @@ impl Lines {
                 };
                 ("stops", &names, remark)
             }
+            Event::Warning { instance, message } => return Some(self.warning(instance, message)),
             Event::Waiting { instance, holder } => ("waits", instance, format!("for {holder}")),
             Event::Resumed { instance, epoch, step } => ("resumes", instance, after(*epoch, *step)),
             Event::Retrying { instance, again, message } => ("retries", instance, format!("retry {again}: {message}")),

@@ -53,6 +53,8 @@ pub enum Note {
         /// Its value.
         value: f64,
     },
+    /// A result that should be read with care, in words.
+    Warning(String),
     /// A point of a curve.
     Point {
         /// The curve, snake_case.
@@ -216,6 +218,12 @@ impl<'a> Context<'a> {
         self.cancel.load(Ordering::Relaxed)
     }
 
+    /// [`Context::cancelled`], to be asked from other threads, or while the context is lent.
+    pub fn stop(&self) -> impl Fn() -> bool + Sync + use<'a> {
+        let cancel = self.cancel;
+        move || cancel.load(Ordering::Relaxed)
+    }
+
     /// Tells how far the stage has come. Cheap enough for every step.
     pub fn progress(&mut self, progress: Progress) {
         let due = self.last.is_none_or(|last| last.elapsed() >= INTERVAL) || progress.done == progress.total;
@@ -228,6 +236,12 @@ impl<'a> Context<'a> {
     /// Records a final number in the manifest. The last value of a name stands.
     pub fn metric(&mut self, name: impl Into<String>, value: f64) {
         (self.listener)(Note::Metric { name: name.into(), value });
+    }
+
+    /// Records a warning in the manifest: the result is what was asked for, but should be read with care. The message is a
+    /// lowercase fragment, and says what would help. It is shown now, and whenever the result comes from the cache.
+    pub fn warn(&mut self, message: impl Into<String>) {
+        (self.listener)(Note::Warning(message.into()));
     }
 
     /// Records a point of a curve in the manifest. Epochs count from 1.

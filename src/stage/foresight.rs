@@ -9,6 +9,10 @@ pub struct Foreseen {
     pub rows: Option<usize>,
     /// The levels of features, or those that a network gives; none where they are not known.
     pub levels: Vec<String>,
+    /// Channels, rows and columns of images.
+    pub size: Option<[usize; 3]>,
+    /// For a network: what the sides of its images must be multiples of.
+    pub sides: Option<usize>,
     /// For an optional output that is not made: the parameter that leaves it out.
     pub left_out_by: Option<&'static str>,
 }

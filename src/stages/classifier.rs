@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    held_out::HeldOut,
+    held_out::{HeldOut, Watch},
     images::Images,
     network,
     session::{Part, Session},
@@ -20,10 +20,20 @@ use crate::{
         optim::{Optim, Optimizer},
         rng::Stream,
         schedule::Schedule,
-        train::{Classify, Order, Run, Settings, accuracy},
+        train::{Classify, Judge, Order, Run, Settings, diverged, remedy},
     },
     stage::{Inputs, Outputs, Problems, StageError},
 };
+
+/// Refuses epochs to be kept that a training of so many epochs does not reach; more of them are known by `check`.
+pub(super) fn require_kept(keep: &[usize], epochs: usize) -> Result<(), StageError> {
+    match keep.iter().find(|&&epoch| epoch >= epochs) {
+        Some(epoch) => Err(StageError::failed(format!(
+            "`keep_epochs` names epoch {epoch}, but the training ends with epoch {epochs}, which is kept anyway"
+        ))),
+        None => Ok(()),
+    }
+}
 
 /// What batch normalisation normalises by where a network is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +95,12 @@ impl Subset {
         }
     }
 
+    /// How many of `images` have labels that are known, where that does not depend on the classes.
+    pub(super) fn count(&self, images: usize) -> Option<usize> {
+        let exact = self.fraction == 1.0 || !self.stratified;
+        exact.then(|| split::share(self.fraction, images).max(1).min(images))
+    }
+
     /// The images whose labels are known.
     fn draw(&self, labels: &[u32]) -> Vec<u32> {
         if self.replacement {
@@ -100,6 +116,8 @@ pub(super) struct Phase<'a> {
     /// Its number in the stage, from 0.
     pub(super) number: u32,
     pub(super) epochs: usize,
+    /// The number of steps in place of epochs.
+    pub(super) steps: Option<usize>,
     /// Epochs of the stage's phases before and behind this one.
     pub(super) around: [usize; 2],
     pub(super) mode: Mode,
@@ -107,6 +125,57 @@ pub(super) struct Phase<'a> {
     pub(super) schedule: &'a Schedule,
     pub(super) augment: &'a Augment,
     pub(super) patience: usize,
+}
+
+/// How a phase of training ended.
+#[derive(Default)]
+pub(super) struct Ending {
+    /// The last epoch of the stage so far.
+    epoch: usize,
+    /// Steps of the phase.
+    steps: u64,
+    /// The mean loss of each of its epochs.
+    losses: Vec<f64>,
+    /// Whether it ended early, because the validation loss did.
+    stopped: bool,
+    /// What would help if the network has diverged.
+    remedy: String,
+}
+
+/// The share of the training images whose classes are learnt once a training is done.
+const LEARNT: f64 = 0.95;
+/// Steps in which hardly any network learns its images.
+const FEW: u64 = 200;
+/// The share by which the loss falls, from one tenth of the epochs to the next, while a training is under way.
+const FALLING: f64 = 0.05;
+
+impl Ending {
+    /// The share by which the loss fell from the last tenth of the epochs but one to the last.
+    fn falls(&self) -> Option<f64> {
+        let tenth = (self.losses.len() / 10).max(1);
+        let mut tenths = self.losses.rchunks_exact(tenth).map(|losses| losses.iter().sum::<f64>());
+        let (last, before) = (tenths.next()?, tenths.next()?);
+        Some(1.0 - last / before)
+    }
+
+    /// Why a network that classifies `accuracy` of its training images is no fair baseline, if it is none.
+    fn unfinished(&self, accuracy: f64) -> Option<String> {
+        if self.steps == 0 || self.stopped || accuracy >= LEARNT {
+            return None;
+        }
+        let falls = self.falls().filter(|&falls| falls > FALLING);
+        if self.steps >= FEW && falls.is_none() {
+            return None;
+        }
+        let falls = falls.map(|falls| format!(", and the loss was still falling, by {:.0} %", falls * 100.0));
+        Some(format!(
+            "training ended far from done: after {} steps {:.1} % of the training images are classified right{}; train for \
+             longer, by `epochs` or `steps`, before other results are compared with this one",
+            self.steps,
+            accuracy * 100.0,
+            falls.unwrap_or_default()
+        ))
+    }
 }
 
 impl Classifier {
@@ -144,9 +213,24 @@ impl Classifier {
         }
     }
 
+    /// Epochs of a phase of so many steps, or else of so many epochs.
+    pub(super) fn epochs(&self, steps: Option<usize>, epochs: usize) -> usize {
+        let each = Order::new(self.used.clone(), self.subset.batch_size, 0).steps();
+        steps.map_or(epochs, |steps| steps.div_ceil(each.max(1)))
+    }
+
     /// Trains the classifier alone if the mode is [`Mode::Infer`], else all parameters.
-    pub(super) fn fit(&self, phase: &Phase, session: &mut Session<'_, '_>) -> Result<(), StageError> {
+    pub(super) fn fit(&self, phase: &Phase, session: &mut Session<'_, '_>) -> Result<Ending, StageError> {
         let (encoder, classifier) = self.parts()?;
+        if self.subset.stop_on == HeldOut::Validation {
+            let all = self.used.len() + self.validation.len();
+            let watch = Watch {
+                stop_on: self.subset.stop_on,
+                val_fraction: self.subset.val_fraction,
+                patience: phase.patience,
+            };
+            watch.require(session.cx, all, self.used.len(), self.validation.len())?;
+        }
         let Subset { stop_on, evaluate_with, batch_size, seed, .. } = self.subset;
         let stream = Stream::new(seed, "classifier/augment").at(phase.around[0] as u64);
         let views = |indices: &[u32], epoch: usize| {
@@ -175,30 +259,46 @@ impl Classifier {
         let trained = self.params.parameters().iter().filter(|(name, _)| all || name.starts_with("classifier."));
         let optim = Optim::new(phase.optimizer, &trained.cloned().collect::<Vec<_>>())?;
         let mut run = Run::new(self.params.clone(), optim);
-        let settings = Settings { epochs: phase.epochs, schedule: phase.schedule.clone(), patience: phase.patience };
-        let steps = phase.around.map(|epochs| epochs as u64 * steps);
-        session.fit(Part { phase: phase.number, steps, epochs: phase.around }, &mut task, &mut run, &settings)?;
+        let settings = Settings {
+            epochs: phase.epochs,
+            steps: phase.steps.map(|steps| steps as u64),
+            schedule: phase.schedule.clone(),
+            patience: phase.patience,
+        };
+        let around = phase.around.map(|epochs| epochs as u64 * steps);
+        let part = Part { phase: phase.number, steps: around, epochs: phase.around };
+        session.fit(part, &mut task, &mut run, &settings)?;
         super::record(session.cx, &run, &["loss", "val_loss", "val_accuracy"]);
-        Ok(())
+        Ok(Ending {
+            epoch: phase.around[0] + run.epoch,
+            steps: (run.epoch as u64 * steps).min(settings.total(steps as usize)),
+            losses: run.series.get("loss").cloned().unwrap_or_default(),
+            stopped: run.epoch < settings.epochs(steps as usize),
+            remedy: remedy(&run, &settings, None),
+        })
     }
 
-    /// Measures the accuracy on the images trained on and on the test images, and gives the weights.
-    pub(super) fn finish(&self, session: &mut Session<'_, '_>) -> Result<Outputs, StageError> {
+    /// Measures the accuracy on the images trained on and on the test images, warns if the training ended far from done,
+    /// and gives the weights.
+    pub(super) fn finish(&self, session: &mut Session<'_, '_>, ending: &Ending) -> Result<Outputs, StageError> {
         let cx = &mut *session.cx;
         let (encoder, classifier) = self.parts()?;
         let Subset { evaluate_with, batch_size, .. } = self.subset;
         // The running statistics give the same in batches of any size.
         let batch_size = if evaluate_with == Statistics::Running { batch_size.max(128) } else { batch_size };
-        let correct = |set: &ImageSet, indices: &[u32]| {
-            let labels: Vec<u32> = indices.iter().map(|&index| set.labels[index as usize]).collect();
-            let images = |places: &[u32], _: usize| {
-                let chosen: Vec<u32> = places.iter().map(|&place| indices[place as usize]).collect();
-                set.batch(&chosen, &self.device)
-            };
-            accuracy(encoder, classifier, &images, &labels, batch_size, evaluate_with.mode())
+        let stop = cx.stop();
+        let judge = Judge { encoder, classifier, mode: evaluate_with.mode(), batch_size, stop: &stop };
+        let correct = |set: &ImageSet, indices: &[u32], what: &str| {
+            let images = |indices: &[u32], _: usize| set.batch(indices, &self.device);
+            let judged = judge.judge(&images, &set.labels, indices, what);
+            judged.map_err(|error| diverged(error, ending.epoch, None, ending.remedy.clone()))
         };
         let share = |right: usize, total: usize| right as f64 / total.max(1) as f64;
-        cx.metric("train_accuracy", share(correct(&self.train, &self.used)?, self.used.len()));
+        let train_accuracy = share(correct(&self.train, &self.used, "training image")?.1, self.used.len());
+        cx.metric("train_accuracy", train_accuracy);
+        if let Some(warning) = ending.unfinished(train_accuracy) {
+            cx.warn(warning);
+        }
         cx.metric("train_images", self.used.len() as f64);
         if self.subset.replacement {
             let mut distinct = self.used.clone();
@@ -206,12 +306,31 @@ impl Classifier {
             cx.metric("distinct_images", distinct.len() as f64);
         }
         let all: Vec<u32> = (0..self.test.len() as u32).collect();
-        let right = correct(&self.test, &all)?;
+        let (_, right) = correct(&self.test, &all, "test image")?;
         let (low, high) = metric::wilson(right, all.len());
         cx.metric("test_accuracy", share(right, all.len()));
         cx.metric("test_accuracy_low", low);
         cx.metric("test_accuracy_high", high);
         let outputs = Outputs::new().with("weights", network::save(&self.architecture, &self.params)?);
         session.with_kept(outputs, &self.architecture)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_is_far_from_done_while_few_steps_or_a_falling_loss_say_so() {
+        let ending = |steps, losses: &[f64]| Ending { steps, losses: losses.to_vec(), ..Ending::default() };
+        let flat = vec![1.0; 30];
+        assert!(ending(100, &flat).unfinished(0.5).is_some_and(|warning| warning.contains("after 100 steps 50.0 %")));
+        assert_eq!(ending(100, &flat).unfinished(0.97), None, "it has learnt its images");
+        assert_eq!(ending(900, &flat).unfinished(0.5), None, "it learns no more");
+        let falling: Vec<f64> = (0..30).map(|epoch| 0.95_f64.powi(epoch)).collect();
+        let warning = ending(900, &falling).unfinished(0.5).expect("it is still learning");
+        assert!(warning.contains("still falling, by 14 %"), "{warning}");
+        assert_eq!(Ending { stopped: true, ..ending(900, &falling) }.unfinished(0.5), None, "early stopping said so");
+        assert_eq!(ending(0, &[]).unfinished(0.1), None, "a network that is not trained is meant to be one");
     }
 }

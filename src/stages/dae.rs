@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    held_out::HeldOut,
+    held_out::{HeldOut, Watch},
     images::{Images, pixels},
     network,
     session::{Part, Session},
@@ -14,11 +14,12 @@ use super::{
 use crate::{
     ml::{
         data::split,
+        finite,
         nn::{Architecture, Autoencoder, Mode, Network},
         optim::{Optim, Optimizer},
         rng::Stream,
         schedule::Schedule,
-        train::{Denoise, Order, Run, Settings},
+        train::{Denoise, Order, Run, Settings, diverged, remedy},
     },
     stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
@@ -76,13 +77,20 @@ impl Default for Dae {
     }
 }
 
+impl Dae {
+    fn watch(&self) -> Watch {
+        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience: self.patience }
+    }
+}
+
 /// Images in the grid of reconstructions.
 const GRID: usize = 16;
 
 impl Stage for Dae {
     const KIND: &'static str = "dae";
     // 2: 3x3 convolutions by Winograd's products.
-    const VERSION: u32 = 2;
+    // 3: a network that has diverged is a failed stage.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("clean", &[Form::Images], "the images to be restored"),
         Port::new("noisy", &[Form::Images], "the same images with noise; epoch e sees draw e modulo their number"),
@@ -96,22 +104,45 @@ impl Stage for Dae {
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.channels.is_empty(), "channels", "must name at least one stage");
         problems.require(!self.channels.contains(&0), "channels", "must all be at least 1");
+        problems.require(
+            self.channels.len() <= 16,
+            "channels",
+            "must name at most 16 stages, as each halves the image",
+        );
         problems.require(self.kernel % 2 == 1, "kernel", format!("must be odd, got {}", self.kernel));
         problems.positive("bn_momentum", self.bn_momentum);
         problems.within("bn_momentum", self.bn_momentum, 0.0, 1.0);
         problems.at_least("batch_size", self.batch_size, 1);
         problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
+        self.watch().check(problems);
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
     }
 
-    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
-        Foresight::from([("weights", Foreseen::levels(&["latent"]))])
+    fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        let clean = inputs.get("clean");
+        self.watch().foresee(clean.and_then(|clean| clean.rows), problems);
+        let (stages, sides) = (self.channels.len(), 1usize.checked_shl(self.channels.len() as u32));
+        if let (Some([_, height, width]), Some(multiple)) = (clean.and_then(|clean| clean.size), sides)
+            && (height % multiple != 0 || width % multiple != 0)
+        {
+            let message = format!(
+                "{stages} stages halve the images {stages} times, so their sides must be multiples of {multiple}, not \
+                 {height}x{width}"
+            );
+            let edge = height.max(width).div_ceil(multiple) * multiple;
+            problems.add_with_help(
+                "channels",
+                message,
+                format!("name fewer stages, or give the dataset `size = {edge}`"),
+            );
+        }
+        Foresight::from([("weights", Foreseen { sides, ..Foreseen::levels(&["latent"]) })])
     }
 
     fn extent(&self) -> Option<Extent> {
-        super::extent(self.epochs, &self.schedule, &self.keep_epochs)
+        super::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -138,6 +169,9 @@ impl Stage for Dae {
         let val_fraction = if test.is_some() { 0.0 } else { self.val_fraction };
         let (train_images, held_out) =
             split::validation(&set.labels, val_fraction, &Stream::new(self.seed, "dae/validation"));
+        if test.is_none() {
+            self.watch().require(cx, set.len(), train_images.len(), held_out.len())?;
+        }
         let order = Order::new(train_images, self.batch_size, self.seed);
         let validation = test.as_ref().map_or(held_out, |test| (0..test.set().len() as u32).collect());
         // What is judged: the test images restored from themselves, or held-out ones from their noise.
@@ -154,7 +188,8 @@ impl Stage for Dae {
             batch_size: self.batch_size,
         };
         let mut run = Run::new(params.clone(), Optim::new(&self.optimizer, params.parameters())?);
-        let settings = Settings { epochs: self.epochs, schedule: self.schedule.clone(), patience: self.patience };
+        let Self { epochs, patience, .. } = *self;
+        let settings = Settings { epochs, steps: None, schedule: self.schedule.clone(), patience };
         let mut session = Session::open(cx)?;
         session.fit(Part::default(), &mut task, &mut run, &settings)?;
         super::record(session.cx, &run, &["loss", "val_loss"]);
@@ -162,6 +197,8 @@ impl Stage for Dae {
         let shown: Vec<u32> = (0..set.len().min(GRID) as u32).collect();
         let input = noisy.batch(&shown, 0, &device)?;
         let restored = autoencoder.forward(&input, Mode::Infer)?;
+        finite::require_rows(&restored, |row| format!("the reconstruction of image {row}"))
+            .map_err(|error| diverged(error, run.epoch, None, remedy(&run, &settings, None)))?;
         let grid = Artifact::new()
             .with("clean", pixels(&clean.batch(&shown, 0, &device)?)?)
             .with("noisy", pixels(&input)?)

@@ -84,10 +84,23 @@ impl Default for Dataset {
     }
 }
 
+/// Rows and columns of the images of CIFAR-10.
+const CIFAR10_EDGE: usize = 32;
+
 impl Dataset {
     /// What is there, by the names and sizes of the files.
     fn list(&self, root: Root<'_>) -> Result<Listed, ml::Error> {
         Listed::new(self, &root.resolve(self.path.as_deref().unwrap_or_default()))
+    }
+
+    /// Channels, rows and columns of the images, where the parameters say.
+    fn image_size(&self) -> Option<[usize; 3]> {
+        let edge = match self.source {
+            Origin::Shapes => Some(self.size.unwrap_or(Shapes::default().size)),
+            Origin::Cifar10 => Some(self.size.unwrap_or(CIFAR10_EDGE)),
+            Origin::ImageFolder => self.size,
+        };
+        edge.map(|edge| [3, edge, edge])
     }
 
     /// The images that a limit leaves, by number.
@@ -228,7 +241,12 @@ impl Stage for Dataset {
             false => Foreseen { left_out_by: Some("val_fraction"), ..Foreseen::default() },
         };
         let kept = train.zip(held_out).map(|(train, held_out)| train.saturating_sub(held_out));
-        Foresight::from([("train", Foreseen::rows(kept)), ("test", Foreseen::rows(test)), ("val", val)])
+        let images = |foreseen| Foreseen { size: self.image_size(), ..foreseen };
+        Foresight::from([
+            ("train", images(Foreseen::rows(kept))),
+            ("test", images(Foreseen::rows(test))),
+            ("val", images(val)),
+        ])
     }
 
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {

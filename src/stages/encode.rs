@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{images::Images, network};
 use crate::{
-    ml::nn::Pool,
+    ml::{self, finite, nn::Pool},
     stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
     store::Artifact,
 };
@@ -38,7 +38,8 @@ impl Default for Encode {
 impl Stage for Encode {
     const KIND: &'static str = "encode";
     // 2: 3x3 convolutions by Winograd's products.
-    const VERSION: u32 = 2;
+    // 3: features that are not finite are refused.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::optional("weights", &[Form::Weights], "the network; without it, features are the pixels"),
         Port::new("images", &[Form::Images], "what to represent"),
@@ -50,7 +51,16 @@ impl Stage for Encode {
         problems.at_least("batch_size", self.batch_size, 1);
     }
 
-    fn foresee(&self, inputs: &Foresight, _root: &std::path::Path, _problems: &mut Problems) -> Foresight {
+    fn foresee(&self, inputs: &Foresight, _root: &std::path::Path, problems: &mut Problems) -> Foresight {
+        let sides = inputs.get("weights").and_then(|weights| weights.sides);
+        let size = inputs.get("images").and_then(|images| images.size);
+        if let (Some(multiple), Some([_, height, width])) = (sides, size)
+            && (height % multiple != 0 || width % multiple != 0)
+        {
+            let message =
+                format!("the network takes images whose sides are multiples of {multiple}, not {height}x{width}");
+            problems.add("weights", message);
+        }
         let levels = inputs.get("weights").map_or_else(|| vec![PIXELS.to_owned()], |weights| weights.levels.clone());
         let rows = inputs.get("images").and_then(|images| images.rows);
         Foresight::from([("features", Foreseen { levels, ..Foreseen::rows(rows) })])
@@ -73,6 +83,13 @@ impl Stage for Encode {
                 None => vec![(PIXELS.to_owned(), batch.flatten_from(1)?)],
             };
             for (name, tensor) in levels {
+                if let Err(ml::Error::NotFinite { what, value }) =
+                    finite::require_rows(&tensor, |row| format!("level `{name}` of image {}", indices[row]))
+                {
+                    let value = finite::word(value);
+                    let blame = "the network at the input `weights` has diverged, so look at the training that made it";
+                    return Err(StageError::failed(format!("{what} is {value}: {blame}")));
+                }
                 parts.entry(name).or_default().push(tensor.to_device(&Device::Cpu)?);
             }
             let done = indices.last().map_or(0, |&last| u64::from(last) + 1);

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    classifier::{Classifier, Phase, Statistics, Subset},
-    held_out::HeldOut,
+    classifier::{Classifier, Phase, Statistics, Subset, require_kept},
+    held_out::{HeldOut, Watch},
+    network,
     session::Session,
 };
 use crate::{
@@ -22,6 +23,8 @@ use crate::{
 
 /// Puts a linear classifier on a pretrained encoder and trains on a fraction of the labels: first the classifier alone
 /// (warm-up), then everything.
+///
+/// A result carries a warning where the training ended far from done, by the rule of `supervised`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FineTune {
@@ -39,6 +42,11 @@ pub struct FineTune {
     pub warmup_optimizer: Optimizer,
     /// Passes in which everything is trained.
     pub epochs: usize,
+    /// Steps in which everything is trained, in place of `epochs`: as many whatever the number of images is; left out: as
+    /// `epochs` says.
+    // Left out of the identity where it is not set: results in caches stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
     /// Images a step.
     pub batch_size: usize,
     /// How weights follow gradients when everything is trained.
@@ -82,6 +90,7 @@ impl Default for FineTune {
             warmup_epochs: 5,
             warmup_optimizer: Optimizer::default(),
             epochs: 30,
+            steps: None,
             batch_size: 64,
             optimizer: sgd,
             keep_epochs: Vec::new(),
@@ -97,6 +106,10 @@ impl Default for FineTune {
 }
 
 impl FineTune {
+    fn watch(&self) -> Watch {
+        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience: self.patience }
+    }
+
     fn subset(&self) -> Subset {
         let Self { fraction, stratified, replacement, stop_on, val_fraction, evaluate_with, batch_size, seed, .. } =
             *self;
@@ -107,7 +120,8 @@ impl FineTune {
 impl Stage for FineTune {
     const KIND: &'static str = "fine_tune";
     // 2: 3x3 convolutions by Winograd's products.
-    const VERSION: u32 = 2;
+    // 3: a network that has diverged is a failed stage.
+    const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the pretrained encoder, of `simclr`, `supervised` or `fine_tune`"),
         Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),
@@ -119,17 +133,22 @@ impl Stage for FineTune {
         self.subset().check(problems);
         super::nested(problems, "warmup_optimizer", self.warmup_optimizer.check());
         super::nested(problems, "optimizer", self.optimizer.check());
-        super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.epochs);
+        super::check_steps(problems, self.steps, self.epochs != Self::default().epochs);
+        super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.steps.unwrap_or(self.epochs));
+        self.watch().check(problems);
         super::nested(problems, "schedule", self.schedule.check());
         super::nested(problems, "augment", self.augment.check());
     }
 
-    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+    fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        let images = inputs.get("train").and_then(|images| images.rows);
+        self.watch().foresee(images.and_then(|images| self.subset().count(images)), problems);
         Foresight::from([("weights", Foreseen::levels(&["p3"]))])
     }
 
     fn extent(&self) -> Option<Extent> {
-        super::extent(self.warmup_epochs + self.epochs, &self.schedule, &self.keep_epochs)
+        let steps = self.steps.map(|steps| self.warmup_epochs + steps);
+        super::extent(self.warmup_epochs + self.epochs, steps, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -145,24 +164,28 @@ impl Stage for FineTune {
                 None => Err(StageError::failed("an autoencoder cannot be fine-tuned; give the weights of an encoder")),
             }
         })?;
+        network::check(weights)?;
         classifier.params.load_matching(weights.tensors(), |name| name.starts_with("encoder."))?;
+        let epochs = classifier.epochs(self.steps, self.epochs);
+        require_kept(&self.keep_epochs, self.warmup_epochs + epochs)?;
         let mut session = Session::open(cx)?;
         let warmup = Phase {
             number: 0,
             epochs: self.warmup_epochs,
-            around: [0, self.epochs],
+            steps: None,
+            around: [0, epochs],
             mode: Mode::Infer,
             optimizer: &self.warmup_optimizer,
             schedule: &Schedule::constant(),
             augment: &self.augment,
             patience: self.patience,
         };
-        classifier.fit(&warmup, &mut session)?;
+        let ending = classifier.fit(&warmup, &mut session)?;
         let mode = if self.batch_norm == BatchNormPolicy::Train { Mode::Train } else { Mode::Frozen };
-        let (epochs, around) = (self.epochs, [self.warmup_epochs, 0]);
-        let all =
-            Phase { number: 1, epochs, around, mode, optimizer: &self.optimizer, schedule: &self.schedule, ..warmup };
-        classifier.fit(&all, &mut session)?;
-        classifier.finish(&mut session)
+        let (optimizer, schedule) = (&self.optimizer, &self.schedule);
+        let around = [self.warmup_epochs, 0];
+        let all = Phase { number: 1, epochs, steps: self.steps, around, mode, optimizer, schedule, ..warmup };
+        let last = classifier.fit(&all, &mut session)?;
+        classifier.finish(&mut session, if epochs > 0 { &last } else { &ending })
     }
 }

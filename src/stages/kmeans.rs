@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::level::{self, Level};
 use crate::{
     ml::{
-        self,
         cluster::{self, Confidence},
         features::Normalize,
         metric,
@@ -95,10 +94,16 @@ impl Stage for KMeans {
         let Self { normalize, clusters, runs, max_iterations, tolerance, balanced, confidence, seed, .. } = *self;
         let kmeans =
             cluster::KMeans { clusters, runs, max_iterations, tolerance, normalize, balanced, confidence, seed };
-        let found = kmeans.fit_watched(level.features.view(), &mut |run| {
+        let found = kmeans.fit_watched(level.features.view(), &cx.stop(), &mut |run| {
             cx.progress(Progress { done: run as u64, total: runs as u64, unit: "run", ..Progress::default() });
-            if cx.cancelled() { Err(ml::Error::Cancelled) } else { Ok(()) }
         })?;
+        if found.distinct < clusters {
+            let distinct = found.distinct;
+            cx.warn(format!(
+                "there are only {distinct} different feature vectors for {clusters} clusters, so equal images are in \
+                 different clusters; use at most {distinct} clusters, or look at whether the network has collapsed"
+            ));
+        }
         cx.metric("inertia", found.inertia);
         cx.metric("iterations", found.iterations as f64);
         cx.metric("margin", found.margin);

@@ -56,7 +56,7 @@ impl Stage for KnnProbe {
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let (train, test) = Level::pair(inputs, self.at.as_deref())?;
         let knn = Knn { k: self.k, temperature: self.temperature };
-        let predictions = knn.predict(train.labelled(), test.features.view(), false)?;
+        let predictions = knn.predict_until(train.labelled(), test.features.view(), false, &cx.stop())?;
         let confusion = tested(cx, &predictions, &test.labels, train.classes.max(test.classes))?;
         Ok(Outputs::new().with("confusion", confusion))
     }

@@ -1,6 +1,6 @@
 //! `linear_probe`: a linear classifier on frozen features.
 
-use std::path::Path;
+use std::{cell::Cell, path::Path};
 
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
@@ -16,6 +16,7 @@ use crate::{
         metric,
         probe::{self, Accuracy, AdamEarlyStop, Fit, Logistic},
         rng::Stream,
+        stop::Stop,
     },
     stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
@@ -23,7 +24,11 @@ use crate::{
 
 /// Trains a linear classifier on features that stay as they are, and measures its accuracy on other images.
 ///
-/// Without further parameters the classifier is converged, so that levels and networks can be compared.
+/// Without further parameters the classifier is converged, so that levels and networks can be compared. The metric
+/// `converged` says whether it is: 1, or 0 where the training ended before (the result then carries a warning). By `lbfgs`
+/// a classifier is converged when the gradient is within `tolerance` and the cost within a thousandth of its minimum; by
+/// `adam_early_stop` when the held-out loss had stopped falling. `cv_converged` says the same of all classifiers of
+/// `folds`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LinearProbe {
@@ -35,7 +40,7 @@ pub struct LinearProbe {
     pub c: f64,
     /// Most iterations (lbfgs).
     pub max_iterations: usize,
-    /// Gradient norm at which the training has converged (lbfgs).
+    /// Gradient norm at which the training has converged (lbfgs), if the cost is within a thousandth of its minimum too.
     pub tolerance: f64,
     /// Learning rate (adam_early_stop).
     pub lr: f64,
@@ -95,36 +100,95 @@ impl Default for LinearProbe {
 }
 
 impl LinearProbe {
-    fn fit(&self, train: &Level, test: &Level, classes: usize) -> Result<Fit, StageError> {
+    fn fit(&self, train: &Level, test: &Level, classes: usize, stop: Stop<'_>) -> Result<Fit, StageError> {
         let Self { c, max_iterations, tolerance, lr, batch_size, epochs, patience, seed, .. } = *self;
         let adam = AdamEarlyStop { lr, batch_size, epochs, patience, seed };
         Ok(match (self.solver, self.stop_on) {
-            (Solver::Lbfgs, _) => Logistic { c, max_iterations, tolerance }.fit(train.labelled(), classes)?,
-            (Solver::AdamEarlyStop, HeldOut::Test) => adam.fit(train.labelled(), test.labelled(), classes)?,
+            (Solver::Lbfgs, _) => {
+                Logistic { c, max_iterations, tolerance }.fit_until(train.labelled(), classes, stop)?
+            }
+            (Solver::AdamEarlyStop, HeldOut::Test) => {
+                adam.fit_until(train.labelled(), test.labelled(), classes, stop)?
+            }
             (Solver::AdamEarlyStop, HeldOut::Validation) => {
                 let stream = Stream::new(seed, "probe/validation");
                 let (used, held_out) = split::validation(&train.labels, self.val_fraction, &stream);
+                if used.is_empty() || held_out.is_empty() {
+                    return Err(StageError::failed(empty_part(self.val_fraction, train.labels.len())));
+                }
                 let (used, held_out) = (train.rows(&used), train.rows(&held_out));
-                adam.fit(used.labelled(), held_out.labelled(), classes)?
+                adam.fit_until(used.labelled(), held_out.labelled(), classes, stop)?
             }
         })
     }
 
-    /// The pooled predictions of a cross-validation over both sets, against their labels.
-    fn cross_validate(&self, train: &Level, test: &Level, classes: usize) -> Result<Accuracy, StageError> {
+    /// The pooled predictions of a cross-validation over both sets, against their labels; and how many of its classifiers
+    /// have converged, of how many.
+    fn cross_validate(
+        &self,
+        train: &Level,
+        test: &Level,
+        classes: usize,
+        stop: Stop<'_>,
+    ) -> Result<(Accuracy, [usize; 2]), StageError> {
         let pooled = train.with(test)?;
         let stream = Stream::new(self.fold_seed, "probe/folds");
         let folds = split::folds(&pooled.labels, self.folds, &stream);
+        let ended = Cell::new([0; 2]);
         let predictions = probe::cross_validate(pooled.labelled(), &folds, |train, test| {
-            Ok::<_, StageError>(self.fit(&Level::of(train), &Level::of(test), classes)?.model)
+            let fit = self.fit(&Level::of(train), &Level::of(test), classes, stop)?;
+            let [converged, all] = ended.get();
+            ended.set([converged + usize::from(fit.converged), all + 1]);
+            Ok::<_, StageError>(fit.model)
         })?;
-        Ok(Accuracy::of(&predictions, &pooled.labels))
+        Ok((Accuracy::of(&predictions, &pooled.labels), ended.get()))
     }
+
+    /// What a classifier that has not converged means, and what would help.
+    fn unconverged(&self, who: &str) -> String {
+        match self.solver {
+            Solver::Lbfgs => format!(
+                "{who} not converged, so the accuracy is not that of this penalty; raise `max_iterations`, or lower `c`"
+            ),
+            Solver::AdamEarlyStop => format!(
+                "{who} not converged: the held-out loss was still falling after {} epochs; raise `epochs`",
+                self.epochs
+            ),
+        }
+    }
+
+    /// Notes a `val_fraction` that leaves one part of the images empty, where it is known how many there are.
+    fn foresee_split(&self, inputs: &Foresight, problems: &mut Problems) {
+        if self.solver != Solver::AdamEarlyStop || self.stop_on != HeldOut::Validation {
+            return;
+        }
+        let rows = |port: &str| inputs.get(port).and_then(|features| features.rows);
+        let (Some(train), test) = (rows("train"), rows("test")) else { return };
+        // With a fraction each class keeps an image, however many classes there are.
+        let whole = (self.fraction == 1.0).then_some(train);
+        let fold = test.filter(|_| self.folds > 1).map(|test| {
+            let all = train + test;
+            all - all.div_ceil(self.folds)
+        });
+        for images in [whole, fold].into_iter().flatten().filter(|&images| images > 0) {
+            let held_out = split::share(self.val_fraction, images);
+            if held_out == 0 || held_out == images {
+                let help = "choose another share, or `stop_on = \"test\"`, which flatters the result";
+                return problems.add_with_help("val_fraction", empty_part(self.val_fraction, images), help);
+            }
+        }
+    }
+}
+
+fn empty_part(fraction: f64, images: usize) -> String {
+    let which = if split::share(fraction, images) == 0 { "stop by" } else { "train on" };
+    format!("a share of {fraction} of {images} images leaves none to {which}")
 }
 
 impl Stage for LinearProbe {
     const KIND: &'static str = "linear_probe";
-    const VERSION: u32 = 1;
+    // 2: with weak penalties, L-BFGS goes on to the minimum: a gradient of 1e-4 was no measure of costs as small.
+    const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Features], "features to learn from"),
         Port::new("test", &[Form::Features], "features to measure the accuracy on"),
@@ -151,14 +215,21 @@ impl Stage for LinearProbe {
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
         level::foresee(inputs, &["train", "test"], self.at.as_deref(), problems);
+        self.foresee_split(inputs, problems);
         Foresight::new()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let (mut train, test) = Level::pair(inputs, self.at.as_deref())?;
         let classes = train.classes.max(test.classes);
+        let stop = cx.stop();
         if self.folds > 0 {
-            let Accuracy { value, low, high } = self.cross_validate(&train, &test, classes)?;
+            let (Accuracy { value, low, high }, [converged, all]) =
+                self.cross_validate(&train, &test, classes, &stop)?;
+            cx.metric("cv_converged", f64::from(u8::from(converged == all)));
+            if converged < all {
+                cx.warn(self.unconverged(&format!("{} of the {all} classifiers of the folds have", all - converged)));
+            }
             cx.metric("cv_accuracy", value);
             cx.metric("cv_accuracy_low", low);
             cx.metric("cv_accuracy_high", high);
@@ -167,7 +238,7 @@ impl Stage for LinearProbe {
             train = train.rows(&split::fraction(&train.labels, self.fraction, true, self.seed));
             cx.metric("train_images", train.labels.len() as f64);
         }
-        let fit = self.fit(&train, &test, classes)?;
+        let fit = self.fit(&train, &test, classes, &stop)?;
         cx.metric("loss", fit.loss);
         cx.metric("iterations", fit.iterations as f64);
         for (epoch, &loss) in (1..).zip(&fit.held_out_loss) {
@@ -176,8 +247,9 @@ impl Stage for LinearProbe {
         if let Some(best) = fit.held_out_loss.iter().copied().min_by(f64::total_cmp) {
             cx.metric("val_loss", best);
         }
+        cx.metric("converged", f64::from(u8::from(fit.converged)));
         if !fit.converged {
-            cx.metric("converged", 0.0);
+            cx.warn(self.unconverged("the classifier has"));
         }
         let on_train = Accuracy::of(&fit.model.predict(train.features.view())?, &train.labels);
         cx.metric("train_accuracy", on_train.value);

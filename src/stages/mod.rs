@@ -64,10 +64,27 @@ fn nested(problems: &mut Problems, table: &str, checked: Result<(), (&'static st
     }
 }
 
-/// How far a training goes. Its way depends on its end where the learning rate does.
-fn extent(epochs: usize, schedule: &Schedule, keep: &[usize]) -> Option<Extent> {
-    let free: &[&str] = if schedule.depends_on_epochs() { &["keep_epochs"] } else { &["epochs", "keep_epochs"] };
-    Some(Extent { free, epochs: epochs as u64, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
+/// How far a training goes. Its way depends on its end where the learning rate does. One that is told its `steps` has as
+/// many epochs at most, and ends within one: no longer training goes on from there.
+fn extent(epochs: usize, steps: Option<usize>, schedule: &Schedule, keep: &[usize]) -> Option<Extent> {
+    let fixed = steps.is_some() || schedule.depends_on_epochs();
+    let free: &[&str] = if fixed { &["keep_epochs"] } else { &["epochs", "keep_epochs"] };
+    let epochs = steps.unwrap_or(epochs) as u64;
+    Some(Extent { free, epochs, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
+}
+
+/// A training has one length.
+fn check_steps(problems: &mut Problems, steps: Option<usize>, epochs_too: bool) {
+    if let Some(steps) = steps {
+        problems.at_least("steps", steps, 1);
+        if epochs_too {
+            problems.add_with_help(
+                "steps",
+                "`epochs` is set too, and a training has one length",
+                "leave one of them out",
+            );
+        }
+    }
 }
 
 /// Epochs to be kept must be reached, and the last one is kept anyway.

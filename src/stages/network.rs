@@ -4,6 +4,7 @@ use candle_core::Device;
 
 use crate::{
     ml::{
+        finite,
         init::Params,
         nn::{Architecture, Network},
     },
@@ -19,8 +20,22 @@ pub(super) fn save(architecture: &Architecture, params: &Params) -> Result<Artif
     Ok(Artifact::new().with_all(tensors).attribute("architecture", json))
 }
 
+/// Refuses the weights of a training that has diverged.
+pub(super) fn check(artifact: &Artifact) -> Result<(), StageError> {
+    for (name, tensor) in artifact.tensors() {
+        if let Some((_, value)) = finite::first(tensor)? {
+            return Err(StageError::failed(format!(
+                "`{name}` in the input `weights` is {}: the training that made them has diverged",
+                finite::word(value)
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The network of an artifact, for images of `colours` channels.
 pub(super) fn load(artifact: &Artifact, colours: usize, device: &Device) -> Result<(Network, Params), StageError> {
+    check(artifact)?;
     let architecture: Architecture = artifact.get("architecture")?;
     if architecture.colours() != colours {
         let message = format!("the network is for {} channels, the images have {colours}", architecture.colours());

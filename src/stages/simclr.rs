@@ -19,12 +19,13 @@ use crate::{
         self,
         augment::Augment,
         data::ImageSet,
+        finite,
         loss::{Loss, LossKind},
-        nn::{Architecture, Encoder, Mode, Network},
+        nn::{Architecture, Encoder, Mode, Network, Pool},
         optim::{Optim, Optimizer, OptimizerKind},
         rng::Stream,
         schedule::Schedule,
-        train::{Contrastive, Latest, Run, Settings},
+        train::{Contrastive, Latest, Run, Settings, Task, diverged, remedy},
     },
     stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Need, Outputs, Port, Problems, Stage, StageError},
     store::Artifact,
@@ -110,6 +111,9 @@ pub enum BatchViews {
     Apart,
 }
 
+/// Images whose features are looked at when the training has ended.
+const JUDGED: usize = 64;
+
 /// Series whose last values are metrics.
 const SERIES: [&str; 7] =
     ["loss", "contrastive_top1", "alignment", "uniformity", "feature_std", "effective_rank", "grad_norm"];
@@ -143,7 +147,8 @@ impl Stage for Simclr {
     const KIND: &'static str = "simclr";
     // 2: 3x3 convolutions by Winograd's products.
     // 3: losses sum over blocks of rows; new metrics and series.
-    const VERSION: u32 = 3;
+    // 4: a network that has diverged is a failed stage; projections of nothing are in one place.
+    const VERSION: u32 = 4;
     const INPUTS: &'static [Port] = &[
         Port::new("images", &[Form::Images], "the training images; their labels are for diagnosis only"),
         Port::new("batches", &[Form::Batches], "which images meet in a step"),
@@ -203,7 +208,7 @@ impl Stage for Simclr {
     }
 
     fn extent(&self) -> Option<Extent> {
-        super::extent(self.epochs, &self.schedule, &self.keep_epochs)
+        super::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -255,10 +260,16 @@ impl Stage for Simclr {
             latest: Latest::default(),
         };
         let mut run = Run::new(params.clone(), Optim::new(&self.optimizer, params.parameters())?);
-        let settings = Settings { epochs: self.epochs, schedule: self.schedule.clone(), patience: 0 };
+        let settings = Settings { epochs: self.epochs, steps: None, schedule: self.schedule.clone(), patience: 0 };
         let mut session = Session::open(cx)?;
         session.fit(Part::default(), &mut task, &mut run, &settings)?;
         super::record(session.cx, &run, &SERIES);
+        // Training looks at the network in its training mode only, which running statistics have no part in.
+        let first: Vec<u32> = (0..set.len().min(JUDGED) as u32).collect();
+        for (name, level) in network.levels(&set.batch(&first, &device)?, Pool::Mean)? {
+            finite::require_rows(&level, |row| format!("level `{name}` of image {row}"))
+                .map_err(|error| diverged(error, run.epoch, None, remedy(&run, &settings, task.blame())))?;
+        }
         let last = run.series.get("knn_accuracy").filter(|_| measured(run.epoch)).and_then(|values| values.last());
         if let Some(accuracy) = last.copied().map_or_else(neighbours, |accuracy| Ok(Some(accuracy)))? {
             session.cx.metric("knn_accuracy", accuracy);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::level::{self, Level};
 use crate::{
-    ml::{self, data::split, features::Normalize, rng::Stream, tsne},
+    ml::{data::split, features::Normalize, rng::Stream, tsne},
     stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
     store::Artifact,
 };
@@ -16,7 +16,7 @@ use crate::{
 /// Draws features as a map in the plane on which near images are near (t-SNE), to be looked at.
 ///
 /// The metric `kl_divergence` is what t-SNE minimises; `trustworthiness` says how far the five nearest images on the map are
-/// near in truth, at most 1.
+/// near in truth, at most 1; it is NaN where it is not defined, for at most 8 images and where all images are equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tsne {
@@ -83,14 +83,13 @@ impl Stage for Tsne {
         let perplexity = perplexity.min((indices.len().saturating_sub(1) / 3).max(1) as f64);
         cx.metric("perplexity", perplexity);
         let tsne = tsne::Tsne { perplexity, iterations, exaggeration, normalize, pca, seed };
-        let found = tsne.fit_watched(drawn.features.view(), &mut |done| {
+        let found = tsne.fit_watched(drawn.features.view(), &cx.stop(), &mut |done| {
             cx.progress(Progress {
                 done: done as u64,
                 total: iterations as u64,
                 unit: "iteration",
                 ..Progress::default()
             });
-            if cx.cancelled() { Err(ml::Error::Cancelled) } else { Ok(()) }
         })?;
         cx.metric("kl_divergence", found.kl_divergence);
         cx.metric("trustworthiness", found.trustworthiness);

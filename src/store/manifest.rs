@@ -84,6 +84,9 @@ pub struct Manifest {
     /// Curves over epochs, by name.
     #[serde(with = "number::curves")]
     pub series: BTreeMap<String, Series>,
+    /// Why the results should be read with care, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Wall-clock seconds that the stage's code took, in all the runs that it went on over.
     pub seconds: f64,
     /// Where and when it was made. Never part of a key.

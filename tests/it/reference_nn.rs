@@ -210,7 +210,7 @@ fn cosine_schedules() {
     let cosine = Schedule { final_fraction: 0.1, ..Schedule::default() };
     let restarts = Schedule { kind: ScheduleKind::CosineRestarts, steps: 7, ..Schedule::default() };
     for (name, schedule, steps) in [("cosine", cosine, 40), ("restarts", restarts, 60)] {
-        let factors: Vec<f32> = (0..steps).map(|step| schedule.factor(step, 10, 4) as f32).collect();
+        let factors: Vec<f32> = (0..steps).map(|step| schedule.factor(step, 10, 40) as f32).collect();
         let factors = Tensor::new(factors, &Device::Cpu).expect("a tensor");
         reference.assert(&format!("schedule/{name}"), &factors, 1e-6);
     }

@@ -5,6 +5,10 @@ use std::cmp::Ordering;
 use ndarray::{Array2, ArrayView2};
 
 use super::lloyd::{Run, distances, inertia, means, shift};
+use crate::ml::{
+    Result,
+    stop::{Stop, proceed},
+};
 
 /// Passes over all pairs of clusters in one iteration.
 const SWEEPS: usize = 10;
@@ -13,7 +17,13 @@ const SWEEPS: usize = 10;
 ///
 /// Points are first placed in order of how much they would lose by their second choice. Then pairs of points trade
 /// clusters for as long as that lowers the inertia, which is the local search of equal-size k-means.
-pub(super) fn run(points: ArrayView2<'_, f32>, found: &mut Run, max_iterations: usize, tolerance: f64) {
+pub(super) fn run(
+    points: ArrayView2<'_, f32>,
+    found: &mut Run,
+    max_iterations: usize,
+    tolerance: f64,
+    stop: Stop<'_>,
+) -> Result<()> {
     let clusters = found.centroids.nrows();
     let costs = distances(points, found.centroids.view());
     found.labels = place(&costs);
@@ -22,7 +32,10 @@ pub(super) fn run(points: ArrayView2<'_, f32>, found: &mut Run, max_iterations: 
         let moved = shift(&centroids, &found.centroids);
         found.centroids = centroids;
         let costs = distances(points, found.centroids.view());
-        let traded = (0..SWEEPS).take_while(|_| trade(&costs, &mut found.labels)).count();
+        let mut traded = 0;
+        while traded < SWEEPS && trade(&costs, &mut found.labels, stop)? {
+            traded += 1;
+        }
         found.iterations += 1;
         if traded == 0 || moved <= tolerance {
             break;
@@ -30,6 +43,7 @@ pub(super) fn run(points: ArrayView2<'_, f32>, found: &mut Run, max_iterations: 
     }
     found.centroids = means(points, &found.labels, clusters);
     found.inertia = inertia(points, &found.labels, found.centroids.view());
+    Ok(())
 }
 
 /// Every point to its nearest cluster that still has room, the points with most to lose first.
@@ -66,7 +80,7 @@ fn place(costs: &Array2<f32>) -> Vec<u32> {
 }
 
 /// One pass over all pairs of clusters; true if any point changed its cluster.
-fn trade(costs: &Array2<f32>, labels: &mut [u32]) -> bool {
+fn trade(costs: &Array2<f32>, labels: &mut [u32], stop: Stop<'_>) -> Result<bool> {
     let clusters = costs.ncols();
     let mut members = vec![Vec::new(); clusters];
     for (point, &label) in labels.iter().enumerate() {
@@ -74,6 +88,7 @@ fn trade(costs: &Array2<f32>, labels: &mut [u32]) -> bool {
     }
     let mut changed = false;
     for a in 0..clusters {
+        proceed(stop)?;
         for b in a + 1..clusters {
             let from_a = wishes(costs, &members[a], a, b);
             let from_b = wishes(costs, &members[b], b, a);
@@ -106,7 +121,7 @@ fn trade(costs: &Array2<f32>, labels: &mut [u32]) -> bool {
             }
         }
     }
-    changed
+    Ok(changed)
 }
 
 /// What one point would gain by a move.
@@ -126,6 +141,7 @@ fn wishes(costs: &Array2<f32>, members: &[usize], from: usize, to: usize) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ml::stop::never;
     use ndarray::array;
 
     #[test]
@@ -136,11 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn a_trade_needs_a_gain_in_sum() {
+    fn a_trade_needs_a_gain_in_sum() -> Result<()> {
         let costs = array![[0.0, 1.0], [5.0, 0.0], [2.0, 3.0], [1.0, 4.0]];
         let mut labels = vec![0, 0, 1, 1];
-        assert!(trade(&costs, &mut labels));
+        assert!(trade(&costs, &mut labels, &never)?);
         assert_eq!(labels, [0, 1, 1, 0]);
-        assert!(!trade(&costs, &mut labels));
+        assert!(!trade(&costs, &mut labels, &never)?);
+        Ok(())
     }
 }

@@ -3,7 +3,11 @@
 use ndarray::{Array1, Array2, ArrayView2, Axis, linalg::general_mat_mul};
 use rayon::prelude::*;
 
-use crate::ml::kernels::nearest;
+use crate::ml::{
+    Result,
+    kernels::nearest,
+    stop::{Stop, proceed},
+};
 
 /// Points handled as one product; part of what the result means in its last bits.
 const CHUNK: usize = 512;
@@ -22,12 +26,14 @@ pub(super) fn run(
     mut centroids: Array2<f32>,
     max_iterations: usize,
     tolerance: f64,
-) -> Run {
+    stop: Stop<'_>,
+) -> Result<Run> {
     let own = squared_lengths(points);
     let mut sums: Option<Sums> = None;
     let mut settled = false;
     let mut iterations = 0;
     while iterations < max_iterations && !settled {
+        proceed(stop)?;
         iterations += 1;
         let (mut labels, distances) = assign(points, &own, centroids.view());
         fill_empty(&mut labels, &distances, centroids.nrows());
@@ -48,7 +54,7 @@ pub(super) fn run(
     fill_empty(&mut labels, &distances, centroids.nrows());
     let centroids = means(points, &labels, centroids.nrows());
     let inertia = inertia(points, &labels, centroids.view());
-    Run { labels, centroids, inertia, iterations }
+    Ok(Run { labels, centroids, inertia, iterations })
 }
 
 /// The sum of every cluster's points. Only the points that changed their cluster are added and taken away: after the first

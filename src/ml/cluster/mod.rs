@@ -14,8 +14,9 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 use super::{
     Error, Result,
-    features::{Normalize, check, moments},
+    features::{Normalize, check, distance_scale, distinct_rows, moments, rescale},
     rng::Stream,
+    stop::{Stop, never},
 };
 
 /// Parameters of k-means.
@@ -70,25 +71,30 @@ pub struct Clustering {
     pub inertia: f64,
     /// Iterations of the run that was kept.
     pub iterations: usize,
+    /// How many different rows there are after normalisation, counted up to the number of clusters: with fewer, equal rows
+    /// are in several clusters.
+    pub distinct: usize,
 }
 
 impl KMeans {
     /// Clusters the rows of `features` `[N, D]`. The same at any number of threads.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with no clusters or runs, more clusters than rows, or features that are not finite.
+    /// [`Error::Invalid`] with no clusters or runs, or more clusters than rows; [`Error::NotFinite`] for features that are
+    /// not finite.
     pub fn fit(&self, features: ArrayView2<'_, f32>) -> Result<Clustering> {
-        self.fit_watched(features, &mut |_| Ok(()))
+        self.fit_watched(features, &never, &mut |_| ())
     }
 
-    /// As [`KMeans::fit`]; asks `before_run`, with the number of runs done, whether to go on.
+    /// As [`KMeans::fit`], until it is time to stop; tells `before_run` the number of runs done.
     ///
     /// # Errors
-    /// Those of [`KMeans::fit`], and what `before_run` gives.
+    /// Those of [`KMeans::fit`], and [`Error::Cancelled`].
     pub fn fit_watched(
         &self,
         features: ArrayView2<'_, f32>,
-        before_run: &mut dyn FnMut(usize) -> Result<()>,
+        stop: Stop<'_>,
+        before_run: &mut dyn FnMut(usize),
     ) -> Result<Clustering> {
         let (rows, columns) = features.dim();
         if self.clusters == 0 || self.runs == 0 {
@@ -102,6 +108,9 @@ impl KMeans {
         }
         check(features)?;
         let mut points = self.normalize.apply(features);
+        let distinct = distinct_rows(points.view(), self.clusters);
+        let scale = distance_scale(points.view());
+        rescale(&mut points, scale);
         let (mean, variance) = moments(points.view());
         // Around the mean, ||x||^2 - 2 x c + ||c||^2 cancels least.
         let mean = Array1::from_iter(mean.iter().map(|&m| m as f32));
@@ -111,11 +120,11 @@ impl KMeans {
         let stream = Stream::new(self.seed, "kmeans");
         let mut best: Option<lloyd::Run> = None;
         for run in 0..self.runs {
-            before_run(run)?;
-            let seeds = seed::centroids(points.view(), self.clusters, &stream.at(run as u64))?;
-            let mut found = lloyd::run(points.view(), seeds, self.max_iterations, tolerance);
+            before_run(run);
+            let seeds = seed::centroids(points.view(), self.clusters, &stream.at(run as u64), stop)?;
+            let mut found = lloyd::run(points.view(), seeds, self.max_iterations, tolerance, stop)?;
             if self.balanced {
-                balance::run(points.view(), &mut found, self.max_iterations, tolerance);
+                balance::run(points.view(), &mut found, self.max_iterations, tolerance, stop)?;
             }
             if best.as_ref().is_none_or(|b| found.inertia < b.inertia) {
                 best = Some(found);
@@ -128,7 +137,9 @@ impl KMeans {
         let (labels, order) = by_first_occurrence(&best.labels, self.clusters);
         let mut centroids = best.centroids.select(ndarray::Axis(0), &order);
         centroids += &mean;
-        Ok(Clustering { labels, confidence, margin, centroids, inertia: best.inertia, iterations: best.iterations })
+        rescale(&mut centroids, scale.recip());
+        let (inertia, iterations) = (best.inertia / (scale * scale), best.iterations);
+        Ok(Clustering { labels, confidence, margin, centroids, inertia, iterations, distinct })
     }
 }
 
@@ -200,8 +211,37 @@ mod tests {
             let kmeans = KMeans { clusters, runs: 1, ..KMeans::default() };
             let found = kmeans.fit(points.view()).unwrap();
             assert!(cluster_sizes(&found.labels, clusters).iter().all(|&n| n > 0));
-            assert_eq!(found.inertia, 0.0);
+            assert_eq!((found.inertia, found.distinct), (0.0, 2));
         }
+    }
+
+    /// A power of two changes no bit but the exponents, so large and small features have the clusters of ordinary ones.
+    #[test]
+    fn clusters_do_not_depend_on_the_scale_of_the_features() {
+        let (points, _) = blobs(5, 40, 7);
+        for balanced in [false, true] {
+            let kmeans = KMeans { clusters: 5, runs: 2, balanced, ..KMeans::default() };
+            let usual = kmeans.fit(points.view()).unwrap();
+            for power in [-120_i32, -60, 60, 110] {
+                let factor = 2f64.powi(power);
+                let scaled = kmeans.fit(points.mapv(|x| (f64::from(x) * factor) as f32).view()).unwrap();
+                assert_eq!((&scaled.labels, &scaled.confidence), (&usual.labels, &usual.confidence), "2^{power}");
+                assert!((scaled.inertia / (usual.inertia * factor * factor) - 1.0).abs() < 1e-9, "2^{power}");
+                let back = scaled.centroids.mapv(|x| (f64::from(x) / factor) as f32);
+                assert!(back.iter().zip(&usual.centroids).all(|(a, b)| (a - b).abs() <= 1e-5 * b.abs().max(1.0)));
+            }
+        }
+        let edge = Array2::from_shape_fn((40, 3), |(i, _)| if i % 2 == 0 { f32::MAX } else { -f32::MAX });
+        let found = KMeans { clusters: 2, runs: 1, ..KMeans::default() }.fit(edge.view()).unwrap();
+        assert!(found.labels.iter().enumerate().all(|(i, &label)| label == i as u32 % 2));
+        assert!(found.centroids.iter().all(|x| x.is_finite()) && found.inertia == 0.0);
+    }
+
+    #[test]
+    fn work_that_is_asked_to_stop_does() {
+        let (points, _) = blobs(5, 40, 7);
+        let stopped = KMeans::default().fit_watched(points.view(), &|| true, &mut |_| ());
+        assert!(matches!(stopped, Err(Error::Cancelled)));
     }
 
     #[test]

@@ -6,7 +6,11 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::lloyd::distances;
-use crate::ml::{Error, Result, rng::Stream};
+use crate::ml::{
+    Error, Result,
+    rng::Stream,
+    stop::{Stop, proceed},
+};
 
 /// Centroids that linfa draws. It measures every distance anew for each one, so that its time grows with their square.
 const FROM_LINFA: usize = 64;
@@ -23,7 +27,12 @@ const SWAPS: usize = 4;
 ///
 /// k-means++ (Arthur and Vassilvitskii 2007) misses some groups when there are many; the swaps of Lattanzi and Sohler
 /// ("A better k-means++ algorithm via local search", 2019) find them.
-pub(super) fn centroids(points: ArrayView2<'_, f32>, clusters: usize, stream: &Stream) -> Result<Array2<f32>> {
+pub(super) fn centroids(
+    points: ArrayView2<'_, f32>,
+    clusters: usize,
+    stream: &Stream,
+    stop: Stop<'_>,
+) -> Result<Array2<f32>> {
     let order = stream.at(0).permutation(points.nrows());
     let take = |count: usize| -> Array2<f32> {
         let chosen: Vec<usize> = order.iter().take(count).map(|&i| i as usize).collect();
@@ -41,10 +50,12 @@ pub(super) fn centroids(points: ArrayView2<'_, f32>, clusters: usize, stream: &S
     }
     let mut random = stream.at(1);
     while search.centroids.len() < clusters {
+        proceed(stop)?;
         let chosen = search.draw(&mut random);
         search.push(sample.row(chosen));
     }
     for _ in 0..SWAPS * clusters {
+        proceed(stop)?;
         let chosen = search.draw(&mut random);
         search.swap(sample.row(chosen));
     }

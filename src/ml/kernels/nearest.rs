@@ -13,7 +13,8 @@ const LANES: usize = 16;
 /// For each point of `points` `[N, width]` the nearest centroid of `[K, width]`, the first of several, and its squared
 /// distance less the point's own squared length. `lengths` are the squared lengths of the centroids.
 ///
-/// The products of points and centroids are taken as one matrix product, a unit of points at a time.
+/// All values must be finite, and so small that squared distances are: a point without a finite one has no nearest
+/// centroid, and its label is `u32::MAX`. The products of points and centroids are taken as one matrix product, a unit of points at a time.
 ///
 /// # Panics
 /// If there is no centroid, or a slice is no whole number of rows.

@@ -31,6 +31,9 @@ pub fn measure(z: &Tensor, views: usize) -> Result<Measures> {
     let images = count / views;
     let z = normalize(&z.detach())?.flatten_all()?.to_vec1::<f32>()?;
     let z = ArrayView2::from_shape((count, width), &z).map_err(|error| Error::Invalid(error.to_string()))?;
+    // The squared length of a row: 1, or 0 for a projection of nothing, which has no direction.
+    let length = |row: usize| if z.row(row).iter().any(|&x| x != 0.0) { 1.0 } else { 0.0 };
+    let lengths: Vec<f64> = (0..count).map(length).collect();
     // Rows are taken in blocks, so that the whole table of cosines is never in memory.
     let blocks: Vec<Vec<(usize, f64, f64)>> = z
         .axis_chunks_iter(Axis(0), BLOCK)
@@ -42,13 +45,13 @@ pub fn measure(z: &Tensor, views: usize) -> Result<Measures> {
                 let i = block * BLOCK + row;
                 let others = cosines.iter().enumerate().filter(|(j, _)| j % images != i % images);
                 let nearest = others.map(|(_, &c)| c).fold(f32::NEG_INFINITY, f32::max);
-                let positives = (1..views).map(|view| cosines[(i + view * images) % count]);
-                let first = positives.clone().filter(|&c| c > nearest).count();
+                let positives = (1..views).map(|view| (i + view * images) % count);
+                let first = positives.clone().filter(|&j| cosines[j] > nearest).count();
                 // Squared distance of unit vectors: 2 - 2 cos. Each pair of one view once.
-                let distance = positives.map(|c| 2.0 - 2.0 * f64::from(c)).sum::<f64>();
+                let apart = |j: usize| lengths[i] + lengths[j] - 2.0 * f64::from(cosines[j]);
+                let distance = positives.map(apart).sum::<f64>();
                 let end = (i / images + 1) * images;
-                let repulsion: f64 =
-                    cosines.iter().take(end).skip(i + 1).map(|&c| (-4.0 + 4.0 * f64::from(c)).exp()).sum();
+                let repulsion: f64 = (i + 1..end).map(|j| (-2.0 * apart(j)).exp()).sum();
                 (first, distance, repulsion)
             };
             cosines.rows().into_iter().enumerate().map(of).collect()
@@ -87,6 +90,17 @@ mod tests {
         assert!((measures.top1 - 10.0 / 12.0).abs() < 1e-12, "{}", measures.top1);
         assert!((measures.alignment - 8.0 / 12.0).abs() < 1e-6, "{}", measures.alignment);
         assert!((measures.uniformity + (8.0 + 8.0 + 4.0) / 3.0).abs() < 1e-6, "{}", measures.uniformity);
+        Ok(())
+    }
+
+    /// As in Wang and Isola's code, a projection of nothing stays nothing: equal to another, and 1 from any direction.
+    #[test]
+    fn projections_of_nothing_are_in_one_place() -> Result<()> {
+        let measures = measure(&Tensor::zeros((4, 2), candle_core::DType::F32, &Device::Cpu)?, 2)?;
+        assert_eq!((measures.top1, measures.alignment, measures.uniformity), (0.0, 0.0, 0.0));
+        let z = Tensor::new(&[[0f32, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 0.0]], &Device::Cpu)?;
+        let measures = measure(&z, 2)?;
+        assert!((measures.alignment - 1.0).abs() < 1e-6 && (measures.uniformity + 2.0).abs() < 1e-6, "{measures:?}");
         Ok(())
     }
 

@@ -3,26 +3,39 @@
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
+use crate::ml::{
+    Result,
+    stop::{Stop, proceed},
+};
+
 /// Rows whose distances to all others are one product.
 const ROWS: usize = 64;
 
 /// How far the `k` nearest rows on a `map` `[N, d]` of `points` `[N, D]` are near in `points` too: 1 when all are among the k
-/// nearest there, less by the rank of each one that is not (Venna and Kaski 2001). 0 where 3 k + 1 is not below 2 N.
+/// nearest there, less by the rank of each one that is not (Venna and Kaski 2001). It is not defined where 3 k + 1 is not below 2 N.
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::ml::Error::Cancelled) when it is time to stop.
 ///
 /// # Panics
 /// If the numbers of rows differ.
-#[must_use]
-pub fn trustworthiness(points: ArrayView2<'_, f32>, map: ArrayView2<'_, f32>, k: usize) -> f64 {
+pub fn trustworthiness(
+    points: ArrayView2<'_, f32>,
+    map: ArrayView2<'_, f32>,
+    k: usize,
+    stop: Stop<'_>,
+) -> Result<Option<f64>> {
     let rows = points.nrows();
     assert_eq!(rows, map.nrows(), "a map has a place for each row");
     if k == 0 || 3 * k + 1 >= 2 * rows {
-        return 0.0;
+        return Ok(None);
     }
     let lengths: Vec<f32> = points.rows().into_iter().map(|row| row.dot(&row)).collect();
     // Directly, as the products of a wide map would swallow small distances.
     let on_map = |a: usize, b: usize| map.row(a).iter().zip(map.row(b)).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
     let chunk_starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
     let excess = chunk_starts.par_iter().map(|&start| {
+        proceed(stop)?;
         let products = points.slice(s![start..(start + ROWS).min(rows), ..]).dot(&points.t());
         let mut excess = 0_u64;
         for (offset, products) in products.axis_iter(Axis(0)).enumerate() {
@@ -39,10 +52,10 @@ pub fn trustworthiness(points: ArrayView2<'_, f32>, map: ArrayView2<'_, f32>, k:
                 excess += rank.saturating_sub(k) as u64;
             }
         }
-        excess
+        Ok(excess)
     });
-    let (n, k, excess) = (rows as f64, k as f64, excess.sum::<u64>() as f64);
-    1.0 - 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0)) * excess
+    let (n, k, excess) = (rows as f64, k as f64, excess.sum::<Result<u64>>()? as f64);
+    Ok(Some(1.0 - 2.0 / (n * k * (2.0 * n - 3.0 * k - 1.0)) * excess))
 }
 
 #[cfg(test)]
@@ -50,21 +63,26 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+    use crate::ml::stop::never;
 
     #[test]
-    fn a_map_that_is_the_points_is_trusted_and_a_mirror_of_order_is_not() {
+    fn a_map_that_is_the_points_is_trusted_and_a_mirror_of_order_is_not() -> Result<()> {
         let points = Array2::from_shape_fn((20, 1), |(i, _)| (i * i) as f32);
-        assert_eq!(trustworthiness(points.view(), points.view(), 3), 1.0);
+        let trusted =
+            |points: &Array2<f32>, map: &Array2<f32>, k| trustworthiness(points.view(), map.view(), k, &never);
+        assert_eq!(trusted(&points, &points, 3)?, Some(1.0));
         // 0 1 2 3 4 on a line, mapped with 4 beside 0: by hand, k = 1 gives one rank of 4 too many by 3.
         let line = array![[0.0_f32], [1.0], [2.2], [3.6], [5.2]];
         let map = array![[0.0_f32], [1.0], [2.2], [3.6], [-0.5]];
         // 0 has 4 (rank 4), 4 has 0 (rank 4); 2 / (5 * 1 * (10 - 3 - 1)) * 6.
-        assert!((trustworthiness(line.view(), map.view(), 1) - (1.0 - 2.0 / 30.0 * 6.0)).abs() < 1e-12);
+        assert!(trusted(&line, &map, 1)?.is_some_and(|found| (found - (1.0 - 2.0 / 30.0 * 6.0)).abs() < 1e-12));
+        Ok(())
     }
 
     #[test]
-    fn too_many_neighbours_are_nothing_to_trust() {
+    fn too_many_neighbours_are_nothing_to_trust() -> Result<()> {
         let points = array![[0.0_f32], [1.0], [2.0]];
-        assert_eq!(trustworthiness(points.view(), points.view(), 2), 0.0);
+        assert_eq!(trustworthiness(points.view(), points.view(), 2, &never)?, None);
+        Ok(())
     }
 }

@@ -8,7 +8,11 @@ use super::{
     objective::Objective,
     same_width,
 };
-use crate::ml::{Error, Result, rng::Stream};
+use crate::ml::{
+    Error, Result,
+    rng::Stream,
+    stop::{Stop, never, proceed},
+};
 
 /// A dense softmax layer on features as they are, by Adam with early stopping; the best epoch's weights are restored.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +46,20 @@ impl AdamEarlyStop {
     /// [`Error::Invalid`] for features that are empty, not finite or of different widths, or a label not below `classes`;
     /// [`Error::Diverged`] if the loss is no longer finite.
     pub fn fit(&self, train: Labelled<'_>, held_out: Labelled<'_>, classes: usize) -> Result<Fit> {
+        self.fit_until(train, held_out, classes, &never)
+    }
+
+    /// As [`AdamEarlyStop::fit`], until it is time to stop.
+    ///
+    /// # Errors
+    /// Those of [`AdamEarlyStop::fit`], and [`Error::Cancelled`].
+    pub fn fit_until(
+        &self,
+        train: Labelled<'_>,
+        held_out: Labelled<'_>,
+        classes: usize,
+        stop: Stop<'_>,
+    ) -> Result<Fit> {
         train.check()?;
         held_out.check()?;
         same_width(train.features, held_out.features)?;
@@ -69,16 +87,24 @@ impl AdamEarlyStop {
             let epoch = held_out_loss.len() + 1;
             let order = stream.at(epoch as u64).permutation(train.len());
             for (step, rows) in order.chunks(self.batch_size).enumerate() {
+                proceed(stop)?;
                 let rows: Vec<usize> = rows.iter().map(|&row| row as usize).collect();
                 let batch = train.features.select(Axis(0), &rows);
                 let labels: Vec<u32> = rows.iter().map(|&row| train.labels[row]).collect();
                 let value = Objective { features: batch.view(), labels: &labels, classes, l2: 0.0 }.at(&parameters);
                 if !value.cost.is_finite() {
-                    return Err(Error::Diverged { value: value.cost, epoch, step: step + 1 });
+                    return Err(diverged("the loss", value.cost, epoch, Some(step + 1)));
                 }
                 adam.update(&mut parameters, &value.gradient);
             }
+            if let Some(&weight) = parameters.iter().find(|&&weight| !(weight as f32).is_finite()) {
+                let value = if weight.is_nan() { weight } else { f64::INFINITY };
+                return Err(diverged("a weight of the probe", value, epoch, None));
+            }
             let loss = judge.at(&parameters).cost;
+            if !loss.is_finite() {
+                return Err(diverged("the held-out loss", loss, epoch, None));
+            }
             held_out_loss.push(loss);
             if loss < best.0 {
                 best = (loss, parameters.clone());
@@ -88,14 +114,24 @@ impl AdamEarlyStop {
             }
         }
         let whole = Objective { features: train.features, labels: train.labels, classes, l2: 0.0 };
+        let model = Linear::from_parameters(&best.1, classes, None);
         Ok(Fit {
-            model: Linear::from_parameters(&best.1, classes, None),
+            model,
             loss: whole.at(&best.1).cross_entropy,
             iterations: held_out_loss.len(),
-            converged: waited > 0,
+            converged: waited >= self.patience.max(1),
             held_out_loss,
         })
     }
+}
+
+fn diverged(what: &str, value: f64, epoch: usize, step: Option<usize>) -> Error {
+    let remedy = if epoch == 1 && step == Some(1) {
+        "the features are too large for the probe: train it by `lbfgs`, which standardises them"
+    } else {
+        "a lower learning rate may help"
+    };
+    Error::Diverged { what: what.to_owned(), value, epoch, step, remedy: remedy.to_owned() }
 }
 
 /// Adam (Kingma and Ba 2015), its epsilon where Keras has it.

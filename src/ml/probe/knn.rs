@@ -7,6 +7,7 @@ use super::{Labelled, linear::first_largest, same_width};
 use crate::ml::{
     Error, Result,
     features::{Normalize, check},
+    stop::{Stop, never, proceed},
 };
 
 /// Votes of the `k` training rows of largest cosine similarity s, each with weight exp(s / temperature).
@@ -36,6 +37,20 @@ impl Knn {
     /// [`Error::Invalid`] for features that are empty, not finite or of different widths, a `k` of zero, or a temperature
     /// that is not positive.
     pub fn predict(&self, train: Labelled<'_>, queries: ArrayView2<'_, f32>, leave_one_out: bool) -> Result<Vec<u32>> {
+        self.predict_until(train, queries, leave_one_out, &never)
+    }
+
+    /// As [`Knn::predict`], until it is time to stop.
+    ///
+    /// # Errors
+    /// Those of [`Knn::predict`], and [`Error::Cancelled`].
+    pub fn predict_until(
+        &self,
+        train: Labelled<'_>,
+        queries: ArrayView2<'_, f32>,
+        leave_one_out: bool,
+        stop: Stop<'_>,
+    ) -> Result<Vec<u32>> {
         train.check()?;
         check(queries)?;
         same_width(train.features, queries)?;
@@ -45,23 +60,24 @@ impl Knn {
         let bank = Normalize::L2.apply(train.features);
         let queries = Normalize::L2.apply(queries);
         let classes = train.classes();
-        let chunks: Vec<Vec<u32>> = queries
+        let chunks: Result<Vec<Vec<u32>>> = queries
             .axis_chunks_iter(Axis(0), QUERIES)
             .into_par_iter()
             .enumerate()
             .map(|(chunk, queries)| {
                 let mut nearest: Vec<Vec<Neighbour>> = vec![Vec::new(); queries.nrows()];
                 for (block, rows) in bank.axis_chunks_iter(Axis(0), ROWS).enumerate() {
+                    proceed(stop)?;
                     let similarities = queries.dot(&rows.t());
                     for (query, (found, similarities)) in nearest.iter_mut().zip(similarities.rows()).enumerate() {
                         let itself = leave_one_out.then_some(chunk * QUERIES + query);
                         self.collect(found, similarities, block * ROWS, itself);
                     }
                 }
-                nearest.iter().map(|found| self.vote(found, train.labels, classes)).collect()
+                Ok(nearest.iter().map(|found| self.vote(found, train.labels, classes)).collect())
             })
             .collect();
-        Ok(chunks.concat())
+        Ok(chunks?.concat())
     }
 
     /// Merges the rows from `start` on into the `k` nearest found so far, which are unsorted.

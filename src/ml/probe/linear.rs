@@ -1,10 +1,10 @@
 //! A linear classifier: what both solvers find.
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::same_width;
-use crate::ml::{Result, features::Scaler};
+use crate::ml::{Error, Result, features::Scaler};
 
 /// A linear softmax classifier over features as they are (any scaling is folded in).
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,8 @@ pub struct Fit {
     pub loss: f64,
     /// Iterations (L-BFGS) or epochs (Adam).
     pub iterations: usize,
-    /// False where the iterations ran out first.
+    /// Whether the training ended by itself: at the minimum (L-BFGS), or because the held-out loss had stopped falling
+    /// (Adam). False where iterations or epochs ran out, or rounding kept the search from going lower.
     pub converged: bool,
     /// Mean cross-entropy on the held-out set after every epoch; empty for L-BFGS.
     pub held_out_loss: Vec<f64>,
@@ -51,7 +52,7 @@ impl Linear {
     /// Logits `[N, classes]` of `features` `[N, D]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::ml::Error::Invalid) if the width is another one.
+    /// [`Error::Invalid`] if the width is another one.
     pub fn logits(&self, features: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         same_width(self.weight.view(), features)?;
         let mut logits = Array2::zeros((features.nrows(), self.bias.len()));
@@ -66,9 +67,23 @@ impl Linear {
     /// The class of the largest logit of every row (the first of several).
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::ml::Error::Invalid) if the width is another one.
+    /// [`Error::Invalid`] if the width is another one, [`Error::NotFinite`] for a row of which a logit is not finite.
     pub fn predict(&self, features: ArrayView2<'_, f32>) -> Result<Vec<u32>> {
-        Ok(self.logits(features)?.rows().into_iter().map(|row| first_largest(row.iter().copied())).collect())
+        let class = |(row, logits): (usize, ArrayView1<'_, f32>)| {
+            if let Some(&logit) = logits.iter().find(|logit| !logit.is_finite()) {
+                return Err(Error::NotFinite { what: format!("the logits of row {row}"), value: logit.into() });
+            }
+            Ok(first_largest(logits.iter().copied()))
+        };
+        self.logits(features)?.rows().into_iter().enumerate().map(class).collect()
+    }
+
+    /// Refuses weights that are not finite: features so small or so large that no weight fits them.
+    pub(super) fn require_finite(&self) -> Result<()> {
+        match self.weight.iter().chain(&self.bias).find(|value| !value.is_finite()) {
+            Some(&value) => Err(Error::NotFinite { what: "the weights of the probe".to_owned(), value: value.into() }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -12,7 +12,11 @@ use super::{
     linear::{Fit, Linear},
     objective::{Objective, Value},
 };
-use crate::ml::{Error, Result, features::Scaler};
+use crate::ml::{
+    Error, Result,
+    features::Scaler,
+    stop::{Stop, never, proceed},
+};
 
 /// Multinomial logistic regression with an L2 penalty, on features standardised by their statistics in the training set.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +25,9 @@ pub struct Logistic {
     pub c: f64,
     /// Most iterations.
     pub max_iterations: usize,
-    /// Converged when the gradient's Euclidean norm is at most this (scikit-learn bounds its largest entry).
+    /// Converged when the gradient's Euclidean norm is at most this (scikit-learn bounds its largest entry), and so small
+    /// besides that the cost is within a thousandth of its minimum. The second matters for weak penalties, whose cost is
+    /// itself no larger than this.
     pub tolerance: f64,
 }
 
@@ -34,13 +40,27 @@ impl Default for Logistic {
 /// Vectors that L-BFGS remembers, as in SciPy.
 const MEMORY: usize = 10;
 
+/// How far above its minimum the cost may be, as a share of itself.
+const NEAR: f64 = 1e-3;
+
+/// A cost, in nats, that counts as none: what is left where one class alone is to be told.
+const NOTHING: f64 = 1e-9;
+
 impl Logistic {
     /// Trains on `train` with `classes` classes. The same at any number of threads.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for features that are empty or not finite, a label that is not below `classes`, or parameters that
-    /// are not positive.
+    /// [`Error::Invalid`] for features that are empty, a label that is not below `classes`, or parameters that are not
+    /// positive; [`Error::NotFinite`] for features that are not finite.
     pub fn fit(&self, train: Labelled<'_>, classes: usize) -> Result<Fit> {
+        self.fit_until(train, classes, &never)
+    }
+
+    /// As [`Logistic::fit`], until it is time to stop.
+    ///
+    /// # Errors
+    /// Those of [`Logistic::fit`], and [`Error::Cancelled`].
+    pub fn fit_until(&self, train: Labelled<'_>, classes: usize, stop: Stop<'_>) -> Result<Fit> {
         train.check()?;
         if train.classes() > classes {
             return Err(Error::Invalid(format!("a label of {} with {classes} classes", train.classes() - 1)));
@@ -55,45 +75,71 @@ impl Logistic {
         scaler.apply(&mut scaled);
         let l2 = 1.0 / (self.c * train.len() as f64);
         let objective = Objective { features: scaled.view(), labels: train.labels, classes, l2 };
-        let mut best = objective.at(&vec![0.0; objective.parameters()]);
         let mut parameters = vec![0.0; objective.parameters()];
-        let mut iterations = 0;
-        while norm(&best.gradient) > self.tolerance && iterations < self.max_iterations {
+        let mut best = objective.at(&parameters);
+        let (mut tolerance, mut iterations) = (self.tolerance, 0);
+        let converged = loop {
+            if norm(&best.gradient) <= tolerance {
+                // The cost is known here to a few per cent, and with it what the gradient has to be.
+                tolerance = self.tolerance.min(near(&best, l2));
+                if norm(&best.gradient) <= tolerance {
+                    break true;
+                }
+            }
+            if iterations >= self.max_iterations {
+                break false;
+            }
             let before = best.cost;
-            let (found, steps) = self.descend(&objective, &parameters, self.max_iterations - iterations)?;
+            let search = descend(&objective, &parameters, tolerance, self.max_iterations - iterations, stop);
+            let (found, steps) = match search {
+                // Rounding left the line search no way down: that is as low as it goes.
+                Err(Error::Invalid(_)) if iterations > 0 => break false,
+                other => other?,
+            };
             iterations += steps.max(1);
             let value = objective.at(&found);
             if value.cost < before {
                 (parameters, best) = (found, value);
             }
             // A search ends early where rounding spoils its memory of curvature. A fresh one may still go lower.
-            if best.cost >= before * (1.0 - 1e-9) {
-                break;
+            if best.cost >= before * (1.0 - 1e-9) && norm(&best.gradient) > tolerance {
+                break false;
             }
-        }
-        Ok(Fit {
-            model: Linear::from_parameters(&parameters, classes, Some(&scaler)),
-            loss: best.cross_entropy,
-            iterations,
-            converged: norm(&best.gradient) <= self.tolerance,
-            held_out_loss: Vec::new(),
-        })
+        };
+        let model = Linear::from_parameters(&parameters, classes, Some(&scaler));
+        model.require_finite()?;
+        Ok(Fit { model, loss: best.cross_entropy, iterations, converged, held_out_loss: Vec::new() })
     }
+}
 
-    /// One search from `start`: the best parameters on its way, and its number of iterations.
-    fn descend(&self, objective: &Objective<'_>, start: &[f64], most: usize) -> Result<(Vec<f64>, usize)> {
-        let failed = |e: argmin::core::Error| Error::Invalid(format!("logistic regression: {e}"));
-        let search = MoreThuenteLineSearch::new();
-        let solver = LBFGS::new(search, MEMORY).with_tolerance_grad(self.tolerance).map_err(failed)?;
-        let result = Executor::new(Remembered { objective, last: RefCell::new(None) }, solver)
-            .configure(|state| state.param(start.to_vec()).max_iters(most as u64))
-            .timer(false)
-            .run()
-            .map_err(failed)?;
-        let state = result.state();
-        let best = state.get_best_param().map_or_else(|| start.to_vec(), Clone::clone);
-        Ok((best, state.get_iter() as usize))
-    }
+/// The norm of the gradient below which the cost is [`NEAR`] its minimum: a cost whose curvature is nowhere less than `l2`
+/// lies at most `|g|^2 / (2 l2)` above it. (The biases, which have no penalty, are left out of this.)
+fn near(value: &Value, l2: f64) -> f64 {
+    (2.0 * l2 * NEAR * value.cost.max(NOTHING)).sqrt()
+}
+
+/// One search from `start`: the best parameters on its way, and its number of iterations.
+fn descend(
+    objective: &Objective<'_>,
+    start: &[f64],
+    tolerance: f64,
+    most: usize,
+    stop: Stop<'_>,
+) -> Result<(Vec<f64>, usize)> {
+    let failed = |error: argmin::core::Error| match stop() {
+        true => Error::Cancelled,
+        false => Error::Invalid(format!("logistic regression: {error}")),
+    };
+    let search = MoreThuenteLineSearch::new();
+    let solver = LBFGS::new(search, MEMORY).with_tolerance_grad(tolerance).map_err(failed)?;
+    let result = Executor::new(Remembered { objective, last: RefCell::new(None), stop }, solver)
+        .configure(|state| state.param(start.to_vec()).max_iters(most as u64))
+        .timer(false)
+        .run()
+        .map_err(failed)?;
+    let state = result.state();
+    let best = state.get_best_param().map_or_else(|| start.to_vec(), Clone::clone);
+    Ok((best, state.get_iter() as usize))
 }
 
 fn norm(vector: &[f64]) -> f64 {
@@ -104,6 +150,7 @@ fn norm(vector: &[f64]) -> f64 {
 struct Remembered<'a, 'b> {
     objective: &'a Objective<'b>,
     last: RefCell<Option<(Vec<f64>, Value)>>,
+    stop: Stop<'a>,
 }
 
 impl Remembered<'_, '_> {
@@ -125,6 +172,7 @@ impl CostFunction for Remembered<'_, '_> {
     type Output = f64;
 
     fn cost(&self, parameters: &Vec<f64>) -> Result<f64, argmin::core::Error> {
+        proceed(self.stop)?;
         Ok(self.at(parameters).cost)
     }
 }
@@ -134,6 +182,7 @@ impl Gradient for Remembered<'_, '_> {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, parameters: &Vec<f64>) -> Result<Vec<f64>, argmin::core::Error> {
+        proceed(self.stop)?;
         Ok(self.at(parameters).gradient)
     }
 }

@@ -1,11 +1,12 @@
 //! Supervised training of an encoder with a classifier, and its accuracy.
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use super::{Order, StepLoss, Task, denoise::Loader};
 use crate::ml::{
     Error, Result, loss,
     nn::{Head, Mode, ResNet},
+    stop::proceed,
 };
 
 /// Cross-entropy of a classifier on an encoder.
@@ -64,25 +65,19 @@ impl Task for Classify<'_> {
         let logits = logits(self.classifier, &features, Mode::Train)?;
         let loss = loss::cross_entropy(&logits, &targets)?;
         let count = images.dim(0)?;
-        let correct = correct(&logits.detach(), &targets)?;
+        let (correct, _) = correct(&logits.detach(), &targets)?;
         Ok(StepLoss { loss, values: vec![("train_accuracy", correct as f64 / count as f64)], images: count })
     }
 
-    fn evaluate(&self) -> Result<Vec<(&'static str, f64)>> {
+    fn evaluate(&self, stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         if self.validation.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut sum, mut right) = (0.0, 0);
-        for indices in self.validation.chunks(self.batch_size.max(1)) {
-            let images = (self.validation_images)(indices, 0)?;
-            let targets = targets(self.validation_labels, indices, &images)?;
-            let features = self.encoder.forward(&images, self.validation_mode)?;
-            let logits = logits(self.classifier, &features, Mode::Infer)?;
-            sum += f64::from(loss::cross_entropy(&logits, &targets)?.to_scalar::<f32>()?) * indices.len() as f64;
-            right += correct(&logits, &targets)?;
-        }
-        let count = self.validation.len() as f64;
-        Ok(vec![("val_loss", sum / count), ("val_accuracy", right as f64 / count)])
+        let Self { encoder, classifier, validation_mode: mode, batch_size, .. } = *self;
+        let judge = Judge { encoder, classifier, mode, batch_size, stop };
+        let (loss, right) =
+            judge.judge(self.validation_images, self.validation_labels, &self.validation, "validation image")?;
+        Ok(vec![("val_loss", loss), ("val_accuracy", right as f64 / self.validation.len() as f64)])
     }
 }
 
@@ -90,32 +85,77 @@ fn logits(classifier: &Head, features: &Tensor, mode: Mode) -> Result<Tensor> {
     classifier.forward(features, mode)?.pop().ok_or_else(|| Error::Invalid("a classifier without a layer".to_owned()))
 }
 
-/// Rows of `logits` `[N, K]` whose largest value is at `targets` u32 `[N]`; a row of equals or without numbers is wrong
-/// unless its first class is right.
-fn correct(logits: &Tensor, targets: &Tensor) -> Result<usize> {
-    let hits = logits.argmax(D::Minus1)?.eq(targets)?.to_vec1::<u8>()?;
-    Ok(hits.iter().filter(|&&hit| hit == 1).count())
+/// How many rows of `logits` `[N, K]` have their largest value at the class of `targets` u32 `[N]`, the first of several
+/// counting as the largest. A row with a value that is not finite says nothing, so it is not right; the first such row is
+/// given too, with its value.
+fn correct(logits: &Tensor, targets: &Tensor) -> Result<(usize, Option<(usize, f64)>)> {
+    let (logits, targets) = (logits.to_vec2::<f32>()?, targets.to_vec1::<u32>()?);
+    let (mut right, mut broken) = (0, None);
+    for (row, (logits, target)) in logits.iter().zip(targets).enumerate() {
+        match logits.iter().find(|logit| !logit.is_finite()) {
+            Some(&logit) => drop(broken.get_or_insert((row, f64::from(logit)))),
+            None => right += usize::from(largest(logits) == Some(target as usize)),
+        }
+    }
+    Ok((right, broken))
 }
 
-/// How many of `labels` a classifier gets right, in batches of `batch_size` images and without gradients: `mode` is
-/// [`Mode::Infer`], or [`Mode::InferBatch`].
-///
-/// # Errors
-/// If the images do not fit the network.
-pub fn accuracy(
-    encoder: &ResNet,
-    classifier: &Head,
-    images: Loader,
-    labels: &[u32],
-    batch_size: usize,
-    mode: Mode,
-) -> Result<usize> {
-    let mut right = 0;
-    let all: Vec<u32> = (0..labels.len() as u32).collect();
-    for indices in all.chunks(batch_size.max(1)) {
-        let images = images(indices, 0)?;
-        let targets = targets(labels, indices, &images)?;
-        right += correct(&logits(classifier, &encoder.forward(&images, mode)?, Mode::Infer)?, &targets)?;
+/// The place of the largest value, the first of several.
+fn largest(values: &[f32]) -> Option<usize> {
+    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    values.iter().position(|&value| value == largest)
+}
+
+/// How a classifier is judged: in batches and without gradients.
+pub struct Judge<'a> {
+    /// The encoder.
+    pub encoder: &'a ResNet,
+    /// The classifier on its features.
+    pub classifier: &'a Head,
+    /// How the encoder is run: [`Mode::Infer`], or [`Mode::InferBatch`].
+    pub mode: Mode,
+    /// Images of a batch.
+    pub batch_size: usize,
+    /// When to end.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+impl Judge<'_> {
+    /// Of the images that `indices` name, each a `what` ("test image"): the mean cross-entropy, and how many are classified
+    /// as `labels` (by index) says.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] for logits that are not, [`Error::Cancelled`], and if the images do not fit the network.
+    pub fn judge(&self, images: Loader, labels: &[u32], indices: &[u32], what: &str) -> Result<(f64, usize)> {
+        let (mut sum, mut right) = (0.0, 0);
+        for indices in indices.chunks(self.batch_size.max(1)) {
+            proceed(self.stop)?;
+            let images = images(indices, 0)?;
+            let targets = targets(labels, indices, &images)?;
+            let logits = logits(self.classifier, &self.encoder.forward(&images, self.mode)?, Mode::Infer)?;
+            let (hits, broken) = correct(&logits, &targets)?;
+            if let Some((row, value)) = broken {
+                return Err(Error::NotFinite { what: format!("the logits of {what} {}", indices[row]), value });
+            }
+            sum += f64::from(loss::cross_entropy(&logits, &targets)?.to_scalar::<f32>()?) * indices.len() as f64;
+            right += hits;
+        }
+        Ok((sum / indices.len().max(1) as f64, right))
     }
-    Ok(right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    #[test]
+    fn a_row_without_a_number_is_no_class() -> Result<()> {
+        let nan = f32::NAN;
+        let rows = [[nan, nan, nan], [1.0, 3.0, 2.0], [0.0, 0.0, 0.0], [5.0, nan, 0.0], [-1.0, -9.0, -9.0]];
+        let logits = Tensor::new(&rows, &Device::Cpu)?;
+        let (right, broken) = correct(&logits, &Tensor::new(&[0u32, 1, 0, 0, 2], &Device::Cpu)?)?;
+        assert_eq!((right, broken.map(|(row, _)| row)), (2, Some(0)), "the first of equals counts as the largest");
+        Ok(())
+    }
 }

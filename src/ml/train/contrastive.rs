@@ -11,7 +11,7 @@ use super::{
     chunks::{self, Projected, Whole},
 };
 use crate::ml::{
-    Error, Result,
+    Error, Result, finite,
     init::Params,
     loss::{self, Loss, Measures, PseudoLabels},
     metric,
@@ -123,9 +123,11 @@ impl Task for Contrastive<'_> {
     }
 
     /// The spread of the features of the last batch, and what the monitor says.
-    fn evaluate(&self) -> Result<Vec<(&'static str, f64)>> {
+    /// Does not stop half-way: the features would be lost.
+    fn evaluate(&self, _stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         let mut values = Vec::new();
         if let Some(features) = &*self.latest.features.lock().unwrap_or_else(PoisonError::into_inner) {
+            finite::require_rows(features, |row| format!("the features of view {row} of the last batch"))?;
             let flat = features.flatten_all()?.to_vec1::<f32>()?;
             let features =
                 ArrayView2::from_shape(features.dims2()?, &flat).map_err(|e| Error::Invalid(e.to_string()))?;
@@ -137,7 +139,15 @@ impl Task for Contrastive<'_> {
         }
         Ok(values)
     }
+
+    /// Similarities are divided by the temperature, and gradients with them.
+    fn blame(&self) -> Option<&'static str> {
+        (self.loss.temperature < COLD).then_some("a higher temperature")
+    }
 }
+
+/// A temperature below which gradients are thousands of times those of the similarities.
+const COLD: f64 = 1e-3;
 
 /// Numbers whose squares one thread adds up; part of what the sum means in its last bits.
 const CHUNK: usize = 16 * 1024;

@@ -6,6 +6,7 @@ use super::{Order, StepLoss, Task};
 use crate::ml::{
     Result, loss,
     nn::{Autoencoder, Mode},
+    stop::proceed,
 };
 
 /// Gives the images of the indices, `[B, H, W, C]` in [0, 1], in a given epoch.
@@ -53,13 +54,14 @@ impl Task for Denoise<'_> {
     }
 
     /// The validation loss, on the noise of the first epoch so that epochs compare.
-    fn evaluate(&self) -> Result<Vec<(&'static str, f64)>> {
+    fn evaluate(&self, stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         if self.validation.is_empty() {
             return Ok(Vec::new());
         }
         let mut sum = 0.0;
         let [clean, seen] = self.validation_images;
         for indices in self.validation.chunks(self.batch_size.max(1)) {
+            proceed(stop)?;
             let output = self.network.forward(&seen(indices, 0)?, Mode::Infer)?;
             let loss = loss::mse(&output, &clean(indices, 0)?)?;
             sum += f64::from(loss.to_scalar::<f32>()?) * indices.len() as f64;

@@ -11,6 +11,7 @@ mod chunks;
 mod classify;
 mod contrastive;
 mod denoise;
+mod divergence;
 mod order;
 mod run;
 
@@ -21,13 +22,14 @@ use std::{
 
 use candle_core::{Tensor, backprop::GradStore};
 
-pub use classify::{Classify, accuracy};
+pub use classify::{Classify, Judge};
 pub use contrastive::{Contrastive, Latest, Monitor, Views};
 pub use denoise::{Denoise, Loader};
+pub use divergence::{diverged, remedy};
 pub use order::Order;
 pub use run::{Best, Run};
 
-use super::{Error, Result, init::Params, schedule::Schedule};
+use super::{Error, Result, finite, init::Params, schedule::Schedule};
 
 /// What is learnt, and from what.
 pub trait Task: Sync {
@@ -72,9 +74,16 @@ pub trait Task: Sync {
     /// Values at the end of an epoch. Early stopping watches `val_loss` if it is among them, else `loss`.
     ///
     /// # Errors
-    /// If the evaluation fails.
-    fn evaluate(&self) -> Result<Vec<(&'static str, f64)>> {
+    /// If the evaluation fails, [`Error::NotFinite`] for outputs of the network that are not, and [`Error::Cancelled`]:
+    /// the evaluation is then made again when the run goes on.
+    fn evaluate(&self, _stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         Ok(Vec::new())
+    }
+
+    /// A parameter of the task, other than those of the optimiser, that explains a divergence: what to do about it, as a
+    /// noun ("a higher temperature").
+    fn blame(&self) -> Option<&'static str> {
+        None
     }
 }
 
@@ -106,11 +115,27 @@ pub struct Step {
 pub struct Settings {
     /// Passes over the data.
     pub epochs: usize,
+    /// The number of steps in place of `epochs`; the last epoch then ends early.
+    pub steps: Option<u64>,
     /// The learning rate over time.
     pub schedule: Schedule,
     /// Epochs without a better value after which to stop; the best weights are then restored, also where the run
     /// ends by itself. 0: never, and the last weights are kept.
     pub patience: usize,
+}
+
+impl Settings {
+    /// Steps of the whole run, where an epoch has `steps_per_epoch`.
+    #[must_use]
+    pub fn total(&self, steps_per_epoch: usize) -> u64 {
+        self.steps.unwrap_or((self.epochs * steps_per_epoch) as u64)
+    }
+
+    /// Epochs of the whole run; the last may be a part of one.
+    #[must_use]
+    pub fn epochs(&self, steps_per_epoch: usize) -> usize {
+        self.steps.map_or(self.epochs, |steps| steps.div_ceil(steps_per_epoch.max(1) as u64) as usize)
+    }
 }
 
 /// Where a run stands.
@@ -163,50 +188,62 @@ impl Observer for () {}
 
 /// Trains from where `run` stands to the end.
 ///
-/// After an error `run` stands behind the last whole step.
+/// After an error `run` stands behind the last whole step. At the end of each epoch, and whenever a state is saved, all
+/// parameters, running statistics and the optimiser's memory are finite, and so are the values of each epoch.
 ///
 /// # Errors
-/// [`Error::Diverged`] if a loss is not finite, [`Error::Cancelled`] if the observer says so, and what the task returns.
+/// [`Error::Diverged`] if a number is not finite, [`Error::Cancelled`] if the observer says so, and what the task returns.
 pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer: &mut dyn Observer) -> Result<()> {
     let steps = task.steps();
-    if steps == 0 && settings.epochs > 0 {
+    let (epochs, total) = (settings.epochs(steps), settings.total(steps));
+    if steps == 0 && (settings.epochs > 0 || total > 0) {
         return Err(Error::Invalid("there is not one batch to train on".to_owned()));
     }
     let mut rate = Rate::default();
-    while run.epoch < settings.epochs && !run.stopped(settings.patience) {
+    while run.epoch < epochs && !run.stopped(settings.patience) {
         task.begin(run.epoch)?;
-        let mut next = if run.step < steps { Some(task.batch(run.epoch, run.step)?) } else { None };
+        let whole = (run.epoch * steps) as u64;
+        let end = total.saturating_sub(whole).min(steps as u64) as usize;
+        let mut next = if run.step < end { Some(task.batch(run.epoch, run.step)?) } else { None };
         while let Some(batch) = next.take() {
             if observer.cancelled() {
-                observer.save(run)?;
+                save(task, run, settings, observer)?;
                 return Err(Error::Cancelled);
             }
             let started = Instant::now();
             let (epoch, ahead) = (run.epoch, run.step + 1);
-            let factor = settings.schedule.factor((epoch * steps + run.step) as u64, steps, settings.epochs);
+            let factor = settings.schedule.factor(whole + run.step as u64, steps, total);
             let shared: &T = task;
             let (outcome, prepared) = rayon::join(
                 || step(shared, batch, run, factor),
-                || (ahead < steps).then(|| shared.batch(epoch, ahead)).transpose(),
+                || (ahead < end).then(|| shared.batch(epoch, ahead)).transpose(),
             );
-            let (loss, images) = outcome?;
+            let (loss, images) = outcome
+                .map_err(|error| diverged(error, run.epoch + 1, Some(ahead), remedy(run, settings, shared.blame())))?;
             next = prepared?;
             observer.step(&Progress {
-                done: (epoch * steps + run.step) as u64,
-                total: (settings.epochs * steps) as u64,
+                done: whole + run.step as u64,
+                total,
                 epoch: epoch + 1,
-                epochs: settings.epochs,
+                epochs,
                 loss,
                 rate: rate.update(images, started.elapsed()),
             });
             // The end of an epoch is saved below, with its evaluation.
             if next.is_some() && observer.save_due(run.epoch, run.step) {
-                observer.save(run)?;
+                save(task, run, settings, observer)?;
             }
         }
-        let values = run.finish_epoch(&task.evaluate()?, settings.patience > 0)?;
+        require_finite(task, run, settings)?;
+        let evaluation = task.evaluate(&|| observer.cancelled());
+        if matches!(evaluation, Err(Error::Cancelled)) {
+            observer.save(run)?;
+        }
+        let values = evaluation
+            .and_then(|evaluation| run.finish_epoch(&evaluation, settings.patience > 0))
+            .map_err(|error| diverged(error, run.epoch + 1, None, remedy(run, settings, task.blame())))?;
         observer.epoch(run.epoch, &values);
-        if run.epoch < settings.epochs && observer.save_due(run.epoch, 0) {
+        if run.epoch < epochs && observer.save_due(run.epoch, 0) {
             observer.save(run)?;
         }
     }
@@ -214,12 +251,20 @@ pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer
     if settings.patience > 0 { run.restore_best() } else { Ok(()) }
 }
 
+/// Saves a state between two steps.
+fn save<T: Task>(task: &T, run: &Run, settings: &Settings, observer: &mut dyn Observer) -> Result<()> {
+    require_finite(task, run, settings)?;
+    observer.save(run)
+}
+
+fn require_finite<T: Task>(task: &T, run: &Run, settings: &Settings) -> Result<()> {
+    run.require_finite().map_err(|error| diverged(error, run.epoch + 1, None, remedy(run, settings, task.blame())))
+}
+
 /// Forward, backward, update. The graph is dropped before the weights move.
 fn step<T: Task>(task: &T, batch: T::Batch, run: &mut Run, factor: f64) -> Result<(f64, usize)> {
     let Step { loss: value, mut gradients, values, images } = task.step(batch, &run.params)?;
-    if !value.is_finite() {
-        return Err(Error::Diverged { value, epoch: run.epoch + 1, step: run.step + 1 });
-    }
+    finite::require_value(value, || "the loss".to_owned())?;
     run.optim.step(&mut gradients, factor)?;
     run.add("loss", value, images);
     run.add("lr", run.optim.lr() * factor, images);

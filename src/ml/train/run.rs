@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{Device, Tensor};
 
-use crate::ml::{Error, Result, init::Params, optim::Optim};
+use crate::ml::{Error, Result, finite, init::Params, optim::Optim};
 
 /// Everything a run consists of: save these and the run goes on where it stood.
 #[derive(Debug)]
@@ -50,6 +50,12 @@ impl Run {
         patience > 0 && self.best.as_ref().is_some_and(|best| self.epoch - best.epoch >= patience)
     }
 
+    /// Refuses a state with a number that is not finite: parameters, running statistics, the optimiser's memory.
+    pub(super) fn require_finite(&self) -> Result<()> {
+        self.params.require_finite()?;
+        self.optim.require_finite()
+    }
+
     /// Adds a value of a step over `images` images.
     pub(super) fn add(&mut self, name: &str, value: f64, images: usize) {
         *self.sums.entry(name.to_owned()).or_default() += value * images as f64;
@@ -59,11 +65,17 @@ impl Run {
     }
 
     /// Closes an epoch: means and evaluation join the series, and the weights are kept if they are the best yet.
+    ///
+    /// A mean that is not finite is refused, and the run stays at the end of its epoch.
     pub(super) fn finish_epoch(
         &mut self,
         evaluation: &[(&'static str, f64)],
         watch: bool,
     ) -> Result<BTreeMap<String, f64>> {
+        let means = self.sums.iter().map(|(name, sum)| (name.as_str(), sum / self.images.max(1.0)));
+        for (name, value) in means.chain(evaluation.iter().copied()) {
+            finite::require_value(value, || spoken(name))?;
+        }
         let images = std::mem::take(&mut self.images).max(1.0);
         let mut values: BTreeMap<String, f64> =
             std::mem::take(&mut self.sums).into_iter().map(|(name, sum)| (name, sum / images)).collect();
@@ -74,7 +86,7 @@ impl Run {
             self.series.entry(name.clone()).or_default().push(*value);
         }
         let value = values.get("val_loss").or_else(|| values.get("loss")).copied().unwrap_or(f64::INFINITY);
-        if watch && self.best.as_ref().is_none_or(|best| value < best.value) {
+        if watch && !value.is_nan() && self.best.as_ref().is_none_or(|best| value < best.value) {
             self.best = Some(Best { epoch: self.epoch, value, tensors: self.params.to_tensors()? });
         }
         Ok(values)
@@ -137,5 +149,14 @@ impl Run {
             _ => None,
         };
         Ok(())
+    }
+}
+
+/// A series as people call it.
+fn spoken(name: &str) -> String {
+    match name {
+        "loss" => "the loss".to_owned(),
+        "val_loss" => "the validation loss".to_owned(),
+        other => format!("`{other}`"),
     }
 }
