@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
 /// A range of bytes in a [`Sources`].
@@ -38,6 +38,14 @@ struct Text {
     name: String,
     text: String,
     start: usize,
+}
+
+impl Text {
+    /// A span counted from the start of the text.
+    fn local(&self, span: &Span) -> Span {
+        let at = |offset: usize| offset.saturating_sub(self.start).min(self.text.len());
+        at(span.start)..at(span.end)
+    }
 }
 
 /// A place that people can find: line and column count from 1, columns in characters.
@@ -162,6 +170,20 @@ impl Diagnostic {
         self
     }
 
+    /// Adds the other places that lie in a text.
+    fn with_others<'a>(
+        &self,
+        snippet: Snippet<'a, Annotation<'a>>,
+        text: &Text,
+        sources: &Sources,
+    ) -> Snippet<'a, Annotation<'a>> {
+        let here =
+            self.others.iter().filter(|(span, _)| sources.text(span.start).is_some_and(|t| t.start == text.start));
+        here.fold(snippet, |snippet, (span, label)| {
+            snippet.annotation(AnnotationKind::Context.span(text.local(span)).label(label.clone()))
+        })
+    }
+
     /// The diagnostic with the lines it is about, as a compiler would show it.
     #[must_use]
     pub fn render(&self, sources: &Sources, color: bool) -> String {
@@ -169,19 +191,19 @@ impl Diagnostic {
         let title = level.primary_title(self.message.clone());
         let mut group = Group::with_title(title);
         if let Some(text) = sources.text(self.span.start) {
-            let local = |span: &Span| {
-                let end = text.text.len();
-                (span.start.saturating_sub(text.start)).min(end)..(span.end.saturating_sub(text.start)).min(end)
-            };
-            let mut snippet = Snippet::source(text.text.clone())
+            let snippet = Snippet::source(text.text.clone())
                 .path(text.name.clone())
-                .annotation(AnnotationKind::Primary.span(local(&self.span)).label(self.label.clone()));
-            for (span, label) in &self.others {
-                if sources.text(span.start).is_some_and(|other| other.start == text.start) {
-                    snippet = snippet.annotation(AnnotationKind::Context.span(local(span)).label(label.clone()));
-                }
-            }
-            group = group.element(snippet);
+                .annotation(AnnotationKind::Primary.span(text.local(&self.span)).label(self.label.clone()));
+            group = group.element(self.with_others(snippet, text, sources));
+        }
+        // Places in other texts, such as the file where the command line is at fault, follow with their own lines.
+        let elsewhere = sources.texts.iter().filter(|text| {
+            let is_here = |span: &Span| sources.text(span.start).is_some_and(|other| other.start == text.start);
+            !is_here(&self.span) && self.others.iter().any(|(span, _)| is_here(span))
+        });
+        for text in elsewhere {
+            let snippet = Snippet::source(text.text.clone()).path(text.name.clone());
+            group = group.element(self.with_others(snippet, text, sources));
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.clone()));

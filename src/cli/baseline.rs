@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{
     Failure,
     arm::Arm,
     results::{Row, plain},
 };
-use crate::engine::Graph;
+use crate::engine::{Graph, Values};
 
 /// Axes with their values, as people write them.
 type Point<'a> = Vec<(&'a str, String)>;
@@ -17,7 +19,7 @@ pub struct Baseline {
     /// As written.
     pub text: String,
     stage: Option<String>,
-    fixed: Vec<(String, String)>,
+    fixed: Values,
 }
 
 impl Baseline {
@@ -26,23 +28,9 @@ impl Baseline {
         if text.contains('@') || !text.contains('=') {
             let arm = Arm::find(graph, text)?;
             let stage = text.split('@').next().map(str::to_owned);
-            let fixed = arm.fixed.iter().map(|(axis, value)| ((*axis).to_owned(), (*value).to_owned()));
-            return Ok(Self { text: text.to_owned(), stage, fixed: fixed.collect() });
+            return Ok(Self { text: text.to_owned(), stage, fixed: arm.fixed });
         }
-        let pairs = text.split(',').filter_map(|part| part.split_once('='));
-        let fixed: Vec<(String, String)> = pairs.map(|(axis, value)| (axis.to_owned(), value.to_owned())).collect();
-        for (axis, value) in &fixed {
-            let mut values = graph.instances.iter().filter_map(|instance| instance.axes.get(axis)).map(plain);
-            if !values.any(|found| found == *value) {
-                let keys = || graph.instances.iter().flat_map(|instance| instance.axes.iter().map(|(key, _)| key));
-                let help =
-                    match keys().find(|key| key.strip_suffix(axis.as_str()).is_some_and(|key| key.ends_with('.'))) {
-                        Some(key) => format!("did you mean `{key}={value}`?"),
-                        None => "`strata graph` lists them".to_owned(),
-                    };
-                return Err(Failure::Usage(format!("no instance has `{axis}={value}`; {help}")));
-            }
-        }
+        let fixed = graph.values(text).map_err(Failure::Usage)?;
         Ok(Self { text: text.to_owned(), stage: None, fixed })
     }
 
@@ -66,9 +54,9 @@ impl Baseline {
 
     /// The index of each row's partner.
     fn partners(&self, rows: &[Row<'_>]) -> Vec<Option<usize>> {
-        let is_fixed = |axis: &str| self.fixed.iter().any(|(fixed, _)| fixed == axis);
+        let is_fixed = |axis: &str| self.fixed.contains_key(axis);
         let is_one = |row: &Row<'_>| {
-            let agrees = |(axis, value): &(String, String)| row.axes.get(axis).map(plain).as_ref() == Some(value);
+            let agrees = |(axis, value): (&String, &Value)| row.axes.get(axis) == Some(value);
             self.stage.as_ref().is_none_or(|stage| stage == row.stage) && self.fixed.iter().all(agrees)
         };
         // By stage and free axes; two that these do not tell apart are no partners.

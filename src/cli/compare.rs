@@ -180,7 +180,7 @@ fn values<'g>(
         values.collect::<BTreeSet<_>>().len() > 1
     };
     let fixed_there: Vec<&str> =
-        open.iter().copied().filter(|axis| other.fixed.contains_key(axis) && several(axis)).collect();
+        open.iter().copied().filter(|axis| other.fixed.contains_key(*axis) && several(axis)).collect();
     if !fixed_there.is_empty() {
         let message = format!("`{}` has several instances for one of `{}`", arm.text, other.text);
         return Err(Failure::Usage(format!("{message}: give it a value of {}", quoted(&fixed_there))));

@@ -11,7 +11,8 @@ use super::{
     exported, files, open, report,
 };
 use crate::{
-    engine::{self, Graph, Verdict},
+    engine::{self, Graph, Target, Verdict},
+    pipeline::quoted,
     report::Wanted,
     stage::Registry,
 };
@@ -21,8 +22,8 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
-    /// A stage (all of its instances) or an instance, and perhaps one of its outputs
-    #[arg(value_name = "STAGE[.PORT]", required_unless_present = "figures", requires = "folder")]
+    /// A stage (all of its instances), an instance or `STAGE@axis=value,…`, and perhaps one of its outputs
+    #[arg(value_name = "TARGET[.PORT]", required_unless_present = "figures", requires = "folder")]
     output: Option<String>,
     /// The folder to write to
     #[arg(short = 'o', long = "output-dir", value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
@@ -97,18 +98,25 @@ impl Args {
     }
 }
 
-/// The stage or instance, and the port. Instances hold dots too (`a@b.c=1`), so the whole is tried first.
+/// The target, and the port if one is named. Values of axes hold dots too (`a@b.c=1.5`), so the whole is tried first, and
+/// then only the ports of the stage are taken off its end.
 fn wanted(graph: &Graph<'_>, output: &str) -> Result<(String, Option<String>), Failure> {
-    let known = |name: &str| graph.instances.iter().find(|one| one.name == name || one.stage == name);
-    if known(output).is_some() {
+    let whole = Target::find(graph, output);
+    let stage = output.split(['@', '.']).next().unwrap_or_default();
+    let made = graph.instances.iter().find(|one| one.stage == stage);
+    let (Err(message), Some(made)) = (whole.map(drop), made) else {
         return Ok((output.to_owned(), None));
+    };
+    // `PORT@EPOCH` names a port too.
+    let named = output.match_indices('.').map(|(at, _)| (&output[..at], &output[at + 1..]));
+    let ports = named.filter(|(_, port)| made.kind.output(port).is_some());
+    let found = ports.into_iter().find(|(target, _)| Target::find(graph, target).is_ok());
+    match (found, output[stage.len()..].strip_prefix('.')) {
+        (Some((target, port)), _) => Ok((target.to_owned(), Some(port.to_owned()))),
+        (None, Some(port)) => {
+            let ports: Vec<&str> = made.kind.outputs.iter().map(|port| port.name).collect();
+            Err(Failure::Usage(format!("`{stage}` has no output `{port}`; there are {}", quoted(&ports))))
+        }
+        (None, None) => Err(Failure::Usage(message)),
     }
-    let Some((name, port)) = output.rsplit_once('.') else { return Ok((output.to_owned(), None)) };
-    let Some(instance) = known(name) else { return Ok((name.to_owned(), None)) };
-    if instance.kind.output(port).is_none() {
-        let ports: Vec<String> = instance.kind.outputs.iter().map(|port| format!("`{}`", port.name)).collect();
-        let message = format!("`{name}` has no output `{port}`; there are {}", ports.join(", "));
-        return Err(Failure::Usage(message));
-    }
-    Ok((name.to_owned(), Some(port.to_owned())))
 }

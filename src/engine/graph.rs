@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 pub use super::instance::{Axes, Definition, Instance, Link};
 use super::{
     define, expand, halving,
+    target::Target,
     tie::Ties,
     unroll,
     wiring::{self, Flat},
 };
 use crate::{
-    diagnostic::{Diagnostic, Place, Span, suggest},
+    diagnostic::{Diagnostic, Place, Span},
     pipeline::Pipeline,
 };
 
@@ -32,9 +33,6 @@ pub struct Selection {
     /// The targets and all that they need.
     pub all: Vec<usize>,
 }
-
-/// Instances that an error lists.
-const MOST_LISTED: usize = 5;
 
 /// Mistakes beyond this number are not shown: they are a few, many times.
 const MOST_SHOWN: usize = 1000;
@@ -101,11 +99,7 @@ impl<'t> Graph<'t> {
     pub fn select(&self, targets: &[String]) -> Result<Selection, String> {
         let mut chosen = BTreeSet::new();
         for target in targets {
-            let named: Vec<usize> = (0..self.instances.len()).filter(|&at| self.instances[at].is(target)).collect();
-            if named.is_empty() {
-                return Err(self.no_such(target));
-            }
-            chosen.extend(named);
+            chosen.extend(Target::find(self, target)?.instances);
         }
         if targets.is_empty() {
             chosen.extend(0..self.instances.len());
@@ -135,21 +129,6 @@ impl<'t> Graph<'t> {
             false => instance.inputs.iter().filter_map(of_input).sum(),
         };
         (rows > 0).then_some(rows as u64)
-    }
-
-    fn no_such(&self, target: &str) -> String {
-        let stage = target.split('@').next().unwrap_or(target);
-        let of_stage: Vec<&str> =
-            self.instances.iter().filter(|one| one.stage == stage).map(|one| one.name.as_str()).collect();
-        if !of_stage.is_empty() {
-            let some = of_stage.iter().take(MOST_LISTED).map(|name| format!("\n  {name}")).collect::<String>();
-            let more = if of_stage.len() > MOST_LISTED { "\n  …" } else { "" };
-            return format!("no instance of `{stage}` is `{target}`; there are{some}{more}");
-        }
-        match suggest(stage, self.instances.iter().map(|instance| instance.stage.as_str())) {
-            Some(like) => format!("there is no stage `{stage}`; did you mean `{like}`?"),
-            None => format!("there is no stage `{stage}`; `strata graph` lists them"),
-        }
     }
 
     /// The place of a span, for people.

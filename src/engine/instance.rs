@@ -74,18 +74,6 @@ pub struct Link {
 }
 
 impl Instance<'_> {
-    /// True if it is meant by `target`: the name of its stage, its own, or `STAGE@axis=value,…` with some of its values.
-    #[must_use]
-    pub fn is(&self, target: &str) -> bool {
-        let has = |part: &str| {
-            let found = part.split_once('=').and_then(|(axis, value)| Some((self.axes.get(axis)?, value)));
-            found.is_some_and(|(found, value)| plain(found) == value)
-        };
-        self.name == target
-            || self.stage == target
-            || target.split_once('@').is_some_and(|(stage, parts)| stage == self.stage && parts_of(parts).all(has))
-    }
-
     /// The instances that must be done before it: indices into the graph.
     pub fn above(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().map(|link| link.from).chain(self.same_as)
@@ -132,16 +120,6 @@ pub fn parts_of(text: &str) -> impl Iterator<Item = &str> {
         depth += i32::from(matches!(c, '[' | '{')) - i32::from(matches!(c, ']' | '}'));
         c == ',' && depth == 0
     })
-}
-
-/// A value as people write it: text without quotes, nothing for null.
-#[must_use]
-pub fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        value => value.to_string(),
-    }
 }
 
 /// Axes with a value each. The words are shared by all instances.

@@ -3,7 +3,7 @@
 use super::wiring::{Flat, Wires, meant};
 use crate::{
     diagnostic::{Diagnostic, Span},
-    pipeline::{Loop, Pipeline, StageDef},
+    pipeline::{Loop, Pipeline, StageDef, document},
 };
 
 /// The numbers of rounds of a loop.
@@ -18,15 +18,14 @@ pub(super) struct Times {
 pub(super) fn times(pipeline: &Pipeline<'_>, around: &Loop) -> Times {
     let axis = pipeline.axes.iter().position(|axis| !axis.is_variant() && axis.stage == *around.name.get_ref());
     let values = match axis {
-        Some(axis) => pipeline.axes[axis].values.iter().filter_map(|value| value_of(value.get_ref())).collect(),
+        Some(axis) => pipeline.axes[axis]
+            .values
+            .iter()
+            .filter_map(|value| usize::try_from(document::whole(value.get_ref())?).ok())
+            .collect(),
         None => vec![*around.times.get_ref()],
     };
     Times { axis, values }
-}
-
-fn value_of(value: &toml::de::DeValue<'_>) -> Option<usize> {
-    let number = value.as_integer()?;
-    usize::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 /// The stages of each loop that are there, as indices.

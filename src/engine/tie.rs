@@ -7,10 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
-use toml::{
-    Spanned,
-    de::{DeArray, DeTable, DeValue},
-};
+use toml::de::DeTable;
 
 use super::wiring::Flat;
 use crate::{
@@ -125,6 +122,9 @@ impl<'a, 't> Ties<'a, 't> {
 
     fn set(&self, table: &mut DeTable<'t>, axis: usize, point: Point<'_>) {
         let axes = &self.flat.pipeline.axes[axis];
+        if axes.own == Some(point(axis)) {
+            return;
+        }
         let value = axes.values[point(axis) as usize].clone();
         document::set(table, &axes.path, axes.key.span(), value);
     }
@@ -139,7 +139,7 @@ impl<'a, 't> Ties<'a, 't> {
     ) {
         for (path, span, expression) in pipeline::expressions(table) {
             let value = match self.value(&expression, point, depth) {
-                Ok(value) => self.toml(&value, &span),
+                Ok(value) => document::from_json(&value, &span, self.flat.pipeline.sources),
                 Err(message) => {
                     let name = self.flat.pipeline.stages[stage].name.get_ref();
                     found.push(Diagnostic::new(span, format!("`{name}.{}`: {message}", path.join("."))));
@@ -151,8 +151,10 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     fn value(&self, expression: &Expression, point: Point<'_>, depth: usize) -> Result<Value, String> {
-        if let Expression::Reference(reference) = expression {
-            return self.referred(reference, point, depth);
+        match expression {
+            Expression::Reference(reference) => return self.referred(reference, point, depth),
+            Expression::None => return Ok(Value::Null),
+            _ => {}
         }
         let number = expression.value(&mut |reference| {
             let value = self.referred(reference, point, depth)?;
@@ -221,31 +223,5 @@ impl<'a, 't> Ties<'a, 't> {
         let all: Rc<[usize]> = all.into_iter().collect();
         self.axes.borrow_mut().insert(at, all.clone());
         all
-    }
-
-    /// A value as it would stand in the file.
-    fn toml(&self, value: &Value, span: &Span) -> Option<Spanned<DeValue<'t>>> {
-        let written = match value {
-            Value::Null => return None,
-            Value::Bool(flag) => DeValue::Boolean(*flag),
-            Value::String(text) => DeValue::String(text.clone().into()),
-            Value::Number(number) => {
-                let text = number.as_f64().filter(|_| number.is_f64()).map(|number| format!("{number:?}"));
-                let text = self.flat.pipeline.sources.keep(text.unwrap_or_else(|| number.to_string()));
-                DeValue::parse(text).ok()?.into_inner()
-            }
-            Value::Array(items) => {
-                let mut array = DeArray::new();
-                items.iter().filter_map(|item| self.toml(item, span)).for_each(|item| array.push(item));
-                DeValue::Array(array)
-            }
-            Value::Object(fields) => {
-                let entry = |(key, value): (&String, &Value)| {
-                    Some((Spanned::new(span.clone(), key.clone().into()), self.toml(value, span)?))
-                };
-                DeValue::Table(fields.iter().filter_map(entry).collect())
-            }
-        };
-        Some(Spanned::new(span.clone(), written))
     }
 }

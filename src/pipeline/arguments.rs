@@ -1,11 +1,10 @@
 //! What the command line does to a pipeline: values of parameters, axes, the choice of a sweep and of variants.
 
-use toml::Spanned;
+use toml::{Spanned, de::DeValue};
 
 use super::{
-    Axis, Pipeline, document, overrides,
+    Axis, Pipeline, draw, overrides,
     parse::Reader,
-    rounds::times,
     space::{self, Given},
     sweep::Sweeps,
 };
@@ -41,41 +40,49 @@ impl<'t> Reader<'_, 't> {
         pipeline.sweeps = sweeps.named.iter().map(|(name, _)| name.get_ref().clone()).collect();
         let (mut sweep, note) = sweeps.choose(wanted.as_ref(), &mut self.found);
         pipeline.notes.extend(note);
-        self.repeat(&mut sweep, seeds.as_ref(), pipeline);
+        self.repeat(&mut sweep, seeds.as_ref(), pipeline, &mut given);
+        self.reach(&mut sweep, &mut given);
         let search = std::mem::take(&mut sweep.search);
         self.choose_variants(variants.as_ref(), pipeline, &mut given);
-        (pipeline.axes, pipeline.space) = space::build(sweep, given, &mut self.found);
+        self.overruled(pipeline, &given);
+        let own = |axis: &Axis<'t>, all: &[Axis<'t>]| self.own_value(axis, all, pipeline);
+        let (axes, space, found) = space::build(sweep, given, own);
+        self.found.extend(found);
+        (pipeline.axes, pipeline.space) = (axes, space);
+        self.in_tables(pipeline);
         self.search(&search, pipeline);
     }
 
     /// One `-S`: a single value replaces the one in the file, several make (or replace) an axis.
     fn apply(&mut self, set: overrides::Override<'t>, pipeline: &mut Pipeline<'t>, given: &mut Given<'t>) {
         let Some(values) = self.ranges(set.values) else { return };
-        if set.key.get_ref() == "pipeline.seed" && values.len() == 1 {
-            if values[0].get_ref().is_integer() {
-                self.seed = values.into_iter().next();
-            } else {
-                self.found.push(Diagnostic::new(values[0].span(), "`seed` must be a whole number"));
+        if let ("pipeline.seed" | "pipeline.name", [value]) = (set.key.get_ref().as_str(), &values[..]) {
+            match (set.key.get_ref().as_str(), value.get_ref()) {
+                ("pipeline.seed", DeValue::Integer(_)) => self.seed = Some(value.clone()),
+                ("pipeline.name", DeValue::String(name)) => pipeline.name = name.to_string(),
+                (key, _) => {
+                    let what = if key == "pipeline.seed" { "a whole number" } else { "text" };
+                    self.found.push(Diagnostic::new(value.span(), format!("`{key}` must be {what}")));
+                }
             }
             return;
         }
-        let axis = Axis::new(set.key, values);
-        if !self.can_vary(&axis, pipeline) {
+        let mut axis = Axis::new(set.key, values);
+        if !self.can_vary(&axis, pipeline) || !self.left_out(&mut axis, pipeline) {
+            return;
+        }
+        if let Some(drawn) = axis.values.iter().find(|value| draw::read(value.get_ref()).is_some()) {
+            let message = format!("`{}` cannot be drawn at random from the command line", axis.key.get_ref());
+            let help = "write the distribution into a sweep of the file with a `method`, or list the values";
+            self.found.push(Diagnostic::new(drawn.span(), message).help(help));
             return;
         }
         let key = axis.key.get_ref().clone();
         given.axes.retain(|old| *old.key.get_ref() != key);
-        given.fixed.retain(|(old, _)| *old != key);
-        if axis.values.len() > 1 {
-            given.axes.push(axis);
-            return;
-        }
-        let Some(value) = axis.values.into_iter().next() else { return };
-        given.fixed.push((key, value.clone()));
-        if let Some(stage) = pipeline.stages.iter_mut().find(|stage| *stage.name.get_ref() == axis.stage) {
-            document::set(&mut stage.params, &axis.path, axis.key.span(), value);
-        } else if let Some(found) = pipeline.loops.iter_mut().find(|found| *found.name.get_ref() == axis.stage) {
-            found.times = Spanned::new(value.span(), times(value.get_ref()).unwrap_or(1));
+        given.fixed.retain(|old| *old.key.get_ref() != key);
+        match axis.values.len() {
+            1 => self.fix(axis, pipeline, given),
+            _ => given.axes.push(axis),
         }
     }
 }

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Axis, Block};
+use toml::de::DeValue;
+
+use super::{Axis, Block, range};
 use crate::digest::StageKey;
 
 /// The numbers of one search.
@@ -35,6 +37,9 @@ impl Draws {
             }
             parts.into_iter().rev().flatten().copied().collect()
         };
+        if total == 0 {
+            return Vec::new();
+        }
         let budget = budget.map_or(total, u128::from);
         if !may_repeat && budget >= total {
             return (0..total).map(row).collect();
@@ -61,10 +66,15 @@ pub(super) struct Distribution<'a> {
     text: &'a str,
 }
 
-/// The distribution of an axis, if its one value is one.
-pub(super) fn of<'a>(axis: &'a Axis<'_>) -> Option<Distribution<'a>> {
-    let [value] = &axis.values[..] else { return None };
-    let text = value.get_ref().as_str()?.trim();
+/// The value of an axis that is a distribution, if there is one: its index, and what it draws from. Other values are those
+/// of explicit points.
+pub(super) fn of<'a>(axis: &'a Axis<'_>) -> Option<(usize, Distribution<'a>)> {
+    axis.values.iter().enumerate().find_map(|(at, value)| Some((at, read(value.get_ref())?)))
+}
+
+/// The distribution that a value is.
+pub(super) fn read<'a>(value: &'a DeValue<'_>) -> Option<Distribution<'a>> {
+    let text = value.as_str()?.trim();
     let (name, rest) = text.split_once('(')?;
     let log = match name.trim_end() {
         "uniform" => false,
@@ -81,16 +91,17 @@ impl Distribution<'_> {
     /// A message and a remedy, if the ends are no numbers in order.
     pub fn values(&self, axis: &str, count: usize, draws: &Draws) -> Result<Vec<String>, (String, String)> {
         let name = if self.log { "log_uniform" } else { "uniform" };
+        let ends = || self.inner.split(',').map(str::trim);
         let wrong = || {
             let rule = if self.log { "two rising numbers above 0" } else { "two rising numbers" };
             (format!("`{}` must hold {rule}", self.text), format!("write \"{name}(0.01, 0.3)\""))
         };
-        let ends: Option<Vec<f64>> = self.inner.split(',').map(|end| end.trim().parse().ok()).collect();
-        let Some([low, high]) = ends.as_deref() else { return Err(wrong()) };
+        let numbers: Option<Vec<f64>> = ends().map(|end| range::without_underscores(end)?.parse().ok()).collect();
+        let Some([low, high]) = numbers.as_deref() else { return Err(wrong()) };
         if !(low < high && high.is_finite() && low.is_finite() && (!self.log || *low > 0.0)) {
             return Err(wrong());
         }
-        let whole = self.inner.split(',').all(|end| end.trim().parse::<i64>().is_ok());
+        let whole = ends().all(|end| range::without_underscores(end).is_some_and(|end| end.parse::<i64>().is_ok()));
         let value = |index: usize| {
             let unit = draws.unit(axis, index);
             // Whole numbers are cut down, so both ends have the same chance as what lies between.

@@ -1,9 +1,12 @@
 //! `= 2 * clusters.clusters`: a parameter worked out from others. Whole numbers, decimals, `+ - * / ( )`, `round( )` and
 //! references.
 //!
-//! Whole numbers stay whole, and a quotient is whole if it comes out even. A reference alone takes over any value.
+//! Whole numbers stay whole, and a quotient is whole if it comes out even. A reference alone takes over any value, and
+//! `= none` alone leaves an optional parameter out.
 
 use std::ops::Range;
+
+use super::document::NONE;
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +17,8 @@ pub enum Expression {
     Float(f64),
     /// `STAGE.PARAM`.
     Reference(Reference),
+    /// `none`: no value, which an optional parameter may have.
+    None,
     /// `- x`.
     Negated(Box<Expression>),
     /// `round(x)`: the nearest whole number, the larger one (in size) of two.
@@ -54,6 +59,9 @@ impl Expression {
     /// # Errors
     /// A message and the place in `text`.
     pub fn parse(text: &str) -> Result<Self, (String, Range<usize>)> {
+        if text.trim() == NONE {
+            return Ok(Self::None);
+        }
         let mut reader = Reader { text, at: 0, depth: 0 };
         let expression = reader.sum()?;
         match reader.peek() {
@@ -66,7 +74,7 @@ impl Expression {
     #[must_use]
     pub fn references(&self) -> Vec<&Reference> {
         match self {
-            Self::Integer(_) | Self::Float(_) => Vec::new(),
+            Self::Integer(_) | Self::Float(_) | Self::None => Vec::new(),
             Self::Reference(reference) => vec![reference],
             Self::Negated(inner) | Self::Rounded(inner) => inner.references(),
             Self::Binary(_, left, right) => [left.references(), right.references()].concat(),
@@ -83,6 +91,7 @@ impl Expression {
             Self::Integer(number) => Ok(Integer(*number)),
             Self::Float(number) => Ok(Float(*number)),
             Self::Reference(reference) => of(reference),
+            Self::None => Err(format!("`{NONE}` is no number")),
             Self::Negated(inner) => match inner.value(of)? {
                 Integer(number) => number.checked_neg().map(Integer).ok_or_else(overflow),
                 Float(number) => Ok(Float(-number)),

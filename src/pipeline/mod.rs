@@ -8,10 +8,12 @@ mod draw;
 mod expression;
 mod needs;
 mod overrides;
+mod own;
 mod params;
 mod parse;
 mod points;
 mod range;
+mod reach;
 mod reference;
 mod rounds;
 mod schema;
@@ -22,7 +24,9 @@ mod sweep;
 mod syntax;
 mod tie;
 mod value;
+mod values;
 mod variant;
+mod worth;
 
 use std::{
     collections::BTreeSet,
@@ -47,6 +51,7 @@ pub use search::Halving;
 pub use space::{Block, Space};
 pub use tie::{expressions, replace};
 pub use variant::{BASE, Patch, Variant};
+pub use worth::{means, plain, worth};
 
 use crate::{
     diagnostic::{Sources, Span},
@@ -124,6 +129,8 @@ pub struct Axis<'t> {
     pub path: Vec<String>,
     /// The values.
     pub values: Vec<Spanned<DeValue<'t>>>,
+    /// The index of the value that stands for leaving the parameter as the stage has it, if there is one.
+    pub own: Option<u32>,
 }
 
 impl<'t> Axis<'t> {
@@ -132,12 +139,12 @@ impl<'t> Axis<'t> {
     pub fn new(key: Spanned<String>, values: Vec<Spanned<DeValue<'t>>>) -> Self {
         let mut parts = key.get_ref().split('.').map(str::to_owned);
         let stage = parts.next().unwrap_or_default();
-        Self { stage, path: parts.collect(), key, values }
+        Self { stage, path: parts.collect(), key, values, own: None }
     }
 
     /// The axis over variants.
     fn variant(key: Spanned<String>, values: Vec<Spanned<DeValue<'t>>>) -> Self {
-        Self { key, stage: String::new(), path: Vec::new(), values }
+        Self { key, stage: String::new(), path: Vec::new(), values, own: None }
     }
 
     /// True for the axis over variants, which is called `variant`.
@@ -148,9 +155,11 @@ impl<'t> Axis<'t> {
 }
 
 /// The project root of a pipeline file: the nearest folder at or above it that holds `pipelines/` or `.git`, else its
-/// own folder.
+/// own folder. A file that a shell hands over (`/dev/stdin`, `<(…)`) lies nowhere, so the current folder counts.
 #[must_use]
 pub fn project_root(file: &Path) -> PathBuf {
+    let handed_over = ["/dev", "/proc"].iter().any(|folder| file.starts_with(folder));
+    let file = if handed_over { Path::new("pipeline.toml") } else { file };
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let folder = absolute.parent().unwrap_or(Path::new("/"));
     folder

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use toml::{Spanned, de::DeValue};
 
-use super::parse::Reader;
+use super::{document, parse::Reader};
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// What of the machine a stage takes while it runs. It changes no result, so it is in no key.
@@ -23,7 +23,7 @@ impl<'t> Reader<'_, 't> {
     pub(super) fn needs(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Needs {
         let mut needs = Needs::default();
         for (key, value) in self.table(key, value) {
-            let whole = || value.get_ref().as_integer().and_then(|n| n.as_str().parse::<usize>().ok());
+            let whole = || document::whole(value.get_ref()).and_then(|whole| usize::try_from(whole).ok());
             let size = || value.get_ref().as_str().and_then(|text| text.parse::<ByteSize>().ok());
             let wrong = match key.get_ref().as_ref() {
                 "threads" => {

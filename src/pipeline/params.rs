@@ -9,7 +9,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{document, value};
+use super::{
+    document::{self, NONE},
+    value,
+};
 use crate::{
     diagnostic::{Diagnostic, Span, suggest},
     stage::{AnyStage, StageKind},
@@ -38,34 +41,54 @@ impl Params {
         self.fields(&self.schema).is_some_and(|fields| fields.contains_key(name))
     }
 
-    /// The parameters, for people.
-    #[must_use]
-    pub fn listed(&self) -> String {
-        let fields = self.fields(&self.schema).unwrap_or_default();
-        format!("it has {}", quoted(&fields.into_keys().collect::<Vec<_>>()))
-    }
-
-    /// Checks a key path such as `optimizer.lr`; an error is a message and the likely meant path.
+    /// Checks a key path of a stage such as `optimizer.lr`; an error is a message and a remedy.
     ///
     /// # Errors
     /// If the kind has no such parameter.
-    pub fn check_path(&self, path: &[String]) -> Result<(), (String, Option<String>)> {
+    pub fn check_path(&self, stage: &str, path: &[String]) -> Result<(), (String, String)> {
         let mut schema = &self.schema;
         for (depth, key) in path.iter().enumerate() {
+            let parent = path[..depth].join(".");
             let Some(fields) = self.fields(schema) else {
-                let parent = path[..depth].join(".");
-                return Err((format!("`{parent}` is not a table, so it has no `{key}`"), None));
+                let message = format!("`{parent}` is not a table, so it has no `{key}`");
+                return Err((message, format!("write `{stage}.{parent}`")));
             };
-            schema = fields.get(key.as_str()).ok_or_else(|| {
-                let mut meant = path[..depth].to_vec();
-                let like = suggest(key, fields.keys().copied()).map(|like| {
-                    meant.push(like.to_owned());
-                    meant.join(".")
-                });
-                (format!("no parameter `{}`", path.join(".")), like)
-            })?;
+            let names: Vec<&str> = fields.keys().copied().collect();
+            let Some(field) = fields.get(key.as_str()) else {
+                let start = [&[stage.to_owned()], &path[..depth]].concat().join(".");
+                let help = match suggest(key, names.iter().copied()) {
+                    Some(like) => format!("did you mean `{start}.{like}`?"),
+                    None if parent.is_empty() => format!("it has {}", quoted(&names)),
+                    None => format!("`{parent}` has {}", quoted(&names)),
+                };
+                return Err((format!("no parameter `{}`", path.join(".")), help));
+            };
+            schema = field;
         }
         Ok(())
+    }
+
+    /// What may stand at a key path.
+    #[must_use]
+    pub fn allowed(&self, path: &[String]) -> Allowed {
+        let field = path.iter().try_fold(&self.schema, |schema, key| self.fields(schema)?.get(key.as_str()).copied());
+        let Some(field) = field else { return Allowed::default() };
+        let words = self.words(field);
+        Allowed {
+            nothing: self.admits(field, "null"),
+            word: words.contains(&NONE),
+            text: words.is_empty() && self.admits(field, "string"),
+            list: self.admits(field, "array"),
+        }
+    }
+
+    /// True if a schema lets values of a JSON type through.
+    fn admits(&self, schema: &Value, wanted: &str) -> bool {
+        let own = match schema.get("type") {
+            Some(Value::Array(types)) => types.iter().any(|of| of == wanted),
+            of => of.is_some_and(|of| of == wanted),
+        };
+        own || self.alternatives(schema).any(|schema| self.admits(schema, wanted))
     }
 
     /// Takes unknown keys out of `table`, at any depth, and reports each.
@@ -128,6 +151,19 @@ impl Params {
         let listed = ["anyOf", "oneOf", "allOf"].iter().filter_map(|key| schema.get(key)?.as_array()).flatten();
         name.and_then(|name| self.schema.pointer(name)).into_iter().chain(listed)
     }
+}
+
+/// What may stand at a place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Nothing: the parameter is optional.
+    pub nothing: bool,
+    /// `none` as one of a choice of words.
+    pub word: bool,
+    /// Any text.
+    pub text: bool,
+    /// A list.
+    pub list: bool,
 }
 
 /// Reads typed parameters. Every value that cannot be read is reported; the stage that comes back (with defaults in

@@ -157,7 +157,7 @@ impl<'t> Reader<'_, 't> {
                     inputs_span = Some(value.span());
                     inputs = self.wires(&key.span(), value);
                 }
-                "retries" => match value.get_ref().as_integer().and_then(|n| n.as_str().parse().ok()) {
+                "retries" => match document::whole(value.get_ref()).and_then(|whole| u32::try_from(whole).ok()) {
                     Some(n) => retries = n,
                     None => self.found.push(Diagnostic::new(value.span(), "`retries` must be a whole number")),
                 },
@@ -257,14 +257,11 @@ impl<'t> Reader<'_, 't> {
             return false;
         }
         let known = self.params.entry(found.kind.name).or_insert_with(|| Params::of(&found.kind));
-        match known.check_path(path) {
+        match known.check_path(stage, path) {
             Ok(()) => true,
-            Err((message, like)) => {
-                let mut diagnostic =
-                    Diagnostic::new(span, format!("`{key}`: kind `{}` has {message}", found.kind.name));
-                let meant = like.map(|like| format!("did you mean `{stage}.{like}`?"));
-                diagnostic.help = meant.or_else(|| Some(known.listed()));
-                self.found.push(diagnostic);
+            Err((message, help)) => {
+                let message = format!("`{key}`: kind `{}` has {message}", found.kind.name);
+                self.found.push(Diagnostic::new(span, message).help(help));
                 false
             }
         }

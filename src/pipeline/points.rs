@@ -1,22 +1,23 @@
 //! Single points of a sweep: those that `exclude` takes from the grid and those that `points` puts beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    document, range,
-    space::{Block, Given, Table},
+    Axis, document, range,
+    space::{Block, Blocks, Given, Table},
     sweep::{Entry, Written},
     variant,
+    worth::worth,
 };
 use crate::diagnostic::{Diagnostic, suggest};
 
 /// Takes the rows out that an entry of `exclude` names.
 pub(super) fn leave_out<'t>(
     entry: &Entry<'t>,
+    written: &Written<'t>,
     given: &Given<'t>,
-    is_given: &dyn Fn(&str) -> bool,
     table: &Table<'t>,
     blocks: &mut Vec<Block>,
     found: &mut Vec<Diagnostic>,
@@ -24,16 +25,17 @@ pub(super) fn leave_out<'t>(
     let mut tests: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
     for axis in &entry.axes {
         let key = axis.key.get_ref().as_str();
-        let meant = |value: &Spanned<DeValue<'t>>| axis.values.iter().any(|wanted| same(wanted, value));
-        if let Some((_, value)) = given.fixed.iter().find(|(fixed, _)| fixed == key) {
+        let wanted: BTreeSet<String> = axis.values.iter().map(of).collect();
+        let meant = |value: &Spanned<DeValue<'t>>| wanted.contains(&of(value));
+        if let Some(value) = given.value(key) {
             if !meant(value) {
                 return;
             }
         } else if let Some(index) = table.find(key) {
             if axis.is_variant() {
                 let names: Vec<&str> = table.axes[index].values.iter().filter_map(|v| v.get_ref().as_str()).collect();
-                let unknown = |value: &&Spanned<DeValue<'t>>| !table.axes[index].values.iter().any(|v| same(v, value));
-                if let Some(value) = axis.values.iter().find(unknown) {
+                let known: BTreeSet<String> = table.axes[index].values.iter().map(of).collect();
+                if let Some(value) = axis.values.iter().find(|value| !known.contains(&of(value))) {
                     let word = document::display(value.get_ref());
                     found.push(variant::no_variant(&word, value.span(), &names));
                     return;
@@ -52,6 +54,14 @@ pub(super) fn leave_out<'t>(
             return;
         }
     }
+    let changed = entry.axes.iter().any(|axis| given.has(axis.key.get_ref()));
+    if !has_grid(written) {
+        if !changed {
+            let message = "`exclude` takes points from the grid, and this sweep has only explicit `points`";
+            found.push(Diagnostic::new(entry.span.clone(), message).help("take the entry out"));
+        }
+        return;
+    }
     let (tied, rest): (Vec<Block>, Vec<Block>) =
         std::mem::take(blocks).into_iter().partition(|block| block.axes.iter().any(|axis| tests.contains_key(axis)));
     let Some(mut block) = Block::product(&tied) else {
@@ -62,9 +72,7 @@ pub(super) fn leave_out<'t>(
     };
     let before = block.len();
     let hit = |row: &[u32]| block.axes.iter().zip(row).all(|(axis, at)| tests.get(axis).is_none_or(|t| t.contains(at)));
-    let kept: Vec<u32> = (0..before).map(|row| block.row(row)).filter(|row| !hit(row)).flatten().copied().collect();
-    block.rows = kept;
-    let changed = entry.axes.iter().any(|axis| is_given(axis.key.get_ref()));
+    block = block.filtered(|row| !hit(row));
     if block.len() == before && !changed && !tests.is_empty() {
         let message = "this entry of `exclude` matches no point of the grid";
         let help = "each key must have a value that its axis has too; or take the entry out";
@@ -79,23 +87,53 @@ pub(super) fn leave_out<'t>(
     }
 }
 
-/// Puts explicit points beside the grid.
+/// A sweep of explicit points alone has no grid: not even the one point that the file is without any axis.
+fn has_grid(written: &Written<'_>) -> bool {
+    !written.groups.is_empty() || written.points.is_empty()
+}
+
+/// An axis without its values.
+fn keyed<'t>(axis: &Axis<'t>) -> Axis<'t> {
+    Axis::new(axis.key.clone(), Vec::new())
+}
+
+/// What a value is worth.
+fn of(value: &Spanned<DeValue<'_>>) -> String {
+    worth(&document::to_json(value.get_ref()))
+}
+
+/// Puts explicit points beside the grid. An axis that only they have leaves the grid with the value of the file.
 pub(super) fn add_points<'t>(
     written: &Written<'t>,
-    is_given: &dyn Fn(&str) -> bool,
+    given: &Given<'t>,
     table: &mut Table<'t>,
-    grid: &[usize],
-    blocks: &mut Vec<Block>,
+    blocks: &mut Blocks,
+    own: &dyn Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>>,
     found: &mut Vec<Diagnostic>,
 ) {
     if written.points.is_empty() {
         return;
     }
-    let mut columns = grid.to_vec();
-    for axis in written.points.iter().flat_map(|point| &point.axes).filter(|axis| !is_given(axis.key.get_ref())) {
+    let of_grid: Vec<usize> =
+        blocks.grid.iter().copied().filter(|&axis| !given.has(table.axes[axis].key.get_ref())).collect();
+    let of_points = || written.points.iter().flat_map(|point| &point.axes);
+    let mut columns = of_grid.clone();
+    for axis in of_points().filter(|axis| !given.has(axis.key.get_ref())) {
         let index = table.axis(axis);
         if !columns.contains(&index) {
             columns.push(index);
+        }
+    }
+    let mut grid_only = Vec::new();
+    if has_grid(written) {
+        for &column in &columns[of_grid.len()..] {
+            let known: Vec<Axis<'t>> = table.axes.iter().map(keyed).chain(of_points().map(keyed)).collect();
+            let value = own(&table.axes[column], &known);
+            let index = match value {
+                Some(value) => table.value(column, &value),
+                None => table.own(column),
+            };
+            grid_only.push((column, index));
         }
     }
     let mut rows = Vec::new();
@@ -108,36 +146,42 @@ pub(super) fn add_points<'t>(
                 found.push(Diagnostic::new(point.span.clone(), message).help(help));
                 return;
             };
-            rows.push(table.value(axis, &axis.values[0]));
+            rows.push(table.value(column, &axis.values[0]));
         }
     }
-    if columns.is_empty() {
-        return;
+    // What `exclude` took from axes beside the grid (variants, seeds, the command line) it took from the grid alone.
+    let (mut tied, rest): (Vec<Block>, Vec<Block>) = std::mem::take(&mut blocks.all)
+        .into_iter()
+        .partition(|block| block.axes.iter().any(|axis| blocks.grid.contains(axis)) || !blocks.beside.contains(block));
+    let outer = tied.iter().flat_map(|block| block.axes.iter().copied()).filter(|axis| !columns.contains(axis));
+    let full = |axis: usize| {
+        let beside = blocks.beside.iter().find(|block| block.axes == [axis]).cloned();
+        beside.unwrap_or_else(|| Block::alone(axis, table.axes[axis].values.len()))
+    };
+    let mut factors: Vec<Block> = outer.map(full).collect();
+    if !columns.is_empty() {
+        factors.insert(0, Block { axes: columns, rows });
     }
-    // What `exclude` tied to the grid from outside (variants, axes of the command line) is crossed with the points.
-    let (tied, rest): (Vec<Block>, Vec<Block>) =
-        std::mem::take(blocks).into_iter().partition(|block| block.axes.iter().any(|axis| grid.contains(axis)));
-    let outer: Vec<usize> =
-        tied.iter().flat_map(|block| block.axes.iter().copied()).filter(|axis| !grid.contains(axis)).collect();
-    let mut factors = vec![Block { axes: columns, rows }];
-    factors.extend(outer.iter().map(|&axis| Block::alone(axis, table.axes[axis].values.len())));
-    let products = (Block::product(&factors).map(Block::tidy), Block::product(&tied).map(Block::tidy));
-    let (Some(mut all), Some(mut block)) = products else {
+    if !grid_only.is_empty() {
+        tied.push(Block::row_of(grid_only));
+    }
+    let product = |blocks: &[Block]| match blocks {
+        [] => Some(None),
+        blocks => Block::product(blocks).map(|block| Some(block.tidy())),
+    };
+    let (Some(points), Some(grid)) = (product(&factors), product(&tied)) else {
         let message = format!("`points` ties axes together that have more than {} points", range::MOST);
         let span = written.points[0].span.clone();
         found.push(Diagnostic::new(span, message).help("give fewer values, or sweep in parts"));
+        blocks.all = rest;
         return;
     };
-    if !tied.is_empty() {
-        block.rows.append(&mut all.rows);
-        all = block;
+    blocks.all = rest;
+    match (grid, points) {
+        (Some(mut grid), Some(mut points)) => {
+            grid.rows.append(&mut points.rows);
+            blocks.all.push(grid.tidy());
+        }
+        (one, other) => blocks.all.extend(one.or(other)),
     }
-    *blocks = rest;
-    blocks.push(all);
-}
-
-/// Equal values: numbers by what they are worth, everything else as written.
-fn same(one: &Spanned<DeValue<'_>>, other: &Spanned<DeValue<'_>>) -> bool {
-    let (one, other) = (document::to_json(one.get_ref()), document::to_json(other.get_ref()));
-    one == other || (one.is_number() && one.as_f64() == other.as_f64())
 }

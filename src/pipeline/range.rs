@@ -73,6 +73,14 @@ pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
     Ok(values)
 }
 
+/// A number as TOML has it, without the `_` between its digits.
+pub(super) fn without_underscores(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let between = |(at, _): (usize, &str)| at > 0 && digit(at - 1) && digit(at + 1);
+    text.match_indices('_').all(between).then(|| text.replace('_', ""))
+}
+
 /// `mantissa / 10^scale`.
 #[derive(Clone, Debug)]
 struct Decimal {
@@ -86,12 +94,13 @@ impl Decimal {
     const ONE: Self = Self { mantissa: 1, scale: 0, whole: true };
 
     fn parse(text: &str) -> Option<Self> {
+        let text = without_underscores(text)?;
         let (digits, exponent) = match text.split_once(['e', 'E']) {
             Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
-            None => (text, 0),
+            None => (text.as_str(), 0),
         };
         let (before, after) = digits.split_once('.').unwrap_or((digits, ""));
-        let written = format!("{before}{after}").replace('_', "");
+        let written = format!("{before}{after}");
         let fine = written.strip_prefix(['-', '+']).unwrap_or(&written);
         if fine.is_empty() || !fine.bytes().all(|byte| byte.is_ascii_digit()) || exponent.abs() > 30 {
             return None;
@@ -172,6 +181,10 @@ mod tests {
             ("range(1, 0.01, *0.1)", "1.0 0.1 0.01"),
             ("range(-1, 1)", "-1 0 1"),
             (" range (5, 5) ", "5"),
+            ("range(0.000_1, 0.000_3, +0.000_1)", "0.0001 0.0002 0.0003"),
+            ("range(1_000, 3_000, +1_0_00)", "1000 2000 3000"),
+            ("range(1_0.0_5, 10.2, +0.1_0)", "10.05 10.15"),
+            ("range(1e0_1, 1_00.0, *1_0)", "10.0 100.0"),
         ];
         for (text, expected) in cases {
             assert_eq!(values(text).map(|values| values.join(" ")), Ok(expected.to_owned()), "{text}");
@@ -189,6 +202,10 @@ mod tests {
             "range(5, 0, *0.5)",
             "range(1, 5, 2)",
             "range(1)",
+            "range(1__0, 20)",
+            "range(_1, 2)",
+            "range(1_, 2)",
+            "range(0._1, 0.2, +0.1)",
             "range(a, 5)",
             "range(1, 9999999999)",
             "range(1, 2, +1e-99)",

@@ -2,7 +2,7 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Pipeline, Wire, parse::Reader, range};
+use super::{Axis, Pipeline, Wire, document, parse::Reader, range};
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// A loop. Round 1 takes the inputs as the stages have them; what is carried takes their place from round 2 on.
@@ -29,8 +29,7 @@ impl Loop {
 /// The number of rounds that a value asks for.
 #[must_use]
 pub fn times(value: &DeValue<'_>) -> Option<usize> {
-    let number = value.as_integer()?;
-    let times = usize::from_str_radix(number.as_str(), number.radix()).ok()?;
+    let times = usize::try_from(document::whole(value)?).ok()?;
     (1..=range::MOST).contains(&times).then_some(times)
 }
 

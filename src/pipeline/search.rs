@@ -12,6 +12,9 @@ use super::{
     Axis, Block, Pipeline, Space, document,
     draw::{self, Draws},
     parse::Reader,
+    range::MOST,
+    reach,
+    worth::{plain, worth},
 };
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
@@ -80,10 +83,12 @@ impl<'t> Reader<'_, 't> {
             if let Some((key, _)) = written.0.iter().find(|(key, _)| key.get_ref() != "method") {
                 let message = format!("`{}` says how a sweep is searched, but there is no `method`", key.get_ref());
                 self.found.push(Diagnostic::new(key.span(), message).help("add `method = \"halving\"` or \"random\""));
-            } else if let Some(axis) = pipeline.axes.iter().find(|axis| draw::of(axis).is_some()) {
+            }
+            for axis in &pipeline.axes {
+                let Some((at, _)) = draw::of(axis) else { continue };
                 let message = format!("`{}` is drawn at random, but the sweep has no `method`", axis.key.get_ref());
                 let help = "add `method = \"random\"` and `budget = 20`, or list the values";
-                self.found.push(Diagnostic::new(axis.values[0].span(), message).help(help));
+                self.found.push(Diagnostic::new(axis.values[at].span(), message).help(help));
             }
             return;
         };
@@ -94,13 +99,18 @@ impl<'t> Reader<'_, 't> {
             }
         }
         let budget = written.get("budget").and_then(|entry| self.count(entry, 1));
+        // After a mistake there may be nothing to draw from.
+        if pipeline.space.blocks.iter().any(Block::is_empty) {
+            return;
+        }
         let Some(block) = self.sample(budget, method, pipeline) else { return };
         if halves {
             pipeline.halving = self.halving(block, written, method, pipeline);
         }
     }
 
-    /// Puts one block in place of those that are searched, with a row for each point that is drawn.
+    /// Puts one block in place of those that are searched, with a row for each point that is drawn, and explicit points
+    /// beside them where an axis is a distribution.
     fn sample(
         &mut self,
         budget: Option<u64>,
@@ -114,9 +124,10 @@ impl<'t> Reader<'_, 't> {
         let blocks = pipeline.space.blocks.clone();
         let (mut rest, searched): (Vec<Block>, Vec<Block>) =
             blocks.into_iter().partition(|block| block.axes.iter().all(|&axis| fixed(axis)));
-        let drawn: Vec<usize> =
-            (0..pipeline.axes.len()).filter(|&axis| draw::of(&pipeline.axes[axis]).is_some()).collect();
-        if let (None, Some(&axis)) = (budget, drawn.first()) {
+        let of = |axis: &Axis<'t>| draw::of(axis).map(|(at, _)| at as u32);
+        let drawn: BTreeMap<usize, u32> =
+            pipeline.axes.iter().enumerate().filter_map(|(at, axis)| Some((at, of(axis)?))).collect();
+        if let (None, Some((&axis, _))) = (budget, drawn.first_key_value()) {
             let message =
                 format!("`{}` has no end of values, so the search needs a `budget`", pipeline.axes[axis].key.get_ref());
             self.found.push(Diagnostic::new(method.span(), message).help("add `budget = 20`, the number of points"));
@@ -126,13 +137,39 @@ impl<'t> Reader<'_, 't> {
             self.found.push(Diagnostic::new(method.span(), "the sweep has no axes to search").help("add some"));
             return None;
         }
-        let seed = self.seed.as_ref().map(|seed| document::display(seed.get_ref())).unwrap_or_default();
+        let seed = self.seed.as_ref().map(|seed| plain(&document::to_json(seed.get_ref()))).unwrap_or_default();
         let draws = Draws::new(&seed);
-        let mut rows = draws.rows(&searched, budget, !drawn.is_empty());
+        let is_drawn = |axes: &[usize], row: &[u32]| {
+            axes.iter().zip(row).all(|(axis, at)| drawn.get(axis).is_none_or(|of| of == at))
+        };
+        let open: Vec<Block> = searched.iter().map(|block| block.filtered(|row| is_drawn(&block.axes, row))).collect();
+        let points = open.iter().try_fold(1usize, |product, block| product.checked_mul(block.len()));
+        let many = |points: usize| budget.unwrap_or(u64::MAX).min(points as u64) > MOST as u64;
+        if points.is_none_or(many) && budget.is_none_or(|budget| budget > MOST as u64) {
+            let message = format!("the search has more than {MOST} points");
+            self.found.push(Diagnostic::new(method.span(), message).help("add `budget = 20`, the number of points"));
+            return None;
+        }
+        let mut rows = draws.rows(&open, budget, !drawn.is_empty());
+        let count = rows.len();
         let axes: Vec<usize> = searched.iter().flat_map(|block| block.axes.iter().copied()).collect();
-        for axis in drawn {
+        if searched.iter().zip(&open).any(|(all, open)| all.len() > open.len()) {
+            let Some(all) = Block::product(&searched) else {
+                let message = format!("explicit `points` of a search are tied to more than {MOST} others");
+                self.found.push(Diagnostic::new(method.span(), message).help("give fewer values, or sweep in parts"));
+                return None;
+            };
+            let explicit = (0..all.len()).map(|row| all.row(row));
+            rows.extend(
+                explicit
+                    .filter(|row| axes.iter().zip(*row).any(|(axis, at)| drawn.get(axis).is_some_and(|of| of != at)))
+                    .map(<[u32]>::to_vec),
+            );
+        }
+        for axis in drawn.into_keys() {
             let column = axes.iter().position(|other| *other == axis)?;
-            let values = self.drawn(&mut pipeline.axes[axis], rows.len(), &draws)?;
+            let old: Vec<u32> = rows[count..].iter().map(|row| row[column]).collect();
+            let values = self.drawn(&mut pipeline.axes[axis], count, &old, &draws)?;
             rows.iter_mut().zip(values).for_each(|(row, value)| row[column] = value);
         }
         let block = Block { axes, rows: rows.concat() }.tidy();
@@ -144,23 +181,29 @@ impl<'t> Reader<'_, 't> {
         place
     }
 
-    /// Gives an axis the values that its distribution draws for so many points; which of them each point has.
-    fn drawn(&mut self, axis: &mut Axis<'t>, points: usize, draws: &Draws) -> Option<Vec<u32>> {
-        let span = axis.values[0].span();
-        let texts = match draw::of(axis)?.values(axis.key.get_ref(), points, draws) {
+    /// Gives an axis the values that its distribution draws for so many points, and those of explicit points, of which it
+    /// has the indices; which of them each point has.
+    fn drawn(&mut self, axis: &mut Axis<'t>, points: usize, explicit: &[u32], draws: &Draws) -> Option<Vec<u32>> {
+        let (at, distribution) = draw::of(axis)?;
+        let span = axis.values[at].span();
+        let texts = match distribution.values(axis.key.get_ref(), points, draws) {
             Ok(texts) => texts,
             Err((message, help)) => {
                 self.found.push(Diagnostic::new(span, message).help(help));
                 return None;
             }
         };
-        let (mut values, mut known) = (Vec::new(), BTreeMap::new());
-        let mut places = Vec::new();
-        for text in texts {
-            let place = *known.entry(text.clone()).or_insert(values.len());
+        let drawn = texts.into_iter().map(|text| {
+            let value = DeValue::parse(self.sources.keep(text)).ok()?.into_inner();
+            Some(Spanned::new(span.clone(), value))
+        });
+        let explicit = explicit.iter().map(|&at| axis.values.get(at as usize).cloned());
+        let all: Vec<Spanned<DeValue<'t>>> = drawn.chain(explicit).collect::<Option<_>>()?;
+        let (mut values, mut known, mut places) = (Vec::new(), BTreeMap::new(), Vec::new());
+        for value in all {
+            let place = *known.entry(worth(&document::to_json(value.get_ref()))).or_insert(values.len());
             if place == values.len() {
-                let value = DeValue::parse(self.sources.keep(text)).ok()?.into_inner();
-                values.push(Spanned::new(span.clone(), value));
+                values.push(value);
             }
             places.push(place as u32);
         }
@@ -209,6 +252,12 @@ impl<'t> Reader<'_, 't> {
         if pipeline.axes.iter().any(|other| other.key.get_ref() == axis.key.get_ref()) {
             let message = format!("`{}` is an axis of the sweep, and `over` varies it too", axis.key.get_ref());
             self.found.push(Diagnostic::new(axis.key.span(), message).help("keep one of the two"));
+            return None;
+        }
+        let both: Vec<Axis<'t>> = pipeline.axes.iter().chain([&axis]).cloned().collect();
+        let overlaps = reach::overlap(&both, "axes");
+        if !overlaps.is_empty() {
+            self.found.extend(overlaps.into_iter().filter(|overlap| !self.found.contains(overlap)).collect::<Vec<_>>());
             return None;
         }
         let Some((stage, metric)) = score.get_ref().split_once('.') else {

@@ -3,12 +3,12 @@
 //! The repeats are one axis: the seed of the first stage that varies. The other stages take it over by an expression, so
 //! that two arms with the same number share whatever chance decides.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Params, Pipeline, StageDef, document, parse::Reader, sweep::Written};
-use crate::diagnostic::{Diagnostic, suggest};
+use super::{Axis, Params, Pipeline, StageDef, document, parse::Reader, space::Given, sweep::Written};
+use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// More repeats than this are a slip of the pen.
 const MOST: u64 = 10_000;
@@ -47,6 +47,7 @@ impl<'t> Reader<'_, 't> {
         sweep: &mut Written<'t>,
         wanted: Option<&Spanned<String>>,
         pipeline: &mut Pipeline<'t>,
+        given: &mut Given<'t>,
     ) {
         let Seeds { seeds, vary, share } = std::mem::take(&mut sweep.seeds);
         // Of a file that says nothing of seeds, `--seeds` repeats all that has one but the data.
@@ -66,11 +67,7 @@ impl<'t> Reader<'_, 't> {
         };
         let Some(values) = self.numbers(&value, wanted) else { return };
         let Some(stages) = self.varying(&key, vary, share, pipeline) else { return };
-        let taken = sweep.groups.iter().flatten().find(|axis| axis.path == ["seed"] && stages.contains(&axis.stage));
-        if let Some(axis) = taken {
-            let message = format!("`{}` is an axis, and `seeds` varies it too", axis.key.get_ref());
-            self.found
-                .push(Diagnostic::new(axis.key.span(), message).other(key.span(), "here").help("keep one of the two"));
+        if self.taken(&key, &stages, sweep, pipeline, given) {
             return;
         }
         let Some((first, others)) = stages.split_first() else { return };
@@ -79,8 +76,40 @@ impl<'t> Reader<'_, 't> {
             let tied = DeValue::String(Cow::Owned(format!("= {name}")));
             document::set(&mut stage.params, &["seed".to_owned()], key.span(), Spanned::new(value.span(), tied));
         }
-        sweep.groups.push(vec![Axis::new(Spanned::new(key.span(), name.clone()), values)]);
+        given.repeats = Some(Axis::new(Spanned::new(key.span(), name.clone()), values));
         pipeline.repeats = Some(name);
+    }
+
+    /// True (with mistakes noted) if something else gives a seed that the repeats take over.
+    fn taken(
+        &mut self,
+        key: &Spanned<String>,
+        stages: &[String],
+        sweep: &Written<'t>,
+        pipeline: &Pipeline<'t>,
+        given: &Given<'t>,
+    ) -> bool {
+        let before = self.found.len();
+        let mut note = |span: Span, stage: &str, what: &str| {
+            let message = format!("`{stage}.seed` {what}, and `seeds` varies it too");
+            let help = format!("keep one of the two: leave the seed out, or name `{stage}` in `share`, not in `vary`");
+            self.found.push(Diagnostic::new(span, message).other(key.span(), "here").help(help));
+        };
+        let of_points = sweep.points.iter().flat_map(|point| &point.axes);
+        let of_file = sweep.groups.iter().flatten().chain(of_points);
+        for axis in of_file.chain(&given.axes).filter(|axis| axis.path == ["seed"] && stages.contains(&axis.stage)) {
+            note(axis.key.span(), &axis.stage, "is an axis");
+        }
+        for stage in pipeline.stages.iter().filter(|stage| stages.contains(stage.name.get_ref())) {
+            for (name, _) in stage.params.iter().filter(|(name, _)| name.get_ref() == "seed") {
+                note(name.span(), stage.name.get_ref(), "is set");
+            }
+        }
+        for variant in &pipeline.variants {
+            let patches = variant.set.iter().filter(|patch| patch.path == ["seed"] && stages.contains(&patch.stage));
+            patches.for_each(|patch| note(patch.span.clone(), &patch.stage, "is set by a variant"));
+        }
+        self.found.len() > before
     }
 
     /// The seeds: so many from the pipeline's on, or those of a list; another number of them continues either.
@@ -89,31 +118,47 @@ impl<'t> Reader<'_, 't> {
         value: &Spanned<DeValue<'t>>,
         wanted: Option<&Spanned<String>>,
     ) -> Option<Vec<Spanned<DeValue<'t>>>> {
-        let whole = |value: &DeValue<'t>| value.as_integer().and_then(|n| n.as_str().parse::<u64>().ok());
+        let whole = |value: &DeValue<'t>| document::whole(value).and_then(|whole| u64::try_from(whole).ok());
         let base = self.seed.as_ref().and_then(|seed| whole(seed.get_ref())).unwrap_or(0);
-        let from = |first: u64, count: u64| first..first.saturating_add(count.min(MOST));
-        let mut numbers: Option<Vec<u64>> = match value.get_ref() {
-            DeValue::Array(items) => items.iter().map(|item| whole(item.get_ref())).collect(),
-            one => whole(one).filter(|count| *count <= MOST).map(|count| from(base, count).collect()),
+        let (listed, count) = match value.get_ref() {
+            DeValue::Array(items) => {
+                let listed: Option<Vec<u64>> = items.iter().map(|item| whole(item.get_ref())).collect();
+                let mut known = BTreeSet::new();
+                let once = listed.map(|listed| listed.into_iter().filter(|seed| known.insert(*seed)).collect());
+                let once: Option<Vec<u64>> = once;
+                let count = once.as_ref().map(|listed| listed.len() as u64);
+                (once.unwrap_or_default(), count)
+            }
+            one => (Vec::new(), whole(one)),
         };
-        if let Some(wanted) = wanted {
-            let Some(count) = wanted.get_ref().parse().ok().filter(|count| (1..=MOST).contains(count)) else {
-                let message = format!("`--seeds` must be a number from 1 to {MOST}");
-                self.found.push(Diagnostic::new(wanted.span(), message));
-                return None;
-            };
-            numbers = numbers.map(|known| {
-                let next = known.iter().max().map_or(base, |last| last.saturating_add(1));
-                known.into_iter().chain(from(next, count)).take(count as usize).collect()
-            });
-        }
-        let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) else {
+        if count.is_none_or(|count| !(1..=MOST).contains(&count)) {
             let message = "`seeds` must be a number of seeds, at least 1, or a list of seeds";
             self.found.push(Diagnostic::new(value.span(), message));
             return None;
-        };
+        }
+        let wanted_count =
+            wanted.map(|wanted| wanted.get_ref().parse().ok().filter(|count| (1..=MOST).contains(count)));
+        if let (Some(wanted), Some(None)) = (wanted, wanted_count) {
+            let message = format!("`--seeds` must be a number from 1 to {MOST}");
+            self.found.push(Diagnostic::new(wanted.span(), message));
+            return None;
+        }
+        let count = wanted_count.flatten().or(count).unwrap_or_default();
+        let more = count.saturating_sub(listed.len() as u64);
+        let first = listed.iter().max().map_or(Some(base), |last| last.checked_add(1)).unwrap_or_default();
+        let last = listed
+            .iter()
+            .max()
+            .copied()
+            .map_or(base.checked_add(more.saturating_sub(1)), |last| last.checked_add(more));
+        if more > 0 && last.is_none() {
+            let message = format!("there are not that many seeds up to the largest, {}", u64::MAX);
+            self.found.push(Diagnostic::new(value.span(), message).help("start lower: `[pipeline] seed` is the first"));
+            return None;
+        }
+        let numbers = listed.into_iter().chain((0..more).map(|at| first + at)).take(count as usize);
         let parsed = |number: u64| DeValue::parse(self.sources.keep(number.to_string())).ok();
-        let values = numbers.into_iter().filter_map(parsed);
+        let values = numbers.filter_map(parsed);
         Some(values.map(|number| Spanned::new(value.span(), number.into_inner())).collect())
     }
 

@@ -8,10 +8,14 @@ use toml::{Spanned, de::DeValue};
 use super::{
     Axis, document,
     points::{add_points, leave_out},
-    range,
+    range, reach,
     sweep::Written,
+    worth::worth,
 };
 use crate::diagnostic::Diagnostic;
+
+/// How the value that a stage has itself is shown, where an axis leaves a parameter as it is.
+const OWN: &str = "own";
 
 /// All points of a sweep.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +50,18 @@ impl Block {
     #[must_use]
     pub fn row(&self, row: usize) -> &[u32] {
         &self.rows[row * self.axes.len()..][..self.axes.len()]
+    }
+
+    /// One row.
+    pub(super) fn row_of(values: Vec<(usize, u32)>) -> Self {
+        let (axes, rows) = values.into_iter().unzip();
+        Self { axes, rows }
+    }
+
+    /// Some of the rows.
+    pub(super) fn filtered(&self, keep: impl Fn(&[u32]) -> bool) -> Self {
+        let rows = (0..self.len()).map(|row| self.row(row)).filter(|row| keep(row)).flatten().copied().collect();
+        Self { axes: self.axes.clone(), rows }
     }
 
     pub(super) fn alone(axis: usize, values: usize) -> Self {
@@ -90,43 +106,83 @@ impl Block {
 pub(super) struct Given<'t> {
     /// Axes beside those of the file: that of the variants first, then those of the command line.
     pub axes: Vec<Axis<'t>>,
+    /// The axis over seeds.
+    pub repeats: Option<Axis<'t>>,
     /// The chosen values of the axis of the variants.
     pub variants: Vec<u32>,
     /// Parameters of which it gives the one value (a variant, if one is chosen).
-    pub fixed: Vec<(String, Spanned<DeValue<'t>>)>,
+    pub fixed: Vec<Axis<'t>>,
 }
 
-/// The axes, in the order of the file, and the points of a sweep.
-pub(super) fn build<'t>(written: Written<'t>, given: Given<'t>, found: &mut Vec<Diagnostic>) -> (Vec<Axis<'t>>, Space) {
-    let is_given = |key: &str| {
-        given.fixed.iter().any(|(fixed, _)| fixed == key) || given.axes.iter().any(|axis| axis.key.get_ref() == key)
-    };
+impl<'t> Given<'t> {
+    /// True if the command line gives the values of an axis.
+    pub fn has(&self, key: &str) -> bool {
+        self.value(key).is_some() || self.axis(key).is_some()
+    }
+
+    /// The one value that it gives a parameter.
+    pub fn value(&self, key: &str) -> Option<&Spanned<DeValue<'t>>> {
+        self.fixed.iter().find(|fixed| fixed.key.get_ref() == key)?.values.first()
+    }
+
+    fn axis(&self, key: &str) -> Option<&Axis<'t>> {
+        self.axes.iter().find(|axis| axis.key.get_ref() == key)
+    }
+}
+
+/// The blocks of a sweep while they are put together.
+pub(super) struct Blocks {
+    /// All of them.
+    pub all: Vec<Block>,
+    /// The axes of the file's grid.
+    pub grid: Vec<usize>,
+    /// The blocks beside the grid (variants, repeats, axes of the command line) before anything is excluded.
+    pub beside: Vec<Block>,
+}
+
+/// The axes, in the order of the file, the points of a sweep, and what is wrong with it. `own` gives the value that a
+/// parameter has where nothing varies it, of which the other axes may have a part.
+pub(super) fn build<'t>(
+    written: Written<'t>,
+    given: Given<'t>,
+    own: impl Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>>,
+) -> (Vec<Axis<'t>>, Space, Vec<Diagnostic>) {
+    let mut found = Vec::new();
     let mut table = Table { axes: Vec::new(), known: Vec::new() };
-    let mut blocks = Vec::new();
-    let mut grid = Vec::new();
+    let mut blocks = Blocks { all: Vec::new(), grid: Vec::new(), beside: Vec::new() };
+    let mut zipped: Vec<&str> = Vec::new();
     for group in &written.groups {
-        let columns: Vec<(usize, Vec<u32>)> = group
-            .iter()
-            .filter(|axis| !is_given(axis.key.get_ref()))
-            .map(|axis| (table.axis(axis), axis.values.iter().map(|value| table.value(axis, value)).collect()))
+        let group = group.iter().filter(|axis| given.value(axis.key.get_ref()).is_none());
+        let group: Vec<(&Axis<'t>, bool)> = group
+            .map(|axis| given.axis(axis.key.get_ref()).map_or((axis, false), |replaced| (replaced, true)))
             .collect();
-        let length = columns.iter().map(|(_, values)| values.len()).min().unwrap_or_default();
-        if !columns.is_empty() {
-            grid.extend(columns.iter().map(|(axis, _)| *axis));
-            let rows = (0..length).flat_map(|row| columns.iter().map(move |(_, values)| values[row])).collect();
-            blocks.push(Block { axes: columns.iter().map(|(axis, _)| *axis).collect(), rows });
+        // An axis that the command line replaces stays with those that it advances with.
+        if matches!(group[..], [] | [(_, true)]) {
+            continue;
         }
+        found.extend(unequal(&group));
+        zipped.extend(group.iter().filter(|(_, replaced)| *replaced).map(|(axis, _)| axis.key.get_ref().as_str()));
+        let columns: Vec<(usize, Vec<u32>)> =
+            group.iter().map(|(axis, _)| (table.axis(axis), table.values(axis))).collect();
+        let length = columns.iter().map(|(_, values)| values.len()).min().unwrap_or_default();
+        let axes: Vec<usize> = columns.iter().map(|(axis, _)| *axis).collect();
+        let rows = (0..length).flat_map(|row| columns.iter().map(move |(_, values)| values[row])).collect();
+        blocks.grid.extend(&axes);
+        blocks.all.push(Block { axes, rows });
     }
-    for axis in &given.axes {
-        let index = table.axis(axis);
-        let values = axis.values.iter().map(|value| table.value(axis, value)).collect();
+    let beside = given.axes.iter().filter(|axis| !zipped.contains(&axis.key.get_ref().as_str()));
+    for axis in beside.chain(&given.repeats) {
+        let (index, values) = (table.axis(axis), table.values(axis));
         let rows = if axis.is_variant() { given.variants.clone() } else { values };
-        blocks.push(Block { axes: vec![index], rows });
+        blocks.beside.push(Block { axes: vec![index], rows }.tidy());
     }
+    blocks.all.extend(blocks.beside.iter().cloned());
     for entry in &written.exclude {
-        leave_out(entry, &given, &is_given, &table, &mut blocks, found);
+        leave_out(entry, &written, &given, &table, &mut blocks.all, &mut found);
     }
-    add_points(&written, &is_given, &mut table, &grid, &mut blocks, found);
+    add_points(&written, &given, &mut table, &mut blocks, &own, &mut found);
+    found.extend(reach::overlap(&table.axes, "axes"));
+    let mut blocks = blocks.all;
 
     // After a mistake an axis may stand in no block; what follows counts on one.
     for axis in 0..table.axes.len() {
@@ -149,7 +205,23 @@ pub(super) fn build<'t>(written: Written<'t>, given: Given<'t>, found: &mut Vec<
     blocks.sort_by_key(|block| block.axes.first().copied());
     let mut axes: Vec<(usize, Axis<'t>)> = table.axes.into_iter().enumerate().map(|(i, a)| (place[i], a)).collect();
     axes.sort_by_key(|(place, _)| *place);
-    (axes.into_iter().map(|(_, axis)| axis).collect(), Space { blocks })
+    (axes.into_iter().map(|(_, axis)| axis).collect(), Space { blocks }, found)
+}
+
+/// The mistake of axes that the command line gives another number of values than those that they advance with.
+fn unequal(group: &[(&Axis<'_>, bool)]) -> Option<Diagnostic> {
+    let (one, _) = group.iter().find(|(_, replaced)| *replaced)?;
+    let (other, _) = group.iter().find(|(axis, _)| axis.values.len() != one.values.len())?;
+    let count = |axis: &Axis<'_>| format!("{} values", axis.values.len());
+    let message = format!(
+        "`{}` has {} here, and is zipped with `{}`, which has {}",
+        one.key.get_ref(),
+        count(one),
+        other.key.get_ref(),
+        count(other)
+    );
+    let diagnostic = Diagnostic::new(one.key.span(), message).label(count(one)).other(other.key.span(), count(other));
+    Some(diagnostic.help(format!("give it as many values, or give `{}` others too with `-S`", other.key.get_ref())))
 }
 
 /// The axes so far, each value once.
@@ -171,13 +243,28 @@ impl<'t> Table<'t> {
         })
     }
 
-    pub fn value(&mut self, axis: &Axis<'t>, value: &Spanned<DeValue<'t>>) -> u32 {
-        let index = self.axis(axis);
-        let name = format!("{} {}", value.get_ref().type_str(), document::display(value.get_ref()));
+    /// The index of a value among those of its axis; values that are worth the same are one.
+    pub fn value(&mut self, index: usize, value: &Spanned<DeValue<'t>>) -> u32 {
         let values = &mut self.axes[index].values;
-        *self.known[index].entry(name).or_insert_with(|| {
+        *self.known[index].entry(worth(&document::to_json(value.get_ref()))).or_insert_with(|| {
             values.push(value.clone());
             (values.len() - 1) as u32
         })
+    }
+
+    /// The indices of all values of an axis.
+    fn values(&mut self, axis: &Axis<'t>) -> Vec<u32> {
+        let index = self.axis(axis);
+        axis.values.iter().map(|value| self.value(index, value)).collect()
+    }
+
+    /// The index of what stands for the value that the stage has itself, where that is not one value.
+    pub fn own(&mut self, index: usize) -> u32 {
+        let axis = &mut self.axes[index];
+        if axis.own.is_none() {
+            axis.own = Some(axis.values.len() as u32);
+            axis.values.push(Spanned::new(axis.key.span(), DeValue::String(OWN.into())));
+        }
+        axis.own.unwrap_or_default()
     }
 }

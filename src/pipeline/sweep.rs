@@ -6,7 +6,7 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Pipeline, parse::Reader, range, search, seeds::Seeds};
+use super::{Axis, Pipeline, parse::Reader, search, seeds::Seeds, values::Role};
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// Keys of a sweep table that are no axes.
@@ -131,7 +131,8 @@ impl<'t> Reader<'_, 't> {
         match key.get_ref().as_str() {
             "zip" => {
                 for (span, entries) in self.tables(&key, value) {
-                    let axes = entries.into_iter().filter_map(|(key, value)| self.axis(key, value, pipeline));
+                    let axes =
+                        entries.into_iter().filter_map(|(key, value)| self.axis(key, value, Role::Grid, pipeline));
                     let axes: Vec<Axis<'t>> = axes.collect();
                     self.equal_lengths(&span, &axes);
                     written.groups.push(axes);
@@ -142,14 +143,11 @@ impl<'t> Reader<'_, 't> {
                 for (span, entries) in self.tables(&key, value) {
                     let mut axes = Vec::new();
                     for (key, value) in entries {
-                        if points && value.get_ref().is_array() {
-                            let message = format!("a point has one value for `{}`, not a list", key.get_ref());
-                            let help = "write one table for each point, or make it an axis";
-                            self.found.push(Diagnostic::new(value.span(), message).help(help));
-                        } else if !points && key.get_ref() == "variant" {
-                            axes.extend(self.values(&key, value).map(|values| Axis::variant(key, values)));
+                        if !points && key.get_ref() == "variant" {
+                            axes.extend(self.listed(&key, &value).map(|values| Axis::variant(key, values)));
                         } else {
-                            axes.extend(self.axis(key, value, pipeline));
+                            let role = if points { Role::Point } else { Role::Exclude };
+                            axes.extend(self.axis(key, value, role, pipeline));
                         }
                     }
                     let entry = Entry { span, axes };
@@ -160,7 +158,7 @@ impl<'t> Reader<'_, 't> {
             "vary" => written.seeds.vary = self.names(&key, value),
             "share" => written.seeds.share = self.names(&key, value),
             known if search::KEYS.contains(&known) => written.search.0.push((key, value)),
-            _ => written.groups.extend(self.axis(key, value, pipeline).map(|axis| vec![axis])),
+            _ => written.groups.extend(self.axis(key, value, Role::Grid, pipeline).map(|axis| vec![axis])),
         }
     }
 
@@ -187,7 +185,13 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// An axis that names a parameter which is there.
-    fn axis(&mut self, key: Spanned<String>, value: Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Option<Axis<'t>> {
+    fn axis(
+        &mut self,
+        key: Spanned<String>,
+        value: Spanned<DeValue<'t>>,
+        role: Role,
+        pipeline: &Pipeline<'t>,
+    ) -> Option<Axis<'t>> {
         let name = key.get_ref();
         if !name.contains('.') {
             let message = format!("`{name}` is no axis: it does not name a parameter of a stage");
@@ -198,50 +202,12 @@ impl<'t> Reader<'_, 't> {
             self.found.push(Diagnostic::new(key.span(), message).help(help));
             return None;
         }
-        let axis = Axis::new(key.clone(), self.values(&key, value)?);
-        self.can_vary(&axis, pipeline).then_some(axis)
-    }
-
-    /// The values of an axis: those of a list or a range, or a single one.
-    fn values(&mut self, key: &Spanned<String>, value: Spanned<DeValue<'t>>) -> Option<Vec<Spanned<DeValue<'t>>>> {
-        let values: Vec<_> = match value.get_ref() {
-            DeValue::Array(items) => items.iter().cloned().collect(),
-            DeValue::Table(_) => {
-                let message = format!("the axis `{}` must be a list of values", key.get_ref());
-                let help = "an axis is written in quotes: \"stage.param\" = [1, 2]";
-                self.found.push(Diagnostic::new(key.span(), message).help(help));
-                return None;
-            }
-            _ => vec![value.clone()],
-        };
-        if values.is_empty() {
-            let message = format!("the axis `{}` has no values", key.get_ref());
-            self.found.push(Diagnostic::new(value.span(), message).help("give at least one value"));
+        let mut axis = Axis::new(key, Vec::new());
+        if !self.can_vary(&axis, pipeline) {
             return None;
         }
-        self.ranges(values)
-    }
-
-    /// The values with each range in place of its text.
-    pub(super) fn ranges(&mut self, values: Vec<Spanned<DeValue<'t>>>) -> Option<Vec<Spanned<DeValue<'t>>>> {
-        let mut all = Vec::with_capacity(values.len());
-        for value in values {
-            let Some(text) = value.get_ref().as_str().filter(|text| range::is_range(text)) else {
-                all.push(value);
-                continue;
-            };
-            match range::values(text) {
-                Ok(numbers) => all.extend(numbers.into_iter().filter_map(|number| {
-                    let number = DeValue::parse(self.sources.keep(number)).ok()?;
-                    Some(Spanned::new(value.span(), number.into_inner()))
-                })),
-                Err((message, help)) => {
-                    self.found.push(Diagnostic::new(value.span(), message).help(help));
-                    return None;
-                }
-            }
-        }
-        Some(all)
+        axis.values = self.values(&axis, value, role, pipeline)?;
+        (self.can_vary(&axis, pipeline) && self.left_out(&mut axis, pipeline)).then_some(axis)
     }
 
     fn equal_lengths(&mut self, span: &Span, axes: &[Axis<'t>]) {

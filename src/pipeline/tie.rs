@@ -59,7 +59,7 @@ impl<'t> Reader<'_, 't> {
     /// Checks every expression: that it can be read, that what it refers to is there, that nothing goes in a circle. What
     /// is wrong is taken out: one mistake, not two.
     pub(super) fn ties(&mut self, pipeline: &mut Pipeline<'t>) {
-        for span in self.wrong_ties(pipeline) {
+        for span in [self.wrong_ties(pipeline), self.needed(pipeline)].concat() {
             for stage in &mut pipeline.stages {
                 document::remove_at(&mut stage.params, &span);
             }
@@ -129,9 +129,8 @@ impl<'t> Reader<'_, 't> {
             return false;
         };
         let known = self.params.entry(stage.kind.name).or_insert_with(|| Params::of(&stage.kind));
-        let Err((message, like)) = known.check_path(path) else { return true };
+        let Err((message, help)) = known.check_path(name, path) else { return true };
         let message = format!("`{name}.{}`: kind `{}` has {message}", path.join("."), stage.kind.name);
-        let help = like.map_or_else(|| known.listed(), |like| format!("did you mean `{name}.{like}`?"));
         self.found.push(Diagnostic::new(at.clone(), message).help(help));
         false
     }

@@ -1,6 +1,6 @@
 //! Values of the wrong type, said in the words of TOML rather than of the code that reads them.
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::document;
 use crate::diagnostic::{Diagnostic, Span, suggest};
@@ -32,14 +32,30 @@ pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> 
 fn form(words: &str) -> Option<String> {
     let (must, got) = words.strip_prefix("must be ")?.split_once("; got ")?;
     let bare = got.trim_matches('"');
-    if must.contains("number") && bare != got && bare.parse::<f64>().is_ok() {
-        return Some(format!("write it without quotes: {bare}"));
+    if must.contains("number") && bare != got {
+        return number(bare, must.contains("whole"));
     }
     if must == "a list" && got != "a table" {
         return Some(format!("write [{got}]; several lists make an axis"));
     }
     (got == "a list")
         .then(|| "give one value; several make an axis, in `[sweep]` or with `-S stage.param=a,b`".to_owned())
+}
+
+/// How to write a number that stands in quotes, or that is one elsewhere but not in TOML, such as `.5`, `1.` and `01`.
+fn number(text: &str, whole: bool) -> Option<String> {
+    if DeValue::parse(text).is_ok_and(|value| value.get_ref().is_integer() || value.get_ref().is_float()) {
+        return Some(format!("write it without quotes: {text}"));
+    }
+    let value = text.trim().replace('_', "").parse::<f64>().ok()?;
+    let why = "TOML wants digits on both sides of a point, and no 0 before other digits";
+    match text.to_lowercase() {
+        _ if value.is_finite() && whole => (value.fract() == 0.0).then(|| format!("write {value:.0}: {why}")),
+        _ if value.is_finite() => Some(format!("write {value:?}: {why}")),
+        text if text.contains("inf") => Some(format!("write {value}: so TOML spells it")),
+        text if text.contains("nan") => Some("write nan: so TOML spells it".to_owned()),
+        _ => None,
+    }
 }
 
 /// `invalid type: string "ten", expected usize` becomes `must be a whole number, at least 0; got "ten"`.
@@ -97,8 +113,14 @@ mod tests {
 
     #[test]
     fn another_form_is_shown_where_one_is_near() {
-        let help = |words| form(words).unwrap_or_default();
+        let help = |words: &str| form(words).unwrap_or_default();
         assert_eq!(help("must be a whole number, at least 0; got \"8\""), "write it without quotes: 8");
+        for (got, written) in [(".5", "0.5"), ("1.", "1.0"), ("01", "1.0"), ("-.5e3", "-500.0"), ("1_.5", "1.5")] {
+            let message = format!("must be a number; got \"{got}\"");
+            assert!(help(&message).starts_with(&format!("write {written}: ")), "{got}");
+        }
+        assert!(help("must be a whole number; got \"01\"").starts_with("write 1: "));
+        assert_eq!(help("must be a whole number; got \".5\""), "");
         assert_eq!(help("must be a list; got 16"), "write [16]; several lists make an axis");
         assert!(help("must be a number; got a list").contains("-S stage.param=a,b"));
         assert_eq!(help("must be a whole number, at least 0; got \"ten\""), "");

@@ -2,7 +2,7 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::{Axis, Pipeline, StageDef, Wire, document, parse::Reader, space::Given};
+use super::{Axis, Pipeline, StageDef, Wire, document, parse::Reader, reach::overlap, space::Given};
 use crate::diagnostic::{Diagnostic, Span, suggest};
 
 /// The name of the graph as it is, among the variants.
@@ -125,7 +125,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     fn patches(&mut self, key: &Span, value: Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Vec<Patch<'t>> {
-        let mut patches = Vec::new();
+        let (mut patches, mut axes) = (Vec::new(), Vec::new());
         for (key, value) in self.table(key, value) {
             let key = Spanned::new(key.span(), key.into_inner().into_owned());
             if !key.get_ref().contains('.') {
@@ -135,10 +135,19 @@ impl<'t> Reader<'_, 't> {
                 continue;
             }
             let Axis { stage, path, .. } = Axis::new(key.clone(), Vec::new());
-            if self.is_parameter(&key, &stage, &path, pipeline) {
-                patches.push(Patch { stage, path, span: key.span(), value });
+            let mut axis = Axis::new(key, vec![value]);
+            if self.is_parameter(&axis.key, &stage, &path, pipeline) && self.left_out(&mut axis, pipeline) {
+                let span = axis.key.span();
+                patches.extend(axis.values.iter().map(|value| Patch {
+                    stage: stage.clone(),
+                    path: path.clone(),
+                    span: span.clone(),
+                    value: value.clone(),
+                }));
+                axes.push(axis);
             }
         }
+        self.found.extend(overlap(&axes, "parameters"));
         patches
     }
 
@@ -206,7 +215,7 @@ impl<'t> Reader<'_, 't> {
         }
         if chosen.is_empty() || pipeline.variants.is_empty() {
             pipeline.variants.clear();
-            given.fixed.push(("variant".to_owned(), value(&base)));
+            given.fixed.push(Axis::variant(Spanned::new(0..0, "variant".to_owned()), vec![value(&base)]));
             return;
         }
         // All of them are rows of the axis, so that a name does not depend on the choice; `given` says which are points.

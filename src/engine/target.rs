@@ -1,0 +1,176 @@
+//! `STAGE@axis=value,axis=value`: which instances are meant. Targets, arms and baselines are written so, and so is every
+//! name that is printed.
+//!
+//! Values are compared by what they are worth, so `1e-3` and `0.001` are one. A comma belongs to a value unless an axis
+//! follows it; quotes and brackets may stand around values. An axis may go without its stage where no other ends like it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Graph, Instance, parts_of};
+use crate::{
+    diagnostic::suggest,
+    pipeline::{means, quoted},
+};
+
+/// Axes and the values that are meant.
+pub type Values = BTreeMap<String, Value>;
+
+/// What one target means.
+pub struct Target {
+    /// Indices into the graph.
+    pub instances: Vec<usize>,
+    /// The axes that it names, with the values that these instances have.
+    pub fixed: Values,
+}
+
+/// Instances that an error lists.
+const MOST_LISTED: usize = 5;
+
+impl Target {
+    /// Finds the instances of a stage, an instance, or `STAGE@axis=value,…` for those of a stage with these values.
+    ///
+    /// # Errors
+    /// If there is none; the message has a suggestion.
+    pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, String> {
+        let (stage, values) = text.split_once('@').map_or((text, None), |(stage, values)| (stage, Some(values)));
+        let of_stage: Vec<usize> =
+            (0..graph.instances.len()).filter(|&at| graph.instances[at].stage == stage).collect();
+        if of_stage.is_empty() {
+            return Err(no_stage(graph, stage));
+        }
+        let Some(values) = values else { return Ok(Self { instances: of_stage, fixed: Values::new() }) };
+        if let Some(&at) = of_stage.iter().find(|&&at| graph.instances[at].name == text) {
+            let axes = graph.instances[at].axes.iter();
+            return Ok(Self {
+                instances: vec![at],
+                fixed: axes.map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
+            });
+        }
+        let axes: BTreeSet<&str> =
+            of_stage.iter().flat_map(|&at| graph.instances[at].axes.iter()).map(|(axis, _)| axis).collect();
+        for parts in readings(values, &axes) {
+            let has = |instance: &Instance<'_>, (axis, value): &(&str, &str)| {
+                instance.axes.get(axis).is_some_and(|found| means(value, found))
+            };
+            let fits = |&&at: &&usize| parts.iter().all(|part| has(&graph.instances[at], part));
+            let instances: Vec<usize> = of_stage.iter().filter(fits).copied().collect();
+            if let Some(&first) = instances.first() {
+                let value = |(axis, _): &(&str, &str)| {
+                    Some(((*axis).to_owned(), graph.instances[first].axes.get(axis)?.clone()))
+                };
+                return Ok(Self { instances, fixed: parts.iter().filter_map(value).collect() });
+            }
+        }
+        Err(none_such(graph, text, &of_stage, &axes))
+    }
+}
+
+impl Graph<'_> {
+    /// Reads `axis=value,…`, for whatever stage.
+    ///
+    /// # Errors
+    /// If an axis is not there, or no instance has the value; the message has a suggestion.
+    pub fn values(&self, text: &str) -> Result<Values, String> {
+        let axes: BTreeSet<&str> =
+            self.instances.iter().flat_map(|instance| instance.axes.iter()).map(|(axis, _)| axis).collect();
+        let find = |axis: &str, value: &str| {
+            self.instances.iter().filter_map(|instance| instance.axes.get(axis)).find(|found| means(value, found))
+        };
+        for parts in readings(text, &axes) {
+            let all: Option<Values> =
+                parts.iter().map(|(axis, value)| Some(((*axis).to_owned(), find(axis, value)?.clone()))).collect();
+            if let Some(all) = all {
+                return Ok(all);
+            }
+        }
+        let wrong = parts_of(text).find(|part| match part.split_once('=') {
+            Some((axis, value)) => full(axis, &axes).is_none_or(|axis| find(axis, value).is_none()),
+            None => true,
+        });
+        let wrong = wrong.unwrap_or(text);
+        let axis = wrong.split('=').next().unwrap_or_default();
+        Err(match full(axis, &axes) {
+            Some(_) => format!("no instance has `{wrong}`; `strata graph` lists them"),
+            None => unknown(axis, &axes, "the sweep"),
+        })
+    }
+}
+
+/// The axis that a word names: the whole key, or its end if no other key ends so.
+fn full<'a>(word: &str, axes: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let ends = |axis: &&&str| axis.strip_suffix(word).is_some_and(|start| start.ends_with('.'));
+    let mut like = axes.iter().filter(ends);
+    match (axes.get(word), like.next(), like.next()) {
+        (Some(axis), ..) | (None, Some(axis), None) => Some(axis),
+        _ => None,
+    }
+}
+
+/// Ways to read `axis=value,…`: with commas inside brackets and quotes taken to belong to them, or, as text may hold single
+/// ones of those, without. A way that leaves a part without an axis is none.
+fn readings<'a, 'g>(text: &'a str, axes: &BTreeSet<&'g str>) -> impl Iterator<Item = Vec<(&'g str, &'a str)>> {
+    [true, false].into_iter().filter_map(|nests| {
+        let parts = split(text, axes, nests);
+        let pair = |part: &&'a str| part.split_once('=').and_then(|(axis, value)| Some((full(axis, axes)?, value)));
+        parts.iter().map(pair).collect()
+    })
+}
+
+fn split<'a>(text: &'a str, axes: &BTreeSet<&str>, nests: bool) -> Vec<&'a str> {
+    let starts = |rest: &str| rest.split_once('=').is_some_and(|(axis, _)| full(axis, axes).is_some());
+    let (mut parts, mut from, mut depth, mut quote, mut before) = (Vec::new(), 0, 0i32, None, ',');
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(mark), _) if mark == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') if nests && matches!(before, '=' | ',' | '[' | '{' | ' ') => quote = Some(c),
+            (None, '[' | '{') if nests => depth += 1,
+            (None, ']' | '}') if nests => depth -= 1,
+            (None, ',') if depth == 0 && starts(&text[at + 1..]) => {
+                parts.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+        before = c;
+    }
+    parts.push(&text[from..]);
+    parts
+}
+
+fn no_stage(graph: &Graph<'_>, stage: &str) -> String {
+    match suggest(stage, graph.instances.iter().map(|instance| instance.stage.as_str())) {
+        Some(like) => format!("there is no stage `{stage}`; did you mean `{like}`?"),
+        None => format!("there is no stage `{stage}`; `strata graph` lists them"),
+    }
+}
+
+fn unknown(axis: &str, axes: &BTreeSet<&str>, of: &str) -> String {
+    let ends = |of: &&str| of.strip_suffix(axis).is_some_and(|start| start.ends_with('.'));
+    let like: Vec<&str> = axes.iter().copied().filter(ends).collect();
+    let message = format!("{of} has no axis `{axis}`");
+    match (&like[..], suggest(axis, axes.iter().copied())) {
+        ([_, _, ..], _) => format!("`{axis}` may be {}; name one in full", quoted(&like)),
+        (_, Some(like)) => format!("{message}; did you mean `{like}`?"),
+        _ if axes.is_empty() => format!("{message}; it has none"),
+        _ => format!("{message}; there are {}", quoted(&axes.iter().collect::<Vec<_>>())),
+    }
+}
+
+/// Why a target of a stage that is there means no instance.
+fn none_such(graph: &Graph<'_>, text: &str, of_stage: &[usize], axes: &BTreeSet<&str>) -> String {
+    let (stage, values) = text.split_once('@').unwrap_or((text, ""));
+    for part in split(values, axes, true) {
+        let Some((axis, _)) = part.split_once('=') else {
+            return format!("`{text}`: `{part}` has no `=`; instances are written STAGE@axis=value,axis=value");
+        };
+        if full(axis, axes).is_none() {
+            return format!("`{text}`: {}", unknown(axis, axes, &format!("`{stage}`")));
+        }
+    }
+    let some = of_stage.iter().take(MOST_LISTED).map(|&at| format!("\n  {}", graph.instances[at].name));
+    let more = if of_stage.len() > MOST_LISTED { "\n  …" } else { "" };
+    format!("no instance of `{stage}` is `{text}`; there are{}{more}", some.collect::<String>())
+}
