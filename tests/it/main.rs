@@ -11,6 +11,8 @@ mod failed_points;
 mod faults;
 mod floors;
 mod fuzz;
+mod golden;
+mod guarantees;
 mod hidden;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod io_errors;
