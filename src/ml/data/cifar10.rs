@@ -55,8 +55,10 @@ pub fn list(dir: &Path) -> Result<Listing> {
     let classes = sized(CLASSES)?.0;
     let train = TRAIN.iter().map(|name| sized(name)).collect::<Result<Vec<_>>>()?;
     let test = vec![sized(TEST)?];
-    let remedy = advice::missing(dir);
-    faults.shared(&missing, "no such file", "files of CIFAR-10's binary version are missing", &remedy);
+    if !missing.is_empty() {
+        let many = "files of CIFAR-10's binary version are missing";
+        faults.shared(&missing, "no such file", many, &advice::missing(dir));
+    }
     let there = |path: &Path| path.is_file();
     let mut counted = |files: Vec<(PathBuf, usize)>| -> Vec<(PathBuf, usize)> {
         let records = |(path, bytes): (PathBuf, usize)| {

@@ -3,7 +3,7 @@ use std::{fs, sync::atomic::AtomicBool};
 use candle_core::Device;
 
 use super::*;
-use crate::{ml::data::ImageSet, stages::images::Images};
+use crate::{ml::data::ImageSet, stage::Note, stages::images::Images};
 
 fn run(stage: &Dataset, root: &Path) -> Result<Outputs, StageError> {
     let (cancel, mut listener) = (AtomicBool::new(false), |_| ());
@@ -148,5 +148,39 @@ fn a_part_without_images_is_an_error() {
     assert_eq!(help, "use a value from 0.100000 to 0.900000");
     for fraction in [0.1, 0.9] {
         run(&Dataset { val_fraction: fraction, ..stage.clone() }, Path::new(".")).unwrap();
+    }
+}
+
+#[test]
+fn a_dataset_tells_how_far_it_is_and_stops_when_it_is_asked_to() {
+    let dir = cifar();
+    for class in ["train/cat", "test/cat"] {
+        let class = dir.path().join("photos").join(class);
+        fs::create_dir_all(&class).unwrap();
+        (0..40).for_each(|at| image::RgbImage::new(4, 4).save(class.join(format!("{at}.png"))).unwrap());
+    }
+    let of = |source, path: &str| Dataset { source, path: Some(path.into()), ..Dataset::default() };
+    let shapes = Dataset { train: 50, test: 10, size: Some(8), ..Dataset::default() };
+    for (stage, total) in [(shapes, 60), (of(Origin::Cifar10, "cifar"), 60), (of(Origin::ImageFolder, "photos"), 80)] {
+        let (cancel, mut notes) = (AtomicBool::new(false), Vec::new());
+        let mut listener = |note| notes.push(note);
+        let mut cx = Context::new(Device::Cpu, 1, dir.path(), &cancel, &mut listener);
+        stage.run(&Inputs::default(), &mut cx).unwrap();
+        let progress = |note: &Note| matches!(note, Note::Progress(p) if p.done == total && p.total == total);
+        assert!(notes.iter().any(progress), "{notes:?}");
+        let metric = |wanted: &str| {
+            notes.iter().find_map(|note| match note {
+                Note::Metric { name, value } if name == wanted => Some(*value),
+                _ => None,
+            })
+        };
+        match stage.source {
+            Origin::Shapes => assert_eq!(metric("images_found"), None),
+            _ => assert_eq!(metric("images_found"), Some(total as f64)),
+        }
+        let (cancel, mut listener) = (AtomicBool::new(true), |_| ());
+        let mut cx = Context::new(Device::Cpu, 1, dir.path(), &cancel, &mut listener);
+        let stopped = stage.run(&Inputs::default(), &mut cx);
+        assert!(matches!(stopped, Err(StageError::Cancelled)), "{:?}", stage.source);
     }
 }

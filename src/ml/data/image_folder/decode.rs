@@ -23,14 +23,20 @@ fn pixels(mut bytes: &[u8]) -> Result<RgbImage, String> {
         return Err("an empty file".into());
     }
     let Ok(format) = image::guess_format(bytes) else { return Err(unknown(bytes)) };
-    if format == ImageFormat::Jpeg {
-        let length = jpeg::length(bytes).ok_or("not a whole JPEG image: the file ends within the image")?;
-        bytes = &bytes[..length];
-    }
+    // The decoders of these two fill up what is missing.
+    let length = match format {
+        ImageFormat::Jpeg => jpeg::length(bytes),
+        ImageFormat::WebP => riff_length(bytes).filter(|&length| length <= bytes.len()),
+        _ => Some(bytes.len()),
+    };
+    let Some(length) = length else {
+        return Err(format!("not a whole {} image: the file ends within the image", name(format)));
+    };
+    bytes = &bytes[..length];
     if !format.reading_enabled() {
         return Err(unknown(bytes));
     }
-    let name = format!("{format:?}").to_uppercase();
+    let name = name(format);
     let broken = |error: ImageError| match error {
         ImageError::Limits(_) => format!("decoding this {name} image needs more than the limit of {}", amount(LIMIT)),
         ImageError::Unsupported(error) => format!("a {name} image of a kind that cannot be read: {error}"),
@@ -50,6 +56,16 @@ fn pixels(mut bytes: &[u8]) -> Result<RgbImage, String> {
         ));
     }
     Ok(DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8())
+}
+
+fn name(format: ImageFormat) -> String {
+    format!("{format:?}").to_uppercase()
+}
+
+/// The length of a RIFF file, which WebP is, as its header has it.
+fn riff_length(bytes: &[u8]) -> Option<usize> {
+    let length: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
+    usize::try_from(u32::from_le_bytes(length)).ok()?.checked_add(8)
 }
 
 /// What a file is whose format cannot be read.

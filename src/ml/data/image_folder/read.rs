@@ -47,7 +47,7 @@ pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch:
     }
     watch(wanted.len())?;
     let mut faults = Faults::default();
-    faults.each(&broken, "images cannot be read", "replace or remove it");
+    faults.each(&broken, "images cannot be read", "replace each of them, or remove it");
     sizes.report(&mut faults);
     faults.none()?;
     Ok(sets)

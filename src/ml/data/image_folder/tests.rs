@@ -129,7 +129,7 @@ fn broken_files_are_named_all_at_once() {
         "phone.jpg: a HEIC image, a format that cannot be read\n",
         "1.png: an empty file\n",
         "a.jpeg: not a whole JPEG image",
-        "\nreplace or remove it",
+        "\nreplace each of them, or remove it",
     ] {
         assert!(text.contains(said), "{text}");
     }

@@ -43,10 +43,10 @@ fn behind() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
-    fn what_is_behind_a_jpeg_image_does_no_harm(tail in behind()) {
-        for (name, bytes) in files().into_iter().filter(|(_, bytes)| is_jpeg(bytes)) {
+    fn what_is_behind_an_image_does_no_harm(tail in behind()) {
+        for (name, bytes) in files() {
             let image = pixels(&bytes).unwrap();
             prop_assert!(pixels(&[bytes, tail.clone()].concat()).as_ref() == Ok(&image), "{}", name);
         }
