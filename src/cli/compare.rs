@@ -106,11 +106,6 @@ impl Args {
                 return Err(Failure::Usage(format!("no instance has the metric `{metric}`; there are {listed}")));
             }
         }
-        for (arm, metric) in
-            arms.iter().chain([&baseline]).flat_map(|arm| self.metric.iter().map(move |one| (arm, one)))
-        {
-            self.refuse_gaps(&graph, arm, metric, &metrics)?;
-        }
         let mut comparisons = Vec::new();
         for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
             let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
@@ -118,6 +113,11 @@ impl Args {
             let b = values(&graph, arm, &baseline, value)?;
             let instances = baseline.instances.len() + arm.instances.len();
             comparisons.push(compare(arm.text, metric, instances, &a, &b, graph.pipeline.repeats.as_deref()));
+        }
+        for (arm, metric) in
+            arms.iter().chain([&baseline]).flat_map(|arm| self.metric.iter().map(move |one| (arm, one)))
+        {
+            self.refuse_gaps(&graph, arm, metric, &metrics)?;
         }
         judge(&mut comparisons);
         if comparisons.iter().all(|one| one.pairs == 0) {

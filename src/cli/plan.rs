@@ -70,6 +70,9 @@ pub fn plan(
         let made: BTreeMap<usize, &BTreeMap<String, f64>> =
             plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
         let of = |index: usize| made.get(&index).copied();
+        if !ladder.goes_on(wanted) {
+            return Ok(plan);
+        }
         let lacking = ladder.without_result(of);
         let mut above = ladder.clone();
         let step = above.climb(of).map_err(Failure::Usage)?;

@@ -44,7 +44,7 @@ impl<'a> Turns<'a> {
         loop {
             self.say(&rung(&ladder, &halving.over));
             let report = self.turn(graph, &ladder.select(wanted), store)?;
-            if !self.is_fine(&report) {
+            if !self.is_fine(&report) || !ladder.goes_on(wanted) {
                 return Ok(report);
             }
             let made: BTreeMap<usize, &BTreeMap<String, f64>> = metrics(&report).collect();

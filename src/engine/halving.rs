@@ -105,14 +105,32 @@ impl<'a, 't> Ladder<'a, 't> {
                 self.is_on(instance, rung) && points.iter().any(|&point| self.is_of(instance, point))
             })
         };
-        let last = self.halving.rungs.last();
+        let top = self.top(wanted);
+        let below = &self.halving.rungs[..top];
         let decides = |instance: &Instance<'_>| {
-            instance.stage == self.halving.stage && last.is_none_or(|&last| !self.is_on(instance, last))
+            instance.stage == self.halving.stage && below.iter().any(|&rung| self.is_on(instance, rung))
         };
         let meant = |&index: &usize| wanted.targets.contains(&index) || decides(&self.graph.instances[index]);
         let all = 0..self.graph.instances.len();
         let targets = all.filter(meant).filter(|&index| alive(&self.graph.instances[index])).collect();
         self.graph.with_needs(targets)
+    }
+
+    /// Whether the scores of the last rung that is known say more of what is wanted: which points are on a further rung, or
+    /// which one is the best of all.
+    #[must_use]
+    pub fn goes_on(&self, wanted: &Selection) -> bool {
+        let (rung, _) = self.rung();
+        let is_last = rung + 1 == self.halving.rungs.len();
+        rung < self.top(wanted) || is_last && self.deciding().iter().any(|index| wanted.targets.contains(index))
+    }
+
+    /// The highest rung that something wanted comes from.
+    fn top(&self, wanted: &Selection) -> usize {
+        let values =
+            wanted.targets.iter().filter_map(|&index| self.graph.instances[index].axes.get(&self.halving.over));
+        let most = values.filter_map(Value::as_u64).max();
+        self.halving.rungs.iter().rposition(|&rung| Some(rung) <= most).unwrap_or_default()
     }
 
     /// Goes up one rung by the scores of the last one, if there is one more. `made` are the metrics of instances that have

@@ -31,8 +31,8 @@ schedule = { kind = "constant" }
 
 const HALVING: &str = "method = 'halving'\nover = 'net.epochs'\nfactor = 2\nscore = 'net.test_accuracy'\n";
 /// Of these the second diverges.
-const RATES: &str = "'net.optimizer.lr' = [0.01, 1e30, 0.1, 0.3]\n";
-const BAD: &str = "net@net.optimizer.lr=1e30";
+const RATES: &str = "'net.optimizer.lr' = [0.01, 10000000000.0, 0.1, 0.3]\n";
+const BAD: &str = "net@net.optimizer.lr=10000000000.0";
 
 fn project(sweep: &str) -> Project {
     Project::with(&format!("{FILE}[sweep]\n{sweep}"))
@@ -68,11 +68,15 @@ fn halving_takes_a_point_that_fails_for_the_worst() {
     let searched = run(&project, &["-k"]);
     assert_eq!(searched.code, Some(1), "{}", searched.err);
     assert_eq!(starts(&project, BAD), 1, "once, not once a rung");
-    let lost = "rung 1 of 3: 1 point has no score and counts as the worst (net.optimizer.lr=1e30)";
+    let lost = "rung 1 of 3: 1 point has no score and counts as the worst (net.optimizer.lr=10000000000.0)";
     assert!(searched.err.contains(lost), "{}", searched.err);
     let found = searched.err.lines().find(|line| line.starts_with("found ")).expect("an answer").to_owned();
-    assert!(!found.contains("1e30"), "{found}");
-    assert!(searched.out.lines().any(|line| line.contains("1e30") && line.contains("failed")), "{}", searched.out);
+    assert!(!found.contains("10000000000.0"), "{found}");
+    assert!(
+        searched.out.lines().any(|line| line.contains("10000000000.0") && line.contains("failed")),
+        "{}",
+        searched.out
+    );
     assert!(searched.out.contains("1 failed"), "{}", searched.out);
 
     // Three of the first rung, two of the second, one of the last; all verbs see them, and the answer.
@@ -102,7 +106,7 @@ fn halving_takes_a_point_that_fails_for_the_worst() {
 
 #[test]
 fn a_search_in_which_all_fails_ends() {
-    let project = project(&format!("{HALVING}'net.optimizer.lr' = [1e30, 1e31]\n"));
+    let project = project(&format!("{HALVING}'net.optimizer.lr' = [10000000000.0, 20000000000.0]\n"));
     let searched = run(&project, &["-k"]);
     assert_eq!(searched.code, Some(1), "{}", searched.err);
     assert!(searched.err.contains("no point has a score") && !searched.err.contains("found "), "{}", searched.err);
@@ -132,17 +136,18 @@ fn a_random_search_goes_on_without_a_point_that_fails() {
 
 #[test]
 fn seeds_are_added_for_the_points_that_work() {
-    let project = project("'net.optimizer.lr' = [0.01, 1e30]\nseeds = 1\nvary = ['net']\n");
+    let project = project("'net.optimizer.lr' = [0.01, 10000000000.0]\nseeds = 1\nvary = ['net']\n");
     let done = run(&project, &["-k", "--until-ci", "0.9"]);
     assert_eq!(done.code, Some(1), "{}", done.err);
     assert!(done.err.contains("no interval of test accuracy % where a seed failed"), "{}", done.err);
     let seeds = trained(&project);
     assert!(starts(&project, BAD) > 1, "each seed of the other is tried once: {}", done.err);
-    assert!(seeds.iter().all(|name| !name.contains("1e30")), "{seeds:?}");
-    let line = done.out.lines().find(|line| line.contains("1e30")).unwrap_or_else(|| panic!("{}", done.out));
+    assert!(seeds.iter().all(|name| !name.contains("10000000000.0")), "{seeds:?}");
+    let line = done.out.lines().find(|line| line.contains("10000000000.0")).unwrap_or_else(|| panic!("{}", done.out));
     assert!(line.contains("0 (") && line.contains("failed"), "{line}");
 
-    let none = Project::with(&format!("{FILE}[sweep]\n'net.optimizer.lr' = [1e30]\nseeds = 2\nvary = ['net']\n"));
+    let none =
+        Project::with(&format!("{FILE}[sweep]\n'net.optimizer.lr' = [10000000000.0]\nseeds = 2\nvary = ['net']\n"));
     let none = run(&none, &["-k", "--until-ci", "0.9"]);
     assert_eq!(none.code, Some(1), "{}", none.err);
     assert!(none.err.contains("no point has results of all its seeds"), "{}", none.err);
@@ -155,7 +160,7 @@ fn tables_show_the_gap_and_compare_refuses_it() {
     let all = run(&project, &["-k"]);
     assert_eq!(all.code, Some(1), "{}", all.err);
     assert_eq!(
-        all.out.lines().filter(|line| line.contains("failed") && line.contains("1e30")).count(),
+        all.out.lines().filter(|line| line.contains("failed") && line.contains("10000000000.0")).count(),
         1,
         "{}",
         all.out
@@ -173,7 +178,7 @@ fn tables_show_the_gap_and_compare_refuses_it() {
     assert_eq!(rows(&project), rows(&alone));
 
     let csv = run(&project, &["-k", "--output", "csv"]).out;
-    let bad: Vec<&str> = csv.lines().filter(|line| line.contains("1e30")).collect();
+    let bad: Vec<&str> = csv.lines().filter(|line| line.contains("10000000000.0")).collect();
     assert_eq!(bad.len(), 2, "a line for each seed: {csv}");
     assert!(bad.iter().all(|line| line.ends_with(",,")), "without numbers: {csv}");
     let table = project.done(&["table", "pipelines/p.toml"]);
