@@ -1,9 +1,6 @@
 //! `strata export`: outputs as plain safetensors files.
 
 use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -11,10 +8,11 @@ use std::{
 use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs},
-    open, report,
+    exported, files, open, report,
 };
 use crate::{
     engine::{self, Graph, Verdict},
+    report::Wanted,
     stage::Registry,
 };
 
@@ -35,7 +33,7 @@ pub struct Args {
     /// Make hard links in place of copies: no space is taken, but a changed file would damage the cache
     #[arg(long)]
     link: bool,
-    /// Replace files that are there
+    /// Replace files that are there and hold something else
     #[arg(short, long)]
     force: bool,
     #[command(flatten)]
@@ -58,7 +56,7 @@ impl Args {
         let selection = graph.select(&[targets]).map_err(Failure::Usage)?;
         let plan = engine::plan(&graph, &selection, &store, false)?;
 
-        let mut files = Vec::new();
+        let mut wanted = Vec::new();
         for &index in &selection.targets {
             let name = &graph.instances[index].name;
             let Some(Verdict::Cached(manifest)) = plan.get(index).map(|planned| &planned.decision.verdict) else {
@@ -76,39 +74,22 @@ impl Args {
                     let run = self.pipeline.run(&[name, "--force"]);
                     return Err(Failure::Failed(format!("`{output}` of {name} was evicted; `{run}` makes it again")));
                 }
-                let file = folder.join(file_name(name, output));
-                if !self.force && file.exists() {
-                    return Err(Failure::Usage(format!("{} is there already; --force replaces it", file.display())));
-                }
-                files.push((made.hash, file));
+                wanted.push((Wanted::new(name, &format!(".{output}.safetensors")), made.hash));
             }
         }
-        fs::create_dir_all(folder).map_err(|error| refused(folder, &error))?;
-        for (hash, file) in files {
+        let names = exported::places(folder, &wanted, self.force)?;
+        files::make_folder(folder)?;
+        for (name, (_, hash)) in names.iter().zip(&wanted) {
+            let file = folder.join(name);
             // Nothing leaves the cache that is not what its name says.
-            let bytes = store.read_bytes(&hash)?;
-            self.write(&bytes, &store.object_path(&hash), &file).map_err(|error| refused(&file, &error))?;
+            let bytes = store.read_bytes(hash)?;
+            if self.link { files::link(&store.object_path(hash), &file)? } else { files::write(&file, &bytes)? }
             if !console.quiet {
                 console.print(&format!("{}\n", file.display()))?;
             }
         }
+        exported::list(folder, &wanted, &names, console)?;
         Ok(ExitCode::SUCCESS)
-    }
-
-    /// Beside the place first, so that no half of a file is ever seen there.
-    fn write(&self, bytes: &[u8], object: &Path, file: &Path) -> io::Result<()> {
-        if self.link {
-            if self.force && file.exists() {
-                fs::remove_file(file)?;
-            }
-            return fs::hard_link(object, file);
-        }
-        // Temporary files are private; what is exported is as readable as the umask says.
-        let readable = fs::Permissions::from_mode(0o666);
-        let mut new =
-            tempfile::Builder::new().permissions(readable).tempfile_in(file.parent().unwrap_or(Path::new(".")))?;
-        new.write_all(bytes)?;
-        new.persist(file).map(drop).map_err(|error| error.error)
     }
 }
 
@@ -126,14 +107,4 @@ fn wanted(graph: &Graph<'_>, output: &str) -> Result<(String, Option<String>), F
         return Err(Failure::Usage(message));
     }
     Ok((name.to_owned(), Some(port.to_owned())))
-}
-
-fn refused(path: &Path, error: &io::Error) -> Failure {
-    Failure::Failed(format!("failed to write {}: {error}", path.display()))
-}
-
-/// Values of axes may hold what no file name may.
-fn file_name(instance: &str, port: &str) -> String {
-    let safe = |c: char| if c == '/' || c == '\\' || c.is_control() { '_' } else { c };
-    format!("{}.{port}.safetensors", instance.chars().map(safe).collect::<String>())
 }

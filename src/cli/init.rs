@@ -1,8 +1,8 @@
 //! `strata init`: a pipeline to start from.
 
-use std::{fs, io::Write, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
-use super::{Console, Failure};
+use super::{Console, Failure, files};
 
 /// A pipeline that shows one of each: a stage, a wire, a parameter, an axis.
 const STARTER: &str = include_str!("starter.toml");
@@ -19,18 +19,12 @@ impl Args {
     /// Writes the file and says what comes next.
     pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
         let file = self.file.display();
-        let refused = |error: std::io::Error| Failure::Failed(format!("failed to write {file}: {error}"));
         if let Some(folder) = self.file.parent() {
-            fs::create_dir_all(folder).map_err(refused)?;
+            files::make_folder(folder)?;
         }
-        let mut new = match fs::File::create_new(&self.file) {
-            Ok(new) => new,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(Failure::Usage(format!("{file} is there already; `strata init FILE` writes another")));
-            }
-            Err(error) => return Err(refused(error)),
-        };
-        new.write_all(STARTER.as_bytes()).map_err(refused)?;
+        if !files::create(&self.file, STARTER.as_bytes())? {
+            return Err(Failure::Usage(format!("{file} is there already; `strata init FILE` writes another")));
+        }
         if !console.quiet {
             console.print(&format!("wrote {file}; now: strata run {file}\n"))?;
         }

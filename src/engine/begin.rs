@@ -96,7 +96,7 @@ impl<'a> Coordinator<'a, '_> {
                 unsettled = true;
                 continue;
             }
-            let reason = decision.reason();
+            let (key, reason) = (decision.key(), decision.reason());
             let parameters = decision.recipe.as_ref().map(|recipe| Value::clone(&recipe.params)).unwrap_or_default();
             let threads = self.schedule().load(index).threads;
             let instance = &self.graph.instances[index];
@@ -106,7 +106,7 @@ impl<'a> Coordinator<'a, '_> {
                     self.schedule().start(index);
                     self.elsewhere.remove(&index);
                     let (instance, kind) = (instance.name.clone(), instance.kind.name.to_owned());
-                    self.reporter.event(&Event::StageStarted { instance, kind, parameters, reason });
+                    self.reporter.event(&Event::StageStarted { instance, kind, key, parameters, reason });
                 }
                 Start::Done => unsettled = true,
                 Start::Refused(message) => {

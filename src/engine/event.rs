@@ -65,6 +65,8 @@ pub enum Event {
         instance: String,
         /// Its kind.
         kind: String,
+        /// The key of the work.
+        key: Option<StageKey>,
         /// Its parameters after defaults, without the paths of files.
         parameters: Value,
         /// Why it runs.

@@ -1,9 +1,11 @@
-//! Tables as text, CSV or Markdown.
+//! Tables as text, CSV, Markdown or LaTeX: one row is one line, whatever is in its cells.
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
 use console::measure_text_width as width_of;
 
-use super::Styles;
+use super::{
+    Styles,
+    escape::{for_latex, for_markdown, one_line},
+};
 
 /// Where the text of a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +71,9 @@ impl Grid {
 
     fn width(&self) -> usize {
         let column = |at: usize| {
-            let cells = self.rows.iter().map(|row| width_of(&row[at]));
-            cells.max().unwrap_or_default().max(width_of(&self.columns[at].0)) + 3
+            let shown = |cell: &String| width_of(&one_line(cell));
+            let cells = self.rows.iter().map(|row| shown(&row[at]));
+            cells.max().unwrap_or_default().max(shown(&self.columns[at].0)) + 3
         };
         (0..self.columns.len()).map(column).sum::<usize>().saturating_sub(1)
     }
@@ -78,34 +81,19 @@ impl Grid {
     /// For terminals: a rule under the headers, a name in the first column said only once.
     #[must_use]
     pub fn text(&self, styles: &Styles) -> String {
-        let mut last: Option<&str> = None;
-        let mut rows = Vec::new();
-        for row in &self.rows {
-            let mut cells: Vec<&str> = row.iter().map(String::as_str).collect();
-            if let Some(first) = cells.first_mut() {
-                if last == Some(*first) {
-                    *first = "";
-                } else {
-                    last = Some(*first);
-                }
-            }
-            rows.push(cells);
-        }
-        let drawn = self.drawn(presets::UTF8_HORIZONTAL_ONLY, &rows);
-        let mut text = String::new();
-        for line in drawn.lines().filter(|line| !line.is_empty()) {
-            let rule = line.chars().all(|c| "─═━╌".contains(c));
-            // Only the rule below the headers is kept, and no blanks at the ends of lines.
-            if rule {
-                if text.lines().count() == 1 {
-                    let line = Styles::paint(styles.faint, &"─".repeat(width_of(line)));
-                    text.push_str(&format!("{line}\n"));
-                }
-                continue;
-            }
-            let line = line.trim_end();
-            let line = if text.is_empty() { Styles::paint(styles.strong, line) } else { line.to_owned() };
-            text.push_str(&format!("{line}\n"));
+        let shown = Shown::of(self, |cell| one_line(cell).into_owned());
+        let line = |cells: &[String], first: &str| format!(" {}", shown.line(cells, first, "   ").trim_end());
+        let first_of = |cells: &[String]| cells.first().cloned().unwrap_or_default();
+        let rule = "─".repeat(shown.widths.iter().map(|width| width + 3).sum::<usize>().saturating_sub(1));
+        let header = line(&shown.headers, &first_of(&shown.headers));
+        let (header, rule) = (Styles::paint(styles.strong, &header), Styles::paint(styles.faint, &rule));
+        let mut text = format!("{header}\n{rule}\n");
+        let mut last = None;
+        for row in &shown.rows {
+            let first = Some(first_of(row));
+            let said = if last == first { "" } else { first.as_deref().unwrap_or_default() };
+            text.push_str(&format!("{}\n", line(row, said).trim_end()));
+            last = first;
         }
         text
     }
@@ -113,8 +101,12 @@ impl Grid {
     /// For papers and issues.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let rows: Vec<Vec<&str>> = self.rows.iter().map(|row| row.iter().map(String::as_str).collect()).collect();
-        format!("{}\n", self.drawn(presets::ASCII_MARKDOWN, &rows))
+        let shown = Shown::of(self, for_markdown);
+        let first_of = |cells: &[String]| cells.first().cloned().unwrap_or_default();
+        let line = |cells: &[String]| format!("| {} |\n", shown.line(cells, &first_of(cells), " | "));
+        let rules: Vec<String> = shown.widths.iter().map(|width| "-".repeat(width + 2)).collect();
+        let rows: String = shown.rows.iter().map(|row| line(row)).collect();
+        format!("{}|{}|\n{rows}", line(&shown.headers), rules.join("|"))
     }
 
     /// For papers: a `tabular` with the rules of the package `booktabs`.
@@ -146,41 +138,43 @@ impl Grid {
         let bytes = writer.into_inner().expect("it was flushed");
         String::from_utf8(bytes).expect("text goes in and comes out")
     }
-
-    fn drawn(&self, style: comfy_table::TableStyle, rows: &[Vec<&str>]) -> String {
-        let mut table = Table::new();
-        table.load_style(style);
-        table.set_header(self.columns.iter().map(|(header, _)| Cell::new(header)));
-        for row in rows {
-            table.add_row(row.iter().map(Cell::new).collect::<Vec<_>>());
-        }
-        for (column, (_, align)) in table.column_iter_mut().zip(&self.columns) {
-            column.set_cell_alignment(match align {
-                Align::Left => CellAlignment::Left,
-                Align::Right => CellAlignment::Right,
-            });
-        }
-        table.to_string()
-    }
 }
 
-/// A text in which nothing has a meaning to LaTeX.
-fn for_latex(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => safe.push_str("\\textbackslash{}"),
-            '~' => safe.push_str("\\textasciitilde{}"),
-            '^' => safe.push_str("\\textasciicircum{}"),
-            '±' => safe.push_str("$\\pm$"),
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
-                safe.push('\\');
-                safe.push(c);
+/// The cells of a table as they are written, and the widest of each column.
+struct Shown {
+    headers: Vec<String>,
+    rows: Vec<Vec<String>>,
+    aligns: Vec<Align>,
+    widths: Vec<usize>,
+}
+
+impl Shown {
+    fn of(grid: &Grid, write: impl Fn(&str) -> String) -> Self {
+        let headers: Vec<String> = grid.columns.iter().map(|(header, _)| write(header)).collect();
+        let rows: Vec<Vec<String>> = grid.rows.iter().map(|row| row.iter().map(|cell| write(cell)).collect()).collect();
+        let mut widths: Vec<usize> = headers.iter().map(|header| width_of(header).max(1)).collect();
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(width_of(cell));
             }
-            c => safe.push(c),
         }
+        Self { headers, rows, aligns: grid.columns.iter().map(|(_, align)| *align).collect(), widths }
     }
-    safe
+
+    /// Cells under each other, the first as `first`.
+    fn line(&self, cells: &[String], first: &str, between: &str) -> String {
+        let mut line = String::new();
+        for (at, cell) in cells.iter().enumerate() {
+            let cell = if at == 0 { first } else { cell };
+            let pad = self.widths[at].saturating_sub(width_of(cell));
+            line.push_str(if at == 0 { "" } else { between });
+            match self.aligns[at] {
+                Align::Left => line.push_str(&format!("{cell}{:pad$}", "")),
+                Align::Right => line.push_str(&format!("{:pad$}{cell}", "")),
+            }
+        }
+        line
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +212,35 @@ mod tests {
         ];
         assert_eq!(grid().markdown(), lines.join("\n"));
         assert_eq!(grid().csv(), "stage,at,accuracy\nprobe,p1,41.3\nprobe,p3,9.2\n");
+    }
+
+    #[test]
+    fn a_row_is_a_line_whatever_is_in_it() {
+        let mut grid = Grid::new([("a\tb", Align::Left), ("x|y", Align::Right)]);
+        grid.push(vec!["one\ntwo\u{202e}".into(), r"p\|q".into()]);
+        grid.push(vec!["שלום\u{200b}".into(), "|".into()]);
+        assert_eq!(grid.text(&Styles::default()).lines().count(), 4);
+        let markdown = grid.markdown();
+        let lines: Vec<&str> = markdown.lines().collect();
+        assert_eq!((lines.len(), lines[2]), (4, r"| one\\ntwo\\u{202e} | p\\\|q |"));
+        // Without what is escaped, each row has the bars of two cells.
+        for line in lines {
+            assert_eq!(line.replace(r"\\", "").replace(r"\|", "").matches('|').count(), 3, "{line}");
+        }
+        assert_eq!(grid.latex().lines().count(), 7);
+        let csv = grid.csv();
+        let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(csv.as_bytes()).records().map(Result::unwrap).collect();
+        assert_eq!((&rows[0][0], &rows[0][1]), ("one\ntwo\u{202e}", r"p\|q"));
+    }
+
+    #[test]
+    fn a_hundred_thousand_rows_are_a_matter_of_a_moment() {
+        let mut grid = Grid::new([("stage", Align::Left), ("seed", Align::Right)]);
+        (0..100_000).for_each(|seed| grid.push(vec!["probe".into(), seed.to_string()]));
+        let text = grid.text(&Styles::default());
+        // Each line is looked at a few times, not once for each line before it.
+        assert_eq!(text.lines().count(), 100_002);
+        assert_eq!(text.lines().last(), Some("         99999"));
     }
 
     #[test]

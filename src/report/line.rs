@@ -6,6 +6,7 @@ use console::{measure_text_width as width_of, truncate_str};
 
 use super::{
     Styles, clock, duration,
+    escape::one_line,
     gauge::{bar, outlook, short, sparkline},
     number,
 };
@@ -31,15 +32,17 @@ impl Lines {
     /// `ran  simclr@batches.policy=random      1 min 12 s`, for a [`Event::StageFinished`].
     #[must_use]
     pub fn finished(&self, instance: &str, status: Status, seconds: Option<f64>, message: Option<&str>) -> String {
+        let instance = &*one_line(instance);
         let word = self.word(status.word(), self.styles.of(status));
         let time = seconds.filter(|_| status != Status::Cached).map(duration).unwrap_or_default();
         let mut line = format!("{word}  {}", self.name_and(instance, &time));
         if let Some(message) = message {
-            if status == Status::Blocked && self.fits(instance, message) {
-                line = format!("{word}  {instance} {}", Styles::paint(self.styles.faint, &format!("({message})")));
+            let remark = one_line(message);
+            if status == Status::Blocked && self.fits(instance, &remark) {
+                line = format!("{word}  {instance} {}", Styles::paint(self.styles.faint, &format!("({remark})")));
             } else {
                 for part in message.lines() {
-                    line.push_str(&format!("\n{:WORD$}  {part}", ""));
+                    line.push_str(&format!("\n{:WORD$}  {}", "", one_line(part)));
                 }
             }
         }
@@ -83,7 +86,8 @@ impl Lines {
     /// A word at its column, a name, a remark on it, and something short on the right.
     #[must_use]
     pub fn remarked(&self, word: &str, name: &str, remark: &str, right: &str) -> String {
-        let remark = if remark.is_empty() { String::new() } else { format!("({remark})") };
+        let name = &*one_line(name);
+        let remark = if remark.is_empty() { String::new() } else { format!("({})", one_line(remark)) };
         let (name, remark) = match self.width {
             Some(width) => {
                 let space =
@@ -123,6 +127,7 @@ impl Lines {
         parts.extend(rate.map(|rate| format!("{} {unit}/s", short(rate))));
         parts.extend(left.map(|left| format!("{} left", clock(left))));
 
+        let instance = &*one_line(instance);
         let Some(width) = self.width else { return Some(format!("{:WORD$}  {instance} {}", "", parts.join("  "))) };
         let space = width.min(WIDEST).saturating_sub(3);
         if rate.is_some() && width_of(&parts.join("  ")) + 20 > space {
@@ -220,7 +225,7 @@ fn named(instance: &str, width: usize) -> String {
 }
 
 /// The name of an instance with its axes called as in tables: `probe@policy=random` for `probe@batches.policy=random`.
-fn without_stages(instance: &str) -> String {
+pub(super) fn without_stages(instance: &str) -> String {
     let Some((stage, axes)) = instance.split_once('@') else { return instance.to_owned() };
     let last = |part: &str| match part.split_once('=') {
         Some((axis, value)) => format!("{}={value}", axis.rsplit('.').next().unwrap_or(axis)),

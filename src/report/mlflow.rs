@@ -82,7 +82,7 @@ impl Reporter for Mlflow {
                 let instance = instance.clone();
                 self.tell(Message::Start { instance, parameters: flat, tags, time: now() });
             }
-            Event::Metric { instance, name, value, epoch } if value.is_finite() => {
+            Event::Metric { instance, name, value, epoch } => {
                 let curve = (instance.clone(), name.clone());
                 // MLflow takes the last point of a curve for its number; a final number may be another.
                 let key = match epoch {
@@ -93,7 +93,7 @@ impl Reporter for Mlflow {
                     self.curves.insert(curve);
                 }
                 let step = epoch.unwrap_or_default();
-                let metric = json!({"key": key, "value": value, "step": step, "timestamp": now()});
+                let metric = json!({"key": key, "value": decimal(*value), "step": step, "timestamp": now()});
                 self.tell(Message::Metric { instance: instance.clone(), metric });
             }
             Event::StageFinished { instance, status, .. } => {
@@ -125,6 +125,16 @@ fn warn(message: &str) {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// A number as JSON has it, and where JSON has none by the word for it, which the server's protocol takes.
+fn decimal(value: f64) -> Value {
+    match value {
+        value if value.is_nan() => json!("NaN"),
+        f64::INFINITY => json!("Infinity"),
+        f64::NEG_INFINITY => json!("-Infinity"),
+        value => json!(value),
+    }
 }
 
 /// Parameters of nested tables as `table.name`, each as MLflow takes it.
@@ -293,6 +303,12 @@ fn text(answer: &Value, path: &[&str]) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_json_has_not_are_words() {
+        let values = [0.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(decimal);
+        assert_eq!(values, [json!(0.5), json!("NaN"), json!("Infinity"), json!("-Infinity")]);
+    }
 
     #[test]
     fn nested_parameters_become_flat_ones() {

@@ -5,7 +5,9 @@
 mod amount;
 mod archive;
 pub mod drawing;
+mod escape;
 pub mod figure;
+mod file_name;
 mod gauge;
 mod grid;
 mod jsonl;
@@ -20,7 +22,9 @@ mod terminal;
 
 pub use amount::{bytes, clock, duration, number, percent};
 pub use archive::{Archive, Past, Picture};
+pub use escape::one_line;
 pub use figure::Figure;
+pub use file_name::{Wanted, file_names};
 pub use grid::{Align, Grid};
 pub use jsonl::JsonLines;
 pub use line::{Lines, after, middle, summary};

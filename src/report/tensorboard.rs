@@ -1,4 +1,6 @@
-//! `--tensorboard`: event files that TensorBoard reads, one folder for each instance.
+//! `--tensorboard`: event files that TensorBoard reads, a folder for each instance and in it one for each piece of work
+//! that the instance was: `simclr@batches.policy=random/0123456789ab`. Work that goes on after an interruption has the
+//! same folder, another value of a parameter has another.
 //!
 //! The writers on crates.io rest (tensorboard-rs, and tfrecord on prost 0.12) and panic where a disk is full. So the
 //! few messages that are needed stand here, encoded by prost; their numbers are those of TensorFlow's `event.proto` and
@@ -16,12 +18,15 @@ use std::{
 use prost::Message;
 use serde_json::Value;
 
-use super::{Archive, Past, Picture};
+use super::{Archive, Past, Picture, Wanted, one_line};
 use crate::engine::{Event, Reporter, Status};
+
+/// The empty file that says that a folder holds the whole of its work.
+const WHOLE: &str = ".complete";
 
 /// Writes curves as they come, and final numbers (`final/NAME`), parameters and images of each instance.
 ///
-/// An instance that is in the cache is written whole, unless its folder is there already.
+/// An instance that is in the cache is written whole, unless its folder holds it already.
 pub struct Tensorboard {
     folder: PathBuf,
     archive: Box<dyn Archive>,
@@ -37,10 +42,15 @@ impl Tensorboard {
         Self { folder: folder.to_owned(), archive, open: BTreeMap::new(), works: true }
     }
 
+    /// The folder of what an instance does: its name, and the key of the work.
+    fn folder_of(&self, instance: &str, key: Option<String>) -> PathBuf {
+        self.folder.join(Wanted::new(instance, "").file_name()).join(key.unwrap_or_default())
+    }
+
     fn write(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::StageStarted { instance, parameters, .. } if !self.open.contains_key(instance) => {
-                let run = Run::start(&self.folder.join(folder_name(instance)), parameters)?;
+            Event::StageStarted { instance, parameters, key, .. } if !self.open.contains_key(instance) => {
+                let run = Run::start(&self.folder_of(instance, key.map(|key| key.short())), instance, parameters)?;
                 self.open.insert(instance.clone(), run);
             }
             Event::Metric { instance, name, value, epoch } => {
@@ -48,17 +58,21 @@ impl Tensorboard {
                     run.number(name, *value, *epoch)?;
                 }
             }
-            Event::StageFinished { instance, status: Status::Cached, .. } => {
-                let folder = self.folder.join(folder_name(instance));
-                if let Some(past) = (!folder.exists()).then(|| self.archive.past(event)).flatten() {
-                    let mut run = Run::start(&folder, &past.parameters)?;
+            Event::StageFinished { instance, status: Status::Cached, key, .. } => {
+                let folder = self.folder_of(instance, key.map(|key| key.short()));
+                if let Some(past) = (!folder.join(WHOLE).exists()).then(|| self.archive.past(event)).flatten() {
+                    let mut run = Run::start(&folder, instance, &past.parameters)?;
                     run.past(&past)?;
                     run.pictures(&self.archive.pictures(event))?;
+                    File::create(folder.join(WHOLE))?;
                 }
             }
-            Event::StageFinished { instance, .. } => {
+            Event::StageFinished { instance, status, key, .. } => {
                 if let Some(mut run) = self.open.remove(instance) {
                     run.pictures(&self.archive.pictures(event))?;
+                    if matches!(status, Status::Ran | Status::Resumed) {
+                        File::create(self.folder_of(instance, key.map(|key| key.short())).join(WHOLE))?;
+                    }
                 }
             }
             _ => {}
@@ -82,23 +96,6 @@ impl Reporter for Tensorboard {
     }
 }
 
-/// The name of an instance as one of a folder: unusual characters are replaced, a hash keeps such names apart.
-fn folder_name(instance: &str) -> String {
-    let usual = |c: char| c.is_alphanumeric() || "_-.,=@".contains(c);
-    let name: String = instance.chars().map(|c| if usual(c) { c } else { '_' }).collect();
-    if name == instance && name.len() <= 120 {
-        return name;
-    }
-    let short: String = name
-        .chars()
-        .scan(0, |bytes, c| {
-            *bytes += c.len_utf8();
-            (*bytes <= 100).then_some(c)
-        })
-        .collect();
-    format!("{short}-{}", &blake3::hash(instance.as_bytes()).to_hex()[..8])
-}
-
 /// The event file of one instance.
 struct Run {
     file: File,
@@ -107,7 +104,8 @@ struct Run {
 }
 
 impl Run {
-    fn start(folder: &Path, parameters: &Value) -> io::Result<Self> {
+    fn start(folder: &Path, instance: &str, parameters: &Value) -> io::Result<Self> {
+        let again = folder.exists();
         fs::create_dir_all(folder)?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // TensorBoard reads the files of a folder in the order of their names.
@@ -115,8 +113,14 @@ impl Run {
             format!("events.out.tfevents.{:010}.{:09}.strata.{}", since.as_secs(), since.subsec_nanos(), process::id());
         let mut run = Self { file: File::create(folder.join(name))?, epoch: 0 };
         run.add(0, message::What::FileVersion("brain.Event:2".to_owned()))?;
+        if again {
+            // What follows holds all from the beginning, also of work that goes on from a saved state: a reader forgets
+            // what an earlier run wrote, and shows one curve.
+            run.add(0, message::What::SessionLog(message::SessionLog { status: message::SessionLog::START }))?;
+        }
         let text = serde_json::to_string_pretty(parameters)?;
-        run.summary(0, message::Value::text("parameters", &format!("```json\n{text}\n```")))?;
+        let text = format!("{}\n\n```json\n{text}\n```", one_line(instance));
+        run.summary(0, message::Value::text("parameters", &text))?;
         Ok(run)
     }
 
@@ -169,7 +173,7 @@ mod message {
         pub wall_time: f64,
         #[prost(int64, tag = "2")]
         pub step: i64,
-        #[prost(oneof = "What", tags = "3, 5")]
+        #[prost(oneof = "What", tags = "3, 5, 7")]
         pub what: Option<What>,
     }
 
@@ -179,6 +183,19 @@ mod message {
         FileVersion(String),
         #[prost(message, tag = "5")]
         Summary(Summary),
+        #[prost(message, tag = "7")]
+        SessionLog(SessionLog),
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub struct SessionLog {
+        #[prost(int32, tag = "1")]
+        pub status: i32,
+    }
+
+    impl SessionLog {
+        /// A run begins (again) at the event's step.
+        pub const START: i32 = 1;
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
@@ -298,14 +315,5 @@ mod tests {
         assert_eq!(record[..8], 15_u64.to_le_bytes());
         assert_eq!(record[8..12], [109, 83, 43, 9]);
         assert_eq!(record[27..], [252, 152, 81, 41]);
-    }
-
-    #[test]
-    fn names_become_names_of_folders_and_stay_apart() {
-        assert_eq!(folder_name("simclr@batches.policy=random,probe.at=p3"), "simclr@batches.policy=random,probe.at=p3");
-        let (one, other) = (folder_name("images@images.path=a/b"), folder_name("images@images.path=a:b"));
-        assert!(one.starts_with("images@images.path=a_b-") && other.starts_with("images@images.path=a_b-"));
-        assert_ne!(one, other);
-        assert!(folder_name(&"ä".repeat(300)).len() < 120);
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Lines, Styles};
+use super::{Lines, Styles, escape::one_line};
 use crate::engine::{Event, Reason, Reporter, Status};
 
 const TICK: Duration = Duration::from_millis(120);
@@ -57,7 +57,7 @@ impl Terminal {
             Drawn { all, whole, bars: BTreeMap::new() }
         });
         let bar = drawn.all.insert_before(&drawn.whole, ProgressBar::no_length().with_style(style("{spinner} {msg}")));
-        bar.set_message(instance.to_owned());
+        bar.set_message(one_line(instance).into_owned());
         drawn.bars.insert(instance.to_owned(), bar);
     }
 

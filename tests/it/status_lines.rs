@@ -26,6 +26,7 @@ fn started(instance: &str, reason: Reason) -> Event {
     Event::StageStarted {
         instance: instance.to_owned(),
         kind: "encode".to_owned(),
+        key: None,
         parameters: serde_json::Value::Null,
         reason,
     }

@@ -15,7 +15,6 @@ pub use draw::draw;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -23,14 +22,14 @@ use std::{
 use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs},
-    open,
+    files, open,
     plan::plan,
     results::{Results, plain},
 };
 use crate::{
     engine::{Graph, Plan},
     report::{
-        bytes,
+        Figure, Wanted, bytes, file_names,
         page::{Page, Part, Section, Sprite},
     },
     stage::Registry,
@@ -66,8 +65,7 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
         let html = page(&graph, &store, &self.pipeline)?.html();
-        fs::write(&self.page, &html)
-            .map_err(|error| Failure::Failed(format!("failed to write {}: {error}", self.page.display())))?;
+        files::write(&self.page, html.as_bytes())?;
         if !console.quiet {
             console.print(&format!("{} ({})\n", self.page.display(), bytes(html.len() as u64)))?;
         }
@@ -103,6 +101,7 @@ impl Source<'_, '_> {
             ("Provenance", provenance::parts(self, file)),
         ];
         let sections = sections.into_iter().filter(|(_, parts)| !parts.is_empty());
+        let sections = sections.map(|(title, parts): (&str, Vec<Part>)| Section { title: title.to_owned(), parts });
         let (cached, all) = (self.made.len(), self.plan.stages.len());
         let missing = if cached < all { format!(", {} are not", all - cached) } else { String::new() };
         Page {
@@ -112,9 +111,7 @@ impl Source<'_, '_> {
                 .fold(format!("{cached} instances of stages are in the cache{missing}."), |text, words| {
                     format!("{text} Search: {words}.")
                 }),
-            sections: sections
-                .map(|(title, parts): (&str, Vec<Part>)| Section { title: title.to_owned(), parts })
-                .collect(),
+            sections: apart(sections.collect()),
             sprites,
         }
     }
@@ -163,6 +160,24 @@ impl Source<'_, '_> {
         let words = words(axes.map(|(axis, value)| (axis, plain(value))));
         if words.is_empty() { instance.stage.clone() } else { words }
     }
+}
+
+/// The sections with figures of different names: `a_b` and `a b` are the same in a link.
+fn apart(mut sections: Vec<Section>) -> Vec<Section> {
+    fn figures(sections: &mut [Section]) -> impl Iterator<Item = &mut Figure> {
+        let parts = sections.iter_mut().flat_map(|section| &mut section.parts);
+        parts.filter_map(|part| if let Part::Figure(figure) = part { Some(&mut **figure) } else { None })
+    }
+    let wanted = figures(&mut sections).map(|figure| Wanted {
+        name: figure.name.clone(),
+        identity: figure.title.clone(),
+        ending: String::new(),
+    });
+    let names = file_names(&wanted.collect::<Vec<_>>());
+    for (figure, name) in figures(&mut sections).zip(names) {
+        figure.name = name;
+    }
+    sections
 }
 
 /// `policy=random, clusters=64`: axes by their parameters alone, with their values.

@@ -202,8 +202,8 @@ fn inert(json: &str) -> String {
 pub fn slug(text: &str) -> String {
     let mut slug = String::new();
     for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
+        if c.is_alphanumeric() {
+            slug.extend(c.to_lowercase());
         } else if !slug.ends_with('-') && !slug.is_empty() {
             slug.push('-');
         }
