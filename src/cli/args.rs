@@ -1,6 +1,9 @@
 //! Arguments that several verbs share: each flag has one meaning everywhere.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anstyle::AnsiColor;
 use bytesize::ByteSize;
@@ -66,14 +69,25 @@ pub struct CacheArgs {
 
 impl CacheArgs {
     /// The cache of a project.
-    pub fn open(&self, root: &std::path::Path) -> Store {
+    pub fn open(&self, root: &Path) -> Store {
         let chosen = self.cache_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty());
         Store::open(chosen.cloned().unwrap_or_else(|| root.join("cache")))
     }
 
-    /// The cache of the project that the current folder belongs to.
-    pub fn open_here(&self) -> Store {
-        self.open(&project_root(std::path::Path::new("pipeline.toml")))
+    /// The cache of the project that the current folder belongs to, which must be there.
+    pub fn open_here(&self) -> Result<Store, Failure> {
+        let store = self.open(&project_root(Path::new("pipeline.toml")));
+        if store.is_there()? {
+            return Ok(store);
+        }
+        let here = std::env::current_dir().unwrap_or_default();
+        let above = here.ancestors().map(|folder| folder.join("cache"));
+        let known = above.filter(|folder| folder != store.root()).find(|folder| folder.join("CACHEDIR.TAG").exists());
+        let help = match known {
+            Some(known) => format!("there is one at {}: `--cache-dir {}`", known.display(), known.display()),
+            None => "a run makes it; `--cache-dir DIR` names another".to_owned(),
+        };
+        Err(Failure::Usage(format!("there is no cache at {}; {help}", store.root().display())))
     }
 }
 

@@ -83,7 +83,11 @@ impl Args {
             let file = folder.join(name);
             // Nothing leaves the cache that is not what its name says.
             let bytes = store.read_bytes(hash)?;
-            if self.link { files::link(&store.object_path(hash), &file)? } else { files::write(&file, &bytes)? }
+            if self.link {
+                files::link(&store.object_path(hash), &file)?
+            } else {
+                files::write(&file, &bytes)?
+            }
             if !console.quiet {
                 console.print(&format!("{}\n", file.display()))?;
             }

@@ -28,7 +28,12 @@ pub fn places(folder: &Path, wanted: &[(Wanted, ArtifactHash)], force: bool) -> 
 }
 
 /// Lists the files whose names were changed, beside those of earlier exports.
-pub fn list(folder: &Path, wanted: &[(Wanted, ArtifactHash)], names: &[String], console: &Console) -> Result<(), Failure> {
+pub fn list(
+    folder: &Path,
+    wanted: &[(Wanted, ArtifactHash)],
+    names: &[String],
+    console: &Console,
+) -> Result<(), Failure> {
     let changed = wanted.iter().zip(names).filter(|((wanted, _), name)| {
         let plain = format!("{}{}", wanted.name, wanted.ending);
         **name != plain

@@ -17,7 +17,9 @@ use crate::digest::ArtifactHash;
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let done = match fs::metadata(path) {
         // A terminal or a pipe holds nothing that could be lost.
-        Ok(there) if !there.is_file() => fs::File::options().write(true).open(path).and_then(|mut to| to.write_all(bytes)),
+        Ok(there) if !there.is_file() => {
+            fs::File::options().write(true).open(path).and_then(|mut to| to.write_all(bytes))
+        }
         // A link stays, and what it leads to is replaced.
         Ok(there) => fs::canonicalize(path).and_then(|path| {
             let new = beside(&path, bytes)?;
@@ -83,6 +85,7 @@ fn folder(path: &Path) -> PathBuf {
 
 fn refused(path: &Path, error: &io::Error) -> Failure {
     // An error of a temporary file names that file, which nobody asked for.
-    let reason = error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
+    let reason =
+        error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
     Failure::Failed(format!("failed to write {}: {reason}", path.display()))
 }

@@ -192,9 +192,10 @@ impl<'a, 't> Tracer<'a, 't> {
         let known = self.makers.as_ref().and_then(|makers| makers.get(hash));
         let rank = |manifest: &&Manifest| {
             let made = &manifest.provenance;
-            let instance = made.instance.rsplit('/').next().unwrap_or_default();
-            let stage = instance.split('@').next().unwrap_or_default();
-            let alike = (manifest.recipe.kind == now.kind.name, stage == now.stage, instance == now.name);
+            // `PIPELINE/INSTANCE`, whose values may have slashes too.
+            let is = |whole: &str, name: &str| whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('/'));
+            let stage = made.instance.split('@').next().unwrap_or_default();
+            let alike = (manifest.recipe.kind == now.kind.name, is(stage, &now.stage), is(&made.instance, &now.name));
             (alike, made.finished.clone())
         };
         Ok(known.and_then(|makers| makers.iter().max_by_key(rank)).map(|manifest| manifest.recipe.clone()))

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     digest::StageKey,
-    engine::{Recomputed, recompute},
-    report::{bytes, duration},
+    engine::{Recomputed, recompute, trajectory},
+    report::{bytes, duration, one_line},
     stage::Registry,
-    store::{Manifest, Store},
+    store::{Manifest, SavedState, Store},
 };
 
 /// Make room
@@ -22,7 +22,7 @@ use crate::{
 pub struct Gc {
     #[command(flatten)]
     cache: CacheArgs,
-    /// What may remain (`20GB`, `500MiB`): what costs least to make again goes first
+    /// What may remain (`20GB`, `500MiB`): beyond it, what costs least to make again goes first
     #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE", default_value = "20GB", value_parser = size)]
     max_size: ByteSize,
     /// Say what would go, and delete nothing
@@ -43,35 +43,35 @@ pub struct Verify {
     recompute: Option<f64>,
 }
 
-/// Finished work
+/// Finished work, or saved states
 #[derive(clap::Args)]
 pub struct Chosen {
     #[command(flatten)]
     cache: CacheArgs,
-    /// Keys (or their beginnings) or instances, as `cache ls` shows them
+    /// Keys (or their beginnings) or instances, as `cache ls` and `cache ls --states` show them
     #[arg(value_name = "KEY", required = true)]
     keys: Vec<String>,
 }
 
 impl Gc {
     /// Chooses, says, and deletes.
-    pub fn execute(&self, console: &Console) -> Result<(), Failure> {
-        let store = self.cache.open_here();
-        let chosen = store.plan_gc(self.max_size.as_u64())?;
+    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<(), Failure> {
+        let store = self.cache.open_here()?;
+        let chosen = store.plan_gc(self.max_size.as_u64(), &|manifest| trajectory(registry, manifest))?;
         for victim in &chosen.victims {
             let cost = if victim.seconds > 0.0 { duration(victim.seconds) } else { String::new() };
-            console.print(&format!("{:>10}  {:>12}  {}\n", bytes(victim.bytes), cost, victim.what))?;
+            console.print(&format!("{:>10}  {:>12}  {}\n", bytes(victim.bytes), cost, one_line(&victim.what)))?;
         }
         if !self.dry_run {
             store.collect(&chosen)?;
         }
         let word = if self.dry_run { "would free" } else { "freed" };
-        let remake = duration(chosen.seconds());
+        let remake = if chosen.seconds > 0.0 { duration(chosen.seconds) } else { "nothing".to_owned() };
         let (freed, before) = (bytes(chosen.freed()), bytes(chosen.before));
         console.print(&format!("{word} {freed} of {before}; {remake} to make it all again\n"))?;
         if chosen.over > 0 {
             let over = bytes(chosen.over);
-            console.note(&format!("{over} above the limit must stay: it is pinned, in use, or not an object"));
+            console.note(&format!("{over} above the limit must stay: it is pinned, in use, or a record"));
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Gc {
 impl Verify {
     /// Looks, and says what is wrong. The exit code is 1 if anything is.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let store = self.cache.open_here();
+        let store = self.cache.open_here()?;
         let found = store.verify(self.repair)?;
         for (path, message) in &found.corrupt {
             let done = if self.repair { "; deleted" } else { "" };
@@ -122,25 +122,71 @@ fn again(share: f64, registry: &Registry, store: &Store, console: &Console) -> R
     Ok(clean)
 }
 
+/// What a name means.
+enum Found<'a> {
+    /// Finished work.
+    Work(&'a StageKey, &'a Manifest),
+    /// Saved states of work that is not finished, by their trajectory.
+    States(&'a SavedState),
+}
+
+impl Found<'_> {
+    fn key(&self) -> &StageKey {
+        match self {
+            Self::Work(key, _) => key,
+            Self::States(state) => &state.trajectory,
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Work(_, manifest) => one_line(&manifest.provenance.instance).into_owned(),
+            Self::States(state) => {
+                let whose = state.instance.as_deref().unwrap_or("unknown work");
+                format!("the saved states of {}", one_line(whose))
+            }
+        }
+    }
+}
+
 impl Chosen {
     /// Keeps the results, whatever `gc` is asked for.
     pub fn pin(&self, console: &Console) -> Result<(), Failure> {
-        self.each(console, "pinned", |store, key| Ok(store.pin(key).map(|()| true)?))
+        self.each(console, "pinned", |store, found| {
+            store.pin(found.key())?;
+            if let Found::Work(_, manifest) = found
+                && !store.has_all(manifest)?
+            {
+                let name = found.name();
+                let again =
+                    "it is made again when something needs it, or by `strata run --force`, and stays from then on";
+                console.note(&format!("{name} was evicted, so there is nothing to keep yet: {again}"));
+            }
+            Ok(true)
+        })
     }
 
     /// Lets `gc` have the results again.
     pub fn unpin(&self, console: &Console) -> Result<(), Failure> {
-        self.each(console, "unpinned", |store, key| Ok(store.unpin(key)?))
+        self.each(console, "unpinned", |store, found| Ok(store.unpin(found.key())?))
     }
 
     /// Forgets the work, with the objects that no other work shares.
     pub fn remove(&self, console: &Console) -> Result<(), Failure> {
-        self.each(console, "removed", |store, key| {
-            if store.pins()?.contains(key) {
-                let message = format!("{} is pinned; `strata cache unpin {}` first", key.short(), key.short());
-                return Err(Failure::Failed(message));
+        self.each(console, "removed", |store, found| {
+            let short = found.key().short();
+            if store.pins()?.contains(found.key()) {
+                return Err(Failure::Failed(format!("{short} is pinned; `strata cache unpin {short}` first")));
             }
-            store.forget(key)?;
+            match found {
+                Found::Work(key, _) => store.forget(key)?,
+                Found::States(state) => {
+                    if let Some(holder) = store.holder(&state.trajectory)? {
+                        return Err(Failure::Failed(format!("{} is at work on {}", holder, found.name())));
+                    }
+                    store.checkpoints(&state.trajectory).clear()?;
+                }
+            }
             Ok(true)
         })
     }
@@ -149,35 +195,42 @@ impl Chosen {
         &self,
         console: &Console,
         word: &str,
-        act: impl Fn(&Store, &StageKey) -> Result<bool, Failure>,
+        act: impl Fn(&Store, &Found<'_>) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let store = self.cache.open_here();
-        let manifests = store.manifests()?;
-        for (key, manifest) in self.keys.iter().map(|name| find(&manifests, name)).collect::<Result<Vec<_>, _>>()? {
-            if act(&store, key)? {
-                console.print(&format!("{word}  {} {}\n", key.short(), manifest.provenance.instance))?;
+        let store = self.cache.open_here()?;
+        let (manifests, mut states) = (store.manifests()?, store.saved_states()?);
+        states.dedup_by_key(|state| state.trajectory);
+        let found = self.keys.iter().map(|name| find(&manifests, &states, name));
+        for found in found.collect::<Result<Vec<_>, _>>()? {
+            if act(&store, &found)? {
+                console.print(&format!("{word}  {} {}\n", found.key().short(), found.name()))?;
             }
         }
         Ok(())
     }
 }
 
-/// The one finished work that a key, the beginning of one, or an instance names.
-fn find<'a>(all: &'a [(StageKey, Manifest)], name: &str) -> Result<&'a (StageKey, Manifest), Failure> {
-    let by_key = |(key, _): &&(StageKey, Manifest)| key.hex().starts_with(name);
-    let by_instance = |(_, manifest): &&(StageKey, Manifest)| {
-        let instance = &manifest.provenance.instance;
-        instance == name || instance.split_once('/').is_some_and(|(_, short)| short == name)
+/// The one finished work that a key, the beginning of one, or an instance names, else the saved states.
+fn find<'a>(all: &'a [(StageKey, Manifest)], states: &'a [SavedState], name: &str) -> Result<Found<'a>, Failure> {
+    let by_name = |instance: &str| {
+        // In text, names stand with what cannot be seen written out.
+        let short = instance.split_once('/').map_or(instance, |(_, short)| short);
+        [instance, short].into_iter().any(|own| own == name || one_line(own) == name)
     };
-    let found: Vec<_> = all.iter().filter(|one| by_key(one) || by_instance(one)).collect();
-    match found.as_slice() {
-        [one] => Ok(one),
-        [] => Err(Failure::Usage(format!("no finished work is called `{name}`; `strata cache ls` lists it"))),
-        several => {
-            let keys: Vec<String> = several.iter().map(|(key, _)| key.short()).collect();
-            Err(Failure::Usage(format!("`{name}` names several: {}", keys.join(", "))))
-        }
+    let work = all.iter().filter(|(key, made)| key.hex().starts_with(name) || by_name(&made.provenance.instance));
+    let mut found: Vec<Found<'_>> = work.map(|(key, manifest)| Found::Work(key, manifest)).collect();
+    if found.is_empty() {
+        let is_it = |state: &&SavedState| {
+            state.trajectory.hex().starts_with(name) || state.instance.as_deref().is_some_and(by_name)
+        };
+        found.extend(states.iter().filter(is_it).map(Found::States));
     }
+    if found.len() > 1 {
+        let keys: Vec<String> = found.iter().map(|one| one.key().short()).collect();
+        return Err(Failure::Usage(format!("`{name}` names several: {}", keys.join(", "))));
+    }
+    let none = || format!("no finished work and no saved state is called `{name}`; `strata cache ls` lists them");
+    found.pop().ok_or_else(|| Failure::Usage(none()))
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     diagnostic::Place,
     engine::{self, Graph, Reason, plan::PlanStatus},
-    report::{Lines, Styles, duration},
+    report::{Lines, Styles, duration, one_line},
     stage::Registry,
 };
 
@@ -73,7 +73,8 @@ impl Words<'_, '_> {
             PlanStatus::Run => ("run", styles.work),
             PlanStatus::Waiting => ("waiting", styles.held),
         };
-        let mut text = format!("{}  {}\n", self.lines.word(word, style), Styles::paint(styles.strong, &one.instance));
+        let mut text =
+            format!("{}  {}\n", self.lines.word(word, style), Styles::paint(styles.strong, &one_line(&one.instance)));
         if let Some(made) = &one.made {
             text.push_str(&self.made(one, made));
         }
@@ -98,7 +99,7 @@ impl Words<'_, '_> {
             "{:10}since {since} UTC, made by {} in {took}\n{:10}key {key}: nothing in its recipe changed (kind `{}` version {}, \
              {} parameters, {} inputs)\n",
             "",
-            made.provenance.instance,
+            one_line(&made.provenance.instance),
             "",
             recipe.kind,
             recipe.version,
@@ -113,7 +114,7 @@ impl Words<'_, '_> {
     }
 
     fn cause(&self, cause: &Cause) -> String {
-        let mut text = format!("{:10}because of {}\n", "", cause.path.join(" -> "));
+        let mut text = format!("{:10}because of {}\n", "", one_line(&cause.path.join(" -> ")));
         for located in &cause.reasons {
             text.push_str(&self.located(located, 12));
         }
@@ -121,7 +122,7 @@ impl Words<'_, '_> {
     }
 
     fn located(&self, located: &Located, indent: usize) -> String {
-        let mut text = format!("{:indent$}{}\n", "", located.reason);
+        let mut text = format!("{:indent$}{}\n", "", one_line(&located.reason.to_string()));
         if let Some(place) = &located.place {
             let Place { file, line, column } = place;
             let place = format!("--> {file}:{line}:{column}");

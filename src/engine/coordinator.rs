@@ -147,7 +147,10 @@ impl<'a, 't> Coordinator<'a, 't> {
                     }
                     Err(_) => settled = !self.ready.is_empty() || self.crew.is_idle(),
                 }
-                self.crew.beat(|| self.states.values().filter_map(|state| state.key).collect());
+                // What is done, and the saved states that what is ready may go on from.
+                let trainings = || self.ready.values().filter(|decision| decision.extent.is_some());
+                let needs = || self.states.values().filter_map(|state| state.key);
+                self.crew.beat(|| needs().chain(trainings().filter_map(Decision::trajectory)).collect());
                 self.watch_the_clock();
                 self.say_what_is_waited_for();
                 self.reporter.tick();

@@ -53,5 +53,5 @@ pub use halving::{Climb, Ladder, Point};
 pub use instance::{Axes, Definition, Instance, Link, parts_of, plain};
 pub use plan::{Plan, Planned, plan};
 pub use reason::Reason;
-pub use recompute::{Recomputed, recompute};
+pub use recompute::{Recomputed, recompute, trajectory};
 pub use run::{Counts, Options, Outcome, Report, run};

@@ -67,7 +67,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         tell(note);
     };
     let saving = job.instance.work.extent().map(|extent| Saving {
-        checkpoints: job.store.checkpoints(&job.trajectory),
+        checkpoints: job.store.checkpoints(&job.trajectory).of(format!("{}/{}", job.pipeline, job.instance.name)),
         epochs: extent.epochs,
         keep: extent.keep,
         every: job.save_every,

@@ -105,8 +105,9 @@ fn to_the_left() -> Pos {
 }
 
 fn bar_chart(area: &Area<'_>, value: &str, bars: &[Bar]) -> Drawn {
-    let most = bars.iter().map(|bar| bar.interval.map_or(bar.value, |ends| ends.1.max(bar.value))).fold(0.0, f64::max);
-    let least = bars.iter().map(|bar| bar.interval.map_or(bar.value, |ends| ends.0.min(bar.value))).fold(0.0, f64::min);
+    let known = || bars.iter().filter(|bar| bar.value.is_finite());
+    let most = known().map(|bar| bar.interval.map_or(bar.value, |ends| ends.1.max(bar.value))).fold(0.0, f64::max);
+    let least = known().map(|bar| bar.interval.map_or(bar.value, |ends| ends.0.min(bar.value))).fold(0.0, f64::min);
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(42)
@@ -125,15 +126,15 @@ fn bar_chart(area: &Area<'_>, value: &str, bars: &[Bar]) -> Drawn {
     let side = TextStyle::from(font(13)).pos(to_the_left());
     for (at, bar) in bars.iter().enumerate() {
         let middle = at as f64 + 0.5;
-        chart.draw_series([Rectangle::new(
-            [(0.0, at as f64 + 0.15), (bar.value, at as f64 + 0.85)],
-            colour(0).filled(),
-        )])?;
-        if let Some((low, high)) = bar.interval {
+        if bar.value.is_finite() {
+            let corners = [(0.0, at as f64 + 0.15), (bar.value, at as f64 + 0.85)];
+            chart.draw_series([Rectangle::new(corners, colour(0).filled())])?;
+        }
+        if let Some((low, high)) = bar.interval.filter(|ends| ends.0.is_finite() && ends.1.is_finite()) {
             chart.draw_series([PathElement::new([(low, middle), (high, middle)], BLACK.stroke_width(2))])?;
         }
         let (x, y) = chart.plotting_area().map_coordinate(&(least, middle));
-        area.draw_text(&bar.name, &side, (x - 6, y))?;
+        area.draw_text(&bar.words(), &side, (x - 6, y))?;
     }
     Ok(())
 }
@@ -144,7 +145,8 @@ fn parallel(area: &Area<'_>, axes: &[Dimension]) -> Drawn {
     let mut chart =
         ChartBuilder::on(area).margin(30).x_label_area_size(30).build_cartesian_2d(-0.15..last + 0.15, 0.0..1.0)?;
     let share = |axis: usize, row: usize| (axes[axis].values[row] - spans[axis].0) / (spans[axis].1 - spans[axis].0);
-    for row in 0..axes.first().map_or(0, |axis| axis.values.len()) {
+    let is_whole = |row: &usize| axes.iter().all(|axis| axis.values[*row].is_finite());
+    for row in (0..axes.first().map_or(0, |axis| axis.values.len())).filter(is_whole) {
         let way: Vec<(f64, f64)> = (0..axes.len()).map(|axis| (axis as f64, share(axis, row))).collect();
         let shade = ViridisRGB.get_color(share(axes.len() - 1, row));
         chart.draw_series([PathElement::new(way, shade.stroke_width(1))])?;

@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn markdown_shows_what_was_written() {
         let cells = ["a|b", r"a\|b", "a\nb", "train_features", "_x_", "<b>", "[4, 8]", "50.0 [47.2, 52.8]", "a*b"];
-        let escaped = [r"a\|b", r"a\\\|b", r"a\\nb", "train_features", r"\_x\_", r"\<b>", "[4, 8]", "50.0 [47.2, 52.8]", r"a\*b"];
+        let escaped =
+            [r"a\|b", r"a\\\|b", r"a\\nb", "train_features", r"\_x\_", r"\<b>", "[4, 8]", "50.0 [47.2, 52.8]", r"a\*b"];
         assert_eq!(cells.map(for_markdown), escaped);
     }
 

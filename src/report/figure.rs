@@ -120,6 +120,34 @@ impl Figure {
         }
     }
 
+    /// What a drawing leaves out, in words: values that are not numbers. Empty if there are none.
+    #[must_use]
+    pub fn gaps(&self) -> String {
+        let odd = |value: f64| !value.is_finite();
+        let names: Vec<&str> = match &self.chart {
+            Chart::Lines { lines: groups, .. } | Chart::Points { groups, .. } => {
+                let is_odd = |line: &&Line| line.points.iter().any(|point| odd(point.1));
+                groups.iter().filter(is_odd).map(|line| line.name.as_str()).collect()
+            }
+            Chart::Heatmap { rows, cells, .. } => {
+                let is_odd = |row: &[Option<f64>]| row.iter().flatten().any(|value| odd(*value));
+                let rows = cells.iter().zip(&rows.1).filter(|(row, _)| is_odd(row));
+                rows.map(|(_, name)| name.as_str()).collect()
+            }
+            // They say it in their names.
+            Chart::Bars { .. } => Vec::new(),
+            Chart::Parallel { axes } => {
+                let is_odd = |axis: &&Dimension| axis.values.iter().any(|value| odd(*value));
+                axes.iter().filter(is_odd).map(|axis| axis.name.as_str()).collect()
+            }
+        };
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!("Values that are NaN or infinite are left out of {}.", names.join("; "))
+        }
+    }
+
     /// The numbers as a table.
     #[must_use]
     pub fn data(&self) -> Grid {
@@ -165,6 +193,14 @@ impl Figure {
     }
 }
 
+impl Bar {
+    /// Its name, with what it is where that cannot be drawn.
+    #[must_use]
+    pub fn words(&self) -> String {
+        if self.value.is_finite() { self.name.clone() } else { format!("{}: {}", self.name, self.value) }
+    }
+}
+
 impl Dimension {
     fn word(&self, row: usize) -> String {
         let value = self.values[row];
@@ -178,7 +214,7 @@ impl Dimension {
 #[must_use]
 pub fn cell_words(cells: &[Vec<Option<f64>>]) -> Option<Vec<Vec<String>>> {
     const READABLE: usize = 400;
-    let values = || cells.iter().flatten().flatten();
+    let values = || cells.iter().flatten().flatten().filter(|value| value.is_finite());
     let digits = match values().fold(0.0f64, |largest, value| largest.max(value.abs())) {
         _ if values().all(|value| value.fract() == 0.0) => 0,
         largest if largest >= 10.0 => 1,
@@ -188,4 +224,24 @@ pub fn cell_words(cells: &[Vec<Option<f64>>]) -> Option<Vec<Vec<String>>> {
     let word = |cell: &Option<f64>| cell.map(|value| format!("{value:.digits$}")).unwrap_or_default();
     let count: usize = cells.iter().map(Vec::len).sum();
     (count <= READABLE).then(|| cells.iter().map(|row| row.iter().map(word).collect()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_told() {
+        let line = |name: &str, last: f64| Line { name: name.to_owned(), points: vec![(1.0, 2.0), (2.0, last)] };
+        let lines = vec![line("lr=0.1", 1.0), line("lr=9", f64::NAN)];
+        let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines };
+        let figure = Figure { name: "loss".to_owned(), title: String::new(), caption: String::new(), chart };
+        assert_eq!(figure.gaps(), "Values that are NaN or infinite are left out of lr=9.");
+        assert!(figure.data().csv().ends_with("lr=9,2,NaN\n"), "{}", figure.data().csv());
+        let cells = vec![vec![Some(1.0), Some(f64::NAN)], vec![None, Some(2.0)]];
+        assert_eq!(
+            cell_words(&cells),
+            Some(vec![vec!["1".to_owned(), "NaN".to_owned()], vec![String::new(), "2".to_owned()]])
+        );
+    }
 }

@@ -30,7 +30,11 @@ impl Wanted {
     #[must_use]
     pub fn file_name(&self) -> String {
         let Self { name, ending, .. } = self;
-        if safe(name) == *name && name.len() + ending.len() <= LONGEST { format!("{name}{ending}") } else { self.hashed() }
+        if safe(name) == *name && name.len() + ending.len() <= LONGEST {
+            format!("{name}{ending}")
+        } else {
+            self.hashed()
+        }
     }
 
     fn hashed(&self) -> String {

@@ -229,7 +229,8 @@ mod tests {
         }
         assert_eq!(grid.latex().lines().count(), 7);
         let csv = grid.csv();
-        let rows: Vec<csv::StringRecord> = csv::Reader::from_reader(csv.as_bytes()).records().map(Result::unwrap).collect();
+        let rows: Vec<csv::StringRecord> =
+            csv::Reader::from_reader(csv.as_bytes()).records().map(Result::unwrap).collect();
         assert_eq!((&rows[0][0], &rows[0][1]), ("one\ntwo\u{202e}", r"p\|q"));
     }
 

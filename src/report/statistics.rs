@@ -21,7 +21,8 @@ impl Estimate {
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let (mean, error) = moments(values)?;
-        let interval = error.map(|error| {
+        // Of values that are not all numbers, nothing is known.
+        let interval = error.filter(|error| error.is_finite()).map(|error| {
             let half = error * student(values.len()).inverse_cdf(0.5 + CONFIDENCE / 2.0);
             (mean - half, mean + half)
         });
@@ -95,6 +96,7 @@ mod tests {
     fn few_values_have_no_interval_and_no_verdict() {
         assert_eq!(Estimate::of(&[]), None);
         assert_eq!(Estimate::of(&[0.5]), Some(Estimate { mean: 0.5, interval: None, n: 1 }));
+        assert_eq!(Estimate::of(&[0.5, f64::NAN]).map(|of| (of.mean.is_nan(), of.interval)), Some((true, None)));
         assert_eq!((paired_p(&[]), paired_p(&[0.1])), (None, None));
         assert_eq!((paired_p(&[0.0, 0.0]), paired_p(&[0.1, 0.1])), (Some(1.0), Some(0.0)));
     }

@@ -49,7 +49,8 @@ impl Tensorboard {
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::StageStarted { instance, parameters, key, .. } if !self.open.contains_key(instance) => {
+            // Also of work that is tried again.
+            Event::StageStarted { instance, parameters, key, .. } => {
                 let run = Run::start(&self.folder_of(instance, key.map(|key| key.short())), instance, parameters)?;
                 self.open.insert(instance.clone(), run);
             }

@@ -10,7 +10,7 @@ use std::{
 use candle_core::Device;
 
 use super::{Root, StageError};
-use crate::store::{Artifact, Checkpoints, Position};
+use crate::store::{Artifact, Checkpoints, Position, SECONDS};
 
 /// How far a stage has come.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,9 +93,6 @@ pub struct Context<'a> {
     /// Seconds of the runs before that went as far as the state it goes on from.
     earlier: f64,
 }
-
-/// The attribute of a state that says how many seconds the work up to it took.
-const SECONDS: &str = "seconds";
 
 impl<'a> Context<'a> {
     /// A context for one run of one stage. Everything the stage tells goes to `listener`.

@@ -1,6 +1,11 @@
 //! What stages hand to each other: named tensors and a few JSON attributes, as safetensors.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::{self, Read},
+    path::Path,
+};
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -12,6 +17,10 @@ use crate::{digest::ArtifactHash, threads};
 
 /// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
 const METADATA: &str = "strata";
+/// Bytes of a file that say how long its header is.
+const HEAD: u64 = 8;
+/// No header is longer than this, whatever a damaged file says.
+const LONGEST_HEADER: u64 = 100 << 20;
 
 /// Named tensors (on the CPU) with JSON attributes such as class names or a network's architecture.
 #[derive(Clone, Debug, Default)]
@@ -164,6 +173,21 @@ impl Artifact {
         Ok(safetensors::serialize(tensors, Some(metadata))?)
     }
 
+    /// The attributes in a file that [`Artifact::to_bytes`] filled, without its tensors; none if it holds something else.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn attributes_in(path: &Path) -> io::Result<Map<String, Value>> {
+        let mut file = fs::File::open(path)?;
+        let mut header = Vec::new();
+        file.by_ref().take(HEAD).read_to_end(&mut header)?;
+        let length = header.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        file.by_ref().take(length.min(LONGEST_HEADER)).read_to_end(&mut header)?;
+        let known: Value = header.get(8..).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default();
+        let text = known["__metadata__"][METADATA].as_str();
+        Ok(text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
+    }
+
     /// Reads what [`Artifact::to_bytes`] wrote.
     ///
     /// # Errors
@@ -218,6 +242,20 @@ mod tests {
         assert_eq!(read.to_bytes()?, one.to_bytes()?);
         assert_eq!(read.tensor("a")?.to_vec1::<f32>()?, [1.0, 2.0]);
         assert_eq!(read.get::<u32>("x")?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn attributes_are_read_without_the_tensors() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("a");
+        let written = Artifact::new().with("a", Tensor::new(&[1f32, 2.0], &Device::Cpu)?).attribute("x", 0.5);
+        fs::write(&path, written.to_bytes()?)?;
+        assert_eq!(&Artifact::attributes_in(&path)?, written.attributes());
+        for torn in [&b""[..], b"\xff\xff\xff\xff\xff\xff\xff\xff{}", b"\x02\0\0\0\0\0\0\0{}", b"short"] {
+            fs::write(&path, torn)?;
+            assert!(Artifact::attributes_in(&path)?.is_empty());
+        }
         Ok(())
     }
 }

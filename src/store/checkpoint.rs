@@ -6,6 +6,7 @@
 use std::{fs, path::PathBuf};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Artifact, Store, StoreError, artifact, io_error, list, remove};
 use crate::digest::{ArtifactHash, StageKey};
@@ -24,7 +25,31 @@ pub struct Position {
 pub struct Checkpoints {
     store: Store,
     folder: PathBuf,
+    /// What people call the work.
+    name: Option<String>,
 }
+
+/// A saved state, as upkeep sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedState {
+    /// The trajectory that it is on.
+    pub trajectory: StageKey,
+    /// How far it is.
+    pub at: Position,
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Seconds of work in it; 0 if it does not say.
+    pub seconds: f64,
+    /// The instance that saved it, as in the record of a finished one; nothing if it does not say.
+    pub instance: Option<String>,
+}
+
+/// The attribute of a state that says how many seconds the work up to it took.
+pub const SECONDS: &str = "seconds";
+/// The attribute of a state that says who saved it.
+const INSTANCE: &str = "instance";
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Saved {
@@ -38,7 +63,26 @@ impl Store {
     #[must_use]
     pub fn checkpoints(&self, trajectory: &StageKey) -> Checkpoints {
         let folder = self.root.join("checkpoints-v1").join(trajectory.shard()).join(trajectory.hex());
-        Checkpoints { store: self.clone(), folder }
+        Checkpoints { store: self.clone(), folder, name: None }
+    }
+
+    /// Every saved state, those of a trajectory behind each other, the furthest last.
+    ///
+    /// # Errors
+    /// If a folder or a file cannot be read.
+    pub fn saved_states(&self) -> Result<Vec<SavedState>, StoreError> {
+        let mut states = Vec::new();
+        for shard in list(&self.root.join("checkpoints-v1"))? {
+            for folder in list(&shard)? {
+                let name = folder.file_name().and_then(|name| name.to_str());
+                let Some(trajectory) = name.and_then(|name| name.parse().ok()) else { continue };
+                for saved in self.checkpoints(&trajectory).saved()? {
+                    states.extend(saved.look(trajectory)?);
+                }
+            }
+        }
+        states.sort_by_key(|state| (state.trajectory, state.at));
+        Ok(states)
     }
 
     /// True if there may be saved states of any trajectory.
@@ -50,13 +94,36 @@ impl Store {
     }
 }
 
+impl Saved {
+    /// What the file says of itself; nothing if it is gone.
+    fn look(self, trajectory: StageKey) -> Result<Option<SavedState>, StoreError> {
+        let Self { at, path, .. } = self;
+        let looked = fs::metadata(&path).and_then(|found| Ok((found.len(), Artifact::attributes_in(&path)?)));
+        let (bytes, attributes) = match looked {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            looked => looked.map_err(io_error("read", &path))?,
+        };
+        let seconds = attributes.get(SECONDS).and_then(Value::as_f64).unwrap_or_default();
+        let instance = attributes.get(INSTANCE).and_then(Value::as_str).map(str::to_owned);
+        Ok(Some(SavedState { trajectory, at, path, bytes, seconds, instance }))
+    }
+}
+
 impl Checkpoints {
+    /// The same, with what people call the work: `PIPELINE/INSTANCE`.
+    #[must_use]
+    pub fn of(mut self, name: String) -> Self {
+        self.name = Some(name);
+        self
+    }
+
     /// Saves a state, and drops earlier ones within the same run that `kept` does not name.
     ///
     /// # Errors
     /// If the disk refuses. What was saved before is then still there.
     pub fn save(&self, at: Position, state: &Artifact, kept: impl Fn(Position) -> bool) -> Result<(), StoreError> {
-        let bytes = state.to_bytes()?;
+        let named = self.name.as_ref().map(|name| state.clone().attribute(INSTANCE, name.as_str()));
+        let bytes = named.as_ref().unwrap_or(state).to_bytes()?;
         let name = format!("{:06}-{:08}-{}.safetensors", at.epoch, at.step, artifact::hash(&bytes));
         let path = self.folder.join(name);
         self.store.write_atomically(&path, &bytes)?;
@@ -139,7 +206,8 @@ mod tests {
     #[test]
     fn the_furthest_sound_state_is_found() -> Result<(), StoreError> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let checkpoints = Store::open(folder.path()).checkpoints(&StageKey::of(b"x"));
+        let store = Store::open(folder.path());
+        let checkpoints = store.checkpoints(&StageKey::of(b"x"));
         let at = |epoch| Position { epoch, step: 0 };
         assert_eq!(checkpoints.latest(at(9))?.map(|(at, _)| at), None);
         for epoch in 1..=4 {
@@ -148,9 +216,28 @@ mod tests {
         assert_eq!(value(checkpoints.latest(at(9))?), Some((4, 4.0)));
         assert_eq!(value(checkpoints.latest(at(3))?), Some((3, 3.0)));
         let last = checkpoints.saved()?.pop().expect("four states");
+        let known: Vec<(u64, f64)> =
+            store.saved_states()?.iter().map(|state| (state.at.epoch, state.seconds)).collect();
+        assert_eq!(known, [(2, 0.0), (3, 0.0), (4, 0.0)]);
         fs::write(&last.path, b"torn").expect("written");
+        assert_eq!(store.saved_states()?.len(), 3, "upkeep sees it all the same");
         assert_eq!(value(checkpoints.latest(at(9))?), Some((3, 3.0)), "a torn state is passed over");
         assert_eq!(checkpoints.saved()?.iter().map(|s| s.at.epoch).collect::<Vec<_>>(), [2, 3, 4]);
+        Ok(())
+    }
+
+    #[test]
+    fn a_state_says_what_work_is_in_it() -> Result<(), StoreError> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path());
+        let at = Position { epoch: 1, step: 2 };
+        let named = store.checkpoints(&StageKey::of(b"x")).of("p/simclr".to_owned());
+        named.save(at, &state(1.0).attribute(SECONDS, 3.5), |_| false)?;
+        let states = store.saved_states()?;
+        let [SavedState { seconds: 3.5, instance: Some(name), bytes: 1.., .. }] = &states[..] else {
+            panic!("{states:?}")
+        };
+        assert_eq!((name.as_str(), states[0].at, states[0].trajectory), ("p/simclr", at, StageKey::of(b"x")));
         Ok(())
     }
 }

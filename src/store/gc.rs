@@ -1,13 +1,12 @@
-//! Making room: which results cost least to make again.
+//! Making room: what costs least to make again goes first.
+//!
+//! What ended processes left (`leftovers.rs`) goes always. Everything else stays while there is room; if there is not, objects
+//! and saved states go in the order of the seconds of work in them, per byte, less the longer they were not used. The
+//! state of a training that has not ended does not lose by waiting: nothing else holds its work.
 //!
 //! An evicted object keeps its manifest and leaves a mark, so that everything below it stays valid; it is made again only
-//! when something that must run needs its bytes. What goes first, in this order:
-//!
-//! 1. files of interrupted writes, and objects that no manifest names (older than an hour);
-//! 2. saved states of trajectories that nobody has touched for a month;
-//! 3. objects by the seconds that making them again takes, per byte, less the longer they were not used.
-//!
-//! Pinned work, work that a live run needs, and anything younger than that run stay.
+//! when something that must run needs its bytes. Pinned work with its saved states, work that a live run needs, states
+//! whose trajectory is locked, and anything younger than a live run stay.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +15,24 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Store, StoreError, io_error, is_there, list, remove};
+use super::{Manifest, SavedState, Store, StoreError, io_error, is_there, leftovers::OLD, list, remove};
 use crate::digest::{ArtifactHash, StageKey};
 
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How long saved states are kept for a training that might go on.
-const STATES: Duration = Duration::from_secs(30 * 24 * 3600);
+/// What was not used for this long is worth half.
+const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What a file is, and what its deletion must heed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// An object that a manifest names: it leaves a mark.
+    Object(ArtifactHash),
+    /// A saved state of this trajectory.
+    State(StageKey),
+    /// A lock: it may be held again by now.
+    Lock,
+    /// Anything else.
+    File,
+}
 
 /// Something that can go.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,12 +41,12 @@ pub struct Victim {
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Seconds to make it again, 0 if nobody will.
+    /// Seconds of work that it took, 0 if nobody will do that again.
     pub seconds: f64,
     /// What it is, for people: the instance that made it.
     pub what: String,
-    /// The object, if it is one that a manifest names.
-    pub object: Option<ArtifactHash>,
+    /// What it is, for upkeep.
+    pub thing: Thing,
 }
 
 /// What upkeep did, or would do.
@@ -46,6 +56,9 @@ pub struct Collection {
     pub before: u64,
     /// What goes, in order.
     pub victims: Vec<Victim>,
+    /// Seconds that making everything again would take: outputs of one run are made together, and what goes on from a
+    /// state that stays is not done twice.
+    pub seconds: f64,
     /// Bytes that must stay although the limit asks for less.
     pub over: u64,
 }
@@ -56,76 +69,126 @@ impl Collection {
     pub fn freed(&self) -> u64 {
         self.victims.iter().map(|victim| victim.bytes).sum()
     }
-
-    /// Seconds that making everything again would take. Several objects of one run are made together.
-    #[must_use]
-    pub fn seconds(&self) -> f64 {
-        let runs: BTreeMap<&str, f64> =
-            self.victims.iter().map(|victim| (victim.what.as_str(), victim.seconds)).collect();
-        runs.values().sum()
-    }
 }
 
-/// An object with all that its fate depends on.
+/// A victim with all that its fate depends on.
 struct Candidate {
     victim: Victim,
+    /// Seconds of work for each byte.
     value: f64,
+    /// What it is made by: victims of one piece of work are made again together.
+    work: StageKey,
+}
+
+/// What is known of all candidates together.
+struct Survey {
+    candidates: Vec<Candidate>,
+    /// The objects that manifests name.
+    named: BTreeSet<ArtifactHash>,
+    states: Vec<SavedState>,
 }
 
 impl Store {
-    /// Chooses what must go so that at most `limit` bytes remain. Deletes nothing.
+    /// Chooses what must go so that at most `limit` bytes remain. Deletes nothing. `trajectory` says which way the work of a
+    /// record went, if there can be saved states of it.
     ///
     /// # Errors
     /// If the cache cannot be read.
-    pub fn plan_gc(&self, limit: u64) -> Result<Collection, StoreError> {
+    pub fn plan_gc(
+        &self,
+        limit: u64,
+        trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
+    ) -> Result<Collection, StoreError> {
         let now = SystemTime::now();
         let age = |path: &Path| modified(path).and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-        let holders = self.holders()?;
-        let needed: BTreeSet<StageKey> = holders.iter().flat_map(|holder| holder.needs.iter().copied()).collect();
-        let first = holders.iter().map(|holder| holder.began).filter(|&began| began > 0).min();
-        let began = first.and_then(|first| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(first)));
-        let (mut candidates, mut protected, mut named) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        let pins = self.pins()?;
-        for (key, manifest) in self.manifests()? {
-            let used = age(&self.manifest_path(&key));
-            let young = began.zip(modified(&self.manifest_path(&key))).is_some_and(|(began, made)| made >= began);
-            let stays = pins.contains(&key) || needed.contains(&key) || young;
-            for output in manifest.outputs.values() {
-                named.insert(output.hash);
-                let path = self.object_path(&output.hash);
-                if stays {
-                    protected.insert(output.hash);
-                }
-                if is_there(&path)? {
-                    let days = used.as_secs_f64() / DAY.as_secs_f64();
-                    let value = manifest.seconds / (output.bytes.max(1) as f64) / (1.0 + days / 7.0);
-                    let what = manifest.provenance.instance.clone();
-                    let (bytes, seconds, object) = (output.bytes, manifest.seconds, Some(output.hash));
-                    candidates.push(Candidate { victim: Victim { path, bytes, seconds, what, object }, value });
-                }
-            }
-        }
-        candidates.retain(|candidate| candidate.victim.object.is_none_or(|hash| !protected.contains(&hash)));
+        let Survey { mut candidates, named, states } = self.survey(trajectory, &age)?;
         candidates.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.victim.path.cmp(&b.victim.path)));
 
-        let mut waste = self.waste(&named, &age)?;
-        waste.extend(self.old_states(&age)?);
         let before = self.bytes()?;
-        let mut collection = Collection { before, victims: waste, over: 0 };
+        let mut collection = Collection { before, victims: self.leftovers(&named, &age)?, ..Collection::default() };
         let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut lost: BTreeMap<StageKey, f64> = BTreeMap::new();
         let mut left = before.saturating_sub(collection.freed());
-        for Candidate { victim, .. } in candidates {
+        for Candidate { victim, work, .. } in candidates {
             if left <= limit {
                 break;
             }
             // Several manifests may name one object.
             if taken.insert(victim.path.clone()) {
                 left = left.saturating_sub(victim.bytes);
+                let seconds = lost.entry(work).or_default();
+                *seconds = seconds.max(victim.seconds);
                 collection.victims.push(victim);
             }
         }
+        let mut saved: BTreeMap<StageKey, f64> = BTreeMap::new();
+        for state in states.iter().filter(|state| !taken.contains(&state.path)) {
+            if lost.get(&state.trajectory).is_some_and(|lost| state.seconds <= *lost) {
+                let most = saved.entry(state.trajectory).or_default();
+                *most = most.max(state.seconds);
+            }
+        }
+        collection.seconds = lost.values().sum::<f64>() - saved.values().sum::<f64>();
         collection.over = left.saturating_sub(limit);
         Ok(collection)
+    }
+
+    /// Everything that may go if there is no room for it.
+    fn survey(
+        &self,
+        trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
+        age: &dyn Fn(&Path) -> Duration,
+    ) -> Result<Survey, StoreError> {
+        let holders = self.holders()?;
+        let needed: BTreeSet<StageKey> = holders.iter().flat_map(|holder| holder.needs.iter().copied()).collect();
+        let first = holders.iter().map(|holder| holder.began).filter(|&began| began > 0).min();
+        let began = first.and_then(|first| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(first)));
+        let young = |path: &Path| began.zip(modified(path)).is_some_and(|(began, made)| made >= began);
+        let pins = self.pins()?;
+        let stays = |key: &StageKey| pins.contains(key) || needed.contains(key);
+        let fading = |path: &Path| 1.0 + age(path).as_secs_f64() / HALF.as_secs_f64();
+
+        let (mut candidates, mut protected, mut named) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        // The trajectories of finished work, and whether that stays.
+        let mut finished: BTreeMap<StageKey, bool> = BTreeMap::new();
+        for (key, manifest) in self.manifests()? {
+            let record = self.manifest_path(&key);
+            let (pinned, way) = (stays(&key), trajectory(&manifest));
+            if let Some(way) = way {
+                *finished.entry(way).or_default() |= pinned;
+            }
+            for output in manifest.outputs.values() {
+                named.insert(output.hash);
+                let path = self.object_path(&output.hash);
+                if pinned || young(&record) {
+                    protected.insert(output.hash);
+                }
+                if is_there(&path)? {
+                    let (bytes, seconds, thing) = (output.bytes, manifest.seconds, Thing::Object(output.hash));
+                    let value = seconds / (bytes.max(1) as f64) / fading(&record);
+                    let what = manifest.provenance.instance.clone();
+                    let work = way.unwrap_or(key);
+                    candidates.push(Candidate { victim: Victim { path, bytes, seconds, what, thing }, value, work });
+                }
+            }
+        }
+        candidates.retain(|one| !matches!(one.victim.thing, Thing::Object(hash) if protected.contains(&hash)));
+
+        let states = self.saved_states()?;
+        for state in &states {
+            let SavedState { trajectory, at, path, bytes, seconds, .. } = state.clone();
+            let done = finished.get(&trajectory);
+            if stays(&trajectory) || done == Some(&true) || young(&path) || self.holder(&trajectory)?.is_some() {
+                continue;
+            }
+            let whose = state.instance.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            let what = format!("the state{whose} after epoch {}, step {}", at.epoch, at.step);
+            let fading = if done.is_some() { fading(&path) } else { 1.0 };
+            let value = seconds / (bytes.max(1) as f64) / fading;
+            let victim = Victim { path, bytes, seconds, what, thing: Thing::State(trajectory) };
+            candidates.push(Candidate { victim, value, work: trajectory });
+        }
+        Ok(Survey { candidates, named, states })
     }
 
     /// Deletes what was chosen. Evicted objects leave a mark.
@@ -134,10 +197,19 @@ impl Store {
     /// If the disk refuses; what was deleted before that stays deleted, and the cache is sound.
     pub fn collect(&self, collection: &Collection) -> Result<(), StoreError> {
         for victim in &collection.victims {
-            if let Some(hash) = &victim.object {
-                // The mark comes first: an object that is gone without one would count as damage.
-                let mark = self.eviction_mark(hash);
-                fs::write(&mark, b"").map_err(io_error("write", &mark))?;
+            match &victim.thing {
+                Thing::Object(hash) => {
+                    // The mark comes first: an object that is gone without one would count as damage.
+                    let mark = self.eviction_mark(hash);
+                    fs::write(&mark, b"").map_err(io_error("write", &mark))?;
+                }
+                // Somebody may have gone on from it meanwhile.
+                Thing::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
+                Thing::Lock => {
+                    self.clear_lost(&victim.path, OLD)?;
+                    continue;
+                }
+                Thing::State(_) | Thing::File => {}
             }
             remove(&victim.path)?;
         }
@@ -150,42 +222,13 @@ impl Store {
     /// If a folder cannot be listed.
     pub fn bytes(&self) -> Result<u64, StoreError> {
         let mut bytes = 0;
-        for folder in ["objects", "manifests-v1", "checkpoints-v1", "memo-v1", "history-v2", "tmp"] {
+        for folder in ["objects", "manifests-v1", "checkpoints-v1", "memo-v1", "history-v2", "locks-v1", "tmp"] {
             for file in walk(&self.root.join(folder))? {
                 bytes += fs::metadata(&file).map_or(0, |found| found.len());
             }
         }
         Ok(bytes)
     }
-
-    /// Unfinished files and objects without a manifest, both old enough not to be in the making.
-    fn waste(
-        &self,
-        named: &BTreeSet<ArtifactHash>,
-        age: &dyn Fn(&Path) -> Duration,
-    ) -> Result<Vec<Victim>, StoreError> {
-        let mut waste = Vec::new();
-        for path in walk(&self.root.join("tmp"))?.into_iter().filter(|path| age(path) > HOUR) {
-            waste.push(unmade(path, "an unfinished file"));
-        }
-        for (path, _) in self.objects()?.into_iter().filter(|(path, _)| age(path) > HOUR) {
-            let hash = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            if hash.is_none_or(|hash| !named.contains(&hash)) {
-                waste.push(unmade(path, "an object that no result names"));
-            }
-        }
-        Ok(waste)
-    }
-
-    fn old_states(&self, age: &dyn Fn(&Path) -> Duration) -> Result<Vec<Victim>, StoreError> {
-        let files = walk(&self.root.join("checkpoints-v1"))?.into_iter().filter(|path| age(path) > STATES);
-        Ok(files.map(|path| unmade(path, "a saved state, unused for a month")).collect())
-    }
-}
-
-fn unmade(path: PathBuf, what: &str) -> Victim {
-    let bytes = fs::metadata(&path).map_or(0, |found| found.len());
-    Victim { path, bytes, seconds: 0.0, what: what.to_owned(), object: None }
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -193,7 +236,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 }
 
 /// All files below a folder.
-fn walk(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(super) fn walk(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut files = Vec::new();
     for path in list(folder)? {
         if path.is_dir() {

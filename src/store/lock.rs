@@ -123,6 +123,34 @@ impl Store {
         Ok(if self.is_lost(&path, &holder)? { None } else { Some(holder) })
     }
 
+    /// The files of locks that nobody holds any more: of a process that is known to be gone, or without a beat for `age`.
+    pub(super) fn lost_locks(&self, age: Duration) -> Result<Vec<PathBuf>, StoreError> {
+        let mut lost = Vec::new();
+        for path in list(&self.root.join("locks-v1"))? {
+            if self.lost(&path, age)?.is_some() {
+                lost.push(path);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Deletes the file of a lock, unless someone holds it by now.
+    pub(super) fn clear_lost(&self, path: &Path, age: Duration) -> Result<(), StoreError> {
+        match self.lost(path, age)? {
+            Some(holder) => self.take_away(path, &holder),
+            None => Ok(()),
+        }
+    }
+
+    /// The last holder of a lock that is lost.
+    fn lost(&self, path: &Path, age: Duration) -> Result<Option<Holder>, StoreError> {
+        let Some(holder) = read(path)? else { return Ok(None) };
+        let beat = fs::metadata(path).and_then(|found| found.modified()).ok();
+        let silent = beat.and_then(|beat| SystemTime::now().duration_since(beat).ok()).is_some_and(|beat| beat > age);
+        let lost = holder.is_gone() || (silent && self.is_lost(path, &holder)?);
+        Ok(lost.then_some(holder))
+    }
+
     fn written(&self, holder: &Holder) -> Result<tempfile::NamedTempFile, StoreError> {
         let tmp = self.root.join("tmp");
         create_folders(&tmp)?;

@@ -10,7 +10,7 @@
 //!   memo-v1/7890….json                  hashes of source files, by size, times and inode
 //!   checkpoints-v1/ab/ab12…/            saved states of a trajectory: what can go on, or further
 //!   locks-v1/ab12….json                 who is at work, with a heartbeat
-//!   pins-v1/cd34…                       work that upkeep leaves alone
+//!   pins-v1/cd34…                       work (by its key) or saved states (by their trajectory) that upkeep leaves alone
 //!   tmp/                                files being written; anything here may be deleted when nothing runs
 //! ```
 //!
@@ -22,6 +22,7 @@ mod canonical;
 mod checkpoint;
 mod gc;
 mod history;
+mod leftovers;
 mod lock;
 mod manifest;
 mod memo;
@@ -38,8 +39,8 @@ use std::{
 
 pub use artifact::{Artifact, ArtifactError, NotFinite};
 pub use canonical::canonical;
-pub use checkpoint::{Checkpoints, Position};
-pub use gc::{Collection, Victim};
+pub use checkpoint::{Checkpoints, Position, SECONDS, SavedState};
+pub use gc::{Collection, Thing, Victim};
 pub use history::History;
 pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use manifest::{Manifest, Output, Provenance, Recipe, Series};
@@ -121,6 +122,23 @@ impl Store {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether there is a cache: a folder that something was written to, or that is empty.
+    ///
+    /// # Errors
+    /// If the disk does not say.
+    pub fn is_there(&self) -> Result<bool, StoreError> {
+        match fs::metadata(&self.root) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(io_error("read", &self.root)(error)),
+        }
+        let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let inside = list(&self.root)?;
+        let ours = ["CACHEDIR.TAG", "objects", "manifests-v1", "checkpoints-v1", "locks-v1", "tmp"];
+        Ok(inside.iter().all(hidden) || inside.iter().any(|path| ours.iter().any(|name| path.ends_with(name))))
     }
 
     /// The file that holds (or would hold) an artifact.

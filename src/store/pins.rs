@@ -10,7 +10,7 @@ impl Store {
         self.root.join("pins-v1").join(key.hex())
     }
 
-    /// Keeps the results under `key`, whatever upkeep is asked for.
+    /// Keeps the results under `key`, or the saved states of the trajectory `key`, whatever upkeep is asked for.
     ///
     /// # Errors
     /// If the disk refuses.
@@ -18,7 +18,7 @@ impl Store {
         self.write_atomically(&self.pin_path(key), b"")
     }
 
-    /// Lets upkeep have the results under `key` again. False if they were not pinned.
+    /// Lets upkeep have the results or states under `key` again. False if they were not pinned.
     ///
     /// # Errors
     /// If the disk refuses.

@@ -260,7 +260,7 @@ proptest! {
         fs::write(&path, &bytes).expect("written");
         let found = within(bytes.len(), || store.lookup(&key)).expect("no error");
         prop_assert_eq!(found == Lookup::Absent, bytes != before);
-        let _ = store.plan_gc(0).expect("upkeep goes on");
+        let _ = store.plan_gc(0, &|_| None).expect("upkeep goes on");
         // Behind the hash: what a reader makes of any JSON.
         let plain = mutated(&serde_json::to_vec(&manifest()).expect("JSON"), &changes);
         if let Ok(read) = within(plain.len(), || serde_json::from_slice::<Manifest>(&plain)) {
@@ -299,7 +299,7 @@ proptest! {
         let time = if age < 0.0 { now + Duration::from_secs_f64(-age) } else { now - Duration::from_secs_f64(age) };
         file.set_modified(time).expect("set");
         let _ = within(bytes.len(), || store.holder(&key)).expect("no error");
-        let _ = store.plan_gc(0).expect("upkeep goes on");
+        let _ = store.plan_gc(0, &|_| None).expect("upkeep goes on");
         let again = store.try_lock(&key).expect("no error");
         if age > 60.0 {
             prop_assert!(matches!(again, Attempt::Held(_)), "an old lock is taken over, whatever it says");

@@ -17,7 +17,11 @@ use crate::{
 pub fn draw(page: &Page, folder: &Path, force: bool, console: &Console) -> Result<ExitCode, Failure> {
     let mut drawn: Vec<(Wanted, Vec<u8>)> = Vec::new();
     let mut tables = 0;
-    let wanted = |name: String, title: &str, ending: &str| Wanted { name, identity: title.to_owned(), ending: ending.to_owned() };
+    let wanted = |name: String, title: &str, ending: &str| Wanted {
+        name,
+        identity: title.to_owned(),
+        ending: ending.to_owned(),
+    };
     for part in page.sections.iter().filter(|section| section.title != "Provenance").flat_map(|section| &section.parts)
     {
         match part {

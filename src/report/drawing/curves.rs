@@ -38,11 +38,14 @@ pub fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool,
     }
     for (at, line) in lines.iter().enumerate() {
         let colour = colour(at);
-        let points =
-            || line.points.iter().map(|&point| Circle::new(point, if joined { 3 } else { 2 }, colour.filled()));
-        chart.draw_series(points())?;
-        if joined {
-            chart.draw_series(LineSeries::new(line.points.iter().copied(), colour.stroke_width(2)))?;
+        let (size, is_number) =
+            (if joined { 3 } else { 2 }, |point: &(f64, f64)| point.0.is_finite() && point.1.is_finite());
+        // What is not a number is a gap.
+        for stretch in line.points.split(|point| !is_number(point)).filter(|stretch| !stretch.is_empty()) {
+            chart.draw_series(stretch.iter().map(|&point| Circle::new(point, size, colour.filled())))?;
+            if joined {
+                chart.draw_series(LineSeries::new(stretch.iter().copied(), colour.stroke_width(2)))?;
+            }
         }
     }
     Ok(())

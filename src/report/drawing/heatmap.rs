@@ -5,6 +5,9 @@ use plotters::prelude::*;
 use super::{Area, Drawn, centred, font, to_the_left};
 use crate::report::figure::cell_words;
 
+/// The colour of what is not a number.
+const NO_NUMBER: RGBColor = RGBColor(0x80, 0x80, 0x80);
+
 /// A coloured cell for each value, with the value in it where there is room.
 pub fn draw(
     area: &Area<'_>,
@@ -30,7 +33,7 @@ pub fn draw(
         .x_labels(0)
         .y_labels(0)
         .draw()?;
-    let known = cells.iter().flatten().flatten().copied();
+    let known = cells.iter().flatten().flatten().copied().filter(|cell| cell.is_finite());
     let (low, high) = known.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)));
     let words = cell_words(cells);
     for (y, row) in cells.iter().enumerate() {
@@ -39,7 +42,7 @@ pub fn draw(
             let share = if high > low { (cell - low) / (high - low) } else { 0.5 };
             let word = words.as_ref().map(|words| words[y][x].clone());
             let (x, y) = (x as f64, y as f64);
-            let fill = ViridisRGB.get_color(share);
+            let fill = if cell.is_finite() { ViridisRGB.get_color(share) } else { NO_NUMBER };
             chart.draw_series([Rectangle::new([(x, y), (x + 1.0, y + 1.0)], fill.filled())])?;
             if let Some(word) = word {
                 let ink = if share > 0.6 { BLACK } else { WHITE };

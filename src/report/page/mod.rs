@@ -127,7 +127,7 @@ impl Part {
             Self::Folded(title, grid) => html! { details.folded { summary { (title) } (table("", grid)) } },
             Self::Figure(figure) => html! {
                 figure.chart.half[figure.is_narrow()] id=(figure.name) {
-                    figcaption { h3 { (figure.title) } p { (figure.caption) } }
+                    figcaption { h3 { (figure.title) } p { (figure.caption) " " (figure.gaps()) } }
                     div.plot role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
                     script type="application/json" { (PreEscaped(inert(&plotly::drawing(figure).to_string()))) }
                     (data(&figure.data()))

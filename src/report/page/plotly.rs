@@ -1,8 +1,8 @@
-//! Figures as Plotly draws them. Colours of the page are put in by its script, so that they follow the theme.
+//! Figures as Plotly draws them. What is not a number is null in JSON, and a gap. Colours of the page are put in by its script, so that they follow the theme.
 
 use serde_json::{Value, json};
 
-use crate::report::figure::{Chart, Dimension, Figure, LEGEND, Line, cell_words};
+use crate::report::figure::{Bar, Chart, Dimension, Figure, LEGEND, Line, cell_words};
 
 /// The source of Plotly, as one script.
 pub fn library() -> String {
@@ -76,7 +76,7 @@ pub fn drawing(figure: &Figure) -> Value {
             let error = |end: fn(&(f64, f64), f64) -> f64| -> Vec<f64> {
                 bars.iter().map(|bar| bar.interval.map_or(0.0, |ends| end(&ends, bar.value))).collect()
             };
-            let names: Vec<&str> = bars.iter().map(|bar| bar.name.as_str()).collect();
+            let names: Vec<String> = bars.iter().map(Bar::words).collect();
             let values: Vec<f64> = bars.iter().map(|bar| bar.value).collect();
             let mut drawn = json!({ "type": "bar", "orientation": "h", "y": names, "x": values,
                 "hovertemplate": format!("%{{y}}<br>{value}: %{{x:.4g}}<extra></extra>") });
@@ -90,7 +90,12 @@ pub fn drawing(figure: &Figure) -> Value {
             }})
         }
         Chart::Parallel { axes } => {
-            let colour = axes.last().map(|axis| axis.values.clone()).unwrap_or_default();
+            // A line without a value on one axis would be drawn as if it had one.
+            let is_whole = |row: &usize| axes.iter().all(|axis| axis.values[*row].is_finite());
+            let rows: Vec<usize> = (0..axes.first().map_or(0, |axis| axis.values.len())).filter(is_whole).collect();
+            let kept = |axis: &Dimension| rows.iter().map(|&row| axis.values[row]).collect();
+            let colour: Vec<f64> = axes.last().map(kept).unwrap_or_default();
+            let dimension = |axis: &Dimension| dimension(axis, kept(axis));
             json!({ "data": [{ "type": "parcoords", "dimensions": axes.iter().map(dimension).collect::<Vec<_>>(),
                 "line": { "color": colour, "colorscale": "Viridis", "showscale": true } }], "layout": { "height": 420 } })
         }
@@ -102,11 +107,27 @@ fn trace(line: &Line, mode: &str) -> Value {
     json!({ "type": "scatter", "mode": mode, "name": line.name, "x": x, "y": y })
 }
 
-fn dimension(axis: &Dimension) -> Value {
-    let mut drawn = json!({ "label": axis.name, "values": axis.values });
+fn dimension(axis: &Dimension, values: Vec<f64>) -> Value {
+    let mut drawn = json!({ "label": axis.name, "values": values });
     if let Some(words) = &axis.words {
         drawn["tickvals"] = json!((0..words.len()).collect::<Vec<_>>());
         drawn["ticktext"] = json!(words);
     }
     drawn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_a_gap_in_valid_json() {
+        let points = vec![(1.0, 0.5), (2.0, f64::NAN), (3.0, f64::INFINITY), (4.0, 0.25)];
+        let lines = vec![Line { name: "a".to_owned(), points }];
+        let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines };
+        let figure = Figure { name: "loss".to_owned(), title: String::new(), caption: String::new(), chart };
+        let text = drawing(&figure).to_string();
+        let read: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(read["data"][0]["y"], json!([0.5, null, null, 0.25]));
+    }
 }
