@@ -47,7 +47,7 @@ fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<
     let (recipe, device) = (&manifest.recipe, &manifest.provenance.device);
     // Another device computes other last digits, which are no rot.
     if device != "cpu" {
-        return Err(format!("made on {}, not compared", device.to_lowercase()));
+        return Err(format!("made on {device}, not compared"));
     }
     let kind = registry.get(&recipe.kind).ok_or_else(|| format!("there is no kind `{}`", recipe.kind))?;
     if kind.version != recipe.version {

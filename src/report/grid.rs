@@ -227,7 +227,7 @@ mod tests {
         for line in lines {
             assert_eq!(line.replace(r"\\", "").replace(r"\|", "").matches('|').count(), 3, "{line}");
         }
-        assert_eq!(grid.latex().lines().count(), 7);
+        assert_eq!(grid.latex().lines().count(), 8);
         let csv = grid.csv();
         let rows: Vec<csv::StringRecord> =
             csv::Reader::from_reader(csv.as_bytes()).records().map(Result::unwrap).collect();

@@ -1,8 +1,8 @@
 //! The command line as users and scripts meet it.
 
-use std::{fs, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
 
-use crate::support::{Project, finish, text};
+use crate::support::{NEIGHBOURS, Project, finish, text};
 
 /// Small and quick, with two axes and every sort of metric: pixels, clusters, batches, a probe.
 const PIPELINE: &str = r#"
@@ -226,8 +226,12 @@ fn export_copies_outputs_and_spares_what_is_there() {
     let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("plain safetensors");
     assert_eq!(tensors.tensor("labels").expect("labels").shape(), [60]);
 
+    project.done(&["export", FILE, "clusters.labels", "-o", "out"]);
+    project.write("out/clusters.labels.safetensors", "something else");
     let again = project.strata(&["export", FILE, "clusters", "-o", "out"]);
     assert_eq!(again.code, Some(2));
+    assert!(again.err.contains("out/clusters.labels.safetensors is there already"), "{}", again.err);
+    assert_eq!(fs::read(project.path("out/clusters.labels.safetensors")).expect("a file"), b"something else");
     assert!(
         !project.path("out/clusters.centroids.safetensors").exists(),
         "nothing is written if anything is in the way"
@@ -235,6 +239,151 @@ fn export_copies_outputs_and_spares_what_is_there() {
     project.done(&["export", FILE, "clusters", "-o", "out", "--force"]);
     assert!(project.path("out/clusters.centroids.safetensors").exists());
     assert_eq!(project.strata(&["export", FILE, "clusters.label", "-o", "out"]).code, Some(2));
+}
+
+#[test]
+fn exports_of_names_that_no_file_can_have_stay_apart() {
+    let long = "contrastive_pretraining_with_a_long_name";
+    let stage = NEIGHBOURS.replace("[stage.knn]", &format!("[stage.{long}]\nat = \"pixels\""));
+    let axis = |parameter: &str, values: &str| format!("\"{long}.{parameter}\" = {values}\n");
+    let longer =
+        ["train", "test"].map(|port| format!("{port}_features_of_images_that_nobody_has_looked_at_before_this"));
+    let stage = stage.replace("[stage.train]", &format!("[stage.{}]", longer[0]));
+    let stage = stage.replace("[stage.test]", &format!("[stage.{}]", longer[1]));
+    let stage = stage.replace("\"train.features\"", &format!("\"{}.features\"", longer[0]));
+    let stage = stage.replace("\"test.features\"", &format!("\"{}.features\"", longer[1]));
+    let levels = longer.map(|name| format!("\"{name}.batch_size\" = [10, 20]\n")).concat();
+    let sweep = [axis("k", "[1, 5]"), axis("temperature", "[0.0700000001, 0.0700000002]"), levels].concat();
+    let project = Project::with(&format!("{stage}\n[sweep]\n{sweep}"));
+    project.done(&["run", FILE, "-q"]);
+    let said = project.done(&["export", FILE, long, "-o", "out"]);
+    let files: BTreeSet<&str> = said.out.lines().collect();
+    assert_eq!((files.len(), said.out.lines().count()), (16, 16), "{}", said.out);
+    for file in &files {
+        assert!(project.path(file).exists() && file.len() <= 255 + "out/".len(), "{file}");
+        assert!(file.starts_with(&format!("out/{long}@")) && file.ends_with(".confusion.safetensors"), "{file}");
+    }
+    // A list says which is which, and a later export of something else adds to it.
+    let held = || {
+        let list = fs::read_to_string(project.path("out/strata-names.csv")).expect("a list");
+        let mut reader = csv::Reader::from_reader(list.as_bytes());
+        reader
+            .records()
+            .map(|row| row.expect("a row"))
+            .map(|row| (row[0].to_owned(), row[1].to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let listed = held();
+    assert_eq!(listed.len(), 16, "{listed:?}");
+    let plan = project.words("plan", &[]);
+    assert!(listed.iter().all(|(file, holds)| {
+        files.contains(format!("out/{file}").as_str()) && plan.iter().any(|(instance, _)| instance == holds)
+    }));
+    assert!(said.err.contains("out/strata-names.csv says what the files hold"), "{}", said.err);
+    // The names are the same the next time, and of one alone.
+    assert_eq!(project.done(&["export", FILE, long, "-o", "out"]).out, said.out);
+    let one = project.done(&["export", FILE, &listed[3].1, "-o", "alone"]).out;
+    assert_eq!(one, format!("alone/{}\n", listed[3].0));
+    assert_eq!(held(), listed);
+}
+
+#[test]
+fn exports_of_paths_stay_apart() {
+    let image = image::RgbImage::from_pixel(8, 8, image::Rgb([90, 0, 0]));
+    let dataset = "[stage.images]\nkind = \"dataset\"\nsource = \"image_folder\"\npath = \"d/a\"\nsize = 8\n";
+    let project = Project::with(&format!("{dataset}\n[sweep]\n\"images.path\" = [\"d/a\", \"d_a\"]\n"));
+    for (at, folder) in ["d/a", "d_a"].iter().enumerate() {
+        for name in ["train/cat/1.png", "train/dog/1.png", "test/cat/1.png", "test/dog/1.png"] {
+            project.write(&format!("{folder}/{name}"), "");
+            image.save(project.path(&format!("{folder}/{name}"))).expect("saved");
+        }
+        project.write(&format!("{folder}/train/cat/2.png"), "");
+        image::RgbImage::from_pixel(8, 8, image::Rgb([at as u8, 1, 1]))
+            .save(project.path(&format!("{folder}/train/cat/2.png")))
+            .expect("saved");
+    }
+    project.done(&["run", FILE, "-q"]);
+    let said = project.done(&["export", FILE, "images.train", "-o", "out"]).out;
+    let contents: BTreeSet<Vec<u8>> = said.lines().map(|file| fs::read(project.path(file)).expect("a file")).collect();
+    assert_eq!((said.lines().count(), contents.len()), (2, 2), "{said}");
+    assert!(said.contains("out/images@images.path=d_a.train.safetensors\n"), "{said}");
+    // A link is another name of the object, also where a file was.
+    let linked = project.done(&["export", FILE, "images.train", "-o", "out", "--link", "--force"]).out;
+    assert_eq!(linked, said);
+    for file in said.lines() {
+        use std::os::unix::fs::MetadataExt;
+        assert!(fs::metadata(project.path(file)).expect("a file").nlink() > 1, "{file}");
+    }
+    project.done(&["export", FILE, "images.train", "-o", "out", "--link", "--force"]);
+    let names = fs::read_dir(project.path("out")).expect("a folder").count();
+    assert_eq!(names, 3, "two files and the list");
+}
+
+#[test]
+fn a_full_disk_leaves_no_half_of_a_file() {
+    let project = Project::with(PIPELINE);
+    project.done(&["run", FILE, "-q"]);
+    project.done(&["export", FILE, "images.train", "-o", "out"]);
+    let whole = fs::read(project.path("out/images.train.safetensors")).expect("a file");
+    project.write("out/images.train.safetensors", "an older file");
+    let ran = project.limited("ulimit -f 8", &["export", FILE, "images.train", "-o", "out", "--force"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("failed to write out/images.train.safetensors: File too large"), "{}", ran.err);
+    assert_eq!(fs::read(project.path("out/images.train.safetensors")).expect("a file"), b"an older file");
+    assert_eq!(fs::read_dir(project.path("out")).expect("a folder").count(), 1);
+    project.done(&["export", FILE, "images.train", "-o", "out", "--force"]);
+    assert_eq!(fs::read(project.path("out/images.train.safetensors")).expect("a file"), whole);
+
+    let ran = project.limited("ulimit -f 0", &["init", "pipelines/new.toml"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(!project.path("pipelines/new.toml").exists());
+    project.done(&["init", "pipelines/new.toml"]);
+    assert_eq!(project.strata(&["init", "pipelines/new.toml"]).code, Some(2), "what is there stays");
+}
+
+#[test]
+fn names_with_odd_characters_are_one_row_in_every_table() {
+    let odd = [r"a|b", r"a\\|b", r"tab\there", r"line\nbreak", r"rtl\u202Eabc", r"zero\u200Bwidth", "_x_", "<b>"];
+    let knn = |name: &str| {
+        format!(
+            "[stage.\"{name}\"]\nkind = \"knn_probe\"\ninputs = {{ train = \"train.features\", test = \"test.features\" }}\n"
+        )
+    };
+    let (images, _) = NEIGHBOURS.split_once("[stage.knn]").expect("neighbours");
+    let project = Project::with(&format!("{images}{}", odd.map(knn).concat()));
+    let run = project.done(&["run", FILE]);
+    let lines = run.err.lines().filter(|line| line.starts_with("     ran  ")).count();
+    assert_eq!(lines, 3 + odd.len(), "a line for each\n{}", run.err);
+    let count = |format: &str| project.done(&["table", FILE, "--output", format]).out;
+    let markdown = count("markdown");
+    assert_eq!(markdown.lines().count(), 2 + odd.len(), "{markdown}");
+    for line in markdown.lines() {
+        let bars = line.replace(r"\\", "").replace(r"\|", "").matches('|').count();
+        assert_eq!(bars, 3, "{line}");
+    }
+    let shown = [
+        r"| a\|b ",
+        r"| a\\\|b ",
+        r"| tab\\there ",
+        r"| line\\nbreak ",
+        r"| rtl\\u{202e}abc ",
+        r"| \_x\_ ",
+        r"| \<b> ",
+    ];
+    assert!(shown.iter().all(|cell| markdown.contains(cell)), "{markdown}");
+    assert_eq!(count("latex").lines().count(), 6 + odd.len());
+    let text = count("text");
+    assert_eq!(text.lines().filter(|line| line.contains('[')).count(), 1 + odd.len(), "{text}");
+    assert!(text.contains(r" line\nbreak ") && text.contains(r" zero\u{200b}width "), "{text}");
+    // Other programs read the names as they are.
+    let rows = project.json(&["table", FILE])["rows"].clone();
+    assert!(rows.as_array().expect("rows").iter().any(|row| row["stage"] == "line\nbreak"), "{rows}");
+    let csv = count("csv");
+    let rows: Vec<csv::StringRecord> =
+        csv::Reader::from_reader(csv.as_bytes()).records().map(|row| row.expect("a row")).collect();
+    assert!(rows.len() == odd.len() && rows.iter().any(|row| &row[0] == "a\\|b"), "{csv}");
+    let list = project.done(&["cache", "ls"]).out;
+    assert_eq!(list.lines().count(), 2 + 3 + odd.len(), "{list}");
 }
 
 #[test]
@@ -292,7 +441,7 @@ fn a_graph_can_be_drawn() {
 #[test]
 fn the_cache_can_be_looked_into() {
     let project = Project::with(PIPELINE);
-    assert_eq!(project.json(&["cache", "size"])["objects"], 0);
+    assert_eq!(project.strata(&["cache", "size"]).code, Some(2), "there is none yet");
     let run = project.json(&["run", FILE]);
     let list = project.json(&["cache", "ls"]);
     let mut keys: Vec<String> = list.as_array().expect("a list").iter().map(|entry| text(&entry["key"])).collect();
@@ -304,6 +453,7 @@ fn the_cache_can_be_looked_into() {
     let objects = project.cache().into_iter().filter(|(path, _)| path.starts_with("objects"));
     assert_eq!(size["bytes"], objects.map(|(_, bytes)| bytes.len()).sum::<usize>());
     assert_eq!(size["manifests"], 8);
+    assert!(size["total"].as_u64() > size["bytes"].as_u64() && size["states"] == 0, "{size}");
 }
 
 #[test]

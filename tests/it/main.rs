@@ -43,3 +43,9 @@ mod trust;
 mod unrolled;
 mod upkeep;
 mod watch;
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[test]
+fn io_errors() {
+    support::require::<()>(None, "Linux with glibc on x86-64 or ARM64, where single system calls can be failed");
+}

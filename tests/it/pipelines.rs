@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::support::Project;
+use crate::support::{Project, offered, python_with, require, skipped};
 
 fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(name);
@@ -121,21 +121,23 @@ fn both_arms_of_the_paper_and_its_deviations_are_there() {
 /// A small version of the shipped CIFAR-10 pipeline on real images, where they are at hand.
 #[test]
 fn real_images_run_through() {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/cifar10-jpeg.tar.xz");
-    let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/tools/unpack_data.py");
-    if !data.exists() || !tool.exists() {
-        println!("SKIPPED: there are no real images beside the project");
+    let Some(shared) = offered() else {
+        skipped("no folder with real images is offered (STRATA_SHARED, or `shared` beside the repository)");
         return;
-    }
+    };
+    let tool = shared.join("tools/unpack_data.py");
+    let whole = shared.join("data/cifar10-jpeg.tar.xz").exists() && tool.exists();
+    let Some(()) = require(whole.then_some(()), "data/cifar10-jpeg.tar.xz or tools/unpack_data.py in `shared`") else {
+        return;
+    };
+    let Some(python) = python_with("PIL, numpy") else { return };
     let project = Project::new();
-    let unpack = std::process::Command::new("python3")
+    let unpack = std::process::Command::new(python)
         .args([tool.as_os_str(), project.path("data").as_os_str()])
         .args(["--limit", "12"])
-        .output();
-    if !unpack.is_ok_and(|unpack| unpack.status.success()) {
-        println!("SKIPPED: the real images could not be unpacked (Python with Pillow and NumPy is needed)");
-        return;
-    }
+        .output()
+        .expect("Python can be started");
+    assert!(unpack.status.success(), "{}", String::from_utf8_lossy(&unpack.stderr));
     let small = [
         "clusters.clusters=5",
         "batches.batch_size=20",

@@ -4,7 +4,7 @@ use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::support::{NEIGHBOURS, Project};
+use crate::support::{NEIGHBOURS, Project, require};
 
 const FILE: &str = r#"
 [pipeline]
@@ -129,9 +129,72 @@ fn figures_are_files_for_a_paper() {
         assert_eq!(file(&format!("{name}.png"))[..8], *b"\x89PNG\r\n\x1a\n", "{name}");
     }
     assert!(String::from_utf8(file("table-1.tex")).expect("text").starts_with("\\begin{tabular}{lll"));
+    // The same figures may be there, and nothing else.
+    project.done(&["export", "pipelines/p.toml", "--figures", "figures"]);
+    project.write("figures/axes.svg", "drawn by hand");
     let again = project.strata(&["export", "pipelines/p.toml", "--figures", "figures"]);
-    assert!(again.code == Some(2) && again.err.contains("--force replaces it"), "{}", again.err);
+    assert!(again.code == Some(2) && again.err.contains("figures/axes.svg is there already"), "{}", again.err);
+    assert_eq!(file("axes.svg"), b"drawn by hand");
     project.done(&["export", "pipelines/p.toml", "--figures", "figures", "--force"]);
+    assert_ne!(file("axes.svg"), b"drawn by hand");
+}
+
+#[test]
+fn figures_of_stages_that_are_spelt_alike_or_long_stay_apart() {
+    let training = |name: &str, seed: u32| {
+        format!(
+            "[stage.{name}]\nkind = \"supervised\"\ninputs = {{ train = \"images.train\", test = \"images.test\" }}\n\
+             encoder = {{ n = 1, width = 0.125 }}\nepochs = 2\nbatch_size = 8\nseed = {seed}\n\n"
+        )
+    };
+    let images = "[stage.images]\nkind = \"dataset\"\ntrain = 16\ntest = 8\nsize = 8\n\n";
+    let long = "l".repeat(250);
+    let names = ["a_b", "a-b", "\"日本\"", "\"中文\"", &long];
+    let stages: String = (0..).zip(names).map(|(seed, name)| training(name, seed)).collect();
+    let project = Project::with(&format!("{images}{stages}"));
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    let said = project.done(&["export", "pipelines/p.toml", "--figures", "figures"]);
+    let mut lines: Vec<&str> = said.out.lines().filter(|line| line.ends_with(".svg")).collect();
+    let losses = lines.iter().filter(|line| line.contains("loss")).count();
+    assert!(losses >= 4, "{}", said.out);
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines.len(), said.out.lines().filter(|line| line.ends_with(".svg")).count(), "{}", said.out);
+    for line in said.out.lines() {
+        assert!(project.path(line).exists() && line.len() < 255 + "figures/".len(), "{line}");
+    }
+    let list = fs::read_to_string(project.path("figures/strata-names.csv")).expect("a list");
+    assert!(list.contains(&format!("{long}: loss")), "{list}");
+    // The page has an anchor for each.
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    let ids: Vec<&str> = page.split("<figure class=\"chart").skip(1).filter_map(|at| at.split('"').nth(2)).collect();
+    assert!(ids.iter().all(|id| ids.iter().filter(|other| other == &id).count() == 1), "{ids:?}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_leaves_the_old_one() {
+    let project = Project::with(NEIGHBOURS);
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    project.write("page.html", "the old page");
+    std::os::unix::fs::symlink("page.html", project.path("link.html")).expect("a link");
+    for place in ["page.html", "link.html"] {
+        let ran = project.limited("ulimit -f 64", &["report", "pipelines/p.toml", "-o", place]);
+        assert_eq!(ran.code, Some(1), "{}", ran.err);
+        assert!(ran.err.contains(&format!("failed to write {place}: File too large")), "{}", ran.err);
+        assert_eq!(fs::read(project.path("page.html")).expect("a file"), b"the old page");
+    }
+    let ours = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".strata-");
+    let left = fs::read_dir(project.path("")).expect("a folder").filter_map(Result::ok).filter(ours).count();
+    assert_eq!(left, 0, "nothing is left beside it");
+    // A link stays one, and what it leads to is replaced.
+    project.done(&["report", "pipelines/p.toml", "-o", "link.html"]);
+    assert!(project.path("link.html").is_symlink());
+    assert!(fs::read_to_string(project.path("page.html")).expect("a page").starts_with("<!DOCTYPE html>"));
+    // What is no file is written as it is.
+    project.done(&["report", "pipelines/p.toml", "-o", "/dev/null", "-q"]);
+    let refused = project.strata(&["report", "pipelines/p.toml", "-o", "pipelines"]);
+    assert!(refused.code == Some(1) && refused.err.contains("failed to write pipelines: "), "{}", refused.err);
 }
 
 /// What a reader does, and says as JSON.
@@ -139,7 +202,8 @@ const READER: &str = include_str!("reader.js");
 
 fn browser() -> Option<&'static str> {
     let works = |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
-    ["chromium", "chromium-browser", "google-chrome"].iter().find(works).copied()
+    let found = ["chromium", "chromium-browser", "google-chrome"].iter().find(works).copied();
+    require(found, "Chromium to open the report in (Debian: apt-get install chromium)")
 }
 
 fn read(browser: &str, page: &Path, width: u32) -> Value {
@@ -159,10 +223,7 @@ fn read(browser: &str, page: &Path, width: u32) -> Value {
 
 #[test]
 fn a_browser_shows_it() {
-    let Some(browser) = browser() else {
-        println!("SKIPPED: there is no Chromium to open the report in (Debian: apt-get install chromium)");
-        return;
-    };
+    let Some(browser) = browser() else { return };
     let (project, page) = made();
     let watched = page.replacen(
         "<head>",

@@ -1,7 +1,8 @@
-//! A project in a temporary folder, and the binary run in it.
+//! A project in a temporary folder, and the binary run in it; and what tests need of the machine.
 
 use std::{
     fs,
+    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command},
@@ -31,6 +32,44 @@ inputs = { images = "images.test" }
 kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 "#;
+
+/// What a test needs of the machine, if it is there. Otherwise the test fails where `STRATA_REQUIRE_ALL=1` is set, as in
+/// CI, and elsewhere says that it is skipped, and what would help.
+pub fn require<T>(found: Option<T>, what: &str) -> Option<T> {
+    if found.is_none() {
+        assert!(
+            std::env::var("STRATA_REQUIRE_ALL").as_deref() != Ok("1"),
+            "STRATA_REQUIRE_ALL=1, and there is no {what}"
+        );
+        skipped(&format!("there is no {what}"));
+    }
+    found
+}
+
+/// Says that a test is skipped, past the reader of tests, who keeps the words of those that pass to himself.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A Python that can import these modules: `STRATA_PYTHON`, else `python3`.
+pub fn python_with(modules: &str) -> Option<String> {
+    let python = std::env::var("STRATA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let imports = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
+    let found = imports.is_ok_and(|ran| ran.status.success()).then_some(python);
+    require(found, &format!("Python with {modules} (STRATA_PYTHON names another than python3)"))
+}
+
+/// The folder of data and tools that may be offered to tests: `STRATA_SHARED`, else `shared` beside the repository.
+pub fn offered() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let named = std::env::var_os("STRATA_SHARED").map(PathBuf::from);
+    match named {
+        Some(folder) => require(folder.is_dir().then_some(folder), "folder at STRATA_SHARED"),
+        None => Some(beside).filter(|folder| folder.is_dir()),
+    }
+}
 
 /// A folder with `pipelines/`; deleted with the value.
 pub struct Project {
@@ -116,6 +155,13 @@ impl Project {
 
     pub fn strata(&self, args: &[&str]) -> Ran {
         finish(self.command().args(args))
+    }
+
+    /// Runs in a shell after a `limit`, such as `ulimit -f 8`: writes beyond it fail as on a full disk.
+    pub fn limited(&self, limit: &str, args: &[&str]) -> Ran {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("trap '' XFSZ; {limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_strata")]);
+        finish(shell.args(args).current_dir(self.folder.path()).env_remove("STRATA_CACHE_DIR"))
     }
 
     /// Runs and expects exit code 0.

@@ -1,7 +1,7 @@
 //! `--tensorboard` and `--mlflow`: what other programs are told is what the cache holds.
 //!
-//! The tests that are ignored ask the real programs. `pip install tensorboard mlflow`, then
-//! `STRATA_PYTHON=venv/bin/python cargo test --test it trackers -- --ignored`.
+//! Two of the tests ask the real programs: `pip install tensorboard mlflow pillow`, then
+//! `STRATA_PYTHON=venv/bin/python cargo test --test it trackers`. Without them they are skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use std::{
 use serde_json::{Value, json};
 use strata::store::{Manifest, Store};
 
-use crate::support::{Project, text};
+use crate::support::{Project, python_with, text};
 
 /// A training with images, and a stage without curves; two instances of each but the first.
 const PIPELINE: &str = r#"
@@ -70,31 +70,38 @@ fn manifests(project: &Project) -> BTreeMap<String, Manifest> {
     found.into_iter().map(named).collect()
 }
 
-/// The data of the records in each event file, by the name of its folder; the checksums are looked at.
-fn records(folder: &Path) -> BTreeMap<String, Vec<Vec<u8>>> {
+/// The data of the records in each event file, by its folder: `INSTANCE/KEY`. The checksums are looked at.
+fn records(board: &Path) -> BTreeMap<(String, String), Vec<Vec<u8>>> {
     let crc = |bytes: &[u8]| {
         let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 };
         !bytes.iter().fold(u32::MAX, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), step))
     };
     assert_eq!(crc(b"123456789"), 0xe306_9283, "the check value of CRC-32C");
     let masked = |bytes: &[u8]| (crc(bytes) >> 15 | crc(bytes) << 17).wrapping_add(0xa282_ead8).to_le_bytes();
+    let below = |folder: &Path| {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+        let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().expect("text")).collect();
+        names.sort();
+        names
+    };
     let mut found = BTreeMap::new();
-    for instance in fs::read_dir(folder).expect("a folder") {
-        let instance = instance.expect("an entry");
-        let records: &mut Vec<Vec<u8>> = found.entry(instance.file_name().into_string().expect("text")).or_default();
-        for file in fs::read_dir(instance.path()).expect("a folder") {
-            let file = file.expect("an entry");
-            assert!(file.file_name().to_string_lossy().starts_with("events.out.tfevents."));
-            let bytes = fs::read(file.path()).expect("a file");
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                let (length, data) = rest.split_at(8);
-                assert_eq!(data[..4], masked(length));
-                let count = u64::from_le_bytes(length.try_into().expect("8 bytes")) as usize;
-                let (data, end) = data[4..].split_at(count);
-                assert_eq!(end[..4], masked(data));
-                records.push(data.to_vec());
-                rest = &end[4..];
+    for instance in below(board) {
+        for work in below(&board.join(&instance)) {
+            let folder = board.join(&instance).join(&work);
+            let records: &mut Vec<Vec<u8>> = found.entry((instance.clone(), work)).or_default();
+            for file in below(&folder).iter().filter(|name| *name != ".complete") {
+                assert!(file.starts_with("events.out.tfevents."), "{file}");
+                let bytes = fs::read(folder.join(file)).expect("a file");
+                let mut rest = bytes.as_slice();
+                while !rest.is_empty() {
+                    let (length, data) = rest.split_at(8);
+                    assert_eq!(data[..4], masked(length));
+                    let count = u64::from_le_bytes(length.try_into().expect("8 bytes")) as usize;
+                    let (data, end) = data[4..].split_at(count);
+                    assert_eq!(end[..4], masked(data));
+                    records.push(data.to_vec());
+                    rest = &end[4..];
+                }
             }
         }
     }
@@ -109,9 +116,9 @@ fn event_files_have_all_instances_and_are_not_written_twice() {
     let manifests = manifests(&project);
     let first = records(&project.path("board"));
     assert_eq!(first.len(), INSTANCES);
-    assert_eq!(first.keys().collect::<Vec<_>>(), manifests.keys().collect::<Vec<_>>());
+    assert_eq!(first.keys().map(|(instance, _)| instance).collect::<Vec<_>>(), manifests.keys().collect::<Vec<_>>());
     for (instance, manifest) in &manifests {
-        let records = &first[instance];
+        let records = &first[&(instance.clone(), manifest.recipe.key().short())];
         assert!(records[0].windows(13).any(|part| part == b"brain.Event:2"), "{instance}");
         // The version, the parameters, and all numbers and images.
         let images = usize::from(manifest.recipe.kind == "dae");
@@ -122,8 +129,40 @@ fn event_files_have_all_instances_and_are_not_written_twice() {
     assert_eq!(records(&project.path("board")), first, "what is cached and there is left alone");
     fs::remove_dir_all(project.path("board")).expect("a folder");
     run(&project);
-    let counts = |of: &BTreeMap<String, Vec<Vec<u8>>>| of.values().map(Vec::len).collect::<Vec<_>>();
+    let counts = |of: &BTreeMap<(String, String), Vec<Vec<u8>>>| of.values().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(counts(&records(&project.path("board"))), counts(&first), "what is cached is written whole");
+}
+
+#[test]
+fn other_parameters_are_another_curve_and_work_that_goes_on_is_the_same() {
+    let project = Project::with(PIPELINE);
+    let run = |more: &[&str]| project.done(&[&RUN[..], &["--tensorboard", "board"], more].concat());
+    let folders = || records(&project.path("board")).into_keys().collect::<Vec<_>>();
+    let of = |folders: &[(String, String)], instance: &str| folders.iter().filter(|(name, _)| name == instance).count();
+    run(&[]);
+    run(&["-S", "dae.batch_size=8"]);
+    let both = folders();
+    assert_eq!((of(&both, "dae@dae.seed=0"), of(&both, "images"), both.len()), (2, 1, INSTANCES + 6), "{both:?}");
+    // What comes in differs too, although no parameter of the stage does.
+    assert_eq!(of(&both, "clusters@dae.seed=1"), 2, "{both:?}");
+
+    // The same work again, which tells all points again.
+    project.done(&[
+        "run",
+        "pipelines/p.toml",
+        "dae@dae.seed=0",
+        "-S",
+        "dae.batch_size=8",
+        "--tensorboard",
+        "board",
+        "--force",
+    ]);
+    assert_eq!(folders(), both, "no folder is added");
+    let key = manifests(&project)["dae@dae.seed=0"].recipe.key().short();
+    let records = records(&project.path("board"));
+    // A record of the start of a session (field 7 of an event, of two bytes) lets readers forget what came before.
+    let is_start = |record: &&Vec<u8>| record.ends_with(&[0x3a, 2, 8, 1]);
+    assert_eq!(records[&("dae@dae.seed=0".to_owned(), key)].iter().filter(is_start).count(), 1);
 }
 
 #[test]
@@ -216,8 +255,7 @@ fn mlflow_hears_of_what_runs_and_of_nothing_cached() {
 }
 
 /// The answer of one of the programs beside this file.
-fn python(program: &str, arguments: &[&str]) -> Value {
-    let python = std::env::var("STRATA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+fn python(python: &str, program: &str, arguments: &[&str]) -> Value {
     let output = Command::new(python).arg("-c").arg(program).args(arguments).output().expect("Python can be started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("the program prints JSON")
@@ -260,24 +298,26 @@ import io, json, pathlib, sys
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 found, images, texts = {}, {}, {}
-for folder in pathlib.Path(sys.argv[1]).iterdir():
+for folder in pathlib.Path(sys.argv[1]).glob("*/*"):
     events = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0, "tensors": 0}).Reload()
     tags = events.Tags()
-    found[folder.name] = {tag: [[e.step, e.value] for e in events.Scalars(tag)] for tag in tags["scalars"]}
+    found[folder.parent.name] = {tag: [[e.step, e.value] for e in events.Scalars(tag)] for tag in tags["scalars"]}
     for tag in tags["images"]:
         image = events.Images(tag)[0]
         assert Image.open(io.BytesIO(image.encoded_image_string)).size == (image.width, image.height)
-        images[folder.name + " " + tag] = [image.width, image.height]
-    texts[folder.name] = events.Tensors("parameters")[0].tensor_proto.string_val[0].decode()
+        images[folder.parent.name + " " + tag] = [image.width, image.height]
+    texts[folder.parent.name] = events.Tensors("parameters")[0].tensor_proto.string_val[0].decode()
 print(json.dumps({"found": found, "images": images, "texts": texts}))
 "#;
 
 #[test]
-#[ignore = "needs TensorBoard: see the top of the file"]
 fn tensorboard_reads_what_the_cache_holds() {
+    let Some(program) = python_with("tensorboard, PIL") else { return };
     let project = Project::with(PIPELINE);
     project.done(&[&RUN[..], &["--tensorboard", "board"]].concat());
-    let read = python(READ_TENSORBOARD, &[&project.path("board").to_string_lossy()]);
+    // Again in the same folders: no point is there twice.
+    project.done(&[&RUN[..], &["--tensorboard", "board", "--force"]].concat());
+    let read = python(&program, READ_TENSORBOARD, &[&project.path("board").to_string_lossy()]);
     compare(&project, &read["found"], |_, name| format!("final/{name}"), 1e-6);
     // 16 images of 8x8 pixels in three columns.
     let images = json!({"dae@dae.seed=0 reconstructions": [24, 128], "dae@dae.seed=1 reconstructions": [24, 128]});
@@ -313,15 +353,14 @@ impl Drop for Server {
 }
 
 #[test]
-#[ignore = "needs MLflow: see the top of the file"]
 fn mlflow_has_what_the_cache_holds() {
+    let Some(python_path) = python_with("mlflow") else { return };
     let project = Project::with(PIPELINE);
     let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
-    let python_path = std::env::var("STRATA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let store = format!("sqlite:///{}", project.path("mlflow.db").display());
     let arguments =
         ["-m", "mlflow", "server", "--workers", "1", "--port", &port.to_string(), "--backend-store-uri", &store];
-    let server = Command::new(python_path)
+    let server = Command::new(&python_path)
         .args(arguments)
         .current_dir(project.path("."))
         .stdout(Stdio::null())
@@ -339,7 +378,7 @@ fn mlflow_has_what_the_cache_holds() {
     assert_eq!(ran.err, "");
     // Again, all cached: the experiment is there already, and no run is added.
     assert_eq!(project.done(&[&RUN[..], &["--mlflow", &url]].concat()).err, "");
-    let read = python(READ_MLFLOW, &[&url]);
+    let read = python(&python_path, READ_MLFLOW, &[&url]);
     let tag = |manifest: &Manifest, name: &str| {
         if manifest.series.contains_key(name) { format!("final/{name}") } else { name.to_owned() }
     };
