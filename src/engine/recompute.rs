@@ -47,6 +47,8 @@ fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<
     let (recipe, device) = (&manifest.recipe, &manifest.provenance.device);
     // Another device computes other last digits, which are no rot.
     if device != "cpu" {
+        let ordinal = device.strip_prefix("Cuda { gpu_id: ").and_then(|rest| rest.strip_suffix(" }"));
+        let device = ordinal.map_or_else(|| device.clone(), |ordinal| format!("cuda:{ordinal}"));
         return Err(format!("made on {device}, not compared"));
     }
     let kind = registry.get(&recipe.kind).ok_or_else(|| format!("there is no kind `{}`", recipe.kind))?;

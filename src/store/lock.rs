@@ -33,7 +33,7 @@ pub struct Holder {
     pub started: u64,
     /// What it says of its progress, for people: `epoch 3/10`.
     pub progress: String,
-    /// The finished work that it needs, which upkeep must leave alone.
+    /// The finished work and the trajectories that it needs, which upkeep must leave alone.
     #[serde(default)]
     pub needs: BTreeSet<StageKey>,
     /// When it began, by the clock of the file system, in seconds.

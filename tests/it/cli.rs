@@ -352,7 +352,8 @@ fn names_with_odd_characters_are_one_row_in_every_table() {
     let (images, _) = NEIGHBOURS.split_once("[stage.knn]").expect("neighbours");
     let project = Project::with(&format!("{images}{}", odd.map(knn).concat()));
     let run = project.done(&["run", FILE]);
-    let lines = run.err.lines().filter(|line| line.starts_with("     ran  ")).count();
+    let is_end = |line: &&str| line.starts_with("     ran  ") || line.starts_with("  cached  ");
+    let lines = run.err.lines().filter(is_end).count();
     assert_eq!(lines, 3 + odd.len(), "a line for each\n{}", run.err);
     let count = |format: &str| project.done(&["table", FILE, "--output", format]).out;
     let markdown = count("markdown");

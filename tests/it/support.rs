@@ -61,14 +61,18 @@ pub fn python_with(modules: &str) -> Option<String> {
     require(found, &format!("Python with {modules} (STRATA_PYTHON names another than python3)"))
 }
 
-/// The folder of data and tools that may be offered to tests: `STRATA_SHARED`, else `shared` beside the repository.
-pub fn offered() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let named = std::env::var_os("STRATA_SHARED").map(PathBuf::from);
-    match named {
-        Some(folder) => require(folder.is_dir().then_some(folder), "folder at STRATA_SHARED"),
-        None => Some(beside).filter(|folder| folder.is_dir()),
+/// The folder of data and tools that may be offered to tests, if it holds these files: `STRATA_SHARED`, which must hold
+/// them, else `shared` beside the repository, which need not be there.
+pub fn offered(files: &[&str]) -> Option<PathBuf> {
+    let whole = |folder: &PathBuf| files.iter().all(|file| folder.join(file).exists());
+    if let Some(named) = std::env::var_os("STRATA_SHARED").map(PathBuf::from) {
+        return require(Some(named).filter(whole), &format!("{} in STRATA_SHARED", files.join(", ")));
     }
+    let beside = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared")).filter(whole);
+    if beside.is_none() {
+        skipped(&format!("{} is not offered (STRATA_SHARED names a folder that holds it)", files.join(", ")));
+    }
+    beside
 }
 
 /// A folder with `pipelines/`; deleted with the value.
