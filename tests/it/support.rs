@@ -33,21 +33,22 @@ kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 "#;
 
-/// What a test needs of the machine, if it is there. Otherwise the test fails where `STRATA_REQUIRE_ALL=1` is set, as in
-/// CI, and elsewhere says that it is skipped, and what would help.
+/// What a test needs of the machine, if it is there; otherwise the test is [`skipped`].
 pub fn require<T>(found: Option<T>, what: &str) -> Option<T> {
     if found.is_none() {
-        assert!(
-            std::env::var("STRATA_REQUIRE_ALL").as_deref() != Ok("1"),
-            "STRATA_REQUIRE_ALL=1, and there is no {what}"
-        );
         skipped(&format!("there is no {what}"));
     }
     found
 }
 
-/// Says that a test is skipped, past the reader of tests, who keeps the words of those that pass to himself.
+/// Says that a test cannot run here; with `STRATA_REQUIRE_ALL=1`, as in CI, fails.
 pub fn skipped(why: &str) {
+    assert!(std::env::var("STRATA_REQUIRE_ALL").as_deref() != Ok("1"), "skipped, with STRATA_REQUIRE_ALL=1: {why}");
+    say_skipped(why);
+}
+
+/// Says it past the reader of tests, who keeps what those that pass print to himself.
+fn say_skipped(why: &str) {
     let thread = std::thread::current();
     let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
     let _ = std::io::stderr().write_all(line.as_bytes());
@@ -70,7 +71,7 @@ pub fn offered(files: &[&str]) -> Option<PathBuf> {
     }
     let beside = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared")).filter(whole);
     if beside.is_none() {
-        skipped(&format!("{} is not offered (STRATA_SHARED names a folder that holds it)", files.join(", ")));
+        say_skipped(&format!("{} is not offered (STRATA_SHARED names a folder that holds it)", files.join(", ")));
     }
     beside
 }
@@ -226,15 +227,6 @@ pub fn is_event(line: &str, event: &str, instance: &str) -> bool {
 pub fn send(child: &Child, signal: &str) {
     let sent = finish(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]));
     assert_eq!(sent.code, Some(0), "{}", sent.err);
-}
-
-/// Says that a test could not run here; with `STRATA_REQUIRE_ALL=1`, fails.
-pub fn skipped(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
-    assert!(
-        std::env::var_os("STRATA_REQUIRE_ALL").is_none(),
-        "STRATA_REQUIRE_ALL is set, and this was skipped: {reason}"
-    );
 }
 
 /// Runs a command to its end.
