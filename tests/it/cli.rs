@@ -279,7 +279,7 @@ fn exports_of_names_that_no_file_can_have_stay_apart() {
     assert!(listed.iter().all(|(file, holds)| {
         files.contains(format!("out/{file}").as_str()) && plan.iter().any(|(instance, _)| instance == holds)
     }));
-    assert!(said.err.contains("out/strata-names.csv says what the files hold"), "{}", said.err);
+    assert!(said.err.contains("out/strata-names.csv lists what the files with changed names hold"), "{}", said.err);
     // The names are the same the next time, and of one alone.
     assert_eq!(project.done(&["export", FILE, long, "-o", "out"]).out, said.out);
     let one = project.done(&["export", FILE, &listed[3].1, "-o", "alone"]).out;
