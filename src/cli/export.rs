@@ -57,7 +57,7 @@ impl Args {
         let selection = graph.select(&[targets]).map_err(Failure::Usage)?;
         let plan = engine::plan(&graph, &selection, &store, false)?;
 
-        let mut wanted = Vec::new();
+        let mut chosen = Vec::new();
         for &index in &selection.targets {
             let name = &graph.instances[index].name;
             let Some(Verdict::Cached(manifest)) = plan.get(index).map(|planned| &planned.decision.verdict) else {
@@ -75,12 +75,12 @@ impl Args {
                     let run = self.pipeline.run(&[name, "--force"]);
                     return Err(Failure::Failed(format!("`{output}` of {name} was evicted; `{run}` makes it again")));
                 }
-                wanted.push((Wanted::new(name, &format!(".{output}.safetensors")), made.hash));
+                chosen.push((Wanted::new(name, &format!(".{output}.safetensors")), made.hash));
             }
         }
-        let names = exported::places(folder, &wanted, self.force)?;
+        let names = exported::places(folder, &chosen, self.force)?;
         files::make_folder(folder)?;
-        for (name, (_, hash)) in names.iter().zip(&wanted) {
+        for (name, (_, hash)) in names.iter().zip(&chosen) {
             let file = folder.join(name);
             // Nothing leaves the cache that is not what its name says.
             let bytes = store.read_bytes(hash)?;
@@ -93,7 +93,7 @@ impl Args {
                 console.print(&format!("{}\n", file.display()))?;
             }
         }
-        exported::list(folder, &wanted, &names, console)?;
+        exported::list(folder, &chosen, &names, console)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,5 +1,5 @@
-//! A folder that files are exported to: nothing of another export is lost, and a list says what a file holds whose name
-//! does not.
+//! A folder of exported files: existing files with other content are not replaced unasked, and a list maps changed file
+//! names to what the files hold.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -9,12 +9,12 @@ use crate::{
     report::{Wanted, file_names, one_line},
 };
 
-/// The list, in the folder.
+/// The name of the list.
 const LIST: &str = "strata-names.csv";
 /// Its columns.
 const COLUMNS: [&str; 2] = ["file", "holds"];
 
-/// The names of these files in `folder`, if they may be written: what is there holds the same, or `force` says so.
+/// Chooses the names of files in `folder`. Fails if a file exists with other content, unless `force` is set.
 pub fn places(folder: &Path, wanted: &[(Wanted, ArtifactHash)], force: bool) -> Result<Vec<String>, Failure> {
     let names = file_names(&wanted.iter().map(|(wanted, _)| wanted.clone()).collect::<Vec<_>>());
     for (name, (_, hash)) in names.iter().zip(wanted).filter(|_| !force) {
@@ -27,7 +27,7 @@ pub fn places(folder: &Path, wanted: &[(Wanted, ArtifactHash)], force: bool) -> 
     Ok(names)
 }
 
-/// Lists the files whose names were changed, beside those of earlier exports.
+/// Adds the files whose names had to be changed to the list in the folder.
 pub fn list(
     folder: &Path,
     wanted: &[(Wanted, ArtifactHash)],
@@ -45,7 +45,7 @@ pub fn list(
     }
     let path = folder.join(LIST);
     let mut all: BTreeMap<String, String> = BTreeMap::new();
-    // One that cannot be read is written anew: it says nothing that an export would not say again.
+    // A list that cannot be read is replaced: exporting again restores its entries.
     for row in csv::Reader::from_path(&path).into_iter().flat_map(csv::Reader::into_records).flatten() {
         all.extend(row.get(0).zip(row.get(1)).map(|(file, holds)| (file.to_owned(), holds.to_owned())));
     }
@@ -55,6 +55,6 @@ pub fn list(
     let refused = |error: String| Failure::Failed(format!("failed to write {}: {error}", path.display()));
     written.map_err(|error| refused(error.to_string()))?;
     files::write(&path, &writer.into_inner().map_err(|error| refused(error.to_string()))?)?;
-    console.remark(&format!("{} says what the files hold whose names were shortened or changed", path.display()));
+    console.remark(&format!("{} lists what the files with changed names hold", path.display()));
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Files that users ask for. What lies at a place is whole at any moment: a new file is written beside it and renamed, so
-//! a full disk or a kill leaves the old one as it was.
+//! Writes the files that users ask for. A new file is written beside its place and renamed, so the old file is intact
+//! until the new one is complete, whatever happens: a full disk, a kill.
 
 use std::{
     fs,
@@ -13,28 +13,28 @@ use tempfile::{Builder, NamedTempFile};
 use super::Failure;
 use crate::digest::ArtifactHash;
 
-/// Puts a file with these bytes at `path`, in place of one that is there.
+/// Writes a file, replacing one that exists.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let done = match fs::metadata(path) {
-        // A terminal or a pipe holds nothing that could be lost.
+        // A terminal or a pipe has no content to lose.
         Ok(there) if !there.is_file() => {
             fs::File::options().write(true).open(path).and_then(|mut to| to.write_all(bytes))
         }
-        // A link stays, and what it leads to is replaced.
+        // A symbolic link is followed: its target is replaced.
         Ok(there) => fs::canonicalize(path).and_then(|path| {
             let new = beside(&path, bytes)?;
-            // The owner may be another, who must still let others do what they could.
+            // The new file keeps the permissions of the old one where that is allowed.
             let _ = new.as_file().set_permissions(there.permissions());
             new.persist(path).map(drop).map_err(|error| error.error)
         }),
-        // A link that leads nowhere.
+        // A dangling link: there is no content to lose.
         Err(_) if path.is_symlink() => fs::write(path, bytes),
         Err(_) => beside(path, bytes).and_then(|new| new.persist(path).map(drop).map_err(|error| error.error)),
     };
     done.map_err(|error| refused(path, &error))
 }
 
-/// Puts a file with these bytes at `path`, unless something is there: then nothing is done, and the answer is false.
+/// Writes a new file. Returns false, and does nothing, if something exists at `path`.
 pub fn create(path: &Path, bytes: &[u8]) -> Result<bool, Failure> {
     let done = beside(path, bytes).and_then(|new| new.persist_noclobber(path).map(drop).map_err(|error| error.error));
     match done {
@@ -43,7 +43,7 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<bool, Failure> {
     }
 }
 
-/// Puts another name of the file `of` at `path`, in place of what is there.
+/// Makes `path` a hard link to the file `of`, replacing a file that exists.
 pub fn link(of: &Path, path: &Path) -> Result<(), Failure> {
     let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
     if place(path).is_some() && place(path) == place(of) {
@@ -54,7 +54,7 @@ pub fn link(of: &Path, path: &Path) -> Result<(), Failure> {
     done.map_err(|error| refused(path, &error))
 }
 
-/// What the file at `path` holds; nothing if there is none.
+/// The hash of the file at `path`, or `None` if there is no file.
 pub fn content(path: &Path) -> Result<Option<ArtifactHash>, Failure> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(ArtifactHash::of(&bytes))),
@@ -63,14 +63,14 @@ pub fn content(path: &Path) -> Result<Option<ArtifactHash>, Failure> {
     }
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 pub fn make_folder(path: &Path) -> Result<(), Failure> {
     fs::create_dir_all(path).map_err(|error| refused(path, &error))
 }
 
-/// A whole file, on the disk, in the folder of `path`.
+/// Writes a complete temporary file into the folder of `path`.
 fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    // Temporary files are private; these become files that are as readable as the umask says.
+    // Temporary files are private by default; this one gets the permissions that the umask allows.
     let readable = fs::Permissions::from_mode(0o666);
     let mut new = Builder::new().prefix(".strata-").permissions(readable).tempfile_in(folder(path))?;
     new.write_all(bytes)?;
@@ -84,7 +84,7 @@ fn folder(path: &Path) -> PathBuf {
 }
 
 fn refused(path: &Path, error: &io::Error) -> Failure {
-    // An error of a temporary file names that file, which nobody asked for.
+    // The message of tempfile names the temporary file, which means nothing to the user.
     let reason =
         error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
     Failure::Failed(format!("failed to write {}: {reason}", path.display()))

@@ -122,11 +122,11 @@ fn again(share: f64, registry: &Registry, store: &Store, console: &Console) -> R
     Ok(clean)
 }
 
-/// What a name means.
+/// What a key or name on the command line refers to.
 enum Found<'a> {
     /// Finished work.
     Work(&'a StageKey, &'a Manifest),
-    /// Saved states of work that is not finished, by their trajectory.
+    /// The saved states of one trajectory without finished work of that name.
     States(&'a SavedState),
 }
 
@@ -213,7 +213,7 @@ impl Chosen {
 /// The one finished work that a key, the beginning of one, or an instance names, else the saved states.
 fn find<'a>(all: &'a [(StageKey, Manifest)], states: &'a [SavedState], name: &str) -> Result<Found<'a>, Failure> {
     let by_name = |instance: &str| {
-        // In text, names stand with what cannot be seen written out.
+        // Tables show names with invisible characters escaped.
         let short = instance.split_once('/').map_or(instance, |(_, short)| short);
         [instance, short].into_iter().any(|own| own == name || one_line(own) == name)
     };

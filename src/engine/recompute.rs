@@ -34,7 +34,7 @@ pub fn recompute(registry: &Registry, store: &Store, manifest: &Manifest) -> Rec
     }
 }
 
-/// The trajectory that the work of a manifest went; nothing if it is of a kind that saves no states.
+/// The trajectory of a manifest's work, or `None` if its kind saves no states.
 #[must_use]
 pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> {
     let recipe = &manifest.recipe;
@@ -45,8 +45,10 @@ pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> 
 
 fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<String>, String> {
     let (recipe, device) = (&manifest.recipe, &manifest.provenance.device);
-    // Another device computes other last digits, which are no rot.
+    // Devices differ in the last digits, which is no sign of damage.
     if device != "cpu" {
+        let ordinal = device.strip_prefix("Cuda { gpu_id: ").and_then(|rest| rest.strip_suffix(" }"));
+        let device = ordinal.map_or_else(|| device.clone(), |ordinal| format!("cuda:{ordinal}"));
         return Err(format!("made on {device}, not compared"));
     }
     let kind = registry.get(&recipe.kind).ok_or_else(|| format!("there is no kind `{}`", recipe.kind))?;

@@ -1,9 +1,9 @@
-//! Text that users wrote, put where it must not change what stands around it.
+//! Escapes text that users wrote for the places where it is shown.
 
 use std::borrow::Cow;
 
-/// The text as one line in which everything can be seen: what breaks lines, moves the text around it or has no width is
-/// written as an escape, `\n`, `\t` or `\u{200b}`.
+/// The text as one visible line: control characters, line breaks, characters without width and those that change the text
+/// direction are written as escapes (`\n`, `\t`, `\u{200b}`).
 #[must_use]
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unseen) {
@@ -20,14 +20,14 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Control characters, and those that Unicode has for direction, joining and breaks of lines.
+/// Whether a character is invisible or changes the layout of the text around it.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
-/// The text as a cell of a Markdown table shows it: nothing in it ends the cell, is taken for markup, or vanishes.
+/// The text as a cell of a Markdown table: nothing in it ends the cell or is taken for markup.
 #[must_use]
 pub fn for_markdown(text: &str) -> String {
     let line = one_line(text);
@@ -36,7 +36,7 @@ pub fn for_markdown(text: &str) -> String {
     let mut rest = line.chars().peekable();
     while let Some(c) = rest.next() {
         let inside = before.is_alphanumeric() && rest.peek().is_some_and(|next| next.is_alphanumeric());
-        // `train_features` is no emphasis, `_features_` is.
+        // An underscore inside a word (`train_features`) is not emphasis; `_features_` is.
         if matches!(c, '\\' | '|' | '`' | '*' | '<' | '&' | '~' | '$') || (c == '_' && !inside) {
             safe.push('\\');
         }
@@ -46,7 +46,7 @@ pub fn for_markdown(text: &str) -> String {
     safe
 }
 
-/// The text without a meaning to LaTeX.
+/// The text with everything escaped that LaTeX would interpret.
 #[must_use]
 pub fn for_latex(text: &str) -> String {
     let line = one_line(text);
@@ -64,7 +64,7 @@ pub fn for_latex(text: &str) -> String {
                 safe.push('\\');
                 safe.push(c);
             }
-            // At the start of a row it would belong to the `\\` or the rule before it.
+            // At the start of a row, LaTeX takes these for arguments of the preceding `\\` or rule.
             '[' | '*' if at == 0 => safe.push_str(&format!("{{{c}}}")),
             c => safe.push(c),
         }

@@ -120,7 +120,7 @@ impl Figure {
         }
     }
 
-    /// What a drawing leaves out, in words: values that are not numbers. Empty if there are none.
+    /// A sentence about values that cannot be drawn because they are not finite; empty if there are none.
     #[must_use]
     pub fn gaps(&self) -> String {
         let odd = |value: f64| !value.is_finite();
@@ -134,7 +134,7 @@ impl Figure {
                 let rows = cells.iter().zip(&rows.1).filter(|(row, _)| is_odd(row));
                 rows.map(|(_, name)| name.as_str()).collect()
             }
-            // They say it in their names.
+            // Bars name such values themselves.
             Chart::Bars { .. } => Vec::new(),
             Chart::Parallel { axes } => {
                 let is_odd = |axis: &&Dimension| axis.values.iter().any(|value| odd(*value));
@@ -194,7 +194,7 @@ impl Figure {
 }
 
 impl Bar {
-    /// Its name, with what it is where that cannot be drawn.
+    /// Its name, with the value if that cannot be drawn.
     #[must_use]
     pub fn words(&self) -> String {
         if self.value.is_finite() { self.name.clone() } else { format!("{}: {}", self.name, self.value) }

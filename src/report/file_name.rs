@@ -1,32 +1,32 @@
-//! Names of files and folders for what users named: distinct, readable, and no longer than a file system takes.
+//! File and folder names for things that users named: distinct, readable, and short enough for file systems.
 
 use std::collections::BTreeMap;
 
 use super::line::without_stages;
 
-/// The longest name that file systems take, in bytes.
+/// The longest file name that file systems allow, in bytes.
 const LONGEST: usize = 255;
 
 /// What a file is to be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The name, as it is if that can be.
+    /// The preferred name.
     pub name: String,
-    /// What tells the thing apart from all others.
+    /// A text that differs between any two things, even if their names are equal.
     pub identity: String,
-    /// What comes behind the name: `.svg`.
+    /// The ending: `.svg`.
     pub ending: String,
 }
 
 impl Wanted {
-    /// Of a thing that its name tells apart.
+    /// For a thing whose name is unique.
     #[must_use]
     pub fn new(name: &str, ending: &str) -> Self {
         Self { name: name.to_owned(), identity: name.to_owned(), ending: ending.to_owned() }
     }
 
-    /// The name of the file. It depends on nothing else: where characters are replaced or the name is cut, a hash of the
-    /// identity keeps it apart from others.
+    /// The file name. Where characters had to be replaced or the name had to be shortened, it contains a hash of the
+    /// identity. It does not depend on other files, so it is the same every time.
     #[must_use]
     pub fn file_name(&self) -> String {
         let Self { name, ending, .. } = self;
@@ -48,8 +48,8 @@ impl Wanted {
     }
 }
 
-/// The names of files in one folder. Those that would be one file, also where upper and lower case are the same, all get
-/// the hash of what they are.
+/// File names for several things in one folder. Names that would be equal, also on a file system that ignores case, all get
+/// a hash.
 #[must_use]
 pub fn file_names(wanted: &[Wanted]) -> Vec<String> {
     let folded = |one: &Wanted| one.file_name().to_lowercase();
@@ -60,7 +60,7 @@ pub fn file_names(wanted: &[Wanted]) -> Vec<String> {
     wanted.iter().map(|one| if count[&folded(one)] > 1 { one.hashed() } else { one.file_name() }).collect()
 }
 
-/// The name with what is unusual in names of files replaced.
+/// Replaces characters that are unusual in file names.
 fn safe(name: &str) -> String {
     let usual = |c: char| c.is_alphanumeric() || "_-.,=@+[]{}() ".contains(c);
     name.chars().map(|c| if usual(c) { c } else { '_' }).collect()

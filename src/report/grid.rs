@@ -140,7 +140,7 @@ impl Grid {
     }
 }
 
-/// The cells of a table as they are written, and the widest of each column.
+/// A table with its cells escaped, and the width of each column.
 struct Shown {
     headers: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -161,7 +161,7 @@ impl Shown {
         Self { headers, rows, aligns: grid.columns.iter().map(|(_, align)| *align).collect(), widths }
     }
 
-    /// Cells under each other, the first as `first`.
+    /// One row, padded to the widths of the columns, with `first` in place of the first cell.
     fn line(&self, cells: &[String], first: &str, between: &str) -> String {
         let mut line = String::new();
         for (at, cell) in cells.iter().enumerate() {

@@ -127,7 +127,7 @@ fn now() -> u64 {
     since.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// A number as JSON has it, and where JSON has none by the word for it, which the server's protocol takes.
+/// A number in JSON. For NaN and infinities it is the word that the server's protocol (protobuf's JSON) has for them.
 fn decimal(value: f64) -> Value {
     match value {
         value if value.is_nan() => json!("NaN"),

@@ -1,6 +1,6 @@
-//! `--tensorboard`: event files that TensorBoard reads, a folder for each instance and in it one for each piece of work
-//! that the instance was: `simclr@batches.policy=random/0123456789ab`. Work that goes on after an interruption has the
-//! same folder, another value of a parameter has another.
+//! `--tensorboard`: event files that TensorBoard reads. Each instance has a folder, and each piece of work of the instance
+//! a folder in it, named by its key: `simclr@batches.policy=random/0123456789ab`. Work that is resumed after an
+//! interruption stays in its folder; a change of any parameter leads to another one.
 //!
 //! The writers on crates.io rest (tensorboard-rs, and tfrecord on prost 0.12) and panic where a disk is full. So the
 //! few messages that are needed stand here, encoded by prost; their numbers are those of TensorFlow's `event.proto` and
@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::{Archive, Past, Picture, Wanted, one_line};
 use crate::engine::{Event, Reporter, Status};
 
-/// The empty file that says that a folder holds the whole of its work.
+/// An empty file that marks folders with everything about their work.
 const WHOLE: &str = ".complete";
 
 /// Writes curves as they come, and final numbers (`final/NAME`), parameters and images of each instance.
@@ -42,14 +42,14 @@ impl Tensorboard {
         Self { folder: folder.to_owned(), archive, open: BTreeMap::new(), works: true }
     }
 
-    /// The folder of what an instance does: its name, and the key of the work.
+    /// The folder for the work of an instance.
     fn folder_of(&self, instance: &str, key: Option<String>) -> PathBuf {
         self.folder.join(Wanted::new(instance, "").file_name()).join(key.unwrap_or_default())
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            // Also of work that is tried again.
+            // A retry starts anew too.
             Event::StageStarted { instance, parameters, key, .. } => {
                 let run = Run::start(&self.folder_of(instance, key.map(|key| key.short())), instance, parameters)?;
                 self.open.insert(instance.clone(), run);
@@ -115,8 +115,8 @@ impl Run {
         let mut run = Self { file: File::create(folder.join(name))?, epoch: 0 };
         run.add(0, message::What::FileVersion("brain.Event:2".to_owned()))?;
         if again {
-            // What follows holds all from the beginning, also of work that goes on from a saved state: a reader forgets
-            // what an earlier run wrote, and shows one curve.
+            // All points are written again from the start, also by resumed work. The start of a session makes readers
+            // drop the points of earlier runs, so that they show one curve.
             run.add(0, message::What::SessionLog(message::SessionLog { status: message::SessionLog::START }))?;
         }
         let text = serde_json::to_string_pretty(parameters)?;
@@ -195,7 +195,7 @@ mod message {
     }
 
     impl SessionLog {
-        /// A run begins (again) at the event's step.
+        /// A run starts at the event's step; what was logged from that step on is obsolete.
         pub const START: i32 = 1;
     }
 

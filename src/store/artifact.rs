@@ -17,9 +17,9 @@ use crate::{digest::ArtifactHash, threads};
 
 /// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
 const METADATA: &str = "strata";
-/// Bytes of a file that say how long its header is.
+/// The number of bytes that hold the length of the header.
 const HEAD: u64 = 8;
-/// No header is longer than this, whatever a damaged file says.
+/// The longest header that is read, whatever a damaged file claims.
 const LONGEST_HEADER: u64 = 100 << 20;
 
 /// Named tensors (on the CPU) with JSON attributes such as class names or a network's architecture.
@@ -173,7 +173,8 @@ impl Artifact {
         Ok(safetensors::serialize(tensors, Some(metadata))?)
     }
 
-    /// The attributes in a file that [`Artifact::to_bytes`] filled, without its tensors; none if it holds something else.
+    /// Reads the attributes in a file of [`Artifact::to_bytes`] without reading its tensors. A file that holds something else
+    /// has none.
     ///
     /// # Errors
     /// If the file cannot be read.

@@ -25,30 +25,30 @@ pub struct Position {
 pub struct Checkpoints {
     store: Store,
     folder: PathBuf,
-    /// What people call the work.
+    /// The name of the work, for people.
     name: Option<String>,
 }
 
-/// A saved state, as upkeep sees it.
+/// A saved state, as listed for garbage collection and for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedState {
     /// The trajectory that it is on.
     pub trajectory: StageKey,
-    /// How far it is.
+    /// How far the work had come.
     pub at: Position,
     /// The file.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Seconds of work in it; 0 if it does not say.
+    /// Seconds of work in it; 0 if the file does not say.
     pub seconds: f64,
-    /// The instance that saved it, as in the record of a finished one; nothing if it does not say.
+    /// The instance that saved it (`PIPELINE/INSTANCE`), if the file says so.
     pub instance: Option<String>,
 }
 
-/// The attribute of a state that says how many seconds the work up to it took.
+/// The attribute of a state that holds the seconds of work up to it.
 pub const SECONDS: &str = "seconds";
-/// The attribute of a state that says who saved it.
+/// The attribute of a state that holds the name of the instance that saved it.
 const INSTANCE: &str = "instance";
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +66,7 @@ impl Store {
         Checkpoints { store: self.clone(), folder, name: None }
     }
 
-    /// Every saved state, those of a trajectory behind each other, the furthest last.
+    /// Every saved state, ordered by trajectory, the furthest of each last.
     ///
     /// # Errors
     /// If a folder or a file cannot be read.
@@ -95,7 +95,7 @@ impl Store {
 }
 
 impl Saved {
-    /// What the file says of itself; nothing if it is gone.
+    /// Reads the description in the file; `None` if the file is gone.
     fn look(self, trajectory: StageKey) -> Result<Option<SavedState>, StoreError> {
         let Self { at, path, .. } = self;
         let looked = fs::metadata(&path).and_then(|found| Ok((found.len(), Artifact::attributes_in(&path)?)));
@@ -110,7 +110,7 @@ impl Saved {
 }
 
 impl Checkpoints {
-    /// The same, with what people call the work: `PIPELINE/INSTANCE`.
+    /// Adds the name of the work, `PIPELINE/INSTANCE`, which states that are saved from now on carry.
     #[must_use]
     pub fn of(mut self, name: String) -> Self {
         self.name = Some(name);

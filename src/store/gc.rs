@@ -1,12 +1,13 @@
-//! Making room: what costs least to make again goes first.
+//! Garbage collection: deletes what is cheapest to make again, and only as much as the limit asks for.
 //!
-//! What ended processes left (`leftovers.rs`) goes always. Everything else stays while there is room; if there is not, objects
-//! and saved states go in the order of the seconds of work in them, per byte, less the longer they were not used. The
-//! state of a training that has not ended does not lose by waiting: nothing else holds its work.
+//! Files left behind by dead processes (`leftovers.rs`) are always deleted. Everything else stays while there is room.
+//! Beyond the limit, objects and saved states are deleted in the order of the seconds of work per byte in them, which counts
+//! for less the longer they have not been used. The state of an unfinished training keeps its full value, however old it
+//! is, because nothing else holds its work.
 //!
-//! An evicted object keeps its manifest and leaves a mark, so that everything below it stays valid; it is made again only
-//! when something that must run needs its bytes. Pinned work with its saved states, work that a live run needs, states
-//! whose trajectory is locked, and anything younger than a live run stay.
+//! An evicted object keeps its manifest and leaves a mark, so everything that depends on it stays valid; it is made again
+//! only when a stage that must run needs its bytes. Never deleted: pinned work and its saved states, work that a live run
+//! needs, states whose trajectory is locked, and anything written since the oldest live run began.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,17 +19,17 @@ use std::{
 use super::{Manifest, SavedState, Store, StoreError, io_error, is_there, leftovers::OLD, list, remove};
 use crate::digest::{ArtifactHash, StageKey};
 
-/// What was not used for this long is worth half.
+/// Results that have not been used for this long count for half of their seconds.
 const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What a file is, and what its deletion must heed.
+/// What kind of file a victim is, which decides how it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
-    /// An object that a manifest names: it leaves a mark.
+    /// An object that a manifest names. Its deletion leaves a mark.
     Object(ArtifactHash),
-    /// A saved state of this trajectory.
+    /// A saved state of this trajectory. It is not deleted while the trajectory is locked.
     State(StageKey),
-    /// A lock: it may be held again by now.
+    /// A lock without a holder. It is not deleted if someone has taken it since.
     Lock,
     /// Anything else.
     File,
@@ -41,11 +42,11 @@ pub struct Victim {
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Seconds of work that it took, 0 if nobody will do that again.
+    /// Seconds of work in it; 0 for files that nothing needs.
     pub seconds: f64,
-    /// What it is, for people: the instance that made it.
+    /// A description for people: the instance that made it.
     pub what: String,
-    /// What it is, for upkeep.
+    /// What kind of file it is.
     pub thing: Thing,
 }
 
@@ -56,8 +57,8 @@ pub struct Collection {
     pub before: u64,
     /// What goes, in order.
     pub victims: Vec<Victim>,
-    /// Seconds that making everything again would take: outputs of one run are made together, and what goes on from a
-    /// state that stays is not done twice.
+    /// Seconds that making everything again would take. The outputs of one run are made together, and work that a
+    /// remaining saved state holds is not repeated.
     pub seconds: f64,
     /// Bytes that must stay although the limit asks for less.
     pub over: u64,
@@ -71,26 +72,26 @@ impl Collection {
     }
 }
 
-/// A victim with all that its fate depends on.
+/// A possible victim.
 struct Candidate {
     victim: Victim,
     /// Seconds of work for each byte.
     value: f64,
-    /// What it is made by: victims of one piece of work are made again together.
+    /// The work that makes it: its trajectory if it has one, else its key.
     work: StageKey,
 }
 
-/// What is known of all candidates together.
+/// The contents of a cache, as garbage collection sees them.
 struct Survey {
     candidates: Vec<Candidate>,
-    /// The objects that manifests name.
+    /// The objects that manifests refer to.
     named: BTreeSet<ArtifactHash>,
     states: Vec<SavedState>,
 }
 
 impl Store {
-    /// Chooses what must go so that at most `limit` bytes remain. Deletes nothing. `trajectory` says which way the work of a
-    /// record went, if there can be saved states of it.
+    /// Chooses what to delete so that at most `limit` bytes remain. Deletes nothing. `trajectory` gives the trajectory of a
+    /// manifest's work, if its kind saves states.
     ///
     /// # Errors
     /// If the cache cannot be read.
@@ -133,7 +134,7 @@ impl Store {
         Ok(collection)
     }
 
-    /// Everything that may go if there is no room for it.
+    /// Everything that may be deleted if there is no room for it.
     fn survey(
         &self,
         trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
@@ -149,7 +150,7 @@ impl Store {
         let fading = |path: &Path| 1.0 + age(path).as_secs_f64() / HALF.as_secs_f64();
 
         let (mut candidates, mut protected, mut named) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-        // The trajectories of finished work, and whether that stays.
+        // The trajectories of finished work, and whether that work is held.
         let mut finished: BTreeMap<StageKey, bool> = BTreeMap::new();
         for (key, manifest) in self.manifests()? {
             let record = self.manifest_path(&key);
@@ -203,7 +204,7 @@ impl Store {
                     let mark = self.eviction_mark(hash);
                     fs::write(&mark, b"").map_err(io_error("write", &mark))?;
                 }
-                // Somebody may have gone on from it meanwhile.
+                // A run may have started on it since it was chosen.
                 Thing::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
                 Thing::Lock => {
                     self.clear_lost(&victim.path, OLD)?;

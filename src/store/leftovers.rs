@@ -1,4 +1,4 @@
-//! What ended processes left behind, and nobody will ever use: always waste, whatever room there is.
+//! Files that dead processes left behind and nothing will ever use. They are deleted whatever room there is.
 
 use std::{
     collections::BTreeSet,
@@ -13,12 +13,11 @@ use super::{
 };
 use crate::digest::ArtifactHash;
 
-/// What is younger may be in the making.
+/// A younger file may still be being written.
 pub(super) const OLD: Duration = Duration::from_secs(3600);
 
 impl Store {
-    /// Unfinished files and objects without a manifest, both old enough not to be in the making, and locks whose holder is
-    /// gone.
+    /// Unfinished files and objects without a manifest, if they are old enough, and locks whose holder is gone.
     pub(super) fn leftovers(
         &self,
         named: &BTreeSet<ArtifactHash>,

@@ -33,7 +33,7 @@ pub struct Holder {
     pub started: u64,
     /// What it says of its progress, for people: `epoch 3/10`.
     pub progress: String,
-    /// The finished work that it needs, which upkeep must leave alone.
+    /// The finished work and the trajectories that it needs, which upkeep must leave alone.
     #[serde(default)]
     pub needs: BTreeSet<StageKey>,
     /// When it began, by the clock of the file system, in seconds.
@@ -123,7 +123,7 @@ impl Store {
         Ok(if self.is_lost(&path, &holder)? { None } else { Some(holder) })
     }
 
-    /// The files of locks that nobody holds any more: of a process that is known to be gone, or without a beat for `age`.
+    /// The lock files that nobody holds any more: their process is known to be gone, or they have had no beat for `age`.
     pub(super) fn lost_locks(&self, age: Duration) -> Result<Vec<PathBuf>, StoreError> {
         let mut lost = Vec::new();
         for path in list(&self.root.join("locks-v1"))? {
@@ -134,7 +134,7 @@ impl Store {
         Ok(lost)
     }
 
-    /// Deletes the file of a lock, unless someone holds it by now.
+    /// Deletes a lost lock, unless someone has taken it since.
     pub(super) fn clear_lost(&self, path: &Path, age: Duration) -> Result<(), StoreError> {
         match self.lost(path, age)? {
             Some(holder) => self.take_away(path, &holder),
@@ -142,7 +142,7 @@ impl Store {
         }
     }
 
-    /// The last holder of a lock that is lost.
+    /// The last holder of a lock, if the lock is lost.
     fn lost(&self, path: &Path, age: Duration) -> Result<Option<Holder>, StoreError> {
         let Some(holder) = read(path)? else { return Ok(None) };
         let beat = fs::metadata(path).and_then(|found| found.modified()).ok();

@@ -124,7 +124,7 @@ impl Store {
         &self.root
     }
 
-    /// Whether there is a cache: a folder that something was written to, or that is empty.
+    /// Whether there is a cache: a folder that holds what a cache holds, or nothing yet.
     ///
     /// # Errors
     /// If the disk does not say.

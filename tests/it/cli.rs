@@ -279,7 +279,7 @@ fn exports_of_names_that_no_file_can_have_stay_apart() {
     assert!(listed.iter().all(|(file, holds)| {
         files.contains(format!("out/{file}").as_str()) && plan.iter().any(|(instance, _)| instance == holds)
     }));
-    assert!(said.err.contains("out/strata-names.csv says what the files hold"), "{}", said.err);
+    assert!(said.err.contains("out/strata-names.csv lists what the files with changed names hold"), "{}", said.err);
     // The names are the same the next time, and of one alone.
     assert_eq!(project.done(&["export", FILE, long, "-o", "out"]).out, said.out);
     let one = project.done(&["export", FILE, &listed[3].1, "-o", "alone"]).out;
@@ -352,7 +352,8 @@ fn names_with_odd_characters_are_one_row_in_every_table() {
     let (images, _) = NEIGHBOURS.split_once("[stage.knn]").expect("neighbours");
     let project = Project::with(&format!("{images}{}", odd.map(knn).concat()));
     let run = project.done(&["run", FILE]);
-    let lines = run.err.lines().filter(|line| line.starts_with("     ran  ")).count();
+    let is_end = |line: &&str| line.starts_with("     ran  ") || line.starts_with("  cached  ");
+    let lines = run.err.lines().filter(is_end).count();
     assert_eq!(lines, 3 + odd.len(), "a line for each\n{}", run.err);
     let count = |format: &str| project.done(&["table", FILE, "--output", format]).out;
     let markdown = count("markdown");

@@ -75,7 +75,11 @@ fn keys_are_those_of_the_releases() {
     let known: BTreeMap<String, Value> =
         serde_json::from_str(&fs::read_to_string(&path).expect("the keys of the releases")).expect("JSON");
     for (name, key) in &keys {
-        assert_eq!(Some(key), known.get(name), "the key of `{name}` is another: every user's result would be made again");
+        assert_eq!(
+            Some(key),
+            known.get(name),
+            "the key of `{name}` is another: every user's result would be made again"
+        );
     }
     assert_eq!(keys.len(), known.len());
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use crate::support::{Project, finish, missing};
+use crate::support::{Project, finish, skipped};
 
 const TRAINING: &str = r#"
 [stage.images]
@@ -41,14 +41,14 @@ fn a_holder_that_cannot_be_seen_is_waited_for() {
         fs::set_permissions(project.path(folder), fs::Permissions::from_mode(0o777)).expect("a folder of ours");
     }
     if Command::new("unshare").arg("--version").output().is_err() {
-        return missing("`unshare` (util-linux)");
+        return skipped("there is no `unshare` (util-linux)");
     }
     let mut command = Command::new("unshare");
     command.args(["-mpf", "--kill-child", "bash", "-c", SCRIPT]).arg(env!("CARGO_BIN_EXE_strata"));
     let ran = finish(command.current_dir(project.path("")).env_remove("STRATA_CACHE_DIR"));
     let read = |name: &str| fs::read_to_string(project.path(name)).unwrap_or_default();
     if ran.code == Some(99) || ran.err.contains("unshare failed") {
-        return missing(&format!("namespace with two users: {}", ran.err));
+        return skipped(&format!("no namespace with two users can be had: {}", ran.err));
     }
     assert_eq!(ran.code, Some(0), "{}{}{}", ran.err, read("a.err"), read("b.err"));
     let starts = |name: &str| read(name).matches("\"stage_started\"").count();

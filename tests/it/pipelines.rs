@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{Project, offered, python_with, require, skipped};
+use crate::support::{Project, offered, python_with};
 
 fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines").join(name);
@@ -121,19 +121,12 @@ fn both_arms_of_the_paper_and_its_deviations_are_there() {
 /// A small version of the shipped CIFAR-10 pipeline on real images, where they are at hand.
 #[test]
 fn real_images_run_through() {
-    let Some(shared) = offered() else {
-        skipped("no folder with real images is offered (STRATA_SHARED, or `shared` beside the repository)");
-        return;
-    };
-    let tool = shared.join("tools/unpack_data.py");
-    let whole = shared.join("data/cifar10-jpeg.tar.xz").exists() && tool.exists();
-    let Some(()) = require(whole.then_some(()), "data/cifar10-jpeg.tar.xz or tools/unpack_data.py in `shared`") else {
-        return;
-    };
+    let tool = "tools/unpack_data.py";
+    let Some(shared) = offered(&["data/cifar10-jpeg.tar.xz", tool]) else { return };
     let Some(python) = python_with("PIL, numpy") else { return };
     let project = Project::new();
     let unpack = std::process::Command::new(python)
-        .args([tool.as_os_str(), project.path("data").as_os_str()])
+        .args([shared.join(tool).as_os_str(), project.path("data").as_os_str()])
         .args(["--limit", "12"])
         .output()
         .expect("Python can be started");

@@ -37,7 +37,7 @@ fn a_reader_that_has_gone_does_not_change_the_exit_code() {
 #[test]
 fn a_full_disk_is_no_reader() {
     let Ok(full) = File::options().write(true).open("/dev/full") else {
-        return crate::support::missing("/dev/full");
+        return crate::support::skipped("there is no /dev/full");
     };
     let project = Project::with(NEIGHBOURS);
     let status = project.command().args(["run", "pipelines/p.toml", "-q"]).stdout(full).status();

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;
+use strata::store::Store;
 
 use crate::support::{NEIGHBOURS, Project, require};
 
@@ -161,7 +162,7 @@ fn figures_of_stages_that_are_spelt_alike_or_long_stay_apart() {
     lines.dedup();
     assert_eq!(lines.len(), said.out.lines().filter(|line| line.ends_with(".svg")).count(), "{}", said.out);
     for line in said.out.lines() {
-        assert!(project.path(line).exists() && line.len() < 255 + "figures/".len(), "{line}");
+        assert!(project.path(line).exists() && line.len() <= 255 + "figures/".len(), "{line}");
     }
     let list = fs::read_to_string(project.path("figures/strata-names.csv")).expect("a list");
     assert!(list.contains(&format!("{long}: loss")), "{list}");
@@ -170,6 +171,45 @@ fn figures_of_stages_that_are_spelt_alike_or_long_stay_apart() {
     let page = fs::read_to_string(project.path("page.html")).expect("a page");
     let ids: Vec<&str> = page.split("<figure class=\"chart").skip(1).filter_map(|at| at.split('"').nth(2)).collect();
     assert!(ids.iter().all(|id| ids.iter().filter(|other| other == &id).count() == 1), "{ids:?}");
+}
+
+#[test]
+fn numbers_that_are_none_are_gaps_that_are_told() {
+    let images = "[stage.images]\nkind = \"dataset\"\ntrain = 16\ntest = 8\nsize = 8\n\n";
+    let training = "[stage.net]\nkind = \"supervised\"\ninputs = { train = \"images.train\", test = \"images.test\" }\n\
+                    encoder = { n = 1, width = 0.125 }\nepochs = 3\nbatch_size = 8\n\n[sweep]\n\"net.seed\" = [0, 1]\n\
+                    \"net.batch_size\" = [4, 8]\n";
+    let project = Project::with(&format!("{images}{training}"));
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    // A record of one that went wrong.
+    let store = Store::open(project.path("cache"));
+    let name = "net@net.seed=1,net.batch_size=8";
+    let found = store.manifests().expect("manifests").into_iter();
+    let mut manifest = found.map(|(_, made)| made).find(|made| made.provenance.instance.ends_with(name)).expect("one");
+    for low in ["", "_low", "_high"] {
+        manifest.metrics.insert(format!("test_accuracy{low}"), f64::NAN);
+    }
+    manifest.series.get_mut("loss").expect("a curve")[1].1 = f64::NAN;
+    store.commit(&manifest).expect("committed");
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    assert!(page.contains("Values that are NaN or infinite are left out of seed=1, batch_size=8."), "the gap is told");
+    assert!(page.contains(">NaN<"), "the table says NaN");
+    let mut gaps = 0;
+    for part in page.split("<script type=\"application/json\">").skip(1) {
+        let (json, _) = part.split_once("</script>").expect("an end");
+        let read: Value = serde_json::from_str(json).expect("JSON");
+        gaps += usize::from(read["data"][0]["type"] == "scatter" && json.contains("null"));
+    }
+    assert_eq!(gaps, 1, "the curve of the loss");
+    project.done(&["export", "pipelines/p.toml", "--figures", "figures"]);
+    let svg = fs::read_to_string(project.path("figures/net-loss.svg")).expect("a figure");
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "no drawing holds a number that is none");
+    let bars = fs::read_to_string(project.path("figures/accuracy.svg")).expect("a figure");
+    assert!(bars.contains("batch_size=8: NaN"), "{bars}");
+    let diff = project.json(&["diff", "pipelines/p.toml", name, "net@net.seed=0,net.batch_size=8"]);
+    let accuracy = diff["metrics"].as_array().expect("a list").iter().find(|one| one["name"] == "test_accuracy");
+    assert_eq!(accuracy.expect("a difference")["a"], "NaN", "{diff}");
 }
 
 #[test]

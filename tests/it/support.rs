@@ -33,26 +33,22 @@ kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 "#;
 
-/// What a test needs of the machine, if it is there. Otherwise the test fails where `STRATA_REQUIRE_ALL=1` is set, as in
-/// CI, and elsewhere says that it is skipped, and what would help.
+/// What a test needs of the machine, if it is there; otherwise the test is [`skipped`].
 pub fn require<T>(found: Option<T>, what: &str) -> Option<T> {
     if found.is_none() {
-        assert!(
-            std::env::var("STRATA_REQUIRE_ALL").as_deref() != Ok("1"),
-            "STRATA_REQUIRE_ALL=1, and there is no {what}"
-        );
         skipped(&format!("there is no {what}"));
     }
     found
 }
 
-/// Something that a test needs is not there: see [`require`].
-pub fn missing(what: &str) {
-    let _: Option<()> = require(None, what);
+/// Says that a test cannot run here; with `STRATA_REQUIRE_ALL=1`, as in CI, fails.
+pub fn skipped(why: &str) {
+    assert!(std::env::var("STRATA_REQUIRE_ALL").as_deref() != Ok("1"), "skipped, with STRATA_REQUIRE_ALL=1: {why}");
+    say_skipped(why);
 }
 
-/// Says that a test is skipped, past the reader of tests, who keeps the words of those that pass to himself.
-pub fn skipped(why: &str) {
+/// Says it past the reader of tests, who keeps what those that pass print to himself.
+fn say_skipped(why: &str) {
     let thread = std::thread::current();
     let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
     let _ = std::io::stderr().write_all(line.as_bytes());
@@ -66,14 +62,18 @@ pub fn python_with(modules: &str) -> Option<String> {
     require(found, &format!("Python with {modules} (STRATA_PYTHON names another than python3)"))
 }
 
-/// The folder of data and tools that may be offered to tests: `STRATA_SHARED`, else `shared` beside the repository.
-pub fn offered() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let named = std::env::var_os("STRATA_SHARED").map(PathBuf::from);
-    match named {
-        Some(folder) => require(folder.is_dir().then_some(folder), "folder at STRATA_SHARED"),
-        None => Some(beside).filter(|folder| folder.is_dir()),
+/// The folder of data and tools that may be offered to tests, if it holds these files: `STRATA_SHARED`, which must hold
+/// them, else `shared` beside the repository, which need not be there.
+pub fn offered(files: &[&str]) -> Option<PathBuf> {
+    let whole = |folder: &PathBuf| files.iter().all(|file| folder.join(file).exists());
+    if let Some(named) = std::env::var_os("STRATA_SHARED").map(PathBuf::from) {
+        return require(Some(named).filter(whole), &format!("{} in STRATA_SHARED", files.join(", ")));
     }
+    let beside = Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared")).filter(whole);
+    if beside.is_none() {
+        say_skipped(&format!("{} is not offered (STRATA_SHARED names a folder that holds it)", files.join(", ")));
+    }
+    beside
 }
 
 /// A folder with `pipelines/`; deleted with the value.

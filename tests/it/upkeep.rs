@@ -402,7 +402,7 @@ fn work_of_another_device_is_not_compared() {
     project.done(&["run", FILE, "-q"]);
     let store = Store::open(project.path("cache"));
     let (_, mut manifest) = store.manifests().expect("manifests").pop().expect("one");
-    manifest.provenance.device = "cuda:0".to_owned();
+    manifest.provenance.device = "Cuda { gpu_id: 0 }".to_owned();
     store.commit(&manifest).expect("committed");
     let verify = project.done(&["cache", "verify", "--recompute", "100%"]);
     assert!(verify.out.contains("skipped  ") && verify.out.contains("made on cuda:0, not compared"), "{}", verify.out);

@@ -162,7 +162,7 @@ impl Source<'_, '_> {
     }
 }
 
-/// The sections with figures of different names: `a_b` and `a b` are the same in a link.
+/// Makes the names of all figures distinct: the stages `a_b` and `a-b` are spelt alike in anchors and file names.
 fn apart(mut sections: Vec<Section>) -> Vec<Section> {
     fn figures(sections: &mut [Section]) -> impl Iterator<Item = &mut Figure> {
         let parts = sections.iter_mut().flat_map(|section| &mut section.parts);
