@@ -188,6 +188,20 @@ impl Stage for Dataset {
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
     }
 
+    fn idle(&self) -> Vec<&'static str> {
+        let mut idle = match self.source {
+            Origin::Shapes => vec!["resize"],
+            Origin::Cifar10 | Origin::ImageFolder => vec!["train", "test", "seed"],
+        };
+        if self.source != Origin::Shapes && self.size.is_none() {
+            idle.push("resize");
+        }
+        if self.limit_train.is_none() && self.limit_test.is_none() && self.val_fraction == 0.0 {
+            idle.push("split_seed");
+        }
+        idle
+    }
+
     fn foresee(&self, _: &Foresight, root: &Path, _: &mut Problems) -> Foresight {
         let counted = self.count(root);
         let train = counted.map(|(train, _)| self.limit_train.map_or(train, |limit| limit.min(train)));
