@@ -135,6 +135,29 @@ impl Augment {
         Ok(())
     }
 
+    /// The fields that have no effect, given the others.
+    #[must_use]
+    pub fn idle(&self) -> Vec<&'static str> {
+        let mut idle = Vec::new();
+        let whole = self.crop_scale == [1.0, 1.0];
+        if whole {
+            idle.push("crop_ratio");
+        }
+        if self.jitter_probability == 0.0 {
+            idle.extend(["jitter", "jitter_order", "brightness", "contrast", "saturation", "clip"]);
+        } else {
+            idle.extend((self.jitter[0] == 0.0).then_some("brightness"));
+            idle.extend((self.jitter[1] == 0.0).then_some("contrast"));
+        }
+        if self.blur == 0.0 {
+            idle.push("blur_sigma");
+        }
+        if whole && [self.flip, self.jitter_probability, self.grey, self.blur] == [0.0; 4] {
+            idle.push("scope");
+        }
+        idle
+    }
+
     /// The colour operations that are chosen.
     #[must_use]
     pub fn colour(&self) -> Colour {

@@ -88,6 +88,24 @@ impl Optimizer {
     }
 }
 
+impl Optimizer {
+    /// The fields that have no effect, given the others.
+    #[must_use]
+    pub fn idle(&self) -> Vec<&'static str> {
+        let mut idle = match self.kind {
+            OptimizerKind::Sgd if self.momentum == 0.0 => vec!["nesterov", "beta1", "beta2", "eps", "trust"],
+            OptimizerKind::Sgd => vec!["beta1", "beta2", "eps", "trust"],
+            OptimizerKind::Lars => vec!["nesterov", "beta1", "beta2", "eps"],
+            OptimizerKind::Adam | OptimizerKind::Adamw => vec!["momentum", "nesterov", "trust"],
+        };
+        // `lars` spares biases from its scaling too.
+        if self.weight_decay == 0.0 && self.kind != OptimizerKind::Lars {
+            idle.push("exclude_bias_and_norm");
+        }
+        idle
+    }
+}
+
 /// An optimiser at work on some variables, with what it remembers of each.
 #[derive(Debug)]
 pub struct Optim {

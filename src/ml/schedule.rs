@@ -73,6 +73,27 @@ impl Schedule {
         Ok(())
     }
 
+    /// The fields that have no effect, given the others.
+    #[must_use]
+    pub fn idle(&self) -> Vec<&'static str> {
+        // A cosine that ends where it begins is constant.
+        if self.kind == ScheduleKind::Constant {
+            return vec!["steps", "horizon", "cycle_factor", "final_fraction"];
+        }
+        if self.final_fraction == 1.0 {
+            return vec!["steps", "horizon", "cycle_factor"];
+        }
+        let mut idle = Vec::new();
+        if self.steps > 0 {
+            idle.push("horizon");
+        }
+        // A first cycle over all steps is the only one.
+        if self.kind == ScheduleKind::Cosine || (self.steps == 0 && self.horizon == 0) {
+            idle.push("cycle_factor");
+        }
+        idle
+    }
+
     /// Whether the rate at a step depends on the number of epochs: then more epochs are another training from the start.
     #[must_use]
     pub fn depends_on_epochs(&self) -> bool {

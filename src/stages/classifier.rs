@@ -95,6 +95,19 @@ impl Subset {
         }
     }
 
+    /// Parameters that have no effect, given the others.
+    pub(super) fn idle(&self) -> Vec<&'static str> {
+        let mut idle = Vec::new();
+        // All images are all images, however they are drawn.
+        if self.fraction == 1.0 && !self.replacement {
+            idle.push("stratified");
+        }
+        if self.stop_on == HeldOut::Test {
+            idle.push("val_fraction");
+        }
+        idle
+    }
+
     /// How many of `images` have labels that are known, where that does not depend on the classes.
     pub(super) fn count(&self, images: usize) -> Option<usize> {
         let exact = self.fraction == 1.0 || !self.stratified;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     held_out::{HeldOut, Watch},
+    idle,
     images::{Images, pixels},
     network,
     session::{Part, Session},
@@ -118,6 +119,17 @@ impl Stage for Dae {
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+        super::check_warmup(problems, &self.schedule, self.epochs);
+    }
+
+    fn idle(&self) -> Vec<&'static str> {
+        let mut idle = idle::training(self.epochs > 0, &self.optimizer, &self.schedule);
+        if self.epochs == 0 {
+            idle.extend(["batch_size", "shuffle", "patience", "val_fraction"]);
+        } else if self.stop_on == HeldOut::Test {
+            idle.push("val_fraction");
+        }
+        idle
     }
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {

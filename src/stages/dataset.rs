@@ -203,6 +203,7 @@ impl Stage for Dataset {
             ("seed", !generated),
             ("train", !generated),
             ("test", !generated),
+            ("path", generated),
         ];
         all.into_iter().filter(|(_, idle)| *idle).map(|(name, _)| name).collect()
     }

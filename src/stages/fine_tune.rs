@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     classifier::{Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
-    network,
+    idle, network,
     session::Session,
 };
 use crate::{
@@ -137,7 +137,33 @@ impl Stage for FineTune {
         super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.steps.unwrap_or(self.epochs));
         self.watch().check(problems);
         super::nested(problems, "schedule", self.schedule.check());
+        if self.steps.is_none() {
+            super::check_warmup(problems, &self.schedule, self.epochs);
+        }
         super::nested(problems, "augment", self.augment.check());
+    }
+
+    fn idle(&self) -> Vec<&'static str> {
+        let mut idle = self.subset().idle();
+        let trains = self.steps.is_some() || self.epochs > 0;
+        idle.extend(idle::training(trains, &self.optimizer, &self.schedule));
+        if self.steps.is_some() {
+            idle.push("epochs");
+        }
+        if !trains {
+            idle.push("batch_norm");
+        }
+        if self.warmup_epochs > 0 {
+            idle.extend(idle::warmup_optimizer(&self.warmup_optimizer));
+        } else {
+            idle.push("warmup_optimizer");
+        }
+        if trains || self.warmup_epochs > 0 {
+            idle.extend(idle::augment(&self.augment));
+        } else {
+            idle.extend(["augment", "patience"]);
+        }
+        idle
     }
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {

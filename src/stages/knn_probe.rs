@@ -48,6 +48,11 @@ impl Stage for KnnProbe {
         problems.positive("temperature", self.temperature);
     }
 
+    fn idle(&self) -> Vec<&'static str> {
+        // The vote of one neighbour counts whatever its weight is.
+        if self.k == 1 { vec!["temperature"] } else { Vec::new() }
+    }
+
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
         level::foresee(inputs, &["train", "test"], self.at.as_deref(), problems);
         Foresight::new()

@@ -26,7 +26,8 @@ use crate::{
 ///
 /// Without further parameters the classifier is converged, so that levels and networks can be compared. The metric
 /// `converged` says whether it is: 1, or 0 where the training ended before (the result then carries a warning). By `lbfgs`
-/// a classifier is converged when the gradient is within `tolerance` and the cost within a thousandth of its minimum; by
+/// a classifier is converged when its cost is within a thousandth of the minimum and the gradient within `tolerance`, or as
+/// small as single precision lets it become; by
 /// `adam_early_stop` when the held-out loss had stopped falling. `cv_converged` says the same of all classifiers of
 /// `folds`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -211,6 +212,23 @@ impl Stage for LinearProbe {
         problems.positive("fraction", self.fraction);
         problems.within("fraction", self.fraction, 0.0, 1.0);
         problems.require(self.folds != 1, "folds", "must be 0, or at least 2");
+    }
+
+    fn idle(&self) -> Vec<&'static str> {
+        let mut idle = match self.solver {
+            Solver::Lbfgs => vec!["lr", "batch_size", "epochs", "patience", "stop_on", "val_fraction"],
+            Solver::AdamEarlyStop => vec!["c", "max_iterations", "tolerance"],
+        };
+        if self.solver == Solver::Lbfgs && self.fraction == 1.0 {
+            idle.push("seed");
+        }
+        if self.solver == Solver::AdamEarlyStop && self.stop_on == HeldOut::Test {
+            idle.push("val_fraction");
+        }
+        if self.folds == 0 {
+            idle.push("fold_seed");
+        }
+        idle
     }
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {

@@ -8,6 +8,7 @@ mod dataset;
 mod encode;
 mod fine_tune;
 mod held_out;
+mod idle;
 mod images;
 mod kmeans;
 mod knn_probe;
@@ -84,6 +85,19 @@ fn check_steps(problems: &mut Problems, steps: Option<usize>, epochs_too: bool) 
                 "leave one of them out",
             );
         }
+    }
+}
+
+/// A warm-up that the training never gets out of is seldom meant.
+fn check_warmup(problems: &mut Problems, schedule: &Schedule, epochs: usize) {
+    let warmup = schedule.warmup_epochs;
+    if epochs > 0 && warmup >= epochs as f64 {
+        let message = format!(
+            "warms up for {warmup} epochs of a training of {epochs}, so the learning rate reaches its value in the last \
+             step or never"
+        );
+        let help = "raise `epochs`, or lower `schedule.warmup_epochs`; 0 means no warm-up";
+        problems.warn("schedule.warmup_epochs", message, help);
     }
 }
 

@@ -42,6 +42,10 @@ impl Stage for Noise {
         problems.at_least("draws", self.draws, 1);
     }
 
+    fn idle(&self) -> Vec<&'static str> {
+        if self.std == 0.0 { vec!["seed"] } else { Vec::new() }
+    }
+
     fn foresee(&self, inputs: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
         inputs.get("images").map(|images| ("images", images.clone())).into_iter().collect()
     }

@@ -50,6 +50,14 @@ impl Stage for Sampler {
         problems.at_least("rounds", self.rounds, 1);
     }
 
+    fn idle(&self) -> Vec<&'static str> {
+        match self.policy {
+            Policy::Random => Vec::new(),
+            Policy::Rank => vec!["shuffle_buffer", "seed"],
+            Policy::Stratified | Policy::Balanced => vec!["shuffle_buffer"],
+        }
+    }
+
     fn foresee(&self, inputs: &Foresight, _root: &Path, problems: &mut Problems) -> Foresight {
         if let Some(images) = inputs.get("labels").and_then(|labels| labels.rows)
             && self.batch_size > images

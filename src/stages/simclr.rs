@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    idle,
     images::{Images, pixels},
     network,
     session::{Part, Session},
@@ -183,6 +184,22 @@ impl Stage for Simclr {
         super::nested(problems, "optimizer", self.optimizer.check());
         super::check_kept(problems, &self.keep_epochs, self.epochs);
         super::nested(problems, "schedule", self.schedule.check());
+        super::check_warmup(problems, &self.schedule, self.epochs);
+    }
+
+    fn idle(&self) -> Vec<&'static str> {
+        let mut idle = match self.loss {
+            LossKind::NtXent | LossKind::Dcl | LossKind::Supcon => vec!["prior", "concentration"],
+            LossKind::Debiased => vec!["concentration"],
+            LossKind::Hard => Vec::new(),
+        };
+        if self.epochs == 0 {
+            idle = vec!["temperature", "prior", "concentration", "views", "views_per_image", "chunk_size", "knn_every"];
+        }
+        idle.extend(idle::training(self.epochs > 0, &self.optimizer, &self.schedule));
+        idle.extend(idle::encoder(&self.encoder));
+        idle.extend(idle::augment(&self.augment));
+        idle
     }
 
     fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {

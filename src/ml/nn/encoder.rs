@@ -121,19 +121,39 @@ impl Encoder {
         Ok(())
     }
 
+    /// The fields that have no effect, given the others.
+    #[must_use]
+    pub fn idle(&self) -> Vec<&'static str> {
+        match self.kind {
+            EncoderKind::Resnet => vec!["stem"],
+            EncoderKind::Resnet18 | EncoderKind::Resnet50 => vec!["n", "bias"],
+            EncoderKind::Resnet50Keras => vec!["n"],
+        }
+    }
+
     /// `channels` times the width factor, at least 1.
     pub(super) fn scaled(&self, channels: usize) -> usize {
         ((channels as f64 * self.width).round() as usize).max(1)
     }
 
-    /// The same encoder with the stem that images of `size` (height, width) get.
+    /// The same encoder with the stem that images of `size` (height, width) get; fields that have no effect are at their
+    /// defaults, so that they make no difference to what is written of it.
     #[must_use]
     pub fn resolved(&self, size: [usize; 2]) -> Self {
-        let stem = match self.stem {
+        let mut encoder = self.clone();
+        for field in self.idle() {
+            let Self { n, bias, stem, .. } = Self::default();
+            match field {
+                "n" => encoder.n = n,
+                "bias" => encoder.bias = bias,
+                _ => encoder.stem = stem,
+            }
+        }
+        encoder.stem = match encoder.stem {
             Stem::Auto if size[0].max(size[1]) <= 64 => Stem::Small,
             Stem::Auto => Stem::Large,
             chosen => chosen,
         };
-        Self { stem, ..self.clone() }
+        encoder
     }
 }

@@ -25,9 +25,9 @@ pub struct Logistic {
     pub c: f64,
     /// Most iterations.
     pub max_iterations: usize,
-    /// Converged when the gradient's Euclidean norm is at most this (scikit-learn bounds its largest entry), and so small
-    /// besides that the cost is within a thousandth of its minimum. The second matters for weak penalties, whose cost is
-    /// itself no larger than this.
+    /// The search ends when the gradient's Euclidean norm is at most this (scikit-learn bounds its largest entry), and so
+    /// small besides that the cost is within a thousandth of its minimum. The second matters for weak penalties, whose cost
+    /// is itself no larger than this. Where rounding ends the search before, the second alone says whether it has converged.
     pub tolerance: f64,
 }
 
@@ -93,7 +93,7 @@ impl Logistic {
             let search = descend(&objective, &parameters, tolerance, self.max_iterations - iterations, stop);
             let (found, steps) = match search {
                 // Rounding left the line search no way down: that is as low as it goes.
-                Err(Error::Invalid(_)) if iterations > 0 => break false,
+                Err(Error::Invalid(_)) if iterations > 0 => break norm(&best.gradient) <= near(&best, l2),
                 other => other?,
             };
             iterations += steps.max(1);
@@ -103,7 +103,7 @@ impl Logistic {
             }
             // A search ends early where rounding spoils its memory of curvature. A fresh one may still go lower.
             if best.cost >= before * (1.0 - 1e-9) && norm(&best.gradient) > tolerance {
-                break false;
+                break norm(&best.gradient) <= near(&best, l2);
             }
         };
         let model = Linear::from_parameters(&parameters, classes, Some(&scaler));
