@@ -9,6 +9,7 @@ mod errors;
 mod faults;
 mod floors;
 mod fuzz;
+mod fuzz_sweeps;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod io_errors;
 mod pipelines;
@@ -26,6 +27,8 @@ mod search;
 mod seeds;
 mod status_lines;
 mod support;
+mod sweep_oracle;
+mod sweep_targets;
 mod sweeps;
 mod toys;
 mod trackers;
