@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Graph, Instance, parts_of};
 use crate::{
     diagnostic::suggest,
-    pipeline::{means, quoted},
+    pipeline::{meant, quoted},
 };
 
 /// Axes and the values that are meant.
@@ -51,10 +51,12 @@ impl Target {
         let axes: BTreeSet<&str> =
             of_stage.iter().flat_map(|&at| graph.instances[at].axes.iter()).map(|(axis, _)| axis).collect();
         for parts in readings(values, &axes) {
-            let has = |instance: &Instance<'_>, (axis, value): &(&str, &str)| {
-                instance.axes.get(axis).is_some_and(|found| means(value, found))
+            let wanted: Vec<(&str, Vec<&Value>)> =
+                parts.iter().map(|(axis, value)| (*axis, meant(value, distinct(graph, &of_stage, axis)))).collect();
+            let has = |instance: &Instance<'_>, (axis, wanted): &(&str, Vec<&Value>)| {
+                instance.axes.get(axis).is_some_and(|found| wanted.contains(&found))
             };
-            let fits = |&&at: &&usize| parts.iter().all(|part| has(&graph.instances[at], part));
+            let fits = |&&at: &&usize| wanted.iter().all(|part| has(&graph.instances[at], part));
             let instances: Vec<usize> = of_stage.iter().filter(fits).copied().collect();
             if let Some(&first) = instances.first() {
                 let value = |(axis, _): &(&str, &str)| {
@@ -75,9 +77,8 @@ impl Graph<'_> {
     pub fn values(&self, text: &str) -> Result<Values, String> {
         let axes: BTreeSet<&str> =
             self.instances.iter().flat_map(|instance| instance.axes.iter()).map(|(axis, _)| axis).collect();
-        let find = |axis: &str, value: &str| {
-            self.instances.iter().filter_map(|instance| instance.axes.get(axis)).find(|found| means(value, found))
-        };
+        let all: Vec<usize> = (0..self.instances.len()).collect();
+        let find = |axis: &str, value: &str| meant(value, distinct(self, &all, axis)).first().copied();
         for parts in readings(text, &axes) {
             let all: Option<Values> =
                 parts.iter().map(|(axis, value)| Some(((*axis).to_owned(), find(axis, value)?.clone()))).collect();
@@ -96,6 +97,14 @@ impl Graph<'_> {
             None => unknown(axis, &axes, "the sweep"),
         })
     }
+}
+
+/// The values of an axis among some instances, each once.
+fn distinct<'g>(graph: &'g Graph<'_>, instances: &[usize], axis: &str) -> Vec<&'g Value> {
+    let mut known = BTreeSet::new();
+    let values = instances.iter().filter_map(|&at| graph.instances[at].axes.get(axis));
+    // The words of an axis are shared, so equal ones lie at one place.
+    values.filter(|value| known.insert(std::ptr::from_ref::<Value>(value).addr())).collect()
 }
 
 /// The axis that a word names: the whole key, or its end if no other key ends so.
@@ -154,7 +163,6 @@ fn unknown(axis: &str, axes: &BTreeSet<&str>, of: &str) -> String {
     match (&like[..], suggest(axis, axes.iter().copied())) {
         ([_, _, ..], _) => format!("`{axis}` may be {}; name one in full", quoted(&like)),
         (_, Some(like)) => format!("{message}; did you mean `{like}`?"),
-        _ if axes.is_empty() => format!("{message}; it has none"),
         _ => format!("{message}; there are {}", quoted(&axes.iter().collect::<Vec<_>>())),
     }
 }
@@ -166,7 +174,7 @@ fn none_such(graph: &Graph<'_>, text: &str, of_stage: &[usize], axes: &BTreeSet<
         let Some((axis, _)) = part.split_once('=') else {
             return format!("`{text}`: `{part}` has no `=`; instances are written STAGE@axis=value,axis=value");
         };
-        if full(axis, axes).is_none() {
+        if full(axis, axes).is_none() && !axes.is_empty() {
             return format!("`{text}`: {}", unknown(axis, axes, &format!("`{stage}`")));
         }
     }

@@ -51,7 +51,7 @@ pub use search::Halving;
 pub use space::{Block, Space};
 pub use tie::{expressions, replace};
 pub use variant::{BASE, Patch, Variant};
-pub use worth::{means, plain, worth};
+pub use worth::{meant, plain};
 
 use crate::{
     diagnostic::{Sources, Span},

@@ -110,6 +110,8 @@ pub(super) struct Given<'t> {
     pub repeats: Option<Axis<'t>>,
     /// The chosen values of the axis of the variants.
     pub variants: Vec<u32>,
+    /// True if the command line chose them.
+    pub chosen: bool,
     /// Parameters of which it gives the one value (a variant, if one is chosen).
     pub fixed: Vec<Axis<'t>>,
 }
@@ -117,7 +119,7 @@ pub(super) struct Given<'t> {
 impl<'t> Given<'t> {
     /// True if the command line gives the values of an axis.
     pub fn has(&self, key: &str) -> bool {
-        self.value(key).is_some() || self.axis(key).is_some()
+        self.value(key).is_some() || self.axis(key).is_some_and(|axis| !axis.is_variant() || self.chosen)
     }
 
     /// The one value that it gives a parameter.
@@ -153,17 +155,16 @@ pub(super) fn build<'t>(
     let mut zipped: Vec<&str> = Vec::new();
     for group in &written.groups {
         let group = group.iter().filter(|axis| given.value(axis.key.get_ref()).is_none());
-        let group: Vec<(&Axis<'t>, bool)> = group
-            .map(|axis| given.axis(axis.key.get_ref()).map_or((axis, false), |replaced| (replaced, true)))
-            .collect();
-        // An axis that the command line replaces stays with those that it advances with.
-        if matches!(group[..], [] | [(_, true)]) {
+        let group: Vec<(&Axis<'t>, Option<&Axis<'t>>)> =
+            group.map(|axis| (axis, given.axis(axis.key.get_ref()))).collect();
+        // An axis that the command line gives other values stays with those that it advances with.
+        if matches!(group[..], [] | [(_, Some(_))]) {
             continue;
         }
         found.extend(unequal(&group));
-        zipped.extend(group.iter().filter(|(_, replaced)| *replaced).map(|(axis, _)| axis.key.get_ref().as_str()));
+        zipped.extend(group.iter().filter_map(|(axis, other)| other.map(|_| axis.key.get_ref().as_str())));
         let columns: Vec<(usize, Vec<u32>)> =
-            group.iter().map(|(axis, _)| (table.axis(axis), table.values(axis))).collect();
+            group.iter().map(|(axis, other)| (table.axis(axis), table.values(other.unwrap_or(axis)))).collect();
         let length = columns.iter().map(|(_, values)| values.len()).min().unwrap_or_default();
         let axes: Vec<usize> = columns.iter().map(|(axis, _)| *axis).collect();
         let rows = (0..length).flat_map(|row| columns.iter().map(move |(_, values)| values[row])).collect();
@@ -209,9 +210,10 @@ pub(super) fn build<'t>(
 }
 
 /// The mistake of axes that the command line gives another number of values than those that they advance with.
-fn unequal(group: &[(&Axis<'_>, bool)]) -> Option<Diagnostic> {
-    let (one, _) = group.iter().find(|(_, replaced)| *replaced)?;
-    let (other, _) = group.iter().find(|(axis, _)| axis.values.len() != one.values.len())?;
+fn unequal<'a, 't>(group: &[(&'a Axis<'t>, Option<&'a Axis<'t>>)]) -> Option<Diagnostic> {
+    let one = group.iter().find_map(|(_, other)| *other)?;
+    let mut all = group.iter().map(|(axis, other)| other.unwrap_or(axis));
+    let other = all.find(|axis| axis.values.len() != one.values.len())?;
     let count = |axis: &Axis<'_>| format!("{} values", axis.values.len());
     let message = format!(
         "`{}` has {} here, and is zipped with `{}`, which has {}",

@@ -192,6 +192,7 @@ impl<'t> Reader<'_, 't> {
         pipeline: &mut Pipeline<'t>,
         given: &mut Given<'t>,
     ) {
+        given.chosen = wanted.is_some();
         let base = Spanned::new(0..0, BASE.to_owned());
         let value = |name: &Spanned<String>| Spanned::new(name.span(), DeValue::String(name.get_ref().clone().into()));
         let names: Vec<&str> = std::iter::once(BASE)

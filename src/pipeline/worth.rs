@@ -48,10 +48,20 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// True if `written` (as in a target, in any notation, or as a name or a table shows it) means the value.
+/// Those of some values that `written` means: as in a target, in any notation, or as a name or a table shows them. What is
+/// worth the same comes before what only looks the same, such as the text `1`.
 #[must_use]
-pub fn means(written: &str, value: &Value) -> bool {
-    plain(value) == written || worth(&read(written)) == worth(value)
+pub fn meant<'v>(written: &str, values: impl IntoIterator<Item = &'v Value>) -> Vec<&'v Value> {
+    let wanted = worth(&read(written));
+    let (mut same, mut alike): (Vec<&Value>, Vec<&Value>) = (Vec::new(), Vec::new());
+    for value in values {
+        if worth(value) == wanted {
+            same.push(value);
+        } else if plain(value) == written {
+            alike.push(value);
+        }
+    }
+    if same.is_empty() { alike } else { same }
 }
 
 /// A value as a name shows it or as TOML has it: quotes may stand around text, and text needs none.
@@ -190,12 +200,13 @@ mod tests {
             ("", &json!("")),
             ("2024-01-01", &json!("2024-01-01")),
         ] {
-            assert!(means(written, value), "{written} {value}");
+            assert_eq!(meant(written, [value]), [value], "{written} {value}");
         }
         for (written, value) in [("\"none\"", &Value::Null), ("\"1\"", &json!(1)), ("2", &json!(1)), ("{}", &json!([]))]
         {
-            assert!(!means(written, value), "{written} {value}");
+            assert_eq!(meant(written, [value]), [&Value::Null; 0], "{written} {value}");
         }
-        assert!(!means(&"[".repeat(100_000), &json!(1)));
+        assert_eq!(meant(&"[".repeat(100_000), [&json!(1)]), [&Value::Null; 0]);
+        assert_eq!(meant("none", [&json!("none"), &Value::Null]), [&Value::Null]);
     }
 }

@@ -12,6 +12,7 @@ use proptest::{
     collection::vec,
     prelude::*,
     sample::{Index, select},
+    test_runner::{FileFailurePersistence, RngSeed},
 };
 use strata::{
     diagnostic::Sources,
@@ -21,6 +22,8 @@ use strata::{
     stages::registry,
     store::{Artifact, Attempt, Lookup, Manifest, Position, Store},
 };
+
+use crate::support::cases;
 
 /// The system's allocator, which notes the largest block that each thread asks for.
 struct Watching;
@@ -215,8 +218,20 @@ fn only(store: &Store, folder: &str) -> std::path::PathBuf {
     path
 }
 
+/// The same cases in every run, unless the environment says otherwise; what fails is kept beside this file.
+fn config() -> ProptestConfig {
+    let (first, count) = cases("fuzz", 300);
+    let kept = FileFailurePersistence::Direct("tests/it/fuzz.regressions");
+    ProptestConfig {
+        cases: u32::try_from(count).expect("a number of cases"),
+        rng_seed: RngSeed::Fixed(first),
+        failure_persistence: Some(Box::new(kept)),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn mutated_pipelines(file in select(&FILES[..]), changes in vec(change(), 1..8)) {

@@ -229,6 +229,15 @@ pub fn send(child: &Child, signal: &str) {
     assert_eq!(sent.code, Some(0), "{}", sent.err);
 }
 
+/// The first number and the count of random cases: `STRATA_SEED` and `STRATA_CASES`, or the same few in every run. Both are
+/// printed, so a failure can be repeated.
+pub fn cases(what: &str, count: u64) -> (u64, u64) {
+    let given = |name: &str| std::env::var(name).ok().map(|text| text.parse().expect("a whole number"));
+    let (first, count) = (given("STRATA_SEED").unwrap_or(1), given("STRATA_CASES").unwrap_or(count));
+    println!("{what}: {count} cases from STRATA_SEED={first} on, in order");
+    (first, count)
+}
+
 /// Runs a command to its end.
 pub fn finish(command: &mut Command) -> Ran {
     let output = command.output().expect("the binary can be started");

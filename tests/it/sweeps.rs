@@ -54,7 +54,20 @@ fn zipped_axes_advance_together_and_are_crossed_with_the_others() {
     );
     let one = "[sweep]\nzip = [{ 'a.add' = [1, 2], 'b.add' = [10, 20] }]\n";
     assert_eq!(varied(one, &["a.add=7"]), ["b@b.add=10", "b@b.add=20"], "one value takes an axis out of its group");
-    assert_eq!(varied(one, &["a.add=7,8"]).len(), 2 + 4, "several make it an axis of its own");
+    assert_eq!(
+        varied(one, &["a.add=7,8"]),
+        ["a@a.add=7", "a@a.add=8", "b@a.add=7,b.add=10", "b@a.add=8,b.add=20"],
+        "as many others are zipped in its place"
+    );
+    assert_eq!(varied(one, &["a.add=7,8,9", "b.add=1,2,3"]).len(), 3 + 3, "both, with another number of values");
+    let mut bench = Bench::new();
+    bench.sets = vec!["a.add=7,8,9".into()];
+    let found = bench.mistakes(&format!("{FILE}{one}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("`a.add` has 3 values here, and is zipped with `b.add`, which has 2 values"),
+        "{found:?}"
+    );
 }
 
 #[test]
