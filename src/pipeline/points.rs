@@ -136,6 +136,9 @@ pub(super) fn add_points<'t>(
             grid_only.push((column, index));
         }
     }
+    if written.points.iter().any(|point| !point.complete) {
+        return;
+    }
     let mut rows = Vec::new();
     for point in &written.points {
         for &column in &columns {

@@ -178,7 +178,7 @@ pub(super) fn build<'t>(
         blocks.beside.push(Block { axes: vec![index], rows }.tidy());
     }
     blocks.all.extend(blocks.beside.iter().cloned());
-    for entry in &written.exclude {
+    for entry in written.exclude.iter().filter(|entry| entry.complete) {
         leave_out(entry, &written, &given, &table, &mut blocks.all, &mut found);
     }
     add_points(&written, &given, &mut table, &mut blocks, &own, &mut found);
