@@ -281,12 +281,11 @@ pub fn instances(file: &File) -> Result<Vec<(String, Json)>, String> {
     Ok(merged(&file, &fixed, &variants, &tied, &points))
 }
 
-/// The seeds, and the stages that have them.
-fn repeats(
-    file: &File,
-    fixed: &[(Key, Value)],
-    several: &[(Key, Vec<Value>)],
-) -> Result<Option<(Vec<i128>, Vec<String>)>, String> {
+/// Seeds, and the stages that have them.
+type Repeats = (Vec<i128>, Vec<String>);
+
+/// The seeds that the file or the command line asks for.
+fn repeats(file: &File, fixed: &[(Key, Value)], several: &[(Key, Vec<Value>)]) -> Result<Option<Repeats>, String> {
     let sourceless = || STAGES[1..].iter().map(|stage| (*stage).to_owned()).collect();
     let (count, listed, vary) = match (&file.seeds, file.wanted_seeds) {
         (Some(seeds), _) => seeds.clone(),
