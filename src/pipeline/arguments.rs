@@ -46,7 +46,7 @@ impl<'t> Reader<'_, 't> {
         self.choose_variants(variants.as_ref(), pipeline, &mut given);
         self.overruled(pipeline, &given);
         let own = |axis: &Axis<'t>, all: &[Axis<'t>]| self.own_value(axis, all, pipeline);
-        let (axes, space, found) = space::build(sweep, given, own);
+        let (axes, space, found) = space::build(sweep, given, &own);
         self.found.extend(found);
         (pipeline.axes, pipeline.space) = (axes, space);
         self.in_tables(pipeline);

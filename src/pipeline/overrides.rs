@@ -51,14 +51,15 @@ fn read(text: &str, offset: usize) -> Spanned<DeValue<'_>> {
     }
 }
 
-/// The parts between commas that stand outside brackets and quotes.
+/// The parts between commas that stand outside brackets and quotes. In text, one of those may stand alone: `it's`, `a[b`.
 fn split(value: &str) -> Vec<Span> {
-    let (mut parts, mut from, mut depth, mut quote) = (Vec::new(), 0, 0i32, None);
+    let (mut parts, mut from, mut depth, mut quote, mut before) = (Vec::new(), 0, 0i32, None, ',');
+    let mut balanced = true;
     for (at, c) in value.char_indices() {
         match (quote, c) {
             (Some(q), _) if q == c => quote = None,
             (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(c),
+            (None, '"' | '\'') if matches!(before, ',' | '[' | '{' | '(' | '=') => quote = Some(c),
             (None, '[' | '{' | '(') => depth += 1,
             (None, ']' | '}' | ')') => depth -= 1,
             (None, ',') if depth == 0 => {
@@ -67,9 +68,16 @@ fn split(value: &str) -> Vec<Span> {
             }
             _ => {}
         }
+        balanced &= depth >= 0;
+        before = if c.is_whitespace() { before } else { c };
     }
     parts.push(from..value.len());
-    parts
+    if balanced && depth == 0 && quote.is_none() {
+        return parts;
+    }
+    let commas = value.match_indices(',').map(|(at, _)| at);
+    let starts = std::iter::once(0).chain(commas.clone().map(|at| at + 1));
+    starts.zip(commas.chain([value.len()])).map(|(start, end)| start..end).collect()
 }
 
 #[cfg(test)]
@@ -90,6 +98,11 @@ mod tests {
         assert_eq!(values("a.b=[1, 2],[3]"), ["array:[1,2]", "array:[3]"]);
         assert_eq!(values("a.b='x,y'"), ["string:x,y"]);
         assert_eq!(values("a.flag=true"), ["boolean:true"]);
+        assert_eq!(values("a.path=it's,x"), ["string:it's", "string:x"]);
+        assert_eq!(values("a.path=br[a,b],c"), ["string:br[a,b]", "string:c"]);
+        assert_eq!(values("a.path=br[a,b"), ["string:br[a", "string:b"]);
+        assert_eq!(values("a.path=a],b"), ["string:a]", "string:b"]);
+        assert_eq!(values("a.path='x,y', \"z,w\""), ["string:x,y", "string:z,w"]);
         assert_eq!(values("a.b=1,range(2, 8, *2)"), ["integer:1", "string:range(2, 8, *2)"]);
         assert_eq!(values("a.b== 2 * c.d"), ["string:= 2 * c.d"]);
     }

@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     Axis, document, range,
-    space::{Block, Blocks, Given, Table},
+    space::{Block, Blocks, Given, Own, Table},
     sweep::{Entry, Written},
     variant,
     worth::worth,
@@ -108,7 +108,7 @@ pub(super) fn add_points<'t>(
     given: &Given<'t>,
     table: &mut Table<'t>,
     blocks: &mut Blocks,
-    own: &dyn Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>>,
+    own: &Own<'_, 't>,
     found: &mut Vec<Diagnostic>,
 ) {
     if written.points.is_empty() {
@@ -135,6 +135,9 @@ pub(super) fn add_points<'t>(
             };
             grid_only.push((column, index));
         }
+    }
+    if written.points.iter().any(|point| !point.complete) {
+        return;
     }
     let mut rows = Vec::new();
     for point in &written.points {

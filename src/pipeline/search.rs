@@ -133,6 +133,9 @@ impl<'t> Reader<'_, 't> {
             self.found.push(Diagnostic::new(method.span(), message).help("add `budget = 20`, the number of points"));
             return None;
         }
+        if searched.is_empty() && !self.found.is_empty() {
+            return None;
+        }
         if searched.is_empty() {
             self.found.push(Diagnostic::new(method.span(), "the sweep has no axes to search").help("add some"));
             return None;

@@ -132,6 +132,9 @@ impl<'t> Given<'t> {
     }
 }
 
+/// The value that a parameter has where nothing varies it; the other axes may have a part of it, and then it is not one.
+pub(super) type Own<'a, 't> = dyn Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>> + 'a;
+
 /// The blocks of a sweep while they are put together.
 pub(super) struct Blocks {
     /// All of them.
@@ -142,12 +145,11 @@ pub(super) struct Blocks {
     pub beside: Vec<Block>,
 }
 
-/// The axes, in the order of the file, the points of a sweep, and what is wrong with it. `own` gives the value that a
-/// parameter has where nothing varies it, of which the other axes may have a part.
+/// The axes, in the order of the file, the points of a sweep, and what is wrong with it.
 pub(super) fn build<'t>(
     written: Written<'t>,
     given: Given<'t>,
-    own: impl Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>>,
+    own: &Own<'_, 't>,
 ) -> (Vec<Axis<'t>>, Space, Vec<Diagnostic>) {
     let mut found = Vec::new();
     let mut table = Table { axes: Vec::new(), known: Vec::new() };
@@ -178,10 +180,10 @@ pub(super) fn build<'t>(
         blocks.beside.push(Block { axes: vec![index], rows }.tidy());
     }
     blocks.all.extend(blocks.beside.iter().cloned());
-    for entry in &written.exclude {
+    for entry in written.exclude.iter().filter(|entry| entry.complete) {
         leave_out(entry, &written, &given, &table, &mut blocks.all, &mut found);
     }
-    add_points(&written, &given, &mut table, &mut blocks, &own, &mut found);
+    add_points(&written, &given, &mut table, &mut blocks, own, &mut found);
     found.extend(reach::overlap(&table.axes, "axes"));
     let mut blocks = blocks.all;
 

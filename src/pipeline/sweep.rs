@@ -38,6 +38,8 @@ pub(super) struct Entry<'t> {
     pub span: Span,
     /// An axis for each key.
     pub axes: Vec<Axis<'t>>,
+    /// False if a key had a mistake, so that it is not there.
+    pub complete: bool,
 }
 
 /// Keys and values, in the order of the file.
@@ -141,7 +143,7 @@ impl<'t> Reader<'_, 't> {
             "points" | "exclude" => {
                 let points = key.get_ref() == "points";
                 for (span, entries) in self.tables(&key, value) {
-                    let mut axes = Vec::new();
+                    let (mut axes, keys) = (Vec::new(), entries.len());
                     for (key, value) in entries {
                         if !points && key.get_ref() == "variant" {
                             axes.extend(self.listed(&key, &value).map(|values| Axis::variant(key, values)));
@@ -150,7 +152,7 @@ impl<'t> Reader<'_, 't> {
                             axes.extend(self.axis(key, value, role, pipeline));
                         }
                     }
-                    let entry = Entry { span, axes };
+                    let entry = Entry { span, complete: axes.len() == keys, axes };
                     if points { written.points.push(entry) } else { written.exclude.push(entry) }
                 }
             }

@@ -78,7 +78,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
         let places: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         let at = *random.pick(&places);
         match random.below(4) {
-            0 => text.insert_str(at, *random.pick::<&str>(&WORDS)),
+            0 => text.insert_str(at, random.pick::<&str>(&WORDS)),
             1 => {
                 let to = *random.pick(&places[places.iter().position(|&place| place == at).unwrap_or(0)..]);
                 let to = if to - at > 30 { at } else { to };
@@ -98,7 +98,7 @@ fn mutated(text: &str, random: &mut Random) -> String {
                 if let Some(from) = text[at..].find(|c: char| c.is_ascii_digit()).map(|found| at + found) {
                     let rest = &text[from..];
                     let to = from + rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-                    text.replace_range(from..to, *random.pick::<&str>(&WORDS[32..43]));
+                    text.replace_range(from..to, random.pick::<&str>(&WORDS[32..43]));
                 }
             }
         }

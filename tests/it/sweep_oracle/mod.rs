@@ -5,6 +5,7 @@
 
 pub mod draw;
 mod model;
+mod stages;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -194,6 +195,64 @@ fn check(number: u64) -> Result<bool, String> {
             Ok(true)
         }
     })
+}
+
+#[test]
+fn values_of_axes_are_json_of_their_own_type() {
+    let text = "[stage.a]\nkind = \"knob\"\n[sweep]\npoints = [{ 'a.shape' = { width = 1e-1, form = 'x' }, 'a.count' = 0xffff_ffff_ffff_ffff, \
+                'a.limit' = 'none', 'a.label' = '1', 'a.level' = 'none', 'a.rate' = 1_0 }]\n";
+    with(&[text.to_owned()], |graph| {
+        let graph = graph.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let axes = serde_json::to_value(&graph.instances[0].axes).expect("JSON");
+        let expected = json!({
+            "a.shape": { "width": 0.1, "form": "x" },
+            "a.count": u64::MAX,
+            "a.limit": null,
+            "a.label": "1",
+            "a.level": "none",
+            "a.rate": 10,
+        });
+        assert_eq!(axes, expected);
+    });
+}
+
+#[test]
+fn the_command_line_reaches_below_and_above_axes() {
+    let text = "[stage.a]\nkind = \"knob\"\n[sweep]\n".to_owned();
+    let names = |axes: &str, sets: &[&str]| {
+        let mut texts = vec![format!("{text}{axes}")];
+        texts.extend(sets.iter().map(|&set| set.to_owned()));
+        with(&texts, |graph| {
+            let graph = graph.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+            let of = graph.instances.iter().map(|one| format!("{} {}", one.name, one.params()["shape"]));
+            of.collect::<Vec<_>>()
+        })
+    };
+    let tables = "'a.shape' = [{ form = 'x' }, { form = 'y', depth = 7 }]";
+    assert_eq!(
+        names(tables, &["a.shape.depth=5"]),
+        [
+            r#"a@a.shape={depth=5,form=x} {"depth":5,"form":"x","width":1.0}"#,
+            r#"a@a.shape={depth=5,form=y} {"depth":5,"form":"y","width":1.0}"#,
+        ],
+        "a part is set in every table"
+    );
+    let parts = "'a.shape.depth' = [5, 6]";
+    assert_eq!(
+        names(parts, &["a.shape={form=\"z\"}"]),
+        [
+            r#"a@a.shape.depth=5 {"depth":5,"form":"z","width":1.0}"#,
+            r#"a@a.shape.depth=6 {"depth":6,"form":"z","width":1.0}"#,
+        ],
+        "an axis varies a part of the new table"
+    );
+    let whole = [r#"a {"depth":9,"form":"z","width":1.0}"#];
+    assert_eq!(names(parts, &["a.shape={form=\"z\", depth=9}"]), whole, "which takes its place if it has the part");
+    for sets in [["a.shape.depth=9", "a.shape={form=\"z\"}"], ["a.shape={form=\"z\"}", "a.shape.depth=9"]] {
+        assert_eq!(names("", &sets), whole, "in either order");
+    }
+    let twice = ["a.shape.depth=1", "a.shape={form=\"z\", depth=9}"];
+    assert_eq!(names("", &twice), whole, "the later one counts");
 }
 
 /// What differed once.
