@@ -11,7 +11,7 @@ use crate::support::{NEIGHBOURS, Project, Ran, finish, skipped};
 /// The binary, below a limit that a shell sets.
 fn limited(project: &Project, limit: &str, args: &[&str]) -> Ran {
     let binary = project.command().get_program().to_owned();
-    let mut command = Command::new("sh");
+    let mut command = Command::new("bash");
     command.args(["-c", &format!("{limit} && exec \"$0\" \"$@\"")]).arg(binary).args(args);
     finish(command.current_dir(project.path("")).stdin(Stdio::null()))
 }
