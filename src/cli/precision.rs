@@ -68,9 +68,12 @@ impl Precision {
             return Err(Failure::Usage(format!("{message}; there are {names}")));
         };
         let header = header(metric);
-        let wide =
-            if widest.is_finite() { format!("{} wide", shown(metric, widest)) } else { "not known yet".to_owned() };
-        words.push(format!("{seeds} seeds: the 95 % interval of {header} is at most {wide} ({name})"));
+        let wide = match widest.is_finite() {
+            true => format!("at most {} wide", shown(metric, widest)),
+            false => "not known yet".to_owned(),
+        };
+        let count = if seeds == 1 { "1 seed".to_owned() } else { format!("{seeds} seeds") };
+        words.push(format!("{count}: the 95 % interval of {header} is {wide} ({name})"));
         if widest <= self.width {
             return Ok(Verdict { seeds: None, words, in_vain: false });
         }

@@ -193,6 +193,7 @@ impl Reporter for Untold<'_> {
             // What failed is not tried again, and what was blocked by it still is.
             Event::StageFinished { instance, status: Status::Cached | Status::Failed | Status::Blocked, .. }
                 if self.told.contains(instance) => {}
+            Event::Warning { instance, .. } if self.told.contains(instance) => {}
             event => self.inner.event(event),
         }
     }

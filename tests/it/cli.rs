@@ -384,7 +384,7 @@ fn names_with_odd_characters_are_one_row_in_every_table() {
         csv::Reader::from_reader(csv.as_bytes()).records().map(|row| row.expect("a row")).collect();
     assert!(rows.len() == odd.len() && rows.iter().any(|row| &row[0] == "a\\|b"), "{csv}");
     let list = project.done(&["cache", "ls"]).out;
-    assert_eq!(list.lines().count(), 2 + 3 + odd.len(), "{list}");
+    assert_eq!(list.lines().count(), 2 + 3 + 1, "equal work has one record\n{list}");
 }
 
 #[test]
@@ -547,6 +547,7 @@ fn an_interrupted_run_says_so_and_leaves_a_sound_cache() {
     assert!(killed.success());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(130));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("blocked  long (interrupted)"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("blocked  long (interrupted)"), "{said}");
     assert_eq!(project.words("run", &["images"]), [("images".to_owned(), "cached".to_owned())]);
 }
