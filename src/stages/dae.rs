@@ -80,7 +80,8 @@ impl Default for Dae {
 
 impl Dae {
     fn watch(&self) -> Watch {
-        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience: self.patience }
+        let patience = if self.epochs > 0 { self.patience } else { 0 };
+        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience }
     }
 }
 

@@ -106,8 +106,14 @@ impl Default for FineTune {
 }
 
 impl FineTune {
+    /// Whether more than the classifier is trained.
+    fn trains(&self) -> bool {
+        self.steps.is_some() || self.epochs > 0
+    }
+
     fn watch(&self) -> Watch {
-        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience: self.patience }
+        let patience = if self.trains() || self.warmup_epochs > 0 { self.patience } else { 0 };
+        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience }
     }
 
     fn subset(&self) -> Subset {
@@ -145,7 +151,7 @@ impl Stage for FineTune {
 
     fn idle(&self) -> Vec<&'static str> {
         let mut idle = self.subset().idle();
-        let trains = self.steps.is_some() || self.epochs > 0;
+        let trains = self.trains();
         idle.extend(idle::training(trains, &self.optimizer, &self.schedule));
         if self.steps.is_some() {
             idle.push("epochs");
@@ -204,7 +210,7 @@ impl Stage for FineTune {
             optimizer: &self.warmup_optimizer,
             schedule: &Schedule::constant(),
             augment: &self.augment,
-            patience: self.patience,
+            patience: self.watch().patience,
         };
         let ending = classifier.fit(&warmup, &mut session)?;
         let mode = if self.batch_norm == BatchNormPolicy::Train { Mode::Train } else { Mode::Frozen };

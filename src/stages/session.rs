@@ -85,7 +85,13 @@ impl<'a, 'c> Session<'a, 'c> {
                 self.state = None;
             }
         }
-        train(task, run, settings, &mut Watch { session: self, part })?;
+        train(task, run, settings, &mut Watch { session: self, part }).map_err(|error| match error {
+            // Epochs are counted over all phases.
+            ml::Error::Diverged { what, value, epoch, step, remedy } => {
+                ml::Error::Diverged { what, value, epoch: part.epochs[0] + epoch, step, remedy }
+            }
+            other => other,
+        })?;
         Ok(())
     }
 

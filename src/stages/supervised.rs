@@ -91,8 +91,13 @@ impl Default for Supervised {
 }
 
 impl Supervised {
+    fn trains(&self) -> bool {
+        self.steps.is_some() || self.epochs > 0
+    }
+
     fn watch(&self) -> Watch {
-        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience: self.patience }
+        let patience = if self.trains() { self.patience } else { 0 };
+        Watch { stop_on: self.stop_on, val_fraction: self.val_fraction, patience }
     }
 
     fn subset(&self) -> Subset {
@@ -129,13 +134,12 @@ impl Stage for Supervised {
 
     fn idle(&self) -> Vec<&'static str> {
         let mut idle = self.subset().idle();
-        let trains = self.steps.is_some() || self.epochs > 0;
-        idle.extend(idle::training(trains, &self.optimizer, &self.schedule));
+        idle.extend(idle::training(self.trains(), &self.optimizer, &self.schedule));
         idle.extend(idle::encoder(&self.encoder));
         if self.steps.is_some() {
             idle.push("epochs");
         }
-        if trains {
+        if self.trains() {
             idle.extend(idle::augment(&self.augment));
         } else {
             idle.extend(["augment", "patience"]);
@@ -168,7 +172,7 @@ impl Stage for Supervised {
             optimizer: &self.optimizer,
             schedule: &self.schedule,
             augment: &self.augment,
-            patience: self.patience,
+            patience: self.watch().patience,
         };
         let ending = classifier.fit(&phase, &mut session)?;
         classifier.finish(&mut session, &ending)

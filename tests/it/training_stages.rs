@@ -12,23 +12,23 @@ use strata::{
         ImageSet,
         shapes::{Shapes, generate},
     },
-    stage::{Context, Inputs, Note, Outputs, StageError},
+    stage::{AnyStage, Context, Inputs, Note, Outputs, StageError},
     stages::registry,
     store::Artifact,
 };
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+pub type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 const ENCODER: &str = "encoder = { n = 1, width = 0.25 }\n";
 
 /// What a stage gave, and what it told.
-struct Ran {
+pub struct Ran {
     outputs: Outputs,
     notes: Vec<Note>,
 }
 
 impl Ran {
-    fn metric(&self, wanted: &str) -> f64 {
+    pub fn metric(&self, wanted: &str) -> f64 {
         let found = self.notes.iter().rev().find_map(|note| match note {
             Note::Metric { name, value } if name == wanted => Some(*value),
             _ => None,
@@ -36,7 +36,7 @@ impl Ran {
         found.unwrap_or_else(|| panic!("no metric {wanted}"))
     }
 
-    fn points(&self, wanted: &str) -> Vec<f64> {
+    pub fn points(&self, wanted: &str) -> Vec<f64> {
         let points = self.notes.iter().filter_map(|note| match note {
             Note::Point { series, value, .. } if series == wanted => Some(*value),
             _ => None,
@@ -44,11 +44,25 @@ impl Ran {
         points.collect()
     }
 
-    fn output(&self, port: &str) -> &Artifact {
+    pub fn output(&self, port: &str) -> &Artifact {
         &self.outputs.ports()[port]
     }
 
-    fn bytes(&self) -> Vec<(&str, Vec<u8>)> {
+    /// Every number that it told, in order.
+    pub fn numbers(&self) -> Vec<String> {
+        let numbers = self.notes.iter().filter(|note| matches!(note, Note::Metric { .. } | Note::Point { .. }));
+        numbers.map(|note| format!("{note:?}")).collect()
+    }
+
+    pub fn warnings(&self) -> Vec<&str> {
+        let warnings = self.notes.iter().filter_map(|note| match note {
+            Note::Warning(message) => Some(message.as_str()),
+            _ => None,
+        });
+        warnings.collect()
+    }
+
+    pub fn bytes(&self) -> Vec<(&str, Vec<u8>)> {
         let ports = self.outputs.ports().iter();
         ports.map(|(port, artifact)| (port.as_str(), artifact.to_bytes().expect("serialises"))).collect()
     }
@@ -56,7 +70,10 @@ impl Ran {
 
 fn run_on(threads: usize, kind: &str, params: &str, inputs: &[(&str, &Artifact)]) -> Result<Ran, StageError> {
     let table = toml::de::DeTable::parse(params).expect("the parameters are TOML");
-    let stage = registry().get(kind).expect(kind).parse(table).expect("the parameters fit");
+    run_stage(threads, &*registry().get(kind).expect(kind).parse(table).expect("the parameters fit"), inputs)
+}
+
+pub fn run_stage(threads: usize, stage: &dyn AnyStage, inputs: &[(&str, &Artifact)]) -> Result<Ran, StageError> {
     let inputs: Inputs = inputs.iter().map(|&(port, artifact)| (port.to_owned(), Arc::new(artifact.clone()))).collect();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool");
     pool.install(|| {
@@ -69,7 +86,7 @@ fn run_on(threads: usize, kind: &str, params: &str, inputs: &[(&str, &Artifact)]
     })
 }
 
-fn run(kind: &str, params: &str, inputs: &[(&str, &Artifact)]) -> Result<Ran, StageError> {
+pub fn run(kind: &str, params: &str, inputs: &[(&str, &Artifact)]) -> Result<Ran, StageError> {
     run_on(2, kind, params, inputs)
 }
 
@@ -79,14 +96,14 @@ fn images(set: &ImageSet) -> Artifact {
 }
 
 /// Training and test images, two draws of noisy training images, and two rounds of batches of 8.
-struct Data {
-    train: Artifact,
-    test: Artifact,
-    noisy: Artifact,
-    batches: Artifact,
+pub struct Data {
+    pub train: Artifact,
+    pub test: Artifact,
+    pub noisy: Artifact,
+    pub batches: Artifact,
 }
 
-fn data() -> Data {
+pub fn data() -> Data {
     let (train, test) = generate(&Shapes { train: 40, test: 20, size: 16, seed: 1 });
     let shifted = |by: u8| train.pixels.iter().map(move |&p| f16::from_f32(f32::from(p.saturating_add(by)) / 255.0));
     let draws: Vec<f16> = shifted(10).chain(shifted(20)).collect();
@@ -356,7 +373,11 @@ fn a_rate_that_is_too_high_is_reported_as_divergence() {
     let params =
         format!("{ENCODER}epochs = 20\naugment = {{ flip = 0.0 }}\noptimizer = {{ kind = \"sgd\", lr = 1e9 }}\n");
     let error = run("supervised", &params, &[("train", train), ("test", test)]).err().map(|error| error.to_string());
-    assert!(error.as_ref().is_some_and(|error| error.contains("a lower learning rate may help")), "{error:?}");
+    assert!(
+        error.as_ref().is_some_and(|error| error.contains("a lower learning rate or a warm-up may help")
+            || error.contains("a lower learning rate may help")),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -436,5 +457,121 @@ fn a_probe_cross_validates_and_learns_from_a_fraction() -> Outcome {
     let few = run("linear_probe", "fraction = 0.25\n", &inputs)?;
     assert_eq!(few.metric("train_images"), 10.0);
     assert_ne!(few.bytes(), usual.bytes());
+    Ok(())
+}
+
+#[test]
+fn a_training_can_be_told_its_length_in_steps() -> Outcome {
+    let Data { train, test, .. } = &data();
+    let labelled = [("train", train), ("test", test)];
+    // 5 steps an epoch.
+    let supervised = |length: &str| {
+        run(
+            "supervised",
+            &format!("{ENCODER}batch_size = 8\nschedule = {{ kind = \"constant\" }}\n{length}\n"),
+            &labelled,
+        )
+    };
+    let (ten, two) = (supervised("steps = 10")?, supervised("epochs = 2")?);
+    assert_eq!((ten.bytes(), ten.points("loss")), (two.bytes(), two.points("loss")));
+    let seven = supervised("steps = 7")?;
+    assert_eq!((seven.points("loss").len(), seven.points("loss")[0]), (2, two.points("loss")[0]));
+    assert_ne!(seven.bytes(), two.bytes());
+    assert_ne!(seven.bytes(), supervised("epochs = 1")?.bytes());
+    let message = supervised("steps = 7\nkeep_epochs = [3]").err().map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(message, "`keep_epochs` names epoch 3, but the training ends with epoch 2, which is kept anyway");
+    // A cosine over them falls to nearly nothing.
+    let cosine = run(
+        "supervised",
+        &format!("{ENCODER}batch_size = 8\nsteps = 7\nschedule = {{ kind = \"cosine\" }}\n"),
+        &labelled,
+    )?;
+    let rates = cosine.points("lr");
+    assert!(rates.len() == 2 && rates[1] < 0.2 * rates[0], "{rates:?}");
+    Ok(())
+}
+
+#[test]
+fn a_baseline_that_is_far_from_done_carries_a_warning() -> Outcome {
+    let Data { train, test, .. } = &data();
+    let labelled = [("train", train), ("test", test)];
+    let with = |more: &str| run("supervised", &format!("{ENCODER}batch_size = 8\n{more}\n"), &labelled);
+    let short = with("epochs = 1")?;
+    assert!(
+        short.warnings().iter().any(|warning| warning.contains("far from done: after 5 steps")),
+        "{:?}",
+        short.warnings()
+    );
+    assert!(with("epochs = 0")?.warnings().is_empty(), "a random network is meant to be one");
+    let long = with("steps = 250\naugment = { crop_scale = [1.0, 1.0], flip = 0.0 }")?;
+    assert!(long.metric("train_accuracy") > 0.95, "{}", long.metric("train_accuracy"));
+    assert!(long.warnings().is_empty(), "{:?}", long.warnings());
+    Ok(())
+}
+
+#[test]
+fn a_probe_that_has_not_converged_says_so() -> Outcome {
+    let Data { train, test, .. } = &data();
+    let pixels = |images| run("encode", "", &[("images", images)]);
+    let (train, test) = (pixels(train)?, pixels(test)?);
+    let inputs = [("train", train.output("features")), ("test", test.output("features"))];
+    let done = run("linear_probe", "folds = 2\n", &inputs)?;
+    assert_eq!((done.metric("converged"), done.metric("cv_converged"), done.warnings().len()), (1.0, 1.0, 0));
+    let cut = run("linear_probe", "folds = 2\nmax_iterations = 2\n", &inputs)?;
+    assert_eq!((cut.metric("converged"), cut.metric("cv_converged")), (0.0, 0.0));
+    assert!(
+        cut.warnings()[0].starts_with("2 of the 2 classifiers of the folds have not converged"),
+        "{:?}",
+        cut.warnings()
+    );
+    assert!(cut.warnings()[1].starts_with("the classifier has not converged"), "{:?}", cut.warnings());
+    let adam = run("linear_probe", "solver = \"adam_early_stop\"\nepochs = 1\n", &inputs)?;
+    assert!(adam.warnings()[0].contains("still falling after 1 epochs"), "{:?}", adam.warnings());
+    let empty = run("linear_probe", "solver = \"adam_early_stop\"\nval_fraction = 0.01\n", &inputs).err();
+    let message = empty.map(|error| error.to_string()).unwrap_or_default();
+    assert_eq!(message, "a share of 0.01 of 40 images leaves none to stop by");
+    Ok(())
+}
+
+#[test]
+fn features_that_are_no_numbers_are_refused_and_name_their_maker() -> Outcome {
+    let Data { train, batches, .. } = &data();
+    let simclr = run("simclr", &format!("{ENCODER}epochs = 0\n"), &[("images", train), ("batches", batches)])?;
+    let weights = simclr.output("weights");
+    let name = weights.tensors().keys().find(|name| name.ends_with("running_var")).expect("statistics").clone();
+    let broken = (weights.tensor(&name)?.ones_like()? * f64::INFINITY)?;
+    let message = |ran: Result<Ran, StageError>| ran.err().map(|error| error.to_string()).unwrap_or_default();
+    let encode = run("encode", "", &[("images", train), ("weights", &weights.clone().with(&*name, broken))]);
+    assert!(message(encode).starts_with(&format!("`{name}` in the input `weights` is infinite")));
+    // Finite weights whose features are not.
+    let large = (weights.tensor("encoder.stem.conv.weight")?.ones_like()? * 1e38)?;
+    let encode =
+        run("encode", "", &[("images", train), ("weights", &weights.clone().with("encoder.stem.conv.weight", large))]);
+    let encode = message(encode);
+    assert!(encode.starts_with("level `p") && encode.contains("of image 0 is"), "{encode}");
+    let features = Artifact::new()
+        .with("p3", Tensor::new(&[[1f32, 2.0], [f32::NAN, 0.0], [3.0, 4.0]], &Device::Cpu)?)
+        .with("labels", Tensor::new(&[0u32, 1, 0], &Device::Cpu)?)
+        .attribute("classes", vec!["a", "b"]);
+    let both = [("train", &features), ("test", &features)];
+    for ran in [
+        run("kmeans", "clusters = 2\n", &[("features", &features)]),
+        run("linear_probe", "", &both),
+        run("knn_probe", "", &both),
+    ] {
+        assert_eq!(message(ran), "NaN in the features of row 1; the training that it comes from may have diverged");
+    }
+    Ok(())
+}
+
+#[test]
+fn fewer_different_images_than_clusters_are_a_warning() -> Outcome {
+    let features = Artifact::new()
+        .with("p3", Tensor::from_vec((0..24).map(|i| (i / 2 % 3) as f32).collect::<Vec<_>>(), (12, 2), &Device::Cpu)?)
+        .with("labels", Tensor::new(vec![0u32; 12], &Device::Cpu)?)
+        .attribute("classes", vec!["a"]);
+    let kmeans = |clusters: usize| run("kmeans", &format!("clusters = {clusters}\n"), &[("features", &features)]);
+    assert!(kmeans(3)?.warnings().is_empty());
+    assert!(kmeans(5)?.warnings()[0].starts_with("there are only 3 different feature vectors for 5 clusters"));
     Ok(())
 }

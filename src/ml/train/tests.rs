@@ -158,3 +158,87 @@ fn no_epochs_leave_the_initial_weights() -> Result<()> {
     assert!(run.series.is_empty());
     Ok(())
 }
+
+/// Saves after every step, and keeps what was saved.
+#[derive(Default)]
+struct Saves(Vec<std::collections::BTreeMap<String, Tensor>>);
+
+impl Observer for Saves {
+    fn save_due(&self, _epoch: usize, _step: usize) -> bool {
+        true
+    }
+
+    fn save(&mut self, run: &Run) -> Result<()> {
+        self.0.push(run.to_tensors()?);
+        Ok(())
+    }
+}
+
+#[test]
+fn no_state_is_saved_of_a_run_that_has_left_the_numbers() -> Result<()> {
+    for lr in [1e6, 1e20, 1e38] {
+        let (mut task, mut run) = setup(OptimizerKind::Sgd, lr, &[])?;
+        let mut saves = Saves::default();
+        let outcome = train(&mut task, &mut run, &settings(50, 0), &mut saves);
+        let message = outcome.expect_err("it diverges").to_string();
+        assert!(message.contains("a lower learning rate or a warm-up may help"), "{message}");
+        for state in &saves.0 {
+            assert!(state.values().all(|tensor| matches!(finite::first(tensor), Ok(None))), "lr = {lr}");
+        }
+    }
+    Ok(())
+}
+
+/// Adam would never move such a weight again.
+#[test]
+fn a_second_moment_that_overflows_is_a_divergence() -> Result<()> {
+    let (task, mut run) = setup(OptimizerKind::Adam, 1e-3, &[])?;
+    let mut gradients = (task.weight.as_tensor() * 1e30)?.sum_all()?.backward()?;
+    run.optim.step(&mut gradients, 1.0)?;
+    run.params.require_finite()?;
+    let message = run.require_finite().expect_err("its square does not fit").to_string();
+    assert!(message.starts_with("an infinite number in the optimiser's memory of `weight`"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_value_of_the_evaluation_that_is_no_number_ends_the_run_at_its_epoch() -> Result<()> {
+    for (value, word) in [(f64::NAN, "NaN"), (f64::INFINITY, "infinite")] {
+        let (mut task, mut run) = setup(OptimizerKind::Sgd, 0.05, &[3.0, value, 1.0])?;
+        let message = train(&mut task, &mut run, &settings(5, 3), &mut ()).expect_err("it diverges").to_string();
+        assert_eq!(
+            message,
+            format!("the validation loss became {word} at epoch 2; a lower learning rate or a warm-up may help")
+        );
+        assert_eq!((run.epoch, run.series["val_loss"].len()), (1, 1), "the epoch is not kept");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loss_that_was_never_a_number_blames_no_learning_rate() -> Result<()> {
+    let (mut task, mut run) = setup(OptimizerKind::Sgd, 0.05, &[])?;
+    task.weight.set(&(task.weight.ones_like()? * f64::NAN)?)?;
+    let message = train(&mut task, &mut run, &settings(1, 0), &mut ()).expect_err("it has no loss").to_string();
+    assert!(message.starts_with("the loss became NaN at epoch 1, step 1; no weight had been changed yet"), "{message}");
+    Ok(())
+}
+
+#[test]
+fn a_run_of_so_many_steps_ends_within_an_epoch_and_goes_on_to_the_same_bytes() -> Result<()> {
+    let settings = Settings { steps: Some(15), ..settings(99, 0) };
+    let (mut task, mut whole) = setup(OptimizerKind::Sgd, 0.05, &[])?;
+    train(&mut task, &mut whole, &settings, &mut ())?;
+    // 6 steps an epoch.
+    assert_eq!((whole.epoch, whole.step, whole.optim.steps(), whole.series["loss"].len()), (3, 0, 15, 3));
+    for cut in [4, 13] {
+        let (mut task, mut run) = setup(OptimizerKind::Sgd, 0.05, &[])?;
+        assert!(matches!(train(&mut task, &mut run, &settings, &mut StopAfter(cut)), Err(Error::Cancelled)));
+        let saved = run.to_tensors()?;
+        let (mut task, mut resumed) = setup(OptimizerKind::Sgd, 0.05, &[])?;
+        resumed.load(&saved)?;
+        train(&mut task, &mut resumed, &settings, &mut ())?;
+        assert_eq!((bits(&resumed)?, &resumed.series), (bits(&whole)?, &whole.series));
+    }
+    Ok(())
+}
