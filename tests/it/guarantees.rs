@@ -3,8 +3,8 @@
 use std::{fs, path::Path};
 
 fn source(folder: &Path, file: &str) -> Option<String> {
-    let named = folder.join(format!("{file}.rs"));
-    if named.is_file() {
+    let named = [folder.join(format!("{file}.rs")), folder.join(file).join("mod.rs")];
+    if let Some(named) = named.iter().find(|named| named.is_file()) {
         return fs::read_to_string(named).ok();
     }
     let below = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir());
