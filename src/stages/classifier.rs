@@ -182,9 +182,9 @@ impl Ending {
         }
         let falls = falls.map(|falls| format!(", and the loss was still falling, by {:.0} %", falls * 100.0));
         Some(format!(
-            "training ended far from done: after {} steps {:.1} % of the training images are classified right{}; train for \
+            "training ended far from done: after {} {:.1} % of the training images are classified right{}; train for \
              longer, by `epochs` or `steps`, before other results are compared with this one",
-            self.steps,
+            if self.steps == 1 { "1 step".to_owned() } else { format!("{} steps", self.steps) },
             accuracy * 100.0,
             falls.unwrap_or_default()
         ))
