@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
 
-use crate::support::{NEIGHBOURS, Project, finish, text};
+use crate::support::{NEIGHBOURS, Project, finish, is_event, text};
 
 /// Small and quick, with two axes and every sort of metric: pixels, clusters, batches, a probe.
 const PIPELINE: &str = r#"
@@ -344,9 +344,11 @@ fn a_full_disk_leaves_no_half_of_a_file() {
 #[test]
 fn names_with_odd_characters_are_one_row_in_every_table() {
     let odd = [r"a|b", r"a\\|b", r"tab\there", r"line\nbreak", r"rtl\u202Eabc", r"zero\u200Bwidth", "_x_", "<b>"];
+    let mut k = 0;
     let knn = |name: &str| {
+        k += 1;
         format!(
-            "[stage.\"{name}\"]\nkind = \"knn_probe\"\ninputs = {{ train = \"train.features\", test = \"test.features\" }}\n"
+            "[stage.\"{name}\"]\nkind = \"knn_probe\"\nk = {k}\ninputs = {{ train = \"train.features\", test = \"test.features\" }}\n"
         )
     };
     let (images, _) = NEIGHBOURS.split_once("[stage.knn]").expect("neighbours");
@@ -539,7 +541,7 @@ fn an_interrupted_run_says_so_and_leaves_a_sound_cache() {
     let mut command = project.command();
     command.args(["run", FILE, "long", "--events", "events.jsonl"]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("it");
-    let started = |text: &str| text.contains("\"progress\"");
+    let started = |text: &str| text.lines().any(|line| is_event(line, "progress", "long"));
     while !fs::read_to_string(&events).is_ok_and(|text| started(&text)) {
         std::thread::sleep(Duration::from_millis(20));
     }

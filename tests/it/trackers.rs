@@ -158,11 +158,11 @@ fn other_parameters_are_another_curve_and_work_that_goes_on_is_the_same() {
         "--force",
     ]);
     assert_eq!(folders(), both, "no folder is added");
-    let key = manifests(&project)["dae@dae.seed=0"].recipe.key().short();
-    let records = records(&project.path("board"));
     // A record of the start of a session (field 7 of an event, of two bytes) lets readers forget what came before.
     let is_start = |record: &&Vec<u8>| record.ends_with(&[0x3a, 2, 8, 1]);
-    assert_eq!(records[&("dae@dae.seed=0".to_owned(), key)].iter().filter(is_start).count(), 1);
+    let starts = |(_, records): (_, Vec<Vec<u8>>)| records.iter().filter(is_start).count();
+    let again = records(&project.path("board")).into_iter().filter(|((name, _), _)| name == "dae@dae.seed=0");
+    assert_eq!(again.map(starts).sum::<usize>(), 1, "in one of its two folders");
 }
 
 #[test]

@@ -145,8 +145,7 @@ impl<'a> Split<'a> {
             }
         }
         let bar = |(name, group): &(String, Vec<&Row<'_>>)| {
-            // The table shows what a bar cannot.
-            let Answer { value, interval } = answer(group).filter(|answer| answer.value.is_finite())?;
+            let Answer { value, interval } = answer(group)?;
             Some(Bar { name: name.clone(), value, interval })
         };
         let bars: Vec<Bar> = groups.iter().filter_map(bar).collect();
