@@ -117,8 +117,8 @@ fn a_classifier_that_diverges_fails_at_the_epoch_that_shows_it() {
     let project = Project::with(SUPERVISED);
     for (sets, parts) in [
         (&[][..], &["failed net", "at epoch 1", "a lower learning rate or a warm-up may help"][..]),
-        (&["net.val_fraction=0.25"], &["at epoch 1", "a lower learning rate"]),
-        (&["net.epochs=3", "net.val_fraction=0.25", "net.patience=2"], &["at epoch 1"]),
+        (&["net.val_fraction=0.25", "net.optimizer.lr=1e6"], &["at epoch 1", "a lower learning rate"]),
+        (&["net.epochs=3", "net.val_fraction=0.25", "net.patience=2", "net.optimizer.lr=1e6"], &["at epoch 1"]),
         (&["net.optimizer.lr=1e18"], &["at epoch 1", "a lower learning rate"]),
         (&["net.optimizer={ kind = \"adam\", lr = 1e30 }"], &["at epoch 1", "a lower learning rate"]),
         (
