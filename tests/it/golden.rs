@@ -118,7 +118,7 @@ fn a_cache_of_each_release_is_still_good() {
         let table = fs::read_to_string(project.path("table.json")).expect("what the release showed");
         let words = project.words("run", &[]);
         let others: Vec<_> = words.iter().filter(|(_, word)| word != "cached").collect();
-        assert_eq!(others, [&(String::new(), String::new()); 0], "not found in the cache of {name}");
+        assert!(others.is_empty(), "not found in the cache of {name}: {others:?}");
         assert_eq!(project.done(&["table", "pipelines/p.toml", "--output", "json"]).out, table, "{name}");
         assert_eq!(project.done(&["cache", "verify"]).code, Some(0));
         // Nothing that the release wrote was lost.

@@ -55,7 +55,7 @@ fn a_file_that_was_put_back_is_noticed_too() {
         let (bench, ran) = meddled("and back", age);
         assert_eq!(ran.all, [("source".to_owned(), Status::Failed)]);
         assert!(ran.messages[0].contains("numbers.txt") && ran.messages[0].contains("again and again"), "{ran:?}");
-        assert_eq!(kept(&bench), [vec![0.0; 0]; 0]);
+        assert!(kept(&bench).is_empty(), "nothing was kept");
     }
 }
 
