@@ -17,7 +17,7 @@ const OTHER: &str = r#"{
     "contrast": "channel", "saturation": "hsv", "clip": "end", "blur_sigma": [1.0, 1.5], "stratified": false,
     "val_fraction": 0.3, "patience": 7, "batch_norm": "frozen", "epochs": 9, "lr": 0.3, "batch_size": 5,
     "stop_on": "test", "seed": 11, "fold_seed": 11, "c": 0.1, "max_iterations": 2, "tolerance": 0.3, "shuffle_buffer": 4,
-    "shuffle": false, "resize": "stretch", "split_seed": 11
+    "shuffle": false, "resize": "stretch", "split_seed": 11, "path": "elsewhere"
 }"#;
 
 /// The other value of a parameter: by its whole path, or else by its name.
