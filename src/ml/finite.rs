@@ -24,7 +24,7 @@ pub fn first(tensor: &Tensor) -> Result<Option<(usize, f64)>> {
     let span = layout.start_offset()..layout.start_offset() + layout.shape().elem_count();
     let Storage::Cpu(storage) = &*storage else { return Ok(None) };
     Ok(match storage {
-        CpuStorage::F32(values) => search(&values[span], |value| f64::from(value)),
+        CpuStorage::F32(values) => search(&values[span], f64::from),
         CpuStorage::F64(values) => search(&values[span], |value| value),
         CpuStorage::F16(values) => search(&values[span], half::f16::to_f64),
         CpuStorage::BF16(values) => search(&values[span], half::bf16::to_f64),

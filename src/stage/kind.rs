@@ -68,8 +68,8 @@ impl dyn AnyStage {
         let mut params = self.params();
         for path in self.idle() {
             let (table, name) = path.rsplit_once('.').unwrap_or(("", path));
-            let keys = table.split('.').filter(|key| !key.is_empty());
-            let table = keys.fold(Some(&mut params), |table, key| table?.get_mut(key));
+            let mut keys = table.split('.').filter(|key| !key.is_empty());
+            let table = keys.try_fold(&mut params, |table, key| table.get_mut(key));
             if let Some(Value::Object(table)) = table {
                 table.remove(name);
             }
