@@ -14,6 +14,8 @@ use crate::{
 
 /// The metric that makes an instance a line of the main table.
 pub const SCORE: &str = "test_accuracy";
+/// The same on the training images.
+const TRAIN_SCORE: &str = "train_accuracy";
 /// Metrics that come first where there are many columns; the others follow by name.
 const FIRST: [&str; 6] =
     ["train_accuracy", "val_accuracy", "nmi", "false_negative_rate", "false_negative_rate_expected", "loss"];
@@ -217,9 +219,9 @@ impl<'a> Results<'a> {
     }
 
     fn scores(&self, rows: &[&Row<'_>], all: bool) -> Grid {
-        let own = |name: &str| !name.starts_with(SCORE);
-        let names =
-            if all { names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own) } else { vec![] };
+        // A network that does not know its training images is no fair baseline, so that is always shown.
+        let own = |name: &str| if all { !name.starts_with(SCORE) } else { name == TRAIN_SCORE };
+        let names = names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own);
         let below = if all { names_of(&BENEATH, rows) } else { vec![] };
         let (axes, kept) = self.reaching(rows);
         let from = self.baseline.as_ref().map(|baseline| (format!("less {baseline}"), Align::Right));

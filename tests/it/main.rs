@@ -2,6 +2,7 @@
 
 mod all_kinds;
 mod cache;
+mod careful_results;
 mod cli;
 mod compare;
 mod dataset;
