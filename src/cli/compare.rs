@@ -15,10 +15,12 @@ use super::{
     results::{header, plain, shown},
 };
 use crate::{
+    digest::StageKey,
     engine::{self, Graph},
     pipeline::quoted,
     report::{Align, Estimate, Grid, differs, holm, paired_p},
     stage::Registry,
+    store::Manifest,
 };
 
 /// Show whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict
@@ -80,8 +82,8 @@ const MOST_NAMED: usize = 5;
 
 /// What pairs instances of one arm with those of another: the axes that both leave open, with their values.
 type Pairing<'a> = BTreeMap<&'a str, String>;
-/// Values of a metric in an arm, by what pairs them.
-type Values<'a> = BTreeMap<Pairing<'a>, Vec<f64>>;
+/// Values of a metric in an arm with the keys of the work, by what pairs them.
+type Values<'a> = BTreeMap<Pairing<'a>, Vec<(StageKey, f64)>>;
 
 impl Args {
     /// Prints the comparisons.
@@ -93,11 +95,10 @@ impl Args {
         let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
         let all: BTreeSet<usize> = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
         let plan = engine::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
-        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> = plan
-            .cached()
-            .filter(|(index, _)| all.contains(index))
-            .map(|(index, made)| (index, &made.metrics))
-            .collect();
+        let made: BTreeMap<usize, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
+        let keys: BTreeMap<usize, StageKey> = made.iter().map(|(index, made)| (*index, made.recipe.key())).collect();
+        let metrics: BTreeMap<usize, &BTreeMap<String, f64>> =
+            made.iter().map(|(index, made)| (*index, &made.metrics)).collect();
         for metric in self.metric.iter().filter(|_| !metrics.is_empty()) {
             if !metrics.values().any(|found| found.contains_key(metric)) {
                 let known: BTreeSet<&str> =
@@ -108,7 +109,7 @@ impl Args {
         }
         let mut comparisons = Vec::new();
         for (arm, metric) in arms.iter().flat_map(|arm| self.metric.iter().map(move |metric| (arm, metric))) {
-            let value = |index: usize| metrics.get(&index).and_then(|found| found.get(metric)).copied();
+            let value = |index: usize| Some((*keys.get(&index)?, *metrics.get(&index)?.get(metric)?));
             let a = values(&graph, &baseline, arm, value)?;
             let b = values(&graph, arm, &baseline, value)?;
             let instances = baseline.instances.len() + arm.instances.len();
@@ -172,7 +173,7 @@ fn values<'g>(
     graph: &'g Graph<'_>,
     arm: &Arm<'_>,
     other: &Arm<'_>,
-    value: impl Fn(usize) -> Option<f64>,
+    value: impl Fn(usize) -> Option<(StageKey, f64)>,
 ) -> Result<Values<'g>, Failure> {
     let (open, open_there) = (arm.open(graph), other.open(graph));
     let several = |axis: &str| {
@@ -205,12 +206,20 @@ fn compare<'a>(
     b: &Values<'_>,
     repeats: Option<&str>,
 ) -> Comparison<'a> {
-    let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let both: Vec<_> = a.iter().filter_map(|(key, a)| Some((key, a, b.get(key)?))).collect();
+    let average = |values: &[(StageKey, f64)]| values.iter().map(|(_, value)| value).sum::<f64>() / values.len() as f64;
+    let mut both: Vec<_> = a.iter().filter_map(|(key, a)| Some((key, a, b.get(key)?))).collect();
     let paired: usize = both.iter().map(|(_, a, b)| a.len() + b.len()).sum();
+    let seed = |key: &Pairing<'_>| repeats.and_then(|seeds| key.get(seeds)).cloned();
+    // A seed whose work is that of another seed repeats nothing.
+    let mut works: BTreeMap<Option<String>, Vec<StageKey>> = BTreeMap::new();
+    for (key, a, b) in &both {
+        works.entry(seed(key)).or_default().extend(a.iter().chain(*b).map(|(key, _)| *key));
+    }
+    let mut known = BTreeSet::new();
+    works.retain(|_, works| known.insert(works.clone()));
+    both.retain(|(key, ..)| works.contains_key(&seed(key)));
     let pairs: Vec<(f64, f64)> = both.iter().map(|(_, a, b)| (average(a), average(b))).collect();
     let mean = |part: fn(&(f64, f64)) -> f64| Estimate::of(&pairs.iter().map(part).collect::<Vec<_>>());
-    let seed = |key: &Pairing<'_>| repeats.and_then(|seeds| key.get(seeds)).cloned();
     let differences = by_seed(both.iter().zip(&pairs).map(|((key, ..), (a, b))| (seed(key), b - a)));
     let difference = Estimate::of(&differences);
     let interval = difference.and_then(|difference| difference.interval);

@@ -9,7 +9,7 @@ pub use crate::engine::plain;
 use crate::{
     engine::{Axes, Graph, Report, Status},
     report::{self, Align, Estimate, Grid, percent},
-    store::{Manifest, reals},
+    store::{Manifest, Recipe, reals},
 };
 
 /// The metric that makes an instance a line of the main table.
@@ -44,7 +44,11 @@ pub struct Row<'a> {
     instance: &'a str,
     kind: &'static str,
     pub axes: &'a Axes,
+    /// The axis over seeds.
+    seeds: Option<&'a str>,
     pub metrics: &'a BTreeMap<String, f64>,
+    /// How it was made; nothing for a lost one.
+    recipe: Option<&'a Recipe>,
     /// Metrics of instances above, by name; each of the nearest that has it.
     pub beneath: BTreeMap<&'a str, f64>,
     /// By how much its metrics exceed those of the baseline, if there is one.
@@ -69,15 +73,31 @@ static NONE: BTreeMap<String, f64> = BTreeMap::new();
 const FAILED: &str = Status::Failed.word();
 
 impl<'a> Row<'a> {
-    fn new(
-        graph: &'a Graph<'_>,
-        index: usize,
-        metrics: &'a BTreeMap<String, f64>,
-        beneath: BTreeMap<&'a str, f64>,
-    ) -> Self {
+    fn new(graph: &'a Graph<'_>, index: usize, made: Option<&'a Manifest>, beneath: BTreeMap<&'a str, f64>) -> Self {
         let instance = &graph.instances[index];
-        let (stage, kind, axes) = (&instance.stage, instance.kind.name, &instance.axes);
-        Self { index, stage, instance: &instance.name, kind, axes, metrics, beneath, differences: BTreeMap::new() }
+        Self {
+            index,
+            stage: &instance.stage,
+            instance: &instance.name,
+            kind: instance.kind.name,
+            axes: &instance.axes,
+            seeds: graph.pipeline.repeats.as_deref(),
+            metrics: made.map_or(&NONE, |made| &made.metrics),
+            recipe: made.map(|made| &made.recipe),
+            beneath,
+            differences: BTreeMap::new(),
+        }
+    }
+
+    /// True if it is the same work as another row and differs from it in nothing but its seed.
+    fn repeats_nothing_of(&self, other: &Self) -> bool {
+        let without_seed = |row: &Self| -> Vec<(String, serde_json::Value)> {
+            let axes = row.axes.iter().filter(|(axis, _)| Some(*axis) != row.seeds);
+            axes.map(|(axis, value)| (axis.to_owned(), value.clone())).collect()
+        };
+        // Metrics that differ are other work, and quicker to compare.
+        let is_same_work = self.recipe.is_some() && self.metrics == other.metrics && self.recipe == other.recipe;
+        is_same_work && without_seed(self) == without_seed(other)
     }
 
     fn is_lost(&self) -> bool {
@@ -91,7 +111,7 @@ impl<'a> Results<'a> {
         let made: BTreeMap<usize, &Manifest> = made.into_iter().collect();
         let scored = made.iter().filter(|(_, manifest)| !manifest.metrics.is_empty());
         let rows =
-            scored.map(|(&index, manifest)| Row::new(graph, index, &manifest.metrics, beneath(graph, &made, index)));
+            scored.map(|(&index, manifest)| Row::new(graph, index, Some(manifest), beneath(graph, &made, index)));
         let rows = rows.collect();
         // Variants and rounds first, as in the names, then the sweep in the order of the file.
         let mut keys: Vec<String> = Vec::new();
@@ -112,7 +132,7 @@ impl<'a> Results<'a> {
     /// The results of a run, with a row for each instance that failed.
     pub fn of(graph: &'a Graph<'_>, report: &'a Report) -> Self {
         let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
-        let lost = report.lost(graph).into_iter().map(|index| Row::new(graph, index, &NONE, BTreeMap::new()));
+        let lost = report.lost(graph).into_iter().map(|index| Row::new(graph, index, None, BTreeMap::new()));
         Self { lost: lost.collect(), ..Self::new(graph, made) }
     }
 
@@ -303,7 +323,7 @@ impl<'a> Results<'a> {
         let values = axes.iter().map(|key| group[0].axes.get(key).map(plain).unwrap_or_default());
         let lost = group.iter().filter(|row| row.is_lost()).count();
         let failed = if lost > 0 { format!(" ({lost} {FAILED})") } else { String::new() };
-        let seeds = self.repeats.map(|_| format!("{}{failed}", group.len() - lost));
+        let seeds = self.repeats.map(|_| format!("{}{failed}", distinct(group).len() - lost));
         [group[0].stage.to_owned()].into_iter().chain(values).chain(seeds).collect()
     }
 
@@ -312,9 +332,20 @@ impl<'a> Results<'a> {
     }
 }
 
-/// The mean of a metric over a group, of those that have it.
+/// The rows without those whose seed changes nothing: they are no repeats.
+fn distinct<'r, 'a>(group: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
+    let mut distinct: Vec<&Row<'_>> = Vec::new();
+    for &row in group {
+        if !distinct.iter().any(|other| row.repeats_nothing_of(other)) {
+            distinct.push(row);
+        }
+    }
+    distinct
+}
+
+/// The mean of a metric over a group, of those that have it, without seeds that change nothing.
 pub fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
-    Estimate::of(&group.iter().filter_map(|row| value(row)).copied().collect::<Vec<_>>())
+    Estimate::of(&distinct(group).into_iter().filter_map(value).copied().collect::<Vec<_>>())
 }
 
 /// The mean test accuracy of a group with its 95 % interval: over the seeds, or of a single run over its test images.

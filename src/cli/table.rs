@@ -92,7 +92,7 @@ impl Args {
             _ => String::new(),
         };
         let missing = missing(&graph, &plan, &selection, &results);
-        if !missing.is_empty() {
+        if !missing.is_empty() && cached > 0 {
             let mark = if note.is_empty() { "" } else { "; " };
             note.push_str(&format!("{mark}without a result, and so without a row: {}", listed(&missing)));
         }
@@ -113,7 +113,9 @@ fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results
     let cached: BTreeSet<usize> = plan.cached().map(|(index, _)| index).collect();
     let meant = plan.stages.iter().map(|planned| planned.index).filter(|index| selection.targets.contains(index));
     let open = meant.filter(|index| !cached.contains(index)).map(|index| &graph.instances[index]);
-    open.filter(|instance| stages.contains(instance.stage.as_str())).map(|instance| instance.name.as_str()).collect()
+    // Without a row, nothing says which stages would have one.
+    let has_row = |stage: &str| stages.is_empty() || stages.contains(stage);
+    open.filter(|instance| has_row(&instance.stage)).map(|instance| instance.name.as_str()).collect()
 }
 
 /// Prints results.

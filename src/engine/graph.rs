@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Place, Span},
-    pipeline::Pipeline,
+    pipeline::{Pipeline, document},
 };
 
 /// All instances of a pipeline, each after what it needs.
@@ -57,6 +57,19 @@ fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Ins
     }
 }
 
+/// The mistake of seeds that change no work: what has one seed would be shown as several.
+fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
+    let seeds = pipeline.repeats.as_ref()?;
+    let axis = pipeline.axes.iter().find(|axis| axis.key.get_ref() == seeds).filter(|axis| axis.values.len() > 1)?;
+    let first = document::to_json(axis.values.first()?.get_ref());
+    let repeats = |instance: &Instance<'_>| instance.axes.get(seeds).is_some_and(|seed| *seed != first);
+    let differs = |instance: &Instance<'_>| repeats(instance) && instance.same_as.is_none();
+    let none = instances.iter().any(repeats) && !instances.iter().any(differs);
+    let message = "no result varies with the seeds: those of the stages that vary have no effect";
+    let help = "vary a stage whose seed has an effect, or leave the seeds out";
+    none.then(|| Diagnostic::new(axis.key.span(), message).help(help))
+}
+
 /// Each diagnostic once, in the order of the file.
 fn distinct(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     found.truncate(MOST_SHOWN);
@@ -83,6 +96,7 @@ impl<'t> Graph<'t> {
         if !found.iter().any(Diagnostic::is_mistake) {
             halving::check(&pipeline, &instances, &mut found);
             define::idle(&instances, &mut found);
+            found.extend(unvaried(&pipeline, &instances));
         }
         let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_mistake);
         if mistakes.is_empty() {
@@ -124,9 +138,9 @@ impl<'t> Graph<'t> {
     pub fn rows_of(&self, index: usize) -> Option<u64> {
         let instance = &self.instances[index];
         let of_input = |link: &Link| self.instances[link.from].foreseen.get(&*link.output)?.rows;
-        let rows: usize = match instance.inputs.is_empty() {
-            true => instance.foreseen.values().filter_map(|output| output.rows).sum(),
-            false => instance.inputs.iter().filter_map(of_input).sum(),
+        let rows = match instance.inputs.is_empty() {
+            true => instance.foreseen.values().filter_map(|output| output.rows).fold(0, usize::saturating_add),
+            false => instance.inputs.iter().filter_map(of_input).fold(0, usize::saturating_add),
         };
         (rows > 0).then_some(rows as u64)
     }

@@ -83,7 +83,8 @@ impl Graph<'_> {
             let all: Option<Values> =
                 parts.iter().map(|(axis, value)| Some(((*axis).to_owned(), find(axis, value)?.clone()))).collect();
             if let Some(all) = all {
-                return Ok(all);
+                let twice = all.len() < parts.len();
+                return if twice { Err(format!("`{text}` gives an axis two values")) } else { Ok(all) };
             }
         }
         let wrong = parts_of(text).find(|part| match part.split_once('=') {

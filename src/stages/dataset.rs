@@ -84,6 +84,8 @@ impl Default for Dataset {
     }
 }
 
+/// Generated images of more bytes than this are a slip of the pen.
+const MOST: u128 = 1 << 40;
 /// Rows and columns of the images of CIFAR-10.
 const CIFAR10_EDGE: usize = 32;
 
@@ -189,6 +191,19 @@ impl Stage for Dataset {
             if let Some(value) = value {
                 problems.at_least(name, value, low);
             }
+        }
+        let size = self.size.unwrap_or(Shapes::default().size);
+        let pixels =
+            (self.train as u128).saturating_add(self.test as u128).saturating_mul((size as u128).saturating_pow(2));
+        if generated && pixels.saturating_mul(3) > MOST {
+            let name = if size > 4096 {
+                "size"
+            } else if self.train >= self.test {
+                "train"
+            } else {
+                "test"
+            };
+            problems.add(name, "makes more than a tebibyte of images");
         }
         let fine = (0.0..1.0).contains(&self.val_fraction);
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));

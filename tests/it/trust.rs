@@ -131,3 +131,72 @@ fn two_files_of_one_name_do_not_explain_each_other() {
     let why = project.done(&["why", "pipelines/p.toml", "knn"]).out;
     assert!(why.contains("temperature") && !why.contains("k: 7"), "{why}");
 }
+
+const PROBED: &str = r#"
+[stage.images]
+kind = "dataset"
+train = 60
+test = 30
+size = 16
+
+[stage.train]
+kind = "encode"
+inputs = { images = "images.train" }
+
+[stage.test]
+kind = "encode"
+inputs = { images = "images.test" }
+
+[stage.drawn]
+kind = "linear_probe"
+inputs = { train = "train.features", test = "test.features" }
+fraction = 0.5
+
+[stage.whole]
+kind = "linear_probe"
+inputs = { train = "train.features", test = "test.features" }
+"#;
+
+#[test]
+fn a_seed_without_effect_is_no_repeat() {
+    // Only the seed of `drawn` decides anything: which half of the labels it sees.
+    let text = format!("{PROBED}[sweep]\nseeds = 3\nvary = [\"drawn\", \"whole\"]\n\"whole.c\" = [0.001, 0.1]\n");
+    let project = Project::with(&text);
+    let run = project.done(&["run", "pipelines/p.toml"]);
+    let seeds = |stage: &str| -> Vec<String> {
+        let lines = run.out.lines().filter(|line| line.trim_start().starts_with(stage));
+        lines
+            .map(|line| line.split('[').next().unwrap_or_default().split_whitespace().rev().nth(1).map(str::to_owned))
+            .map(|seeds| seeds.expect("a cell"))
+            .collect()
+    };
+    assert_eq!(seeds("drawn"), ["3"], "{}", run.out);
+    assert_eq!(seeds("whole").first().map(String::as_str), Some("1"), "{}", run.out);
+    let compared = project.done(&["compare", "pipelines/p.toml", "whole@whole.c=0.001", "whole@whole.c=0.1"]).out;
+    assert!(compared.contains("one seed: the spread over seeds is unknown"), "{compared}");
+
+    let none = Project::with(&format!("{PROBED}[sweep]\nseeds = 2\nvary = [\"whole\"]\n"));
+    let refused = none.strata(&["check", "pipelines/p.toml"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.out);
+    assert!(refused.err.contains("no result varies with the seeds"), "{}", refused.err);
+}
+
+#[test]
+fn sizes_that_cannot_be_are_mistakes() {
+    let project = Project::with(NEIGHBOURS);
+    for set in ["images.train=18446744073709551615", "images.size=100000000", "images.test=999999999999999"] {
+        for verb in ["check", "plan", "run"] {
+            let ran = project.strata(&[verb, "pipelines/p.toml", "-S", set]);
+            assert_eq!(ran.code, Some(2), "{verb} {set}\n{}", ran.err);
+            assert!(ran.err.contains("more than a tebibyte of images"), "{}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn a_baseline_of_two_values_is_refused() {
+    let project = Project::with(&format!("{NEIGHBOURS}[sweep]\n\"knn.k\" = [1, 3]\n"));
+    project.done(&["run", "pipelines/p.toml"]);
+    let twice = project.strata(&["table", "pipelines/p.toml", "--baseline", "knn.k=1,knn.k=3"]);
+    assert!(twice.code == Some(2) && twice.err.contains("gives an axis two values"), "{}", twice.err);
+}
