@@ -131,7 +131,7 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// An arm is compared as a whole: what is left of one after a failure would be another arm.
+    /// Refuses an arm with instances that have no finite value of the metric: the rest of it would be another arm.
     fn refuse_gaps(
         &self,
         graph: &Graph<'_>,

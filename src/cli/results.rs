@@ -91,13 +91,10 @@ impl<'a> Row<'a> {
 
     /// True if it is the same work as another row and differs from it in nothing but its seed.
     fn repeats_nothing_of(&self, other: &Self) -> bool {
-        let without_seed = |row: &Self| -> Vec<(String, serde_json::Value)> {
-            let axes = row.axes.iter().filter(|(axis, _)| Some(*axis) != row.seeds);
-            axes.map(|(axis, value)| (axis.to_owned(), value.clone())).collect()
-        };
+        let without_seed = |axes: &'a Axes| axes.iter().filter(|(axis, _)| Some(*axis) != self.seeds);
         // Metrics that differ are other work, and quicker to compare.
         let is_same_work = self.recipe.is_some() && self.metrics == other.metrics && self.recipe == other.recipe;
-        is_same_work && without_seed(self) == without_seed(other)
+        is_same_work && without_seed(self.axes).eq(without_seed(other.axes))
     }
 
     fn is_lost(&self) -> bool {
@@ -142,7 +139,7 @@ impl<'a> Results<'a> {
         self.lost.iter().filter(|row| has_it(row.stage)).map(|row| self.point(row)).collect()
     }
 
-    /// Some rows, and among them those of lost instances of the same stages: a gap is shown where it is.
+    /// Rows together with the lost instances of their stages, in the order of the graph.
     fn with_gaps<'r>(&'r self, rows: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
         let of_stage = |lost: &&Row<'_>| rows.iter().any(|row| row.stage == lost.stage);
         let mut all: Vec<&Row<'_>> = rows.iter().copied().chain(self.lost.iter().filter(of_stage)).collect();
