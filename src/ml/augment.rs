@@ -108,12 +108,12 @@ impl Augment {
     /// The key of the first parameter that is out of range, and what would be right.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let within = |key, range: [f64; 2], low: f64, high: f64| {
-            let right = low <= range[0] && range[0] <= range[1] && range[1] <= high && range[0] > 0.0;
-            if right { Ok(()) } else { Err((key, format!("must be two rising numbers above 0, at most {high}"))) }
+            let right = low <= range[0] && range[0] <= range[1] && range[1] <= high;
+            if right { Ok(()) } else { Err((key, format!("must be two rising numbers from {low} to {high}"))) }
         };
-        within("crop_scale", self.crop_scale, 0.0, 1.0)?;
-        within("crop_ratio", self.crop_ratio, 0.0, 100.0)?;
-        within("blur_sigma", self.blur_sigma, 0.0, 100.0)?;
+        within("crop_scale", self.crop_scale, 1e-6, 1.0)?;
+        within("crop_ratio", self.crop_ratio, 0.01, 100.0)?;
+        within("blur_sigma", self.blur_sigma, 0.001, 100.0)?;
         let probabilities = [
             ("flip", self.flip),
             ("jitter_probability", self.jitter_probability),

@@ -13,7 +13,7 @@ use super::images::artifact;
 use crate::{
     ml::{
         self,
-        data::{Choice, Collection, Faults, Split, resize::Resize, shapes::Shapes, split},
+        data::{Choice, Collection, Faults, Reading, Split, resize::Resize, shapes::Shapes, split},
         rng::Stream,
     },
     stage::{
@@ -61,7 +61,7 @@ pub enum Origin {
     Cifar10,
     /// Image files at any depth in `{train,test}/CLASS/`, or with the class as prefix in `{train,test}/CLASS_NNN.jpg`. The
     /// content tells the format. Pixels are taken as they are stored: an EXIF orientation is not applied, an alpha channel
-    /// is dropped, and of an animation or of several pages the first image counts.
+    /// is dropped, and of an animation or of several pages the first image counts, with a warning.
     ImageFolder,
 }
 
@@ -84,8 +84,6 @@ impl Default for Dataset {
     }
 }
 
-/// Generated images of more bytes than this are a slip of the pen.
-const MOST: u128 = 1 << 40;
 /// Rows and columns of the images of CIFAR-10.
 const CIFAR10_EDGE: usize = 32;
 
@@ -193,9 +191,7 @@ impl Stage for Dataset {
             }
         }
         let size = self.size.unwrap_or(Shapes::default().size);
-        let pixels =
-            (self.train as u128).saturating_add(self.test as u128).saturating_mul((size as u128).saturating_pow(2));
-        if generated && pixels.saturating_mul(3) > MOST {
+        if generated {
             let name = if size > 4096 {
                 "size"
             } else if self.train >= self.test {
@@ -203,7 +199,7 @@ impl Stage for Dataset {
             } else {
                 "test"
             };
-            problems.add(name, "makes more than a tebibyte of images");
+            super::check_bytes(problems, name, &[self.train.saturating_add(self.test), size, size, 3]);
         }
         let fine = (0.0..1.0).contains(&self.val_fraction);
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
@@ -286,7 +282,8 @@ impl Stage for Dataset {
             cx.progress(Progress { done: done as u64, total, unit: "image", ..Progress::default() });
             Ok(())
         };
-        let sets = images.read(&choices, self.size.map(|edge| (edge, self.resize)), &mut watch)?;
+        let Reading { sets, remarks } = images.read(&choices, self.size.map(|edge| (edge, self.resize)), &mut watch)?;
+        remarks.into_iter().for_each(|remark| cx.warn(remark));
         if self.source != Origin::Shapes {
             for (port, set) in ports.iter().zip(&sets) {
                 cx.metric(format!("{port}_images"), set.len() as f64);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use image::{DynamicImage, GrayImage, ImageFormat, Rgb, RgbImage};
+use image::{DynamicImage, Frame, GrayImage, ImageFormat, Rgb, RgbImage, codecs::gif::GifEncoder};
 
 use crate::support::{Project, text};
 
@@ -287,6 +287,58 @@ fn a_part_of_cifar10_is_read_and_said_to_be_one() {
     let wanted = [("classes", 2.0), ("files_left_out", 0.0), ("images_found", 12.0), ("test_images", 2.0)];
     assert!(wanted.iter().all(|(name, value)| metrics[*name] == *value), "{metrics:?}");
     assert_eq!(metrics["train_images"], 10.0);
+}
+
+#[test]
+fn what_lies_beside_the_dataset_is_named() {
+    let project = cifar();
+    project.write("data/data_batch_6.bin", vec![1; 3073]);
+    let ran = project.done(&["check", "pipelines/p.toml"]);
+    assert!(ran.err.contains("not read, since it is no file of CIFAR-10: data_batch_6.bin"), "{}", ran.err);
+    let project = folder();
+    for (name, format) in
+        [("9.png", ImageFormat::Png), ("odd.name", ImageFormat::Png), ("val/cat/3.jpg", ImageFormat::Jpeg)]
+    {
+        save(&project.path(&format!("data/{name}")), picture(8, 8, 9), format);
+    }
+    project.write("data/README.txt", "words");
+    let ran = project.done(&["check", "pipelines/p.toml"]);
+    let said = "not read, since it is beside `train` and `test`: 9.png, odd.name, val\n";
+    assert!(ran.err.contains(said), "{}", ran.err);
+}
+
+#[test]
+fn a_class_that_cifar10_names_twice_is_refused() {
+    let project = cifar();
+    project.write("data/batches.meta.txt", "cat\ndog\ncat\n");
+    fails(&project, &["data/batches.meta.txt: names the class `cat` twice"]);
+}
+
+/// A GIF of two frames, a PNG, TIFF of two pages and a WebP would be as bad: one image is read, and that is said.
+#[test]
+fn files_of_several_images_are_named() {
+    let project = folder();
+    let path = project.path("data/train/cat/moving.gif");
+    let mut gif = GifEncoder::new(fs::File::create(path).expect("a file"));
+    let frames = (0..2).map(|seed| Frame::new(DynamicImage::from(picture(8, 8, seed)).into_rgba8()));
+    gif.encode_frames(frames).expect("an animation can be written");
+    drop(gif);
+    let one: &[u8] = b"P6 1 1 255\nabc";
+    project.write("data/train/dog/two.ppm", [one, one].concat());
+    project.write("data/train/dog/one.ppm", one);
+    let said = "2 files hold several images, and the first one of each is read: ";
+    // Also when the result comes from the cache.
+    for arguments in [&["run", "pipelines/p.toml"][..], &["run", "pipelines/p.toml"], &["table", "pipelines/p.toml"]] {
+        let words = relative(&project, &project.done(arguments).err);
+        assert!(words.contains(&format!("{said}data/train/cat/moving.gif, data/train/dog/two.ppm")), "{words}");
+    }
+}
+
+#[test]
+fn samples_above_their_maximum_are_refused() {
+    let project = folder();
+    project.write("data/train/dog/dark.pgm", b"P5 2 1 100\n\x64\x65");
+    fails(&project, &["data/train/dog/dark.pgm: a sample is 101, above the largest value 100 that the header allows"]);
 }
 
 /// Tiny ImageNet's layout, and folders beside images.

@@ -22,7 +22,7 @@ fn pixels_are_those_that_pillow_reads() {
     let images = image_folder::list(folder.path()).expect("a dataset");
     for split in [Split::Train, Split::Test] {
         let indices: Vec<u32> = (0..wanted.len() as u32).collect();
-        let sets = images.read(&[Choice { split, indices }], None, &mut |_| Ok(())).expect("images");
+        let sets = images.read(&[Choice { split, indices }], None, &mut |_| Ok(())).expect("images").sets;
         assert_eq!(sets[0].size, [3, 12, 16]);
         let mut names: Vec<&String> = wanted.keys().collect();
         if split == Split::Test {

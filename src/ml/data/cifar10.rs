@@ -11,7 +11,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{Choice, Collection, Fault, Faults, ImageSet, Split, Square, Watch, resize};
+use super::{Choice, Collection, Fault, Faults, ImageSet, Reading, Split, Square, Watch, resize};
 use crate::ml::{Error, Result};
 
 const EDGE: usize = 32;
@@ -32,6 +32,7 @@ pub struct Listing {
     classes: PathBuf,
     train: Vec<(PathBuf, usize)>,
     test: Vec<(PathBuf, usize)>,
+    others: Vec<String>,
 }
 
 /// Looks at the names and sizes of the files, and opens none.
@@ -71,7 +72,13 @@ pub fn list(dir: &Path) -> Result<Listing> {
     };
     let (train, test) = (counted(train), counted(test));
     faults.none()?;
-    Ok(Listing { classes, train, test })
+    Ok(Listing { classes, train, test, others: others(dir) })
+}
+
+/// The names of files that look like further ones of the dataset. The folder is not listed: it may be slow to reach.
+fn others(dir: &Path) -> Vec<String> {
+    let names = (0..10).map(|number| format!("data_batch_{number}.bin"));
+    names.filter(|name| !TRAIN.contains(&name.as_str()) && dir.join(name).exists()).collect()
 }
 
 impl Listing {
@@ -94,6 +101,12 @@ impl Listing {
         files.filter(|(_, records)| *records != WHOLE).map(|(path, records)| (path.as_path(), *records)).collect()
     }
 
+    /// The names of files beside those of the dataset that look like further ones; they are not read.
+    #[must_use]
+    pub fn others(&self) -> &[String] {
+        &self.others
+    }
+
     fn split(&self, split: Split) -> &[(PathBuf, usize)] {
         match split {
             Split::Train => &self.train,
@@ -104,7 +117,7 @@ impl Listing {
     /// Reads the names of the classes and the labels.
     ///
     /// # Errors
-    /// If a file is unreadable, no class is named, or a label has no class.
+    /// If a file is unreadable, no class is named or one twice, or a label has no class.
     pub fn open(self) -> Result<Cifar10> {
         let bytes = fs::read(&self.classes).map_err(io(&self.classes))?;
         let remedy = "write the name of one class on each line, in the order of the labels";
@@ -113,6 +126,10 @@ impl Listing {
         let classes: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
         if classes.is_empty() {
             return Err(Fault::at(&self.classes, "names no class", remedy).into());
+        }
+        if let Some(again) = (1..classes.len()).find(|&at| classes[..at].contains(&classes[at])) {
+            let message = format!("names the class `{}` twice", classes[again]);
+            return Err(Fault::at(&self.classes, message, remedy).into());
         }
         let labels = |files: &[(PathBuf, usize)]| -> Result<Vec<u32>> {
             let labels = files.iter().map(|(path, records)| labels(path, *records, classes.len()));
@@ -164,7 +181,7 @@ impl Collection for Cifar10 {
         }
     }
 
-    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Reading> {
         let edge = square.map_or(EDGE, |(edge, _)| edge);
         let mut done = 0;
         let mut sets = Vec::with_capacity(choices.len());
@@ -195,7 +212,7 @@ impl Collection for Cifar10 {
             sets.push(set);
         }
         watch(done)?;
-        Ok(sets)
+        Ok(Reading { sets, remarks: Vec::new() })
     }
 }
 

@@ -27,11 +27,20 @@ pub type Square = Option<(usize, Resize)>;
 /// Hears how many images are done so far. An error ends the reading.
 pub type Watch<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
 
+/// Images that were read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// A set for each choice.
+    pub sets: Vec<ImageSet>,
+    /// What people should know of the files, though it is no mistake.
+    pub remarks: Vec<String>,
+}
+
 /// All images of both splits.
 #[cfg(test)]
 pub(super) fn all(images: &dyn Collection, square: Square) -> Result<(ImageSet, ImageSet)> {
     let choice = |split| Choice { split, indices: (0..images.labels(split).len() as u32).collect() };
-    let mut sets = images.read(&[choice(Split::Train), choice(Split::Test)], square, &mut |_| Ok(()))?;
+    let mut sets = images.read(&[choice(Split::Train), choice(Split::Test)], square, &mut |_| Ok(()))?.sets;
     let test = sets.remove(1);
     Ok((sets.remove(0), test))
 }
@@ -46,5 +55,5 @@ pub trait Collection {
     /// # Errors
     /// If one of them cannot be read, or sizes differ and no square is wanted; every such image is named. What `watch`
     /// returns.
-    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>>;
+    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Reading>;
 }

@@ -3,14 +3,16 @@
 //! `ROOT/{train,test}/CLASS/…/NAME.jpg`, or `ROOT/{train,test}/CLASS_NNN.jpg` (or `CLASS.NNN.jpg`, `CLASS-NNN.jpg`). Images
 //! are in the order of their classes, then of their paths, name by name. Links are followed. Other files are passed over
 //! and counted; images that cannot be read are an error. Greyscale, CMYK and 16-bit images become 8-bit RGB; an alpha
-//! channel and an EXIF orientation are ignored; of several images in a file the first is taken.
+//! channel and an EXIF orientation are ignored; of several images in a file the first is taken, with a remark.
 
 mod decode;
 mod format;
 mod jpeg;
 mod layout;
+mod pnm;
 mod read;
 mod remembered;
+mod several;
 mod walk;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Choice, Collection, Faults, ImageSet, Split, Square, Watch, names, shown};
+use super::{Choice, Collection, Faults, Reading, Split, Square, Watch, names, shown};
 use crate::ml::Result;
 use walk::{State, Walk};
 
@@ -120,7 +122,7 @@ impl Listing {
         Some(names(&words))
     }
 
-    /// The names of the folders beside `train` and `test`, which are not read.
+    /// The names of the folders and images beside `train` and `test`, which are not read.
     #[must_use]
     pub fn beside(&self) -> &[String] {
         &self.beside
@@ -142,7 +144,7 @@ impl Collection for Arc<Listing> {
         }
     }
 
-    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+    fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Reading> {
         read::read(self, choices, square, watch)
     }
 }

@@ -10,7 +10,7 @@ pub mod split;
 
 use candle_core::{DType, Device, Tensor};
 
-pub use collection::{Choice, Collection, Split, Square, Watch};
+pub use collection::{Choice, Collection, Reading, Split, Square, Watch};
 pub use fault::{Fault, Faults, names, shown};
 
 use super::Result;

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use form::{Form, Placed};
 
-use super::{Choice, Collection, ImageSet, Split, Square, Watch};
+use super::{Choice, Collection, ImageSet, Reading, Split, Square, Watch};
 use crate::ml::{Result, rng::Stream};
 
 /// Names of the classes, in label order.
@@ -116,7 +116,7 @@ impl Collection for Drawn {
     }
 
     /// The size is that of the generated images, whatever `square` says.
-    fn read(&self, choices: &[Choice], _: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+    fn read(&self, choices: &[Choice], _: Square, watch: Watch<'_>) -> Result<Reading> {
         let mut done = 0;
         let mut sets = Vec::with_capacity(choices.len());
         for Choice { split, indices } in choices {
@@ -129,7 +129,7 @@ impl Collection for Drawn {
             sets.push(set);
         }
         watch(done)?;
-        Ok(sets)
+        Ok(Reading { sets, remarks: Vec::new() })
     }
 }
 

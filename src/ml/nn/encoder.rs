@@ -106,8 +106,8 @@ impl Encoder {
     /// # Errors
     /// If a value is out of range.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.n == 0 {
-            return Err(("n", "must be at least 1".to_owned()));
+        if !(1..=1000).contains(&self.n) {
+            return Err(("n", format!("must be from 1 to 1000, not {}", self.n)));
         }
         if !(self.width > 0.0 && self.width <= 16.0) {
             return Err(("width", format!("must be above 0 and at most 16, not {}", self.width)));

@@ -80,6 +80,11 @@ impl Listed {
                     let help = "this is fine for a part of the dataset; otherwise unpack or download it anew";
                     remarks.push((message, help.to_owned()));
                 }
+                if !listing.others().is_empty() {
+                    let message = format!("not read, since it is no file of CIFAR-10: {}", names(listing.others()));
+                    let help = "records are read from data_batch_1.bin to data_batch_5.bin and test_batch.bin alone";
+                    remarks.push((message, help.to_owned()));
+                }
             }
             Self::ImageFolder(listing) => {
                 if let Some(words) = listing.left_out_words() {
@@ -88,8 +93,9 @@ impl Listed {
                 }
                 if !listing.beside().is_empty() {
                     let message =
-                        format!("folders beside `train` and `test` are not read: {}", names(listing.beside()));
-                    let help = "validation images are taken from `train` by `val_fraction`";
+                        format!("not read, since it is beside `train` and `test`: {}", names(listing.beside()));
+                    let help = "move images into `train/CLASS/` or `test/CLASS/`; validation images are taken from \
+                                `train` by `val_fraction`";
                     remarks.push((message, help.to_owned()));
                 }
             }

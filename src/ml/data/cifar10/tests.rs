@@ -55,7 +55,7 @@ fn only_what_is_chosen_is_read() {
         heard.push(done);
         Ok(())
     };
-    let sets = images.read(&choices, Some((8, resize::Resize::Crop)), &mut watch).unwrap();
+    let sets = images.read(&choices, Some((8, resize::Resize::Crop)), &mut watch).unwrap().sets;
     assert_eq!((sets[0].pixels.len(), sets[0].size, sets[0].labels.as_slice()), (3 * 192, [3, 8, 8], &[1, 1, 1][..]));
     assert!([1, 5, 7].iter().enumerate().all(|(at, &value)| sets[0].image(at).iter().all(|&p| p == value)));
     assert!(sets[1].pixels.iter().all(|&p| p == 10) && sets[2].is_empty());

@@ -4,21 +4,29 @@ use std::{fs, io::Cursor, path::Path};
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{format, jpeg};
+use super::{format, jpeg, pnm, several::holds_several};
 
 /// The most memory that one image may take, in bytes: a small file can claim any size.
 const LIMIT: u64 = 512 << 20;
+
+/// The first image of a file.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub pixels: RgbImage,
+    /// Whether the file holds other images too.
+    pub is_one_of_several: bool,
+}
 
 /// Decodes one file, by its content and not by its ending: the first image in it, without its alpha channel and as it is
 /// stored, whatever its orientation in EXIF is.
 ///
 /// # Errors
 /// Says what is wrong, as a fragment.
-pub(super) fn decode(path: &Path) -> Result<RgbImage, String> {
-    pixels(&fs::read(path).map_err(|error| error.to_string())?)
+pub(super) fn decode(path: &Path) -> Result<Decoded, String> {
+    first(&fs::read(path).map_err(|error| error.to_string())?)
 }
 
-fn pixels(mut bytes: &[u8]) -> Result<RgbImage, String> {
+fn first(mut bytes: &[u8]) -> Result<Decoded, String> {
     if bytes.is_empty() {
         return Err("an empty file".into());
     }
@@ -55,7 +63,13 @@ fn pixels(mut bytes: &[u8]) -> Result<RgbImage, String> {
             amount(LIMIT)
         ));
     }
-    Ok(DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8())
+    let pixels = DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8();
+    if format == ImageFormat::Pnm
+        && let Some((sample, most)) = pnm::read(bytes).and_then(|image| image.too_large)
+    {
+        return Err(format!("a sample is {sample}, above the largest value {most} that the header allows"));
+    }
+    Ok(Decoded { pixels, is_one_of_several: holds_several(bytes, format) })
 }
 
 fn name(format: ImageFormat) -> String {

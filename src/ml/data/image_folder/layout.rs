@@ -8,7 +8,10 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::walk::{Content, State, Walk};
+use super::{
+    format::{self, Kind},
+    walk::{Content, State, Walk},
+};
 use crate::ml::{
     Result,
     data::{Fault, Faults, fault::ABSENT, names, shown},
@@ -68,18 +71,29 @@ fn inside(root: &Path) -> Option<String> {
 
 /// The folders directly inside, sorted, hidden ones left out.
 fn folders(root: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    let is_hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    folders.retain(|path| path.is_dir() && !is_hidden(path));
-    folders.sort_unstable();
-    folders
+    entries(root).into_iter().filter(|path| path.is_dir()).collect()
 }
 
-/// The names of the folders beside the splits, which are not read.
+/// What is directly inside, sorted, without hidden files and those that systems leave.
+fn entries(root: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    entries.retain(|path| !format::is_litter(path));
+    entries.sort_unstable();
+    entries
+}
+
+/// The names of the folders and images beside the splits, which are not read.
 pub(super) fn beside(root: &Path) -> Vec<String> {
-    let others = folders(root).into_iter().filter(|folder| !folder.ends_with("train") && !folder.ends_with("test"));
-    others.map(|folder| shown(Path::new(folder.file_name().unwrap_or_default()))).collect()
+    let others = entries(root).into_iter().filter(|path| match path.is_dir() {
+        true => !path.ends_with("train") && !path.ends_with("test"),
+        false => match Kind::of(&format::ending(path)) {
+            Kind::Image | Kind::Unreadable => true,
+            Kind::Unknown => path.is_file() && format::sniff(path).is_some(),
+            Kind::Other => false,
+        },
+    });
+    others.map(|path| shown(Path::new(path.file_name().unwrap_or_default()))).collect()
 }
 
 /// The images of a split in order, each with its class.

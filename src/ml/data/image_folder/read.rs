@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Entry, Listing, decode::decode};
 use crate::ml::{
     Result,
-    data::{Choice, Faults, ImageSet, Square, Watch, resize, shown},
+    data::{Choice, Faults, ImageSet, Reading, Square, Watch, names, resize, shown},
 };
 
 /// Images that are decoded at a time, for each thread: few, so that a stop is soon.
@@ -17,7 +17,7 @@ const BLOCK: usize = 8;
 type Size = [usize; 2];
 
 /// Reads the chosen images; see [`Collection::read`](crate::ml::data::Collection::read).
-pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Vec<ImageSet>> {
+pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Reading> {
     let mut sets: Vec<ImageSet> = choices.iter().map(|choice| empty(listing, choice)).collect();
     let entries = |(set, choice): (usize, &Choice)| {
         let entries = listing.entries(choice.split);
@@ -25,13 +25,14 @@ pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch:
     };
     let wanted: Vec<(usize, &Entry)> = choices.iter().enumerate().flat_map(entries).collect();
     let mut sizes = Sizes::default();
-    let mut broken = Vec::new();
+    let (mut broken, mut several) = (Vec::new(), Vec::new());
     for (at, block) in wanted.chunks(BLOCK * rayon::current_num_threads()).enumerate() {
         watch(at * BLOCK * rayon::current_num_threads())?;
         let images = block.par_iter().map(|(_, entry)| planes(entry, square)).collect::<Vec<_>>();
         for ((set, entry), image) in block.iter().zip(images) {
             match image {
-                Ok((size, planes)) => {
+                Ok(Planes { size, planes, is_one_of_several }) => {
+                    several.extend(is_one_of_several.then(|| shown(&entry.path)));
                     sizes.note(size, entry);
                     if broken.is_empty() && sizes.are_one() {
                         append(&mut sets[*set], size, &planes);
@@ -50,7 +51,12 @@ pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch:
     faults.each(&broken, "images cannot be read", "replace each of them, or remove it");
     sizes.report(&mut faults);
     faults.none()?;
-    Ok(sets)
+    let remark = match several.len() {
+        0 => None,
+        1 => Some(format!("{} holds several images; its first one is read", several[0])),
+        n => Some(format!("{n} files hold several images, and the first one of each is read: {}", names(&several))),
+    };
+    Ok(Reading { sets, remarks: remark.into_iter().collect() })
 }
 
 /// The set without its pixels.
@@ -60,13 +66,21 @@ fn empty(listing: &Listing, choice: &Choice) -> ImageSet {
     ImageSet { pixels: Vec::new(), labels, size: [3, 0, 0], classes: listing.classes.clone() }
 }
 
-fn planes(entry: &Entry, square: Square) -> Result<(Size, Vec<u8>), String> {
-    let image = decode(&entry.path)?;
+/// An image, channels first.
+struct Planes {
+    size: Size,
+    planes: Vec<u8>,
+    is_one_of_several: bool,
+}
+
+fn planes(entry: &Entry, square: Square) -> Result<Planes, String> {
+    let decoded = decode(&entry.path)?;
     let image = match square {
-        Some((edge, how)) => resize::square(&image, edge, how),
-        None => image,
+        Some((edge, how)) => resize::square(&decoded.pixels, edge, how),
+        None => decoded.pixels,
     };
-    Ok(([image.height() as usize, image.width() as usize], resize::planes(&image)))
+    let size = [image.height() as usize, image.width() as usize];
+    Ok(Planes { size, planes: resize::planes(&image), is_one_of_several: decoded.is_one_of_several })
 }
 
 fn append(set: &mut ImageSet, size: Size, planes: &[u8]) {

@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use super::*;
 use crate::ml::{
     Error,
-    data::{collection::all, resize::Resize},
+    data::{ImageSet, collection::all, resize::Resize},
 };
 
 /// Writes a plain image; its directory is made when it is missing.
@@ -136,7 +136,7 @@ fn broken_files_are_named_all_at_once() {
     // Those that are not chosen are not looked at.
     let listing = list(dir.path()).unwrap();
     let choices = [Choice { split: Split::Train, indices: vec![2, 4] }];
-    let sets = listing.read(&choices, None, &mut |_| Ok(())).unwrap();
+    let sets = listing.read(&choices, None, &mut |_| Ok(())).unwrap().sets;
     assert_eq!((sets[0].labels.as_slice(), sets[0].size), (&[0, 1][..], [3, 8, 8]));
     assert!(matches!(listing.read(&choices, None, &mut |_| Err(Error::Cancelled)), Err(Error::Cancelled)));
 }

@@ -16,6 +16,10 @@ fn files() -> Vec<(String, Vec<u8>)> {
     files
 }
 
+fn pixels(bytes: &[u8]) -> Result<RgbImage, String> {
+    first(bytes).map(|decoded| decoded.pixels)
+}
+
 fn is_jpeg(bytes: &[u8]) -> bool {
     image::guess_format(bytes).unwrap() == ImageFormat::Jpeg
 }
