@@ -95,6 +95,7 @@ impl Args {
         let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
         let all: BTreeSet<usize> = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
         let plan = engine::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
+        console.warnings(plan.warnings(&graph));
         let made: BTreeMap<usize, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
         let keys: BTreeMap<usize, StageKey> = made.iter().map(|(index, made)| (*index, made.recipe.key())).collect();
         let metrics: BTreeMap<usize, &BTreeMap<String, f64>> =

@@ -113,6 +113,12 @@ impl Console {
         io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
+    /// Writes what results warn of, each with the name of its instance, to standard error.
+    pub fn warnings<'a>(&self, warnings: impl Iterator<Item = (&'a str, &'a str)>) {
+        let lines = Lines { styles: self.errors, width: None };
+        warnings.for_each(|(instance, warning)| self.remark(&lines.warning(instance, warning)));
+    }
+
     /// Lines for standard output.
     pub fn lines(&self) -> Lines {
         let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));

@@ -152,6 +152,7 @@ fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<
 
 fn shown(value: &Value) -> String {
     match value {
+        Value::Null => String::new(),
         Value::Number(n) if n.is_f64() => n.as_f64().map(report::number).unwrap_or_default(),
         value => plain(value),
     }

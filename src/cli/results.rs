@@ -154,6 +154,11 @@ impl<'a> Results<'a> {
         self
     }
 
+    /// The axis that a name means: its key, or the header of its column.
+    pub fn axis<'n>(&'n self, name: &'n str) -> &'n str {
+        self.axes.iter().find(|(_, header)| header == name).map_or(name, |(key, _)| key)
+    }
+
     /// The axis over seeds.
     pub fn repeats(&self) -> Option<&'a str> {
         self.repeats

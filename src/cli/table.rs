@@ -63,7 +63,10 @@ impl Args {
         let made: Vec<_> = plan.cached().filter(|(index, _)| selection.targets.contains(index)).collect();
         let cached = made.len();
         let results = Results::new(&graph, made);
+        let missing = missing(&graph, &plan, &selection, &results);
+        console.warnings(plan.warnings(&graph));
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
+            let (rows, columns) = (results.axis(rows), results.axis(columns));
             let pivot = Pivot { rows, columns, metric: &self.value, repeats: results.repeats() };
             let pivoted = pivot.of(results.rows()).map_err(Failure::Usage)?;
             match self.output {
@@ -72,6 +75,9 @@ impl Args {
             }
             if !pivoted.over.is_empty() {
                 console.note(&format!("cells are means over `{}`", pivoted.over.join("`, `")));
+            }
+            if !missing.is_empty() {
+                console.remark(&format!("without a result, and so in no cell: {}", listed(&missing)));
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -91,7 +97,6 @@ impl Args {
             }
             _ => String::new(),
         };
-        let missing = missing(&graph, &plan, &selection, &results);
         if !missing.is_empty() && cached > 0 {
             let mark = if note.is_empty() { "" } else { "; " };
             note.push_str(&format!("{mark}without a result, and so without a row: {}", listed(&missing)));

@@ -126,6 +126,16 @@ impl Plan {
         })
     }
 
+    /// What the cached results warn of, each with the name of its instance.
+    pub fn warnings<'a>(&'a self, graph: &'a Graph<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let of = |(index, manifest): (usize, &'a Manifest)| {
+            let instance = &graph.instances[index];
+            let warnings = manifest.warnings.iter().filter(|_| instance.same_as.is_none());
+            warnings.map(|warning| (instance.name.as_str(), warning.as_str()))
+        };
+        self.cached().flat_map(of)
+    }
+
     /// The line of an instance.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Planned> {

@@ -158,15 +158,19 @@ impl<'a, 't> Ties<'a, 't> {
         }
         let number = expression.value(&mut |reference| {
             let value = self.referred(reference, point, depth)?;
-            let whole = value.as_i64().map(Number::Integer);
+            let whole = value.as_number().and_then(serde_json::Number::as_i128).map(Number::Integer);
             whole.or_else(|| value.as_f64().map(Number::Float)).ok_or_else(|| {
                 format!("`{}.{}` is {value}, which is no number", reference.stage, reference.path.join("."))
             })
         })?;
-        Ok(match number {
-            Number::Integer(number) => number.into(),
-            Number::Float(number) => number.into(),
-        })
+        match number {
+            Number::Integer(number) => {
+                let fits = i128::from(i64::MIN)..=i128::from(u64::MAX);
+                let whole = serde_json::Number::from_i128(number).filter(|_| fits.contains(&number));
+                whole.map(Value::Number).ok_or_else(|| format!("{number} is too large for a whole number"))
+            }
+            Number::Float(number) => Ok(number.into()),
+        }
     }
 
     /// The value of a parameter after defaults.

@@ -7,7 +7,7 @@
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::document;
+use super::document::{self, NONE};
 
 /// Equal exactly for values that are worth the same: numbers by their value (`1`, `1.0` and `0x1` are one, neighbours above
 /// 2^53 are two), texts letter by letter, lists and tables by what they hold.
@@ -33,11 +33,13 @@ pub fn worth(value: &Value) -> String {
     }
 }
 
-/// A value as people write it: text without quotes, nothing for null, lists and tables as in the name of an instance.
+/// A value as people write it, and as it stands in the name of an instance: text without quotes, `none` for null.
 #[must_use]
 pub fn plain(value: &Value) -> String {
     match value {
-        Value::Null => String::new(),
+        Value::Null => NONE.to_owned(),
+        // Unlike the value that is none.
+        Value::String(text) if text == NONE => format!("\"{NONE}\""),
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(",")),
         Value::Object(fields) => {
@@ -57,7 +59,7 @@ pub fn meant<'v>(written: &str, values: impl IntoIterator<Item = &'v Value>) -> 
     for value in values {
         if worth(value) == wanted {
             same.push(value);
-        } else if plain(value) == written {
+        } else if plain(value) == written || value.as_str() == Some(written) {
             alike.push(value);
         }
     }

@@ -127,7 +127,8 @@ impl<'a> Context<'a> {
         self
     }
 
-    /// The furthest saved state of this work, if there is one, and where it stands.
+    /// The furthest saved state of this work, if there is one, and where it stands. Nothing can come of the state of
+    /// a training that had diverged, so it counts as none: the training begins anew, and says where it diverges.
     ///
     /// # Errors
     /// If the cache cannot be read.
@@ -141,12 +142,13 @@ impl<'a> Context<'a> {
                 limit = limit.min(kept);
             }
         }
-        let found = saving.checkpoints.latest(limit)?;
-        if let Some((at, state)) = &found {
-            self.earlier = state.get(SECONDS).unwrap_or_default();
-            (self.listener)(Note::Resumed(*at));
+        let Some((at, state)) = saving.checkpoints.latest(limit)? else { return Ok(None) };
+        if state.not_finite()?.is_some() {
+            return Ok(None);
         }
-        Ok(found)
+        self.earlier = state.get(SECONDS).unwrap_or_default();
+        (self.listener)(Note::Resumed(at));
+        Ok(Some((at, state)))
     }
 
     /// Seconds that the work has taken, those before the state that it went on from included.

@@ -105,7 +105,7 @@ impl Stage for Dae {
 
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.channels.is_empty(), "channels", "must name at least one stage");
-        problems.require(!self.channels.contains(&0), "channels", "must all be at least 1");
+        super::check_widths(problems, "channels", &self.channels);
         problems.require(
             self.channels.len() <= 16,
             "channels",

@@ -88,6 +88,24 @@ fn check_steps(problems: &mut Problems, steps: Option<usize>, epochs_too: bool) 
     }
 }
 
+/// Tensors of more bytes than this are a slip of the pen.
+const MOST_BYTES: u128 = 1 << 40;
+/// Layers of more outputs than this are a slip of the pen: two of them have 16 GiB of weights between them.
+const MOST_OUTPUTS: usize = 1 << 16;
+
+/// Notes a parameter that asks for a tensor of more than a tebibyte, the product of `factors`.
+fn check_bytes(problems: &mut Problems, path: &str, factors: &[usize]) {
+    let bytes = factors.iter().fold(1, |product: u128, &factor| product.saturating_mul(factor as u128));
+    problems.require(bytes <= MOST_BYTES, path, "asks for more than a tebibyte of images or indices");
+}
+
+/// Notes sizes of layers that no network has.
+fn check_widths(problems: &mut Problems, path: &str, outputs: &[usize]) {
+    if let Some(outputs) = outputs.iter().find(|outputs| !(1..=MOST_OUTPUTS).contains(*outputs)) {
+        problems.add(path, format!("must be sizes from 1 to {MOST_OUTPUTS}, got {outputs}"));
+    }
+}
+
 /// A warm-up that the training never gets out of is seldom meant.
 fn check_warmup(problems: &mut Problems, schedule: &Schedule, epochs: usize) {
     let warmup = schedule.warmup_epochs;

@@ -46,7 +46,11 @@ impl Stage for Noise {
         if self.std == 0.0 { vec!["seed"] } else { Vec::new() }
     }
 
-    fn foresee(&self, inputs: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+    fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        if let Some(images) = inputs.get("images") {
+            let pixels = images.size.unwrap_or([1; 3]);
+            super::check_bytes(problems, "draws", &[&[2, self.draws, images.rows.unwrap_or(1)], &pixels[..]].concat());
+        }
         inputs.get("images").map(|images| ("images", images.clone())).into_iter().collect()
     }
 

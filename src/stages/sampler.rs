@@ -59,7 +59,9 @@ impl Stage for Sampler {
     }
 
     fn foresee(&self, inputs: &Foresight, _root: &Path, problems: &mut Problems) -> Foresight {
-        if let Some(images) = inputs.get("labels").and_then(|labels| labels.rows)
+        let rows = inputs.get("labels").and_then(|labels| labels.rows);
+        super::check_bytes(problems, "rounds", &[4, self.rounds, rows.unwrap_or(1)]);
+        if let Some(images) = rows
             && self.batch_size > images
         {
             let message = format!("a batch of {} cannot be drawn from {images} images", self.batch_size);

@@ -7,7 +7,7 @@ use candle_core::{Device, Tensor};
 use super::network;
 use crate::{
     ml::{
-        self, finite,
+        self,
         nn::Architecture,
         train::{Observer, Progress, Run, Settings, Task, train},
     },
@@ -38,13 +38,7 @@ pub(super) struct Part {
 impl<'a, 'c> Session<'a, 'c> {
     /// Begins where an earlier run of the same work was interrupted or ended, if one was.
     pub(super) fn open(cx: &'a mut Context<'c>) -> Result<Self, StageError> {
-        let mut state = cx.resume()?.map(|(_, state)| state);
-        // Nothing can come of the state of a training that had diverged: it begins anew, and says where that happens.
-        if let Some(saved) = &state
-            && saved.tensors().values().map(finite::first).collect::<ml::Result<Vec<_>>>()?.iter().any(Option::is_some)
-        {
-            state = None;
-        }
+        let state = cx.resume()?.map(|(_, state)| state);
         let mut session = Self { cx, state: None, points: BTreeMap::new() };
         if let Some(state) = &state {
             session.replay(state)?;

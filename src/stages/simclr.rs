@@ -170,11 +170,12 @@ impl Stage for Simclr {
     ];
 
     fn check(&self, problems: &mut Problems) {
-        problems.require(!self.head.is_empty() && !self.head.contains(&0), "head", "must be sizes of at least 1");
+        problems.require(!self.head.is_empty(), "head", "must name at least one layer");
+        super::check_widths(problems, "head", &self.head);
         problems.positive("temperature", self.temperature);
         problems.within("views_per_image", self.views_per_image as f64, 2.0, 64.0);
         problems.within("prior", self.prior, 0.0, 0.99);
-        problems.within("concentration", self.concentration, 0.0, f64::INFINITY);
+        problems.within("concentration", self.concentration, 0.0, 1e6);
         if self.loss == LossKind::Supcon && self.negatives != Negatives::All {
             let message = "the loss `supcon` takes images of one label as positives, so none of them is a negative";
             problems.add_with_help("negatives", message, "leave `negatives` at \"all\"");

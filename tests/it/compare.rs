@@ -106,6 +106,10 @@ fn a_metric_over_two_axes() {
         assert_eq!(cell["mean"].as_f64(), Some(accuracy(&table, seed, k)));
         assert_eq!((&cell["n"], &cell["low"]), (&1.into(), &Value::Null));
     }
+    let short = project.json(&["table", "pipelines/p.toml", "--rows", "k", "--columns", "images.seed"]);
+    assert_eq!(short.as_array(), Some(cells), "the header of a column is a name of its axis");
+    let wider = project.done(&[&pivot[..], &["-S", "knn.k=1,2"]].concat());
+    assert!(wider.err.contains("without a result, and so in no cell: knn@"), "{}", wider.err);
     let latex = project.done(&[&pivot[..], &["--output", "latex"]].concat()).out;
     assert!(latex.starts_with("\\begin{tabular}{lrr}\n\\toprule\ntest accuracy \\%: knn.k"), "{latex}");
     let mixed = project.done(&[&pivot[..], &["-S", "knn.temperature=0.1,0.2"]].concat());

@@ -1,6 +1,8 @@
 //! A training that leaves the finite numbers is a failed stage: it keeps nothing, and says what happened and when.
 
+use candle_core::{Device, Tensor};
 use serde_json::Value;
+use strata::store::{Artifact, Store};
 
 use crate::support::{Project, text};
 
@@ -230,4 +232,24 @@ fn a_warm_up_that_outlasts_its_training_is_a_warning() {
     assert!(!checked.err.contains("warms up"), "{}", checked.err);
     let checked = project.done(&["check", "pipelines/p.toml", "-S", "net.schedule={ warmup_epochs = 1.0 }"]);
     says(&checked.err, &["net.schedule.warmup_epochs", "warms up for 1 epochs of a training of 1"]);
+}
+
+/// Versions before 0.2 saved such states. Nothing can come of them, and a training that begins anew does not say that it
+/// goes on.
+#[test]
+fn a_saved_state_with_a_number_that_is_not_finite_is_no_state() {
+    let project = Project::with(SUPERVISED);
+    let run = ["run", "pipelines/p.toml", "net", "-S", "net.optimizer.lr=0.01"];
+    project.done(&run);
+    let store = Store::open(project.path("cache"));
+    let states = store.saved_states().expect("the cache can be read");
+    let [saved] = states.as_slice() else { panic!("{states:?}") };
+    let sound = Artifact::from_bytes(&std::fs::read(&saved.path).expect("a state")).expect("a state");
+    let nan = Tensor::new(&[1.0, f64::NAN], &Device::Cpu).expect("a tensor");
+    let checkpoints = store.checkpoints(&saved.trajectory);
+    checkpoints.clear().expect("the state can be deleted");
+    checkpoints.save(saved.at, &sound.with("points/loss", nan), |_| false).expect("saved");
+    let ran = project.json(&[&run[..], &["-S", "net.epochs=2"]].concat());
+    let net = ran["stages"].as_array().expect("stages").iter().find(|stage| stage["instance"] == "net");
+    assert_eq!(net.expect("it was run")["status"], "ran");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{NEIGHBOURS, Project};
 
 const FILE: &str = r#"
 [stage.images]
@@ -54,6 +54,14 @@ fn what_varies_has_one_axis() {
     let project = with("seeds = [7, 3]\nshare = ['images', 'clusters', 'batches']");
     assert_eq!(names(&project, "batches"), ["batches"]);
     assert_eq!(names(&project, "simclr"), ["simclr@simclr.seed=7", "simclr@simclr.seed=3"]);
+}
+
+#[test]
+fn a_parameter_that_is_left_out_has_a_word_in_the_table() {
+    let project = Project::with(NEIGHBOURS);
+    project.done(&["run", "pipelines/p.toml", "-S", "images.limit_train=60,= none"]);
+    let table = project.done(&["table", "pipelines/p.toml", "-S", "images.limit_train=60,= none"]).out;
+    assert!(table.lines().any(|line| line.split_whitespace().next() == Some("none")), "{table}");
 }
 
 #[test]

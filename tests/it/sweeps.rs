@@ -139,6 +139,21 @@ fn expressions_tie_parameters_and_bring_their_axes_along() {
 }
 
 #[test]
+fn whole_numbers_of_expressions_keep_all_their_digits() {
+    let seed = |expression: &str| {
+        let mut bench = Bench::new();
+        bench.sets = vec![format!("source.seed== {expression}")];
+        bench.with(FILE, |graph| {
+            let source = graph.instances.iter().find(|instance| instance.stage == "source").expect("a source");
+            source.params()["seed"].to_string()
+        })
+    };
+    assert_eq!(seed("18446744073709551615"), "18446744073709551615");
+    assert_eq!(seed("9007199254740992 + 1"), "9007199254740993");
+    assert_eq!(seed("4 * 9223372036854775807 / 2 + 1"), "18446744073709551615");
+}
+
+#[test]
 fn equal_work_is_found_whatever_the_axes_are_called() {
     let bench = Bench::new();
     let one = format!("{FILE}[sweep]\n'a.add' = [1, 2]\n'b.add' = [1, 2]\n");

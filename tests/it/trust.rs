@@ -191,6 +191,26 @@ fn sizes_that_cannot_be_are_mistakes() {
             assert!(ran.err.contains("more than a tebibyte of images"), "{}", ran.err);
         }
     }
+    let project = Project::with(&format!(
+        "{NEIGHBOURS}[stage.batches]\nkind = \"sampler\"\ninputs = {{ labels = \"images.train\" }}\n\
+         [stage.noisy]\nkind = \"noise\"\ninputs = {{ images = \"images.train\" }}\n\
+         [stage.net]\nkind = \"simclr\"\ninputs = {{ images = \"images.train\", batches = \"batches\" }}\n\
+         [stage.dae]\nkind = \"dae\"\ninputs = {{ clean = \"images.train\", noisy = \"noisy\" }}\n"
+    ));
+    for (set, said) in [
+        ("net.head=[1000000000]", "must be sizes from 1 to 65536, got 1000000000"),
+        ("net.head=[16,0]", "must be sizes from 1 to 65536, got 0"),
+        ("dae.channels=[8,1000000]", "must be sizes from 1 to 65536, got 1000000"),
+        ("net.encoder.n=1000000", "must be from 1 to 1000, not 1000000"),
+        ("batches.rounds=10000000000", "more than a tebibyte of images or indices"),
+        ("noisy.draws=18446744073709551615", "more than a tebibyte of images or indices"),
+        ("net.concentration=1e300", "must be between 0 and 1000000"),
+        ("net.augment.blur_sigma=[1e-300,1e-300]", "must be two rising numbers from 0.001 to 100"),
+    ] {
+        let ran = project.strata(&["check", "pipelines/p.toml", "-S", set]);
+        assert_eq!(ran.code, Some(2), "{set}\n{}", ran.err);
+        assert!(ran.err.contains(said), "{set}\n{}", ran.err);
+    }
 }
 
 #[test]
