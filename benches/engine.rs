@@ -12,7 +12,7 @@ use std::{
 };
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use strata::{diagnostic::Sources, engine, engine::Graph, pipeline, stages::registry, store::Store};
+use strata::{diagnostic::Sources, graph::Graph, pipeline, plan, stages::registry, store::Store};
 
 /// A dataset and a sweep of `points` values over the stage that stands on it.
 fn sweep(points: usize) -> String {
@@ -48,7 +48,7 @@ fn plan(text: &str, store: &Store) -> usize {
     let (pipeline, found) = pipeline::parse(&sources, Path::new("bench.toml"), &registry());
     let graph = Graph::build(pipeline, found).expect("the file is right");
     let selection = graph.select(&[]).expect("everything");
-    engine::plan(&graph, &selection, store, false).expect("the cache can be read").stages.len()
+    plan::plan(&graph, &selection, store, false).expect("the cache can be read").stages.len()
 }
 
 fn engine_benches(c: &mut Criterion) {

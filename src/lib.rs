@@ -3,10 +3,13 @@
 pub mod cli;
 pub mod diagnostic;
 pub mod digest;
-pub mod engine;
+pub mod graph;
 pub mod ml;
 pub mod pipeline;
+pub mod plan;
 pub mod report;
+pub mod run;
+pub mod search;
 pub mod stage;
 pub mod stages;
 pub mod store;

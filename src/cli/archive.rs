@@ -4,8 +4,8 @@ use candle_core::{DType, Tensor};
 
 use super::images::{Images, png};
 use crate::{
-    engine::Event,
     report::{Archive, Past, Picture},
+    run::Event,
     store::Store,
 };
 

@@ -12,7 +12,7 @@ use clap::{ValueEnum, builder::Styles};
 
 use super::Failure;
 use crate::{
-    engine::{Graph, Selection},
+    graph::{Graph, Selection},
     pipeline::project_root,
     store::Store,
 };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Failure;
-use crate::engine::{Graph, Target, Values};
+use crate::graph::{Graph, Target, Values};
 
 /// `STAGE` or `STAGE@axis=value,axis=value`: all instances of the stage with these values.
 pub struct Arm<'a> {

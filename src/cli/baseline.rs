@@ -9,7 +9,7 @@ use super::{
     arm::Arm,
     results::{Row, plain},
 };
-use crate::engine::{Graph, Values};
+use crate::graph::{Graph, Values};
 
 /// Axes with their values, as people write them.
 type Point<'a> = Vec<(&'a str, String)>;

@@ -10,7 +10,7 @@ use super::{
     failure::Mistake,
     open::{self, Texts},
 };
-use crate::{engine::Graph, stage::Registry};
+use crate::{graph::Graph, stage::Registry};
 
 /// Check a pipeline file: every mistake with its line, before any work
 #[derive(clap::Args)]

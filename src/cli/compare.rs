@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     digest::StageKey,
-    engine::{self, Graph},
+    graph::Graph,
     pipeline::quoted,
+    plan,
     report::{Align, Estimate, Grid, differs, holm, paired_p},
     stage::Registry,
     store::Manifest,
@@ -94,7 +95,7 @@ impl Args {
         let baseline = Arm::find(&graph, &self.baseline)?;
         let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
         let all: BTreeSet<usize> = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
-        let plan = engine::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
+        let plan = plan::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
         console.warnings(plan.warnings(&graph));
         let made: BTreeMap<usize, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
         let keys: BTreeMap<usize, StageKey> = made.iter().map(|(index, made)| (*index, made.recipe.key())).collect();

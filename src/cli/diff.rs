@@ -15,7 +15,8 @@ use super::{
     results::plain,
 };
 use crate::{
-    engine::{self, Graph, Verdict},
+    graph::Graph,
+    plan::{self, Verdict},
     report::{self, Align, Grid},
     stage::Registry,
     store::{Manifest, Real},
@@ -63,7 +64,7 @@ impl Args {
         let store = self.cache.open(&graph.pipeline.root);
         let (a, b) = (one(&graph, &self.a)?, one(&graph, &self.b)?);
         let selection = graph.select(&[self.a.clone(), self.b.clone()]).map_err(Failure::Usage)?;
-        let plan = engine::plan(&graph, &selection, &store, false)?;
+        let plan = plan::plan(&graph, &selection, &store, false)?;
         let manifest = |index: usize| match plan.get(index).map(|planned| &planned.decision.verdict) {
             Some(Verdict::Cached(manifest)) => Some(manifest.as_ref()),
             _ => None,

@@ -11,8 +11,9 @@ use super::{
     exported, files, open, report,
 };
 use crate::{
-    engine::{self, Graph, Target, Verdict},
+    graph::{Graph, Target},
     pipeline::quoted,
+    plan::{self, Verdict},
     report::Wanted,
     stage::Registry,
 };
@@ -55,7 +56,7 @@ impl Args {
         let folder = self.folder.as_deref().unwrap_or(Path::new("."));
         let (targets, port) = wanted(&graph, output)?;
         let selection = graph.select(&[targets]).map_err(Failure::Usage)?;
-        let plan = engine::plan(&graph, &selection, &store, false)?;
+        let plan = plan::plan(&graph, &selection, &store, false)?;
 
         let mut chosen = Vec::new();
         for &index in &selection.targets {

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use super::{Console, Failure, args::PipelineArgs, open};
 use crate::{
-    engine::Graph,
+    graph::Graph,
     report::{Lines, Styles},
     stage::Registry,
 };

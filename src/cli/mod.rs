@@ -28,7 +28,6 @@ mod run;
 mod schema;
 mod signals;
 mod table;
-mod trace;
 mod turns;
 mod upkeep;
 mod watch;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use super::{Console, Failure, args::PipelineArgs, failure::Mistake};
 use crate::{
     diagnostic::{Diagnostic, Sources},
-    engine::Graph,
+    graph::Graph,
     pipeline,
     stage::Registry,
 };

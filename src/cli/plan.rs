@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     digest::StageKey,
-    engine::{self, Climb, Graph, Ladder, Plan, Planned, Reason, Selection, plan::PlanStatus, price::Price},
+    graph::{Graph, Selection},
+    plan::{self, Plan, PlanStatus, Planned, Reason, estimate::Price},
     report::{Align, Grid, after, bytes, duration},
+    search::{Climb, Ladder},
     stage::Registry,
     store::{Position, Store},
 };
@@ -63,9 +65,9 @@ pub fn plan(
 ) -> Result<Plan, Failure> {
     let ladder = graph.pipeline.halving.as_ref().map(|halving| (halving, Ladder::new(graph, halving)));
     let Some((halving, mut ladder)) = ladder.filter(|(_, ladder)| ladder.concerns(wanted)) else {
-        return Ok(engine::plan(graph, wanted, store, force)?);
+        return Ok(plan::plan(graph, wanted, store, force)?);
     };
-    let mut plan = engine::plan(graph, &ladder.select(wanted), store, force)?;
+    let mut plan = plan::plan(graph, &ladder.select(wanted), store, force)?;
     loop {
         let made: BTreeMap<usize, &BTreeMap<String, f64>> =
             plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
@@ -77,7 +79,7 @@ pub fn plan(
         let mut above = ladder.clone();
         let step = above.climb(of).map_err(Failure::Usage)?;
         let next = match step {
-            Climb::Up => Some(engine::plan(graph, &above.select(wanted), store, force)?),
+            Climb::Up => Some(plan::plan(graph, &above.select(wanted), store, force)?),
             Climb::Top(_) | Climb::Nothing => None,
         };
         // The cache does not know what failed. But a search that has results of the next rung went on without the points

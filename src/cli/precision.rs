@@ -7,10 +7,7 @@ use super::{
     compare::listed,
     results::{Results, header, shown},
 };
-use crate::{
-    engine::{Graph, Report},
-    pipeline::quoted,
-};
+use crate::{graph::Graph, pipeline::quoted, run::Report};
 
 /// How narrow the 95 % intervals of a metric must be.
 pub struct Precision {

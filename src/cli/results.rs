@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::baseline::Baseline;
-pub use crate::engine::plain;
+pub use crate::pipeline::plain;
 use crate::{
-    engine::{Axes, Graph, Report, Status},
+    graph::{Axes, Graph},
     report::{self, Align, Estimate, Grid, percent},
+    run::{Report, Status},
     store::{Manifest, Recipe, reals},
 };
 

@@ -22,8 +22,10 @@ use super::{
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
-    engine::{self, Counts, Event, Graph, Options, Reason, Report, Reporter, Status},
+    graph::Graph,
+    plan::Reason,
     report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, bytes, duration, summary},
+    run::{self, Counts, Event, Options, Report, Reporter, Status},
     stage::Registry,
     store::{Store, reals},
 };
@@ -251,7 +253,7 @@ struct Output {
 }
 
 fn document<'a>(graph: &'a Graph<'_>, report: &'a Report, store: &Store) -> Document<'a> {
-    let line = |outcome: &'a engine::Outcome| {
+    let line = |outcome: &'a run::Outcome| {
         let instance = &graph.instances[outcome.index];
         let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {
             let path = store.object_path(&output.hash);

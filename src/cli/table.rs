@@ -15,7 +15,8 @@ use super::{
     results::{JsonRow, Results},
 };
 use crate::{
-    engine::{Graph, Plan, Selection},
+    graph::{Graph, Selection},
+    plan::Plan,
     report::{Grid, Styles},
     stage::Registry,
 };

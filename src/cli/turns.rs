@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Console, Failure, precision::Precision, results::plain};
 use crate::{
     digest::StageKey,
-    engine::{
-        self, Climb, Counts, Event, Graph, Ladder, Options, Outcome, Point, Reason, Report, Reporter, Selection, Status,
-    },
+    graph::{Graph, Selection},
+    plan::Reason,
+    run::{self, Counts, Event, Options, Outcome, Report, Reporter, Status},
+    search::{Climb, Ladder, Point},
     store::Store,
 };
 
@@ -113,7 +114,7 @@ impl<'a> Turns<'a> {
     fn turn(&mut self, graph: &Graph<'_>, wanted: &Selection, store: &Store) -> Result<Report, Failure> {
         let known = wanted.all.iter().filter(|&&index| self.told.contains(&graph.instances[index].name)).count();
         let mut filter = Untold { told: &mut self.told, known, inner: &mut self.reporters };
-        let mut report = engine::run(graph, wanted, store, &self.options, &mut filter)?;
+        let mut report = run::run(graph, wanted, store, &self.options, &mut filter)?;
         self.told.extend(report.outcomes.iter().map(|outcome| graph.instances[outcome.index].name.clone()));
         // What was forced has run.
         self.options.force = false;

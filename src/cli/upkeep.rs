@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     digest::StageKey,
-    engine::{Recomputed, recompute, trajectory},
     report::{bytes, duration, one_line},
+    run::{Recomputed, recompute, trajectory},
     stage::Registry,
     store::{Manifest, SavedState, Store},
 };

@@ -13,8 +13,7 @@ use std::{
 
 use super::{
     Console, Failure,
-    args::Format,
-    args::{CacheArgs, PipelineArgs, WorkArgs, time},
+    args::{CacheArgs, Format, PipelineArgs, WorkArgs, time},
     open,
     plan::plan,
     results::Results,
@@ -22,8 +21,10 @@ use super::{
     table,
 };
 use crate::{
-    engine::{self, Graph, Plan, Selection, plan::PlanStatus},
+    graph::{Graph, Selection},
+    plan::{self, Plan, PlanStatus},
     report::{Align, Grid, duration},
+    run,
     stage::Registry,
 };
 
@@ -80,7 +81,7 @@ impl Args {
         }
     }
 
-    fn turn(&self, registry: &Registry, options: &engine::Options, console: &Console) -> Result<(), Failure> {
+    fn turn(&self, registry: &Registry, options: &run::Options, console: &Console) -> Result<(), Failure> {
         let texts = open::texts(&self.pipeline)?;
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
@@ -88,7 +89,7 @@ impl Args {
         let planned = plan(&graph, &all, &store, false, &|words| console.remark(words))?;
         let cheap = cheap(&graph, &planned, self.cheap.as_secs_f64());
         let mut reporters = reporters(console, self.work.jobs);
-        let report = engine::run(&graph, &cheap, &store, options, &mut reporters)?;
+        let report = run::run(&graph, &cheap, &store, options, &mut reporters)?;
         drop(reporters);
         table::show(&Results::of(&graph, &report), Format::Text, console)?;
         let rest = plan(&graph, &all, &store, false, &|_| {})?;
@@ -122,7 +123,7 @@ impl Stamp {
 /// What is expected to take no longer than `limit` with all that it needs, and what is cached.
 fn cheap(graph: &Graph<'_>, plan: &Plan, limit: f64) -> Selection {
     // What never ran has no price; nothing of it is known to be cheap.
-    let price = |planned: &engine::Planned| match planned.status() {
+    let price = |planned: &plan::Planned| match planned.status() {
         PlanStatus::Cached => 0.0,
         _ => planned.price.map_or(f64::INFINITY, |price| price.seconds),
     };

@@ -8,11 +8,14 @@ use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs, TextOrJson},
     open,
-    trace::{Cause, Explanation, Located, Made, Tracer},
 };
 use crate::{
     diagnostic::Place,
-    engine::{self, Graph, Reason, plan::PlanStatus},
+    graph::Graph,
+    plan::{
+        self, PlanStatus, Reason,
+        explain::{Cause, Explanation, Located, Made, Tracer},
+    },
     report::{Lines, Styles, duration, one_line},
     stage::Registry,
 };
@@ -45,7 +48,7 @@ impl Args {
         let graph = texts.graph(registry, console)?;
         let store = self.cache.open(&graph.pipeline.root);
         let selection = graph.select(std::slice::from_ref(&self.stage)).map_err(Failure::Usage)?;
-        let plan = engine::plan(&graph, &selection, &store, false)?;
+        let plan = plan::plan(&graph, &selection, &store, false)?;
         let mut tracer = Tracer::new(&graph, &plan, &store);
         let explained = selection.targets.iter().map(|&index| tracer.explain(index)).collect::<Result<Vec<_>, _>>()?;
         match self.output {

@@ -58,7 +58,7 @@ use crate::{
     stage::StageKind,
 };
 
-/// A pipeline file, read and taken apart, with overrides applied. Not yet wired: see `engine::Graph`.
+/// A pipeline file, read and taken apart, with overrides applied. Not yet wired: see `graph::Graph`.
 pub struct Pipeline<'t> {
     /// Its name: `[pipeline] name`, else the file's name.
     pub name: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::engine::Event;
+use crate::run::Event;
 
 /// The numbers of a finished instance.
 #[derive(Clone, Debug, Default, PartialEq)]

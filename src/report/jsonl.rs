@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::engine::{Event, Reporter};
+use crate::run::{Event, Reporter};
 
 /// Writes events to a file, each line at once, so that another program can follow.
 #[derive(Debug)]

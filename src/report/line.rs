@@ -10,7 +10,11 @@ use super::{
     gauge::{bar, outlook, short, sparkline},
     number,
 };
-use crate::engine::{Counts, Event, Reason, Status, parts_of};
+use crate::{
+    graph::parts_of,
+    plan::Reason,
+    run::{Counts, Event, Status},
+};
 
 /// The widest that lines are made on a terminal.
 const WIDEST: usize = 110;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use crate::engine::{Event, Reporter, Status};
+use crate::run::{Event, Reporter, Status};
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(10);

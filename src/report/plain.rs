@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::Lines;
-use crate::engine::{Event, Reason, Reporter, Status};
+use crate::{
+    plan::Reason,
+    run::{Event, Reporter, Status},
+};
 
 /// A line of progress for each instance at most this often.
 const INTERVAL: Duration = Duration::from_secs(30);

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::engine::Status;
+use crate::run::Status;
 
 /// The styles of a stream that shows colours, or (by default) of one that does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use prost::Message;
 use serde_json::Value;
 
 use super::{Archive, Past, Picture, Wanted, one_line};
-use crate::engine::{Event, Reporter, Status};
+use crate::run::{Event, Reporter, Status};
 
 /// An empty file that marks folders with everything about their work.
 const WHOLE: &str = ".complete";

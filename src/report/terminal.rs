@@ -9,7 +9,10 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::{Lines, Styles, escape::one_line};
-use crate::engine::{Event, Reason, Reporter, Status};
+use crate::{
+    plan::Reason,
+    run::{Event, Reporter, Status},
+};
 
 const TICK: Duration = Duration::from_millis(120);
 

@@ -10,8 +10,9 @@ use candle_core::Device;
 use serde_json::Value;
 use strata::{
     diagnostic::Sources,
-    engine::{self, Event, Graph, Reporter, Status},
+    graph::Graph,
     pipeline,
+    run::{self, Event, Reporter, Status},
     stage::Problems,
     stages::registry,
     store::{Manifest, Store},
@@ -35,7 +36,7 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
     let graph = Graph::build(pipeline, found).unwrap_or_else(|found| {
         panic!("{}", found.iter().map(|d| d.render(&sources, false)).collect::<Vec<_>>().join("\n"))
     });
-    let options = engine::Options {
+    let options = run::Options {
         jobs,
         threads,
         memory: u64::MAX,
@@ -49,8 +50,8 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
     };
     let selection = graph.select(&[]).expect("everything");
     let store = Store::open(folder.path().join("cache"));
-    let report = engine::run(&graph, &selection, &store, &options, &mut Silent).expect("the cache works");
-    let record = |outcome: &engine::Outcome| {
+    let report = run::run(&graph, &selection, &store, &options, &mut Silent).expect("the cache works");
+    let record = |outcome: &run::Outcome| {
         let name = graph.instances[outcome.index].name.clone();
         assert_eq!(outcome.status, Status::Ran, "{name}: {:?}", outcome.message);
         (name, outcome.manifest.as_deref().cloned().expect("a stage that ran has a record"))

@@ -1,6 +1,6 @@
 //! The engine with toy kinds: what is planned, what runs, and what stays cached.
 
-use strata::engine::{Status, plan::PlanStatus};
+use strata::{plan::PlanStatus, run::Status};
 
 use crate::toys::{Bench, Ran};
 

@@ -6,7 +6,11 @@ use std::{
 };
 
 use serde_json::Value;
-use strata::engine::{self, Climb, Graph, Ladder, Status};
+use strata::{
+    graph::{self, Graph},
+    run::{self, Status},
+    search::{Climb, Ladder},
+};
 
 use crate::{
     support::{Project, Ran, text},
@@ -215,9 +219,9 @@ fn equal_work_fails_once() {
     assert_eq!((failed, &ran.messages[..]), (2, &["told to fail".to_owned(), "told to fail".to_owned()][..]));
     bench.with(text, |graph| {
         let all = graph.select(&[]).expect("everything");
-        let run = |options: &engine::Options| {
+        let run = |options: &run::Options| {
             let mut started = Started::default();
-            let report = engine::run(graph, &all, &bench.store(), options, &mut started).expect("the cache works");
+            let report = run::run(graph, &all, &bench.store(), options, &mut started).expect("the cache works");
             (report, started.0)
         };
         let mut options = bench.options();
@@ -259,7 +263,7 @@ fn a_score_that_is_no_finite_number_never_goes_on() {
 
 /// The metric of every instance of `a`, by the value of its axis.
 fn scored(graph: &Graph<'_>, score: impl Fn(f64) -> Option<f64>) -> BTreeMap<usize, BTreeMap<String, f64>> {
-    let of = |(index, instance): (usize, &engine::Instance<'_>)| {
+    let of = |(index, instance): (usize, &graph::Instance<'_>)| {
         let score = score(instance.axes.get("a.add")?.as_f64()?)?;
         Some((index, BTreeMap::from([("sum".to_owned(), score)])))
     };

@@ -17,7 +17,7 @@ use proptest::{
 use strata::{
     diagnostic::Sources,
     digest::StageKey,
-    engine::Graph,
+    graph::Graph,
     pipeline,
     stages::registry,
     store::{Artifact, Attempt, Lookup, Manifest, Position, Store},

@@ -8,13 +8,7 @@ use std::{
     path::Path,
 };
 
-use strata::{
-    diagnostic::Sources,
-    engine::{self, Graph},
-    pipeline,
-    stage::Registry,
-    store::Store,
-};
+use strata::{diagnostic::Sources, graph::Graph, pipeline, plan, stage::Registry, store::Store};
 
 use crate::{
     support::cases,
@@ -119,7 +113,7 @@ fn read(texts: &[String], registry: &Registry) -> bool {
             let names: Vec<String> = graph.instances.iter().map(|instance| instance.name.clone()).collect();
             let selection = graph.select(&names).expect("names are read back");
             let store = Store::open(Path::new("/nonexistent/cache"));
-            engine::plan(&graph, &selection, &store, false).expect("a plan of an empty cache");
+            plan::plan(&graph, &selection, &store, false).expect("a plan of an empty cache");
             true
         }
         Err(mistakes) => {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use strata::{
     diagnostic::Sources,
     digest::{ArtifactHash, SourceHash},
-    engine::Graph,
+    graph::Graph,
     pipeline,
     stages::registry,
     store::{Recipe, canonical},
@@ -40,7 +40,7 @@ fn keys() -> BTreeMap<String, Value> {
     let graph = Graph::build(pipeline, found).unwrap_or_else(|found| {
         panic!("{}", found.iter().map(|d| d.render(&sources, false)).collect::<Vec<_>>().join("\n"))
     });
-    let of = |instance: &strata::engine::Instance<'_>| {
+    let of = |instance: &strata::graph::Instance<'_>| {
         let mut params = instance.work.effective();
         let mut files = BTreeMap::new();
         if params.get("path").is_some_and(Value::is_string) {

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use strata::engine::{self, Event, Reporter};
+use strata::run::{self, Event, Reporter};
 
 use crate::{
     support::{Project, is_event, lines_come, send},
@@ -58,7 +58,7 @@ fn a_signal_that_was_ignored_stays_ignored() {
 
 /// Asks a run to stop when its first stage has begun, and lets that stage end when the run says that it waits for it.
 struct Stop<'a> {
-    options: &'a engine::Options,
+    options: &'a run::Options,
     bench: &'a Bench,
     told: Vec<(Vec<String>, bool)>,
 }
@@ -85,7 +85,7 @@ fn a_stage_that_does_not_stop_is_named() {
         let options = bench.options();
         let mut stop = Stop { options: &options, bench: &bench, told: Vec::new() };
         let all = graph.select(&[]).expect("everything");
-        let report = engine::run(graph, &all, &bench.store(), &options, &mut stop).expect("the cache works");
+        let report = run::run(graph, &all, &bench.store(), &options, &mut stop).expect("the cache works");
         assert_eq!(stop.told, [(vec!["slow".to_owned()], false)]);
         assert!(report.interrupted);
         assert_eq!((report.counts.ran, report.counts.blocked), (1, 1), "what it has done by then is kept");

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use strata::{
-    engine::{Counts, Event, Reason, Reporter, Status},
+    plan::Reason,
     report::{Lines, Plain, Styles, summary},
+    run::{Counts, Event, Reporter, Status},
 };
 
 const SHORT: &str = "images";

@@ -100,8 +100,7 @@ const FILE: &str = "[stage.source]\nkind = \"numbers\"\n[stage.a]\nkind = \"map\
 fn names(more: &str, arguments: &[&str]) -> Vec<String> {
     let mut bench = Bench::new();
     bench.sets = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    let all =
-        |graph: &strata::engine::Graph<'_>| graph.instances.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let all = |graph: &strata::graph::Graph<'_>| graph.instances.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     bench.with(&format!("{FILE}{more}"), all).into_iter().filter(|name| name.starts_with('a')).collect()
 }
 

@@ -11,8 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata::{
     diagnostic::Sources,
-    engine::{self, Event, Graph, Reporter, Status, plan::PlanStatus},
+    graph::Graph,
     pipeline,
+    plan::{self, PlanStatus},
+    run::{self, Event, Reporter, Status},
     stage::{
         Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Registry, Root, Source, Stage, StageError,
         StageKind,
@@ -223,8 +225,8 @@ impl Bench {
             .collect()
     }
 
-    pub fn options(&self) -> engine::Options {
-        engine::Options {
+    pub fn options(&self) -> run::Options {
+        run::Options {
             jobs: self.jobs,
             threads: 1,
             memory: u64::MAX,
@@ -243,8 +245,7 @@ impl Bench {
             let options = self.options();
             let selection = graph.select(&self.targets).expect("targets are there");
             let mut started = Started::default();
-            let report =
-                engine::run(graph, &selection, &self.store(), &options, &mut started).expect("the cache works");
+            let report = run::run(graph, &selection, &self.store(), &options, &mut started).expect("the cache works");
             let name = |index: usize| graph.instances[index].name.clone();
             let all = report.outcomes.iter().map(|outcome| (name(outcome.index), outcome.status)).collect();
             let messages = report.outcomes.iter().filter_map(|outcome| outcome.message.clone()).collect();
@@ -256,8 +257,8 @@ impl Bench {
     pub fn plan(&self, text: &str) -> Vec<(String, PlanStatus, String)> {
         self.with(text, |graph| {
             let selection = graph.select(&self.targets).expect("targets are there");
-            let plan = engine::plan(graph, &selection, &self.store(), self.force).expect("the cache can be read");
-            let line = |stage: &engine::Planned| {
+            let plan = plan::plan(graph, &selection, &self.store(), self.force).expect("the cache can be read");
+            let line = |stage: &plan::Planned| {
                 let reason = stage.reason(graph).map_or_else(String::new, |reason| reason.to_string());
                 (graph.instances[stage.index].name.clone(), stage.status(), reason)
             };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
-use strata::engine::Status;
+use strata::run::Status;
 
 use crate::{
     support::{NEIGHBOURS, Project},

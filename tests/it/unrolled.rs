@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use strata::engine::Status;
+use strata::run::Status;
 
 use crate::{support::Project, toys::Bench};
 

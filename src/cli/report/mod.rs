@@ -27,7 +27,8 @@ use super::{
     results::{Results, plain},
 };
 use crate::{
-    engine::{Graph, Plan},
+    graph::Graph,
+    plan::Plan,
     report::{
         Figure, Wanted, bytes, file_names,
         page::{Page, Part, Section, Sprite},

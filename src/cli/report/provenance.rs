@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::Source;
 use crate::{
     digest::ArtifactHash,
-    engine::plan::PlanStatus,
+    plan::PlanStatus,
     report::{
         Align, Figure, Grid, bytes, duration,
         figure::{Bar, Chart},

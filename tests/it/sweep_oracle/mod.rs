@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use strata::{
     diagnostic::Sources,
-    engine::Graph,
+    graph::Graph,
     pipeline,
     stage::{Context, Inputs, Outputs, Port, Registry, Stage, StageError, StageKind},
 };

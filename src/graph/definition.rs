@@ -8,10 +8,10 @@ use toml::{
 };
 
 use super::{
+    expressions::Ties,
     instance::{Definition, Instance, Link, Places},
-    tie::Ties,
-    unroll::Edge,
-    wiring,
+    resolve,
+    unrolled::Edge,
 };
 use crate::{
     diagnostic::{Diagnostic, Sources, Span},
@@ -81,9 +81,9 @@ pub(super) fn define<'t>(
         places: places.clone(),
         varied,
     };
-    for Need { port, path, what } in needs.into_iter().filter(|need| !wiring::is_written(def, need.port)) {
+    for Need { port, path, what } in needs.into_iter().filter(|need| !resolve::is_written(def, need.port)) {
         let message = format!("`{}.{path}`: {what} needs the input `{port}`", definition.stage);
-        let diagnostic = Diagnostic::new(definition.span(path), message).help(wiring::add_input(def, port));
+        let diagnostic = Diagnostic::new(definition.span(path), message).help(resolve::add_input(def, port));
         if !found.contains(&diagnostic) {
             found.push(diagnostic);
         }

@@ -12,11 +12,11 @@ use serde_json::Value;
 use toml::Spanned;
 
 use super::{
-    define::{Ids, check, check_alone, define, kept, places},
+    definition::{Ids, check, check_alone, define, kept, places},
+    expressions::Ties,
     instance::{Axes, Definition, Instance, Link},
     projection::{Layout, Projections},
-    tie::Ties,
-    unroll::{Edge, Node},
+    unrolled::{Edge, Node},
 };
 use crate::{
     diagnostic::Diagnostic,

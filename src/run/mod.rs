@@ -1,4 +1,34 @@
-//! A run: what it is given and what it gives. The loop itself is the coordinator's.
+//! Doing what a plan says: the run loop, its workers, and what it tells.
+//!
+//! The states of an instance during a run:
+//!
+//! ```text
+//!             inputs known, decide()
+//!   Pending ───────────────────────────► Finished(Cached)      its results are in the cache
+//!      │  │
+//!      │  └────────────► Running ──────► Finished(Ran)         committed: objects, then the manifest
+//!      │    decide()        │  │
+//!      │                    │  └───────► Finished(Failed)      after its retries
+//!      │                    ▼
+//!      │                 Pending          an input was damaged: its maker runs first, then this again
+//!      ▼
+//!   Finished(Blocked)                     something that it needs failed, or the run was stopped
+//! ```
+//!
+//! Reading order: this file, `dispatcher` (one thread owns all state; `begin` and `end` are parts of it, `rebuild` makes
+//! evicted inputs again), `executor` and `worker` (threads that run one instance each), `schedule` and `resources` (what starts
+//! next), [`event`] (what a run tells), `recompute` (finished work, run again to compare).
+
+mod begin;
+mod dispatcher;
+mod end;
+pub mod event;
+mod executor;
+mod rebuild;
+mod recompute;
+mod resources;
+pub mod schedule;
+mod worker;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,9 +40,15 @@ use std::{
 use candle_core::Device;
 use serde::Serialize;
 
-use super::{Event, Graph, Reason, Reporter, Selection, Status, coordinator::Coordinator};
+use self::dispatcher::Coordinator;
+pub use self::{
+    event::{Event, Reporter, Status},
+    recompute::{Recomputed, recompute, trajectory},
+};
 use crate::{
     digest::StageKey,
+    graph::{Graph, Selection},
+    plan::Reason,
     store::{Manifest, Store, StoreError},
 };
 

@@ -7,7 +7,7 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
 };
 
-use super::wiring::{Flat, Wires};
+use super::resolve::{Flat, Wires};
 use crate::{diagnostic::Diagnostic, pipeline::StageDef};
 
 /// One mistake for each set of stages that need each other.

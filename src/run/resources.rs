@@ -1,10 +1,14 @@
 //! The schedule of a run: what its instances take, and what the machine has.
 
 use super::{
-    Graph, Instance, Options, price,
+    Options,
     schedule::{Limits, Load, Schedule},
 };
-use crate::store::{History, Store, StoreError};
+use crate::{
+    graph::{Graph, Instance},
+    plan::estimate,
+    store::{History, Store, StoreError},
+};
 
 /// The schedule of a run, and what each instance is expected to take. What never ran is taken to be short.
 pub(super) fn schedule(
@@ -23,7 +27,7 @@ pub(super) fn schedule(
             Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus: needs.gpus }
         })
         .collect();
-    let prices = price::expected(graph, &price::last(graph, store, history)?);
+    let prices = estimate::expected(graph, &estimate::last(graph, store, history)?);
     let expected: Vec<Option<f64>> = prices.into_iter().map(|price| price.map(|price| price.seconds)).collect();
     let seconds: Vec<f64> = expected.iter().map(|seconds| seconds.unwrap_or_default()).collect();
     let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();

@@ -12,12 +12,10 @@ use std::{
 use candle_core::Device;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{
-    Instance,
-    recipe::{Witnesses, changed},
-};
 use crate::{
     digest::{ArtifactHash, StageKey},
+    graph::Instance,
+    plan::recipe::{Witnesses, changed},
     stage::{Context, Inputs, Note, Outputs, Saving, StageError},
     store::{Manifest, NotFinite, Provenance, Recipe, Series, Store, StoreError},
 };

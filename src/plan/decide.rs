@@ -6,11 +6,12 @@ use std::{
 };
 
 use super::{
-    Instance, Reason,
+    Reason,
     recipe::{Witnesses, recipe},
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
+    graph::Instance,
     stage::Extent,
     store::{History, Lookup, Manifest, Recipe, Store, StoreError},
 };
@@ -37,7 +38,7 @@ pub struct Decision {
     pub extent: Option<Extent>,
     pub(super) key: Option<StageKey>,
     /// What the source files in the recipe looked like.
-    pub(super) witnesses: Arc<Witnesses>,
+    pub(crate) witnesses: Arc<Witnesses>,
 }
 
 impl Decision {

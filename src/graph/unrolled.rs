@@ -12,9 +12,9 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    rounds::{self, Times},
-    tie::Ties,
-    wiring::{Flat, Wiring},
+    expressions::Ties,
+    order::{self, Times},
+    resolve::{Flat, Wiring},
 };
 use crate::{
     diagnostic::{Diagnostic, Span},
@@ -66,7 +66,7 @@ pub(super) fn unroll<'a, 't>(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Node>> {
     let pipeline = flats.first()?.pipeline;
-    let times: Vec<Times> = pipeline.loops.iter().map(|around| rounds::times(pipeline, around)).collect();
+    let times: Vec<Times> = pipeline.loops.iter().map(|around| order::times(pipeline, around)).collect();
     // How many values each way of differing has: the variants, then the rounds of each loop.
     let sizes: Vec<usize> = std::iter::once(flats.len()).chain(times.iter().map(|times| times.values.len())).collect();
     let worlds = sizes.iter().fold(1usize, |product, size| product.saturating_mul(*size));

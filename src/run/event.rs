@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Reason, run::Counts};
+use super::Counts;
 use crate::{
     digest::StageKey,
+    plan::Reason,
     store::{Output, Real, real},
 };
 

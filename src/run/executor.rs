@@ -11,12 +11,13 @@ use std::{
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::{
-    Graph, Options, Reason,
-    decide::Decision,
+    Options,
     worker::{Failure, Job, execute},
 };
 use crate::{
     digest::StageKey,
+    graph::Graph,
+    plan::{Reason, decide::Decision},
     stage::Note,
     store::{Attempt, BEAT, Holder, Lock, Lookup, Manifest, Store, StoreError},
 };

@@ -1,6 +1,6 @@
 //! Loops before they are unrolled: how many rounds, references to a round, the order of stages with bodies kept together.
 
-use super::wiring::{Flat, Wires, meant};
+use super::resolve::{Flat, Wires, meant};
 use crate::{
     diagnostic::{Diagnostic, Span},
     pipeline::{Loop, Pipeline, StageDef, document},

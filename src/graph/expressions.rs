@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use toml::de::DeTable;
 
-use super::wiring::Flat;
+use super::resolve::Flat;
 use crate::{
     diagnostic::{Diagnostic, Span},
     pipeline::{self, Expression, Number, Reference, document},

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{coordinator::Coordinator, decide::Decision};
-use crate::{digest::ArtifactHash, store::StoreError};
+use super::dispatcher::Coordinator;
+use crate::{digest::ArtifactHash, plan::decide::Decision, store::StoreError};
 
 impl Coordinator<'_, '_> {
     /// An input port whose bytes were evicted or lost.

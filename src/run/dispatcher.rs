@@ -8,13 +8,14 @@ use std::{
 };
 
 use super::{
-    Event, Graph, Instance, Options, Outcome, Reporter, Selection, Status,
-    crew::{Crew, Message, Word},
-    decide::Decision,
+    Event, Options, Outcome, Reporter, Status,
+    executor::{Crew, Message, Word},
     schedule::Schedule,
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
+    graph::{Graph, Instance, Selection},
+    plan::decide::Decision,
     store::{History, Output, Store, StoreError},
 };
 

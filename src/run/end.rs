@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Event, Outcome, Reason, Status, coordinator::Coordinator, worker::Failure};
+use super::{Event, Outcome, Status, dispatcher::Coordinator, worker::Failure};
 use crate::{
     digest::StageKey,
+    plan::Reason,
     stage::Note,
     store::{Manifest, StoreError},
 };

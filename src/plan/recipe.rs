@@ -14,9 +14,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
-use super::Instance;
 use crate::{
     digest::ArtifactHash,
+    graph::Instance,
     stage::StageError,
     store::{Recipe, Store, StoreError, Witness},
 };

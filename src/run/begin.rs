@@ -5,15 +5,18 @@ use std::{collections::BTreeMap, sync::mpsc, thread, time::Instant};
 use serde_json::Value;
 
 use super::{
-    Event, Reason, Status,
-    coordinator::Coordinator,
-    crew::{Message, Start},
-    decide::{Surroundings, Verdict, decide},
-    limits,
+    Event, Status,
+    dispatcher::Coordinator,
+    executor::{Message, Start},
+    resources,
     schedule::Schedule,
 };
 use crate::{
     digest::ArtifactHash,
+    plan::{
+        Reason,
+        decide::{Surroundings, Verdict, decide},
+    },
     store::{History, StoreError},
 };
 
@@ -129,7 +132,7 @@ impl<'a> Coordinator<'a, '_> {
     fn by_urgency(&mut self, history: &History) -> Result<Vec<usize>, StoreError> {
         let ready: Vec<usize> = self.ready.keys().copied().collect();
         if self.schedule.is_none() && !ready.is_empty() {
-            let (schedule, expected) = limits::schedule(self.graph, self.store, self.options, history)?;
+            let (schedule, expected) = resources::schedule(self.graph, self.store, self.options, history)?;
             self.schedule = Some(schedule);
             self.expected = expected;
             let open = self.selection.all.iter().filter(|index| !self.states.contains_key(index));

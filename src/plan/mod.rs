@@ -1,18 +1,31 @@
-//! What would run, why, and its price.
+//! What would run, why, and what it is expected to take. Reads the store and starts nothing.
+//!
+//! A plan is a run with the execution left out: both ask [`decide::decide`]. Below the first instance that must run, a plan
+//! says `waiting`, since whether an instance below must run depends on the bytes that come out above.
+//!
+//! Reading order: `recipe` (what is in a key), `decide` (what is fresh), `reason` (why it is not), this file, `estimate`
+//! (seconds), [`explain`] (the way from a reason to its cause).
+
+pub mod decide;
+pub mod estimate;
+pub mod explain;
+mod reason;
+pub mod recipe;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::{
-    Graph, Instance, Reason, Selection,
-    decide::{Decision, Surroundings, Verdict, decide},
-    price::{self, Known, Price},
+pub use self::{decide::Verdict, reason::Reason};
+use self::{
+    decide::{Decision, Surroundings, decide},
+    estimate::{Known, Price},
     recipe::{RecipeError, recipe},
 };
 use crate::{
     digest::ArtifactHash,
+    graph::{Graph, Instance, Selection},
     store::{Manifest, Position, Recipe, Store, StoreError},
     threads,
 };
@@ -198,7 +211,7 @@ fn put_prices(graph: &Graph<'_>, known: &[Option<Known>], stages: &mut [Planned]
     if stages.iter().all(|stage| stage.status() == PlanStatus::Cached) {
         return;
     }
-    let prices = price::expected(graph, known);
+    let prices = estimate::expected(graph, known);
     for stage in stages.iter_mut().filter(|stage| stage.status() != PlanStatus::Cached) {
         let done = stage.resumes.map_or(0, |at| at.epoch) as f64;
         let all = stage.decision.extent.as_ref().map_or(0, |extent| extent.epochs).max(1) as f64;

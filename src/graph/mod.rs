@@ -1,18 +1,32 @@
-//! The merged graph of a pipeline and its sweep.
+//! What a pipeline means once its variants, loops and sweep are expanded: all instances, each after those it depends on.
+//! Knows no store, no threads, no kind of stage and no tensor.
+//!
+//! Reading order: [`instance`], what comes out; then the four stations of [`Graph::build`]: `resolve` (ports and forms of the
+//! wires, with `order` and `cycle`), `unrolled` (variants and loops), `projection` (which axes reach what), `expand` (instances,
+//! with `definition` for their parameters and `expressions` for `"= 2 * a.b"`). `target` reads names of instances.
+
+mod cycle;
+mod definition;
+mod expand;
+mod expressions;
+mod instance;
+mod order;
+mod projection;
+mod resolve;
+mod target;
+mod unrolled;
 
 use std::collections::BTreeSet;
 
-pub use super::instance::{Axes, Definition, Instance, Link};
-use super::{
-    define, expand, halving,
-    target::Target,
-    tie::Ties,
-    unroll,
-    wiring::{self, Flat},
-};
+use self::{expressions::Ties, resolve::Flat};
 use crate::{
     diagnostic::{Diagnostic, Place, Span},
-    pipeline::{Pipeline, document},
+    pipeline::{Halving, Pipeline, document},
+};
+
+pub use self::{
+    instance::{Axes, Definition, Instance, Link, parts_of},
+    target::{Target, Values},
 };
 
 /// All instances of a pipeline, each after what it needs.
@@ -44,14 +58,14 @@ fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Ins
     } else {
         pipeline.variants.iter().map(|variant| Flat::new(pipeline, Some(variant))).collect()
     };
-    let wirings: Vec<_> = flats.iter().map(|flat| wiring::check(flat, found)).collect();
+    let wirings: Vec<_> = flats.iter().map(|flat| resolve::check(flat, found)).collect();
     let ties: Vec<Ties<'_, 't>> = flats.iter().map(Ties::new).collect();
     let ordered = wirings.iter().all(|wiring| wiring.order.is_some());
-    let nodes = if ordered { unroll::unroll(&flats, &ties, &wirings, found) } else { None };
+    let nodes = if ordered { unrolled::unroll(&flats, &ties, &wirings, found) } else { None };
     match nodes {
         Some(nodes) => expand::expand(pipeline, &ties, &nodes, found),
         None => {
-            ties.iter().for_each(|ties| define::check_alone(ties, found));
+            ties.iter().for_each(|ties| definition::check_alone(ties, found));
             Vec::new()
         }
     }
@@ -68,6 +82,15 @@ fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagn
     let message = "no result varies with the seeds: those of the stages that vary have no effect";
     let help = "vary a stage whose seed has an effect, or leave the seeds out";
     none.then(|| Diagnostic::new(axis.key.span(), message).help(help))
+}
+
+/// The mistake of a search by the score of a stage that does not depend on what is halved over.
+fn unrelated_score(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
+    let Halving { stage, over, score, .. } = pipeline.halving.as_ref()?;
+    let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
+    let depends = of_stage.any(|instance| instance.axes.contains_key(over));
+    let message = format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs");
+    (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that comes behind"))
 }
 
 /// Each diagnostic once, in the order of the file.
@@ -94,8 +117,8 @@ impl<'t> Graph<'t> {
             found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
         }
         if !found.iter().any(Diagnostic::is_mistake) {
-            halving::check(&pipeline, &instances, &mut found);
-            define::idle(&instances, &mut found);
+            found.extend(unrelated_score(&pipeline, &instances));
+            definition::idle(&instances, &mut found);
             found.extend(unvaried(&pipeline, &instances));
         }
         let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_mistake);

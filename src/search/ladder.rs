@@ -4,21 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Graph, Instance, Selection};
 use crate::{
-    diagnostic::Diagnostic,
-    pipeline::{Halving, Pipeline, document, quoted},
+    graph::{Graph, Instance, Selection},
+    pipeline::{Halving, document, quoted},
 };
-
-/// Notes a score of a stage that does not stand on what is halved over.
-pub(super) fn check(pipeline: &Pipeline<'_>, instances: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
-    let Some(Halving { stage, over, score, .. }) = &pipeline.halving else { return };
-    let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
-    if !of_stage.any(|instance| instance.axes.contains_key(over)) {
-        let message = format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs");
-        found.push(Diagnostic::new(score.clone(), message).help("name a stage that comes behind"));
-    }
-}
 
 /// A point of a search: for each axis that is searched, its value.
 pub type Point<'a> = Vec<(&'a str, Value)>;

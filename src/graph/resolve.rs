@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::{cycle, rounds};
+use super::{cycle, order};
 use crate::{
     diagnostic::{Diagnostic, Span, suggest},
     pipeline::{Loop, Pipeline, StageDef, Variant, Wire},
@@ -82,12 +82,12 @@ pub fn check(flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
         missing(stage, found);
     }
     let carried = flat.pipeline.loops.iter().map(|around| carried(around, flat, found)).collect();
-    let order = match rounds::order(&wires, &rounds::bodies(flat)) {
+    let order = match order::order(&wires, &order::bodies(flat)) {
         Some(order) => Some(order),
         None => {
             let circles = cycle::cycles(flat, &wires);
             if circles.is_empty() {
-                found.extend(rounds::between(flat, &wires));
+                found.extend(order::between(flat, &wires));
             }
             found.extend(circles);
             None
@@ -212,7 +212,7 @@ fn join(stage: &StageDef<'_>, wire: &Wire, flat: &Flat<'_, '_>, found: &mut Vec<
         return None;
     };
     let round = match round {
-        Some(round) => Some(rounds::named(round, stage, made, &span, flat, found)?),
+        Some(round) => Some(order::named(round, stage, made, &span, flat, found)?),
         None => None,
     };
     let kind = &made.kind;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Graph, Instance};
-use crate::store::{History, Manifest, Store, StoreError};
+use crate::{
+    graph::{Graph, Instance},
+    store::{History, Manifest, Store, StoreError},
+};
 
 /// What an instance takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

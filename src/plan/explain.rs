@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::{Plan, PlanStatus, Planned, Reason, Verdict, recipe_of, waiting};
 use crate::{
     diagnostic::Place,
     digest::StageKey,
-    engine::{
-        Graph, Instance, Plan, Planned, Reason, Verdict,
-        plan::{PlanStatus, recipe_of, waiting},
-    },
+    graph::{Graph, Instance},
     store::{Manifest, Provenance, Recipe, Store, StoreError},
 };
 
