@@ -26,3 +26,10 @@ pub fn shared<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         None => work(),
     }
 }
+
+/// The number of cores that this process may use.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -7,14 +7,15 @@ use std::{
 
 use anstyle::AnsiColor;
 use bytesize::ByteSize;
-use candle_core::Device;
 use clap::{ValueEnum, builder::Styles};
 
 use super::Failure;
 use crate::{
     graph::{Graph, Selection},
     pipeline::project_root,
+    stage::DeviceId,
     store::Store,
+    threads,
 };
 
 /// The colours of help texts, as those of cargo.
@@ -142,15 +143,15 @@ pub struct WorkArgs {
     /// Time between two saved states of a training
     #[arg(long, value_name = "TIME", default_value = "1min", value_parser = time)]
     pub save_every: Duration,
-    /// Where tensors are computed: `cpu`, `cuda` or `cuda:N`
-    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = wanted_device)]
-    device: Wanted,
+    /// Where tensors are computed: `cpu`, `cuda`, `cuda:N`, or several GPUs (`cuda:0,cuda:1`) that the instances share
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_delimiter = ',')]
+    device: Vec<DeviceId>,
 }
 
 impl WorkArgs {
     /// Threads of each running instance.
     pub fn threads(&self) -> usize {
-        self.threads.unwrap_or_else(|| (cores() / self.jobs).max(1))
+        self.threads.unwrap_or_else(|| (threads::cores() / self.jobs).max(1))
     }
 
     /// Bytes of memory of all running instances together.
@@ -158,17 +159,18 @@ impl WorkArgs {
         self.memory.map_or(u64::MAX, |size| size.as_u64())
     }
 
-    /// The device, opened.
-    pub fn device(&self) -> Result<Device, Failure> {
-        match self.device {
-            Wanted::Cpu => Ok(Device::Cpu),
-            Wanted::Cuda(_) if !cfg!(feature = "cuda") => {
-                let help = "build it with `cargo build --release --features cuda`";
-                Err(Failure::Usage(format!("this strata was built without CUDA; {help}")))
+    /// The devices: each can be opened, and none is named twice.
+    pub fn devices(&self) -> Result<Vec<DeviceId>, Failure> {
+        for (at, device) in self.device.iter().enumerate() {
+            if self.device[..at].contains(device) {
+                return Err(Failure::Usage(format!("`--device` names {device} twice")));
             }
-            Wanted::Cuda(ordinal) => Device::new_cuda(ordinal)
-                .map_err(|error| Failure::Usage(format!("failed to open CUDA device {ordinal}: {error}"))),
+            device.open().map_err(|error| Failure::Usage(error.to_string()))?;
         }
+        if self.device.len() > 1 && self.device.contains(&DeviceId::Cpu) {
+            return Err(Failure::Usage("`--device` takes the CPU or GPUs, not both".to_owned()));
+        }
+        Ok(self.device.clone())
     }
 }
 
@@ -183,27 +185,6 @@ pub fn size(text: &str) -> Result<ByteSize, String> {
 /// A length of time with its unit.
 pub fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a time is a number and its unit: `90s`, `30min`, `2h`".to_owned())
-}
-
-/// The number of cores.
-#[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
-    Cpu,
-    Cuda(usize),
-}
-
-fn wanted_device(text: &str) -> Result<Wanted, String> {
-    let ordinal = match text {
-        "cpu" => return Ok(Wanted::Cpu),
-        "cuda" => Some(0),
-        _ => text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok()),
-    };
-    ordinal.map(Wanted::Cuda).ok_or_else(|| "devices are `cpu`, `cuda` and `cuda:N`".to_owned())
 }
 
 /// A count from 1.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Console, Failure,
-    args::{TextOrJson, at_least_one, cores},
+    args::{TextOrJson, at_least_one},
 };
 use crate::ml::{
     self,
@@ -89,7 +89,7 @@ impl Args {
     /// Measures and prints.
     pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
         let Verb::Step(step) = &self.verb;
-        let threads = step.threads.unwrap_or_else(cores);
+        let threads = step.threads.unwrap_or_else(crate::threads::cores);
         let refused = |error: &dyn std::fmt::Display| Failure::Failed(format!("failed to measure a step: {error}"));
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| refused(&error))?;
         let (mut seconds, parameters) = pool.install(|| step.times()).map_err(|error| refused(&error))?;

@@ -7,7 +7,7 @@ use super::{
     compare::listed,
     results::{Results, header, shown},
 };
-use crate::{graph::Graph, pipeline::quoted, run::Report};
+use crate::{graph::Graph, pipeline::quoted, run::Summary};
 
 /// How narrow the 95 % intervals of a metric must be.
 pub struct Precision {
@@ -30,7 +30,7 @@ pub struct Verdict {
 impl Precision {
     /// Judges the intervals of a report. A point with a seed that failed, or whose metric is not finite there, can have no
     /// interval: it is named, and more seeds are for the others.
-    pub fn judge(&self, graph: &Graph<'_>, report: &Report) -> Result<Verdict, Failure> {
+    pub fn judge(&self, graph: &Graph<'_>, report: &Summary) -> Result<Verdict, Failure> {
         let results = Results::of(graph, report);
         let mut broken = results.lost_points(&self.metric);
         let (finite, others): (Vec<_>, Vec<_>) =

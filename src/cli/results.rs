@@ -9,7 +9,7 @@ pub use crate::pipeline::plain;
 use crate::{
     graph::{Axes, Graph},
     report::{self, Align, Estimate, Grid, percent},
-    run::{Report, Status},
+    run::{Status, Summary},
     store::{Manifest, Recipe, reals},
 };
 
@@ -128,7 +128,7 @@ impl<'a> Results<'a> {
     }
 
     /// The results of a run, with a row for each instance that failed.
-    pub fn of(graph: &'a Graph<'_>, report: &'a Report) -> Self {
+    pub fn of(graph: &'a Graph<'_>, report: &'a Summary) -> Self {
         let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
         let lost = report.lost(graph).into_iter().map(|index| Row::new(graph, index, None, BTreeMap::new()));
         Self { lost: lost.collect(), ..Self::new(graph, made) }

@@ -25,7 +25,7 @@ use crate::{
     graph::Graph,
     plan::Reason,
     report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, bytes, duration, summary},
-    run::{self, Counts, Event, Options, Report, Reporter, Status},
+    run::{self, Counts, Event, Options, Reporter, Status, Summary},
     stage::Registry,
     store::{Store, reals},
 };
@@ -131,7 +131,7 @@ impl Args {
         Ok(all)
     }
 
-    fn show(&self, graph: &Graph<'_>, report: &Report, store: &Store, console: &Console) -> Result<(), Failure> {
+    fn show(&self, graph: &Graph<'_>, report: &Summary, store: &Store, console: &Console) -> Result<(), Failure> {
         if self.output == Format::Json {
             return console.json(&document(graph, report, store));
         }
@@ -157,7 +157,7 @@ impl Args {
 }
 
 /// Seconds that the cached work took when it was done.
-fn reused(graph: &Graph<'_>, report: &Report) -> f64 {
+fn reused(graph: &Graph<'_>, report: &Summary) -> f64 {
     let cached = report.outcomes.iter().filter(|outcome| outcome.status == Status::Cached);
     let once = cached.filter(|outcome| graph.instances[outcome.index].same_as.is_none());
     once.filter_map(|outcome| Some(outcome.manifest.as_ref()?.seconds)).sum()
@@ -173,7 +173,7 @@ pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
         jobs: work.jobs,
         threads: work.threads(),
         memory: work.memory(),
-        device: work.device()?,
+        devices: work.devices()?,
         force,
         keep_going: work.keep_going,
         save_every: work.save_every,
@@ -252,7 +252,7 @@ struct Output {
     path: PathBuf,
 }
 
-fn document<'a>(graph: &'a Graph<'_>, report: &'a Report, store: &Store) -> Document<'a> {
+fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Document<'a> {
     let line = |outcome: &'a run::Outcome| {
         let instance = &graph.instances[outcome.index];
         let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {

@@ -7,7 +7,7 @@ use crate::{
     digest::StageKey,
     graph::{Graph, Selection},
     plan::Reason,
-    run::{self, Counts, Event, Options, Outcome, Report, Reporter, Status},
+    run::{self, Counts, Event, Options, Outcome, Reporter, Status, Summary},
     search::{Climb, Ladder, Point},
     store::Store,
 };
@@ -36,7 +36,7 @@ impl<'a> Turns<'a> {
     }
 
     /// Runs what is wanted of a graph, rung by rung where its sweep is halved.
-    pub fn run(&mut self, graph: &Graph<'_>, wanted: &Selection, store: &Store) -> Result<Report, Failure> {
+    pub fn run(&mut self, graph: &Graph<'_>, wanted: &Selection, store: &Store) -> Result<Summary, Failure> {
         let ladder = graph.pipeline.halving.as_ref().map(|halving| (halving, Ladder::new(graph, halving)));
         let Some((halving, mut ladder)) = ladder.filter(|(_, ladder)| ladder.concerns(wanted)) else {
             return self.turn(graph, wanted, store);
@@ -71,7 +71,7 @@ impl<'a> Turns<'a> {
 
     /// Nothing more is told: what was drawn is cleared away. Says how to get past a failure that stopped the run, or the
     /// search that it is a part of.
-    pub fn end(&mut self, graph: &Graph<'_>, report: &Report, searches: bool) {
+    pub fn end(&mut self, graph: &Graph<'_>, report: &Summary, searches: bool) {
         self.reporters.clear();
         if report.interrupted || report.counts.failed == 0 || self.options.keep_going {
             return;
@@ -92,7 +92,7 @@ impl<'a> Turns<'a> {
         &mut self,
         precision: &Precision,
         graph: &Graph<'_>,
-        report: &Report,
+        report: &Summary,
     ) -> Result<Option<usize>, Failure> {
         let verdict = precision.judge(graph, report)?;
         verdict.words.iter().for_each(|words| self.say(words));
@@ -101,7 +101,7 @@ impl<'a> Turns<'a> {
     }
 
     /// True if nothing stands in the way of a further turn.
-    fn is_fine(&self, report: &Report) -> bool {
+    fn is_fine(&self, report: &Summary) -> bool {
         !report.interrupted && (report.counts.failed == 0 || self.options.keep_going)
     }
 
@@ -111,7 +111,7 @@ impl<'a> Turns<'a> {
         }
     }
 
-    fn turn(&mut self, graph: &Graph<'_>, wanted: &Selection, store: &Store) -> Result<Report, Failure> {
+    fn turn(&mut self, graph: &Graph<'_>, wanted: &Selection, store: &Store) -> Result<Summary, Failure> {
         let known = wanted.all.iter().filter(|&&index| self.told.contains(&graph.instances[index].name)).count();
         let mut filter = Untold { told: &mut self.told, known, inner: &mut self.reporters };
         let mut report = run::run(graph, wanted, store, &self.options, &mut filter)?;
@@ -142,7 +142,7 @@ impl<'a> Turns<'a> {
 }
 
 /// The instances of a report that have metrics.
-fn metrics(report: &Report) -> impl Iterator<Item = (usize, &BTreeMap<String, f64>)> {
+fn metrics(report: &Summary) -> impl Iterator<Item = (usize, &BTreeMap<String, f64>)> {
     report.outcomes.iter().filter_map(|outcome| Some((outcome.index, &outcome.manifest.as_ref()?.metrics)))
 }
 

@@ -16,12 +16,13 @@ mod resolve;
 mod target;
 mod unrolled;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::{expressions::Ties, resolve::Flat};
 use crate::{
     diagnostic::{Diagnostic, Place, Span},
     pipeline::{Halving, Pipeline, document},
+    stage::{Registry, StageKind},
 };
 
 pub use self::{
@@ -166,6 +167,14 @@ impl<'t> Graph<'t> {
             false => instance.inputs.iter().filter_map(of_input).fold(0, usize::saturating_add),
         };
         (rows > 0).then_some(rows as u64)
+    }
+
+    /// The kinds of its stages.
+    #[must_use]
+    pub fn kinds(&self) -> Registry {
+        let kinds: BTreeMap<&str, StageKind> =
+            self.instances.iter().map(|instance| (instance.kind.name, instance.kind)).collect();
+        kinds.into_values().collect()
     }
 
     /// The place of a span, for people.

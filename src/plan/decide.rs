@@ -36,6 +36,8 @@ pub struct Decision {
     pub recipe: Option<Recipe>,
     /// How far it goes, for work that can be taken further.
     pub extent: Option<Extent>,
+    /// Whether it runs whatever the cache holds.
+    pub forced: bool,
     pub(super) key: Option<StageKey>,
     /// What the source files in the recipe looked like.
     pub(crate) witnesses: Arc<Witnesses>,
@@ -44,7 +46,7 @@ pub struct Decision {
 impl Decision {
     /// A verdict about work whose inputs are not known.
     pub(super) fn without_recipe(verdict: Verdict) -> Self {
-        Self { verdict, recipe: None, extent: None, key: None, witnesses: Arc::default() }
+        Self { verdict, recipe: None, extent: None, forced: false, key: None, witnesses: Arc::default() }
     }
 
     /// The key of the work.
@@ -57,17 +59,6 @@ impl Decision {
     #[must_use]
     pub fn trajectory(&self) -> Option<StageKey> {
         self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
-    }
-
-    /// The first reason to run.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        match &self.verdict {
-            Verdict::Run(reasons) => reasons.first().cloned().unwrap_or(Reason::New),
-            // What an instance waits for is said by the plan, which knows names.
-            Verdict::Waiting(_) => Reason::New,
-            Verdict::Cached(_) => Reason::Forced,
-        }
     }
 }
 
@@ -137,5 +128,5 @@ pub fn decide(
         }
     };
     let (extent, witnesses) = (instance.work.extent(), Arc::new(witnesses));
-    Ok(Decision { verdict, recipe: Some(recipe), extent, key: Some(key), witnesses })
+    Ok(Decision { verdict, recipe: Some(recipe), extent, forced: force, key: Some(key), witnesses })
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     digest::ArtifactHash,
     graph::Instance,
-    stage::StageError,
+    stage::{AnyStage, StageError},
     store::{Recipe, Store, StoreError, Witness},
 };
 
@@ -69,13 +69,13 @@ pub fn recipe(
 /// # Errors
 /// If the files cannot be listed any more.
 pub fn changed(
-    instance: &Instance<'_>,
+    stage: &dyn AnyStage,
     witnesses: &Witnesses,
     root: &std::path::Path,
 ) -> Result<Option<PathBuf>, StageError> {
     if witnesses.is_empty() {
         return Ok(None);
     }
-    let sources = instance.work.sources(root)?;
+    let sources = stage.sources(root)?;
     Ok(sources.iter().find_map(|source| witnesses.get(source.param)?.changed(&source.files)))
 }

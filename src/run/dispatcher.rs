@@ -1,157 +1,137 @@
-//! The coordinator: one thread that owns all state of a run. Workers only send it messages.
+//! The run loop: one thread that owns the state of every instance. It decides, starts what there is room for, and hears
+//! what becomes of it (`finish`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{atomic::Ordering, mpsc},
-    thread,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use super::{
-    Event, Options, Outcome, Reporter, Status,
-    executor::{Crew, Message, Word},
-    schedule::Schedule,
+    backlog::Backlog,
+    devices::Devices,
+    event::{Event, Reporter, Status},
+    executor::{Executor, JobSpec, Start, Update},
+    options::Options,
+    state::{State, States, Work},
+    summary::Outcome,
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
     graph::{Graph, Instance, Selection},
-    plan::decide::Decision,
+    plan::{
+        Reason, Verdict,
+        decide::{Surroundings, decide},
+    },
+    stage::DeviceId,
     store::{History, Output, Store, StoreError},
 };
 
-/// How long to wait for messages before looking at locks, the clock and the wish to stop.
+/// How long to wait for reports before looking at locks, the clock and the wish to stop.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How often an instance failed, and how often its inputs turned out damaged or its source files changed.
-#[derive(Default)]
-pub(super) struct Tries {
-    pub(super) failed: u32,
-    pub(super) damaged: u32,
-    pub(super) changed: u32,
-    /// Not before this moment.
-    pub(super) pause: Option<Instant>,
+/// What a run is about, fixed from its start.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a, 't> {
+    pub graph: &'a Graph<'t>,
+    pub selection: &'a Selection,
+    pub store: &'a Store,
+    pub options: &'a Options,
+    pub history: &'a History,
 }
 
-pub(super) struct Coordinator<'a, 't> {
-    pub(super) graph: &'a Graph<'t>,
-    pub(super) selection: &'a Selection,
-    pub(super) store: &'a Store,
-    pub(super) options: &'a Options,
-    pub(super) reporter: &'a mut dyn Reporter,
-    pub(super) crew: Crew<'a>,
-    /// Made when something must run.
-    pub(super) schedule: Option<Schedule>,
-    /// For each instance, those that stand on it.
-    pub(super) below: BTreeMap<usize, Vec<usize>>,
-    /// Those that something may be decided on now: something above them has changed.
-    pub(super) open: BTreeSet<usize>,
-    /// Seconds that each instance is expected to take; empty before the schedule is made.
-    pub(super) expected: Vec<Option<f64>>,
-    /// Seconds that are left, and instances of unknown length; none before the schedule is made.
-    pub(super) outlook: Option<(f64, usize)>,
-    /// The instances that are done with.
-    pub(super) states: BTreeMap<usize, Outcome>,
-    /// Those that must run as soon as there is room.
-    pub(super) ready: BTreeMap<usize, Decision>,
-    /// Those whose evicted output is needed.
-    pub(super) wanted: BTreeMap<usize, String>,
-    /// Those that another process works on, and what it said last.
-    pub(super) elsewhere: BTreeMap<usize, String>,
-    pub(super) tries: BTreeMap<usize, Tries>,
+/// How often an instance failed, and how often its inputs turned out damaged or its source files changed.
+#[derive(Clone, Default)]
+pub(super) struct Tries {
+    pub failed: u32,
+    pub damaged: u32,
+    pub changed: u32,
+    /// Not before this moment.
+    pub pause: Option<Instant>,
+}
+
+/// The run loop.
+pub(super) struct Dispatcher<'a, 't> {
+    pub given: Given<'a, 't>,
+    pub reporter: &'a mut dyn Reporter,
+    executor: &'a mut dyn Executor,
+    pub states: States,
+    pub devices: Devices,
+    pub backlog: Option<Backlog>,
+    /// For each instance, those that depend on it directly.
+    pub below: BTreeMap<usize, Vec<usize>>,
+    /// The instances to look at: something that they depend on has changed.
+    pub open: BTreeSet<usize>,
+    pub tries: BTreeMap<usize, Tries>,
+    /// Instances with an evicted output that something needs, and the port.
+    pub wanted: BTreeMap<usize, String>,
     /// Work that failed, with the message. Equal work would fail again.
-    pub(super) failed: BTreeMap<StageKey, String>,
-    /// No new work is begun: something failed, or the run was stopped.
-    pub(super) stopping: bool,
-    pub(super) interrupted: bool,
+    pub failed: BTreeMap<StageKey, String>,
+    /// No new work is started: something failed, or the run was stopped.
+    pub stopping: bool,
+    pub interrupted: bool,
     /// Whether it was said what an interrupted run waits for.
     told: bool,
 }
 
-impl<'a, 't> Coordinator<'a, 't> {
-    pub(super) fn new(
-        graph: &'a Graph<'t>,
-        selection: &'a Selection,
-        store: &'a Store,
-        options: &'a Options,
-        reporter: &'a mut dyn Reporter,
-    ) -> Self {
+impl<'a, 't> Dispatcher<'a, 't> {
+    pub(super) fn new(given: Given<'a, 't>, executor: &'a mut dyn Executor, reporter: &'a mut dyn Reporter) -> Self {
         Self {
-            graph,
-            selection,
-            store,
-            options,
+            executor,
             reporter,
-            crew: Crew::new(store, options),
-            schedule: None,
-            expected: Vec::new(),
-            outlook: None,
-            below: below(graph, selection),
-            open: selection.all.iter().copied().collect(),
-            states: BTreeMap::new(),
-            ready: BTreeMap::new(),
-            wanted: BTreeMap::new(),
-            elsewhere: BTreeMap::new(),
+            states: States::new(given.graph.instances.len()),
+            devices: Devices::new(&given.options.devices),
+            backlog: None,
+            below: below(given.graph, given.selection),
+            open: given.selection.all.iter().copied().collect(),
             tries: BTreeMap::new(),
-            failed: options.failed.clone(),
+            wanted: BTreeMap::new(),
+            failed: given.options.failed.clone(),
             stopping: false,
             interrupted: false,
             told: false,
+            given,
         }
+    }
+
+    pub(super) fn instance(&self, index: usize) -> &'a Instance<'t> {
+        &self.given.graph.instances[index]
     }
 
     /// Runs until nothing runs and nothing can start.
-    pub(super) fn drive<'scope>(
-        &mut self,
-        scope: &'scope thread::Scope<'scope, '_>,
-        sender: &mpsc::Sender<Message>,
-        receiver: &mpsc::Receiver<Message>,
-        history: &History,
-    ) -> Result<(), StoreError>
-    where
-        'a: 'scope,
-    {
-        let result = self.work(scope, sender, receiver, history);
-        if result.is_err() {
-            // The scope waits for its threads: let them end soon.
-            self.options.cancel.store(true, Ordering::Relaxed);
-        }
-        result
-    }
-
-    fn work<'scope>(
-        &mut self,
-        scope: &'scope thread::Scope<'scope, '_>,
-        sender: &mpsc::Sender<Message>,
-        receiver: &mpsc::Receiver<Message>,
-        history: &History,
-    ) -> Result<(), StoreError>
-    where
-        'a: 'scope,
-    {
+    ///
+    /// # Errors
+    /// If the cache cannot be read or written.
+    pub(super) fn run(&mut self) -> Result<(), StoreError> {
         loop {
-            self.settle(history)?;
-            if self.start(scope, sender, history)? {
+            self.settle()?;
+            if self.start()? {
                 continue;
             }
-            if self.crew.is_idle() && (self.stopping || self.ready.is_empty()) {
+            if self.is_idle() && (self.stopping || !self.states.has_waiting()) {
                 self.block_the_rest();
                 return Ok(());
             }
-            // Everything that is there at once, so that a talkative stage does not make the loop look at the disk.
+            // Every report that is there at once, so that a talkative stage does not make the loop look at the disk.
             let mut settled = false;
             while !settled {
-                match receiver.recv_timeout(TICK) {
-                    Ok((index, Word::Note(note))) => self.note(index, note),
-                    Ok((index, Word::Done(result))) => {
+                match self.executor.poll(TICK) {
+                    Some((index, Update::Note(note))) => self.note(index, note),
+                    Some((index, Update::Done(result))) => {
                         self.done(index, *result)?;
                         settled = true;
                     }
-                    Err(_) => settled = !self.ready.is_empty() || self.crew.is_idle(),
+                    None => settled = self.states.has_waiting() || self.is_idle(),
                 }
-                // What is done, and the saved states that what is ready may go on from.
-                let trainings = || self.ready.values().filter(|decision| decision.extent.is_some());
-                let needs = || self.states.values().filter_map(|state| state.key);
-                self.crew.beat(|| needs().chain(trainings().filter_map(Decision::trajectory)).collect());
+                // What is done, and the saved states that waiting work may continue from.
+                let states = &self.states;
+                self.executor.beat(&|| {
+                    let waiting = states.waiting().filter_map(|index| states.work(index)).filter(|work| work.saves);
+                    let made = states.outcomes().filter_map(|outcome| outcome.key);
+                    made.chain(waiting.map(|work| work.trajectory)).collect()
+                });
                 self.watch_the_clock();
                 self.say_what_is_waited_for();
                 self.reporter.tick();
@@ -159,39 +139,43 @@ impl<'a, 't> Coordinator<'a, 't> {
         }
     }
 
-    /// Decides whatever can be decided now.
-    fn settle(&mut self, history: &History) -> Result<(), StoreError> {
+    fn is_idle(&self) -> bool {
+        self.executor.running().is_empty()
+    }
+
+    /// Decides everything that can be decided now.
+    fn settle(&mut self) -> Result<(), StoreError> {
         self.watch_the_clock();
         while let Some(index) = self.open.pop_first() {
-            if self.states.contains_key(&index) || self.crew.runs(index) || self.ready.contains_key(&index) {
+            if !self.states.is_pending(index) {
                 continue;
             }
-            match self.inputs(&self.graph.instances[index]) {
-                Ok(Some(inputs)) => self.decide(index, inputs, history)?,
+            match self.inputs(self.instance(index)) {
+                Ok(Some(inputs)) => self.decide(index, inputs)?,
                 Ok(None) => {}
-                Err((status, message)) => self.finish(index, status, None, None, None, Some(message)),
+                Err((status, message)) => self.finish(Outcome::new(index, status).because(message)),
             }
         }
         Ok(())
     }
 
-    /// The input hashes of an instance; `None` while something above is not done.
+    /// The input hashes of an instance; `None` while a dependency is not finished.
     fn inputs(&self, instance: &Instance<'_>) -> Result<Option<BTreeMap<String, ArtifactHash>>, (Status, String)> {
         let mut inputs = BTreeMap::new();
         for from in instance.above() {
-            match self.states.get(&from) {
+            match self.states.outcome(from) {
                 None => return Ok(None),
                 Some(above) if above.manifest.is_none() => {
                     let word = if above.status == Status::Failed { "failed" } else { "is blocked" };
-                    return Err((Status::Blocked, format!("{} {word}", self.graph.instances[from].name)));
+                    return Err((Status::Blocked, format!("{} {word}", self.instance(from).name)));
                 }
                 Some(_) => {}
             }
         }
         for link in &instance.inputs {
-            let made = self.states[&link.from].manifest.as_ref().and_then(|m| m.outputs.get(&*link.output));
-            let Some(Output { hash, .. }) = made else {
-                let maker = &self.graph.instances[link.from];
+            let manifest = self.states.outcome(link.from).and_then(|outcome| outcome.manifest.as_ref());
+            let Some(Output { hash, .. }) = manifest.and_then(|manifest| manifest.outputs.get(&*link.output)) else {
+                let maker = self.instance(link.from);
                 let message = format!("{} did not make its optional output `{}`", maker.name, link.output);
                 return Err((Status::Failed, message));
             };
@@ -200,54 +184,219 @@ impl<'a, 't> Coordinator<'a, 't> {
         Ok(Some(inputs))
     }
 
+    /// Pending -> Ready or Finished, for an instance whose inputs are known.
+    fn decide(&mut self, index: usize, inputs: BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
+        let Given { graph, store, history, options, selection } = self.given;
+        let instance = self.instance(index);
+        let surroundings = Surroundings::new(store, history, &graph.pipeline.root, true);
+        let force = options.force && selection.targets.contains(&index) && instance.same_as.is_none();
+        let mut decision = decide(instance, inputs, force, &surroundings)?;
+        if let (Some(port), Verdict::Cached(manifest)) = (self.wanted.get(&index), &decision.verdict)
+            && !store.has_all(manifest)?
+        {
+            decision.verdict = Verdict::Run(vec![Reason::Evicted { port: port.clone() }]);
+        }
+        let key = decision.key();
+        let reason = match decision.verdict {
+            Verdict::Cached(manifest) => {
+                let outcome = Outcome::new(index, Status::Cached);
+                self.finish(Outcome { key, manifest: Some(manifest), ..outcome });
+                return Ok(());
+            }
+            Verdict::Waiting(_) => return Ok(()),
+            Verdict::Run(ref reasons) => reasons.first().cloned(),
+        };
+        let failed = Outcome { key, reason, ..Outcome::new(index, Status::Failed) };
+        match Work::of(decision) {
+            Some(work) => match self.failed.get(&work.key) {
+                Some(message) => {
+                    let message = message.clone();
+                    self.finish(failed.because(message));
+                }
+                None => self.states.ready(index, work),
+            },
+            // Its source files cannot be read.
+            None => {
+                let place = graph.place(&instance.span("path"));
+                let set = place.map(|place| format!("; `path` is set at {}:{}", place.file, place.line));
+                let why = failed.reason.as_ref().map(ToString::to_string).unwrap_or_default();
+                self.finish(failed.because(why + &set.unwrap_or_default()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts waiting work while there is room. What was decided earlier is decided again: it may be done by now. True if
+    /// something must be settled anew.
+    fn start(&mut self) -> Result<bool, StoreError> {
+        let now = Instant::now();
+        let mut unsettled = false;
+        for index in self.by_urgency()? {
+            if self.stopping || self.backlog().schedule().is_full() {
+                break;
+            }
+            let paused = self.tries.get(&index).and_then(|tries| tries.pause).is_some_and(|pause| pause > now);
+            let Some(work) = self.states.work(index) else { continue };
+            let inputs = work.recipe.inputs.clone();
+            if paused || self.executor.is_on(&work.trajectory) || !self.backlog().schedule().fits(index) {
+                continue;
+            }
+            let holder = self.states.holder(index).map(str::to_owned);
+            self.states.reopen(index);
+            self.decide(index, inputs)?;
+            let Some(work) = self.states.work(index).cloned() else {
+                // Done by another process: what depends on it can be decided now.
+                unsettled = true;
+                continue;
+            };
+            if let Some(port) = self.gone(&work)? {
+                self.states.reopen(index);
+                self.rebuild(index, &port, &work)?;
+                unsettled = true;
+                continue;
+            }
+            unsettled |= self.launch(index, work, holder)?;
+        }
+        Ok(unsettled)
+    }
+
+    /// Ready -> Running, Elsewhere or Finished. True if something must be settled anew.
+    fn launch(&mut self, index: usize, work: Work, holder: Option<String>) -> Result<bool, StoreError> {
+        let load = self.backlog().schedule().load(index);
+        let devices = self.devices.assign(load.gpus);
+        let job = self.job(index, &work, load.threads, &devices);
+        let instance = self.instance(index);
+        match self.executor.start(job)? {
+            Start::Started => {
+                self.states.start(index, devices);
+                self.backlog().schedule().start(index);
+                self.reporter.event(&Event::StageStarted {
+                    instance: instance.name.clone(),
+                    kind: instance.kind.name.to_owned(),
+                    key: Some(work.key),
+                    parameters: Value::clone(&work.recipe.params),
+                    reason: work.reason,
+                });
+                return Ok(false);
+            }
+            Start::Elsewhere(other) => {
+                let other = other.to_string();
+                if holder.as_ref() != Some(&other) {
+                    let (instance, holder) = (instance.name.clone(), other.clone());
+                    self.reporter.event(&Event::Waiting { instance, holder });
+                }
+                self.states.elsewhere(index, other);
+                self.devices.release(&devices);
+                return Ok(false);
+            }
+            Start::Done => {}
+            Start::Refused(message) => {
+                let outcome =
+                    Outcome { key: Some(work.key), reason: Some(work.reason), ..Outcome::new(index, Status::Failed) };
+                self.finish(outcome.because(message));
+            }
+        }
+        self.devices.release(&devices);
+        Ok(true)
+    }
+
+    fn job(&self, index: usize, work: &Work, threads: usize, devices: &[DeviceId]) -> JobSpec {
+        let Given { graph, options, .. } = self.given;
+        let instance = self.instance(index);
+        JobSpec {
+            id: index,
+            name: format!("{}/{}", graph.pipeline.name, instance.name),
+            recipe: work.recipe.clone(),
+            params: instance.params(),
+            trajectory: work.trajectory,
+            witnesses: work.witnesses.clone(),
+            root: graph.pipeline.root.clone(),
+            rows: graph.rows_of(index),
+            save_every: options.save_every,
+            forced: work.forced,
+            threads,
+            devices: devices.to_vec(),
+        }
+    }
+
+    /// The instances that wait for room, the most urgent first.
+    fn by_urgency(&mut self) -> Result<Vec<usize>, StoreError> {
+        if !self.states.has_waiting() {
+            return Ok(Vec::new());
+        }
+        if self.backlog.is_none() {
+            let Given { graph, store, history, options, selection } = self.given;
+            let open = selection.all.iter().copied();
+            let open = open.filter(|&index| self.states.outcome(index).is_none());
+            let once = open.filter(|&index| graph.instances[index].same_as.is_none());
+            let limits = self.executor.capacity();
+            self.backlog = Some(Backlog::new(graph, store, history, limits, options.threads, once)?);
+            self.tell_what_is_left();
+        }
+        let waiting = self.states.waiting().collect();
+        Ok(self.backlog().schedule().by_urgency(waiting))
+    }
+
+    pub(super) fn backlog(&mut self) -> &mut Backlog {
+        self.backlog.as_mut().expect("made when the first instance had to run")
+    }
+
+    pub(super) fn tell_what_is_left(&mut self) {
+        let (seconds, unknown) = self.backlog().left();
+        self.reporter.event(&Event::Outlook { seconds, unknown });
+    }
+
     /// Stops when somebody asks for it, or the budget of time is spent.
     fn watch_the_clock(&mut self) {
         if self.is_out_of_time() {
-            self.options.cancel.store(true, Ordering::Relaxed);
+            self.executor.cancel();
+            self.interrupted = true;
         }
-        self.interrupted |= self.options.cancel.load(Ordering::Relaxed);
+        self.interrupted |= self.given.options.cancel.load(Ordering::Relaxed);
         self.stopping |= self.interrupted;
     }
 
     fn is_out_of_time(&self) -> bool {
-        self.options.until.is_some_and(|until| Instant::now() >= until)
+        self.given.options.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// An interrupted run waits for what runs, which may take long: some stages end only when they are done.
+    /// An interrupted run waits for running jobs, which may take long: some stages cannot stop in the middle.
     fn say_what_is_waited_for(&mut self) {
-        if self.interrupted && !self.told && !self.crew.is_idle() {
+        let running = self.executor.running();
+        if self.interrupted && !self.told && !running.is_empty() {
             self.told = true;
-            let instances = self.crew.instances().map(|index| self.graph.instances[index].name.clone()).collect();
+            let instances = running.into_iter().map(|index| self.instance(index).name.clone()).collect();
             let budget = self.is_out_of_time();
             self.reporter.event(&Event::Stopping { instances, budget });
         }
     }
 
-    /// Nothing runs and nothing can start: what is left never will.
+    /// Nothing runs and nothing can start, so what is not finished is blocked.
     fn block_the_rest(&mut self) {
-        for &index in &self.selection.all {
-            if self.states.contains_key(&index) {
+        for &index in &self.given.selection.all {
+            if self.states.outcome(index).is_some() {
                 continue;
             }
-            let above = self.inputs(&self.graph.instances[index]).err().map(|(_, message)| message);
+            let above = self.inputs(self.instance(index)).err().map(|(_, message)| message);
             let why = if self.interrupted { "the run was interrupted" } else { "the run stopped at a failure" };
-            let message = above.unwrap_or_else(|| why.to_owned());
-            self.finish(index, Status::Blocked, None, None, None, Some(message));
+            self.finish(Outcome::new(index, Status::Blocked).because(above.unwrap_or_else(|| why.to_owned())));
         }
     }
 
-    /// What became of each instance, in the order of the graph.
-    pub(super) fn outcomes(&mut self) -> Vec<Outcome> {
-        std::mem::take(&mut self.states).into_values().collect()
+    /// Running -> Pending: takes a job that ended off the list. `None` if it is not running.
+    pub(super) fn release(&mut self, index: usize) -> Option<(Work, bool)> {
+        let State::Running { work, devices, resumed } = self.states.reopen(index) else { return None };
+        self.devices.release(&devices);
+        self.backlog().schedule().end(index);
+        Some((*work, resumed))
     }
 }
 
-/// For each instance, the selected ones that stand on it.
+/// For each instance, the selected ones that depend on it directly.
 fn below(graph: &Graph<'_>, selection: &Selection) -> BTreeMap<usize, Vec<usize>> {
     let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for &index in &selection.all {
-        let instance = &graph.instances[index];
-        for above in instance.above() {
+        for above in graph.instances[index].above() {
             below.entry(above).or_default().push(index);
         }
     }

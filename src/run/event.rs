@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::Counts;
+use super::summary::Counts;
 use crate::{
     digest::StageKey,
     plan::Reason,

@@ -1,197 +1,113 @@
-//! The workers of a run: thread pools, what runs in them, and the locks that keep other processes away.
+//! The seam between the run loop and what does the work: threads of this process, other processes, other machines.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Display,
-    sync::{Arc, mpsc},
-    thread,
-    time::Instant,
-};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use serde_json::Value;
 
-use super::{
-    Options,
-    worker::{Failure, Job, execute},
-};
+use super::schedule::Limits;
 use crate::{
     digest::StageKey,
-    graph::Graph,
-    plan::{Reason, decide::Decision},
-    stage::Note,
-    store::{Attempt, BEAT, Holder, Lock, Lookup, Manifest, Store, StoreError},
+    plan::recipe::Witnesses,
+    stage::{DeviceId, Note},
+    store::{Holder, Manifest, Recipe, StoreError},
 };
 
-/// A message from a worker: the instance, and what it says.
-pub(super) type Message = (usize, Word);
+/// A job, by the index of its instance in the graph.
+pub type JobId = usize;
 
-/// What a worker says.
-pub(super) enum Word {
+/// One piece of work, complete in itself: whoever has the kinds and the cache can do it.
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    /// The instance.
+    pub id: JobId,
+    /// `PIPELINE/INSTANCE`, for records and messages.
+    pub name: String,
+    /// What is done, and on which inputs.
+    pub recipe: Recipe,
+    /// All parameters after defaults: the recipe lacks those without effect and the paths of source files.
+    pub params: Value,
+    /// What saved states are kept under.
+    pub trajectory: StageKey,
+    /// What the source files looked like when they were hashed.
+    pub witnesses: Arc<Witnesses>,
+    /// Where relative paths in parameters start.
+    pub root: PathBuf,
+    /// Rows that come in, where that was known beforehand.
+    pub rows: Option<u64>,
+    /// Time between two saved states.
+    pub save_every: Duration,
+    /// Start anew, whatever results and saved states there are.
+    pub forced: bool,
+    /// The threads that it may use.
+    pub threads: usize,
+    /// The devices that it may use, at least one.
+    pub devices: Vec<DeviceId>,
+}
+
+/// Why a job has no result.
+#[derive(Debug)]
+pub enum Failure {
+    /// The stage, or the writing of its outputs, failed.
+    Failed(String),
+    /// It was asked to stop.
+    Cancelled,
+    /// The bytes at this input port are not those that its hash names; what made them must run again.
+    Damaged {
+        /// The port.
+        port: String,
+        /// The file, and what is wrong with it.
+        message: String,
+    },
+    /// This source file changed since it was hashed, so the outputs have no right key.
+    Changed(PathBuf),
+}
+
+/// What a running job reports.
+#[derive(Debug)]
+pub enum Update {
+    /// Progress, a metric, a warning.
     Note(Note),
+    /// It ended, and its results are in the cache, or there are none.
     Done(Box<Result<Manifest, Failure>>),
 }
 
-/// A running instance.
-pub(super) struct Running {
-    pub decision: Decision,
-    /// Whether it went on from a saved state.
-    pub resumed: bool,
-    /// What its lock tells others.
-    pub progress: String,
-    pool: Arc<ThreadPool>,
-    lock: Lock,
-}
-
-/// Those at work.
-pub(super) struct Crew<'a> {
-    store: &'a Store,
-    options: &'a Options,
-    running: BTreeMap<usize, Running>,
-    /// Pools that nothing runs in.
-    idle: Vec<Arc<ThreadPool>>,
-    /// When the locks were last written; `None` if that is due.
-    beat: Option<Instant>,
-    /// Tells upkeep elsewhere what this run needs.
-    announced: Option<Lock>,
-}
-
-/// Whether work was started.
-pub(super) enum Start {
+/// Whether a job was started.
+#[derive(Debug)]
+pub enum Start {
     /// It runs.
     Started,
     /// Another process does it.
     Elsewhere(Holder),
-    /// Another process has done it since this one looked.
+    /// Its results came into the cache since it was decided that it must run.
     Done,
-    /// The system gives no threads for it.
+    /// The system refuses what it needs; the message says what would help.
     Refused(String),
 }
 
-impl<'a> Crew<'a> {
-    pub fn new(store: &'a Store, options: &'a Options) -> Self {
-        Self { store, options, running: BTreeMap::new(), idle: Vec::new(), beat: None, announced: None }
-    }
+/// Does the work of a run. The run loop calls it from one thread.
+pub trait Executor {
+    /// What may run at one time.
+    fn capacity(&self) -> Limits;
 
-    pub fn is_idle(&self) -> bool {
-        self.running.is_empty()
-    }
+    /// Starts a job unless its trajectory is locked by another process or its results are there.
+    ///
+    /// # Errors
+    /// If the cache cannot be read or written.
+    fn start(&mut self, job: JobSpec) -> Result<Start, StoreError>;
 
-    pub fn runs(&self, index: usize) -> bool {
-        self.running.contains_key(&index)
-    }
+    /// The next report of a running job; `None` if none comes within `wait`.
+    fn poll(&mut self, wait: Duration) -> Option<(JobId, Update)>;
 
-    /// The instances at work.
-    pub fn instances(&self) -> impl Iterator<Item = usize> {
-        self.running.keys().copied()
-    }
+    /// Asks all running jobs to save their state and end.
+    fn cancel(&mut self);
 
-    /// Whether work of this trajectory is under way here. Its end may make a start needless, or shorter.
-    pub fn is_on(&self, trajectory: Option<StageKey>) -> bool {
-        trajectory.is_some() && self.running.values().any(|running| running.decision.trajectory() == trajectory)
-    }
+    /// The running jobs.
+    fn running(&self) -> Vec<JobId>;
 
-    pub fn get_mut(&mut self, index: usize) -> Option<&mut Running> {
-        self.running.get_mut(&index)
-    }
+    /// Whether a job of this trajectory runs. When it ends, another one may be shorter or needless.
+    fn is_on(&self, trajectory: &StageKey) -> bool;
 
-    /// Takes a finished instance off the list; its lock opens.
-    pub fn release(&mut self, index: usize) -> Option<(Decision, bool)> {
-        let running = self.running.remove(&index)?;
-        self.idle.push(running.pool);
-        Some((running.decision, running.resumed))
-    }
-
-    /// Starts an instance whose recipe is known, unless another process is on its trajectory.
-    pub fn start<'scope>(
-        &mut self,
-        scope: &'scope thread::Scope<'scope, '_>,
-        sender: &mpsc::Sender<Message>,
-        graph: &'a Graph<'_>,
-        (index, threads): (usize, usize),
-        decision: Decision,
-    ) -> Result<Start, StoreError>
-    where
-        'a: 'scope,
-    {
-        // Better now than after hours of work.
-        self.store.ensure_writable()?;
-        if self.announced.is_none() {
-            self.announced = self.store.announce()?;
-            self.beat = None;
-        }
-        let (Some(recipe), Some(trajectory)) = (decision.recipe.clone(), decision.trajectory()) else {
-            unreachable!("only work with a recipe is started");
-        };
-        let lock = match self.store.try_lock(&trajectory)? {
-            Attempt::Held(lock) => lock,
-            Attempt::Busy(holder) => return Ok(Start::Elsewhere(holder)),
-        };
-        if decision.reason() == Reason::Forced {
-            // Going on from a saved state would be no new run.
-            self.store.checkpoints(&trajectory).clear()?;
-        } else if let Lookup::Found(manifest) = self.store.lookup(&recipe.key())?
-            && self.store.has_all(&manifest)?
-        {
-            return Ok(Start::Done);
-        }
-        let refused = |error: &dyn Display| {
-            let threads = if threads == 1 { "a thread".to_owned() } else { format!("{threads} threads") };
-            let message = format!("failed to start {threads} for it: {error}");
-            Ok(Start::Refused(format!("{message}; allow more (`ulimit -u`, `ulimit -v`) or lower `--threads`")))
-        };
-        let pool = match self.pool(threads) {
-            Ok(pool) => pool,
-            Err(error) => return refused(&error),
-        };
-        let job = Job {
-            rows: graph.rows_of(index),
-            instance: &graph.instances[index],
-            recipe,
-            witnesses: decision.witnesses.clone(),
-            trajectory,
-            pipeline: &graph.pipeline.name,
-            root: &graph.pipeline.root,
-            store: self.store,
-            device: self.options.device.clone(),
-            threads,
-            save_every: self.options.save_every,
-            cancel: &self.options.cancel,
-        };
-        let (sender, inside) = (sender.clone(), Arc::clone(&pool));
-        let work = move || {
-            let notes = sender.clone();
-            // The coordinator may have gone on an error of its own; then nobody wants to know.
-            let result = inside.install(|| execute(&job, &mut |note| drop(notes.send((index, Word::Note(note))))));
-            let _ = sender.send((index, Word::Done(Box::new(result))));
-        };
-        if let Err(error) = thread::Builder::new().spawn_scoped(scope, work) {
-            return refused(&error);
-        }
-        let progress = "starting".to_owned();
-        self.running.insert(index, Running { decision, resumed: false, progress, pool, lock });
-        Ok(Start::Started)
-    }
-
-    /// An idle pool of so many threads. Made when first needed: a run that finds everything cached starts no thread.
-    fn pool(&mut self, threads: usize) -> Result<Arc<ThreadPool>, ThreadPoolBuildError> {
-        if let Some(at) = self.idle.iter().position(|pool| pool.current_num_threads() == threads) {
-            return Ok(self.idle.swap_remove(at));
-        }
-        ThreadPoolBuilder::new().num_threads(threads).build().map(Arc::new)
-    }
-
-    /// Shows other processes that the holders of the locks live. Called often; acts when it is time.
-    pub fn beat(&mut self, needs: impl FnOnce() -> BTreeSet<StageKey>) {
-        if self.beat.is_some_and(|last| last.elapsed() < BEAT) {
-            return;
-        }
-        self.beat = Some(Instant::now());
-        for running in self.running.values_mut() {
-            // A lost lock (the machine slept) or a full disk costs double work at worst, never a wrong result.
-            let _ = running.lock.beat(&running.progress, &BTreeSet::new());
-        }
-        if let Some(lock) = &mut self.announced {
-            let _ = lock.beat("a run", &needs());
-        }
-    }
+    /// Shows other processes that this run goes on, and which results and saved states it needs. Called often; acts when
+    /// it is due.
+    fn beat(&mut self, needs: &dyn Fn() -> BTreeSet<StageKey>);
 }

@@ -7,7 +7,7 @@ use candle_core::Device;
 use super::worker::load;
 use crate::{
     digest::StageKey,
-    stage::{Context, Registry},
+    stage::{Context, DeviceId, Registry, instructions},
     store::{Artifact, Manifest, Store},
     threads,
 };
@@ -43,14 +43,21 @@ pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> 
     Some(recipe.trajectory(extent.free))
 }
 
-fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<String>, String> {
-    let (recipe, device) = (&manifest.recipe, &manifest.provenance.device);
-    // Devices differ in the last digits, which is no sign of damage.
-    if device != "cpu" {
-        let ordinal = device.strip_prefix("Cuda { gpu_id: ").and_then(|rest| rest.strip_suffix(" }"));
-        let device = ordinal.map_or_else(|| device.clone(), |ordinal| format!("cuda:{ordinal}"));
-        return Err(format!("made on {device}, not compared"));
+/// The device that a record names, opened. Devices and instruction sets differ in the last digits, which is no sign of
+/// damage: without the same ones there is nothing to compare.
+fn device_of(manifest: &Manifest) -> Result<Device, String> {
+    let made = &manifest.provenance;
+    let here = instructions();
+    if let Some(then) = made.instructions.as_deref().filter(|then| *then != here) {
+        return Err(format!("made with the instructions {then}, and this processor has {here}: not compared"));
     }
+    let id: DeviceId = made.device.parse().map_err(|_| format!("made on {}, not compared", made.device))?;
+    id.open().map_err(|error| format!("made on {id}, not compared: {error}"))
+}
+
+fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<String>, String> {
+    let recipe = &manifest.recipe;
+    let device = device_of(manifest)?;
     let kind = registry.get(&recipe.kind).ok_or_else(|| format!("there is no kind `{}`", recipe.kind))?;
     if kind.version != recipe.version {
         return Err(format!("kind `{}` has version {} now, not {}", kind.name, kind.version, recipe.version));
@@ -67,7 +74,7 @@ fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<
     let cancel = AtomicBool::new(false);
     let mut ignore = |_| {};
     let threads = rayon::current_num_threads();
-    let mut cx = Context::new(Device::Cpu, threads, Path::new("."), &cancel, &mut ignore);
+    let mut cx = Context::new(device, threads, Path::new("."), &cancel, &mut ignore);
     let outputs = stage.run(&inputs, &mut cx).map_err(|error| error.to_string())?;
     let mut differing = Vec::new();
     for (port, old) in &manifest.outputs {

@@ -1,57 +1,40 @@
-//! One execution of one instance: load, compute, commit. Talks to nobody but through `tell` and its result.
+//! One job: load its inputs, compute, check and commit its outputs.
 
 use std::{
     any::Any,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
 };
 
 use candle_core::Device;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+use super::executor::{Failure, JobSpec};
 use crate::{
-    digest::{ArtifactHash, StageKey},
-    graph::Instance,
-    plan::recipe::{Witnesses, changed},
-    stage::{Context, Inputs, Note, Outputs, Saving, StageError},
-    store::{Manifest, NotFinite, Provenance, Recipe, Series, Store, StoreError},
+    digest::ArtifactHash,
+    plan::recipe::changed,
+    stage::{Context, DeviceId, Inputs, Note, Outputs, Registry, Saving, StageError, StageKind, instructions},
+    store::{Manifest, NotFinite, Provenance, Series, Store, StoreError},
 };
 
-/// What a worker is given.
-pub(super) struct Job<'a> {
-    pub instance: &'a Instance<'a>,
-    pub recipe: Recipe,
-    pub witnesses: Arc<Witnesses>,
-    pub trajectory: StageKey,
-    pub pipeline: &'a str,
-    pub root: &'a Path,
-    pub store: &'a Store,
+/// Where a job is done.
+pub(super) struct Place {
+    pub store: Store,
+    pub kinds: Registry,
     pub device: Device,
-    pub threads: usize,
-    /// Rows that come in, as far as they are known before anything runs.
-    pub rows: Option<u64>,
-    pub save_every: Duration,
-    pub cancel: &'a AtomicBool,
+    pub cancel: Arc<AtomicBool>,
 }
 
-/// Why there is no result.
-pub(super) enum Failure {
-    /// The stage, or the writing of what it made, failed.
-    Failed(String),
-    /// It was asked to stop.
-    Cancelled,
-    /// What lies at this input port is not what its hash says; its maker must run again.
-    Damaged { port: String, message: String },
-    /// This source file changed since it was hashed: what was made of it has no right key.
-    Changed(PathBuf),
-}
-
-/// Runs the instance and commits what it made.
-pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manifest, Failure> {
-    let inputs = load(job.store, &job.recipe.inputs).map_err(damage)?;
+/// Runs a job and commits its outputs.
+pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) -> Result<Manifest, Failure> {
+    let Place { store, kinds, device, cancel } = place;
+    let Some(kind) = kinds.get(&job.recipe.kind) else {
+        return Err(Failure::Failed(format!("there is no kind `{}`", job.recipe.kind)));
+    };
+    let unreadable = |error| Failure::Failed(format!("parameters of kind `{}` cannot be read: {error}", kind.name));
+    let stage = kind.restore(&job.params).map_err(unreadable)?;
+    let inputs = load(store, &job.recipe.inputs).map_err(damage)?;
     let mut metrics = BTreeMap::new();
     let mut series: BTreeMap<String, Series> = BTreeMap::new();
     let mut warnings = Vec::new();
@@ -66,14 +49,16 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         }
         tell(note);
     };
-    let saving = job.instance.work.extent().map(|extent| Saving {
-        checkpoints: job.store.checkpoints(&job.trajectory).of(format!("{}/{}", job.pipeline, job.instance.name)),
+    let extent = stage.extent();
+    let states = store.checkpoints(&job.trajectory);
+    let saving = extent.as_ref().map(|extent| Saving {
+        checkpoints: states.clone().of(job.name.clone()),
         epochs: extent.epochs,
-        keep: extent.keep,
+        keep: extent.keep.clone(),
         every: job.save_every,
     });
-    let mut cx = Context::new(job.device.clone(), job.threads, job.root, job.cancel, &mut listener).saving(saving);
-    let run = catch_unwind(AssertUnwindSafe(|| job.instance.work.run(&inputs, &mut cx)));
+    let mut cx = Context::new(device.clone(), job.threads, &job.root, cancel, &mut listener).saving(saving);
+    let run = catch_unwind(AssertUnwindSafe(|| stage.run(&inputs, &mut cx)));
     let outputs = match run {
         Ok(Ok(outputs)) => outputs,
         Ok(Err(StageError::Cancelled)) => return Err(Failure::Cancelled),
@@ -82,30 +67,31 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
     };
     let seconds = cx.seconds();
     drop(inputs);
-    declared(job.instance, &outputs)?;
+    declared(kind, &outputs)?;
     finite(&outputs)?;
     // Before anything is written under a key that names what the files held when they were hashed.
-    match changed(job.instance, &job.witnesses, job.root) {
+    match changed(stage.as_ref(), &job.witnesses, &job.root) {
         Ok(None) => {}
         Ok(Some(file)) => return Err(Failure::Changed(file)),
         Err(error) => return Err(Failure::Failed(error.to_string())),
     }
 
-    let written = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), job.store.write(artifact)?)));
+    let written = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), store.write(artifact)?)));
     let outputs = written.collect::<Result<_, StoreError>>().map_err(failed)?;
     let provenance = Provenance {
         strata: env!("CARGO_PKG_VERSION").to_owned(),
-        instance: format!("{}/{}", job.pipeline, job.instance.name),
+        instance: job.name.clone(),
         finished: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
-        device: if job.device.is_cpu() { "cpu".to_owned() } else { format!("{:?}", job.device.location()) },
+        device: job.devices.first().unwrap_or(&DeviceId::Cpu).to_string(),
+        instructions: Some(instructions().to_owned()),
         threads: job.threads,
         rows: job.rows,
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, warnings, seconds, provenance };
-    job.store.commit(&manifest).map_err(failed)?;
-    if job.instance.work.extent().is_some_and(|extent| !extent.extends()) {
-        // Nothing can go on from these states. Failing to delete them costs space only.
-        let _ = job.store.checkpoints(&job.trajectory).clear();
+    store.commit(&manifest).map_err(failed)?;
+    if extent.is_some_and(|extent| !extent.extends()) {
+        // Nothing can continue from these states. Failing to delete them costs space only.
+        let _ = states.clear();
     }
     Ok(manifest)
 }
@@ -123,7 +109,7 @@ pub(super) fn load(store: &Store, inputs: &BTreeMap<String, ArtifactHash>) -> Re
     inputs.iter().map(read).collect()
 }
 
-/// What a bad input means: damage can be mended by its maker, anything else cannot.
+/// A damaged or missing input can be made again; any other error cannot be mended.
 fn damage((port, error): (String, StoreError)) -> Failure {
     match &error {
         StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {}
@@ -134,8 +120,7 @@ fn damage((port, error): (String, StoreError)) -> Failure {
 }
 
 /// The outputs must be those that the kind declares: what is missing here would only be missed much later.
-fn declared(instance: &Instance<'_>, outputs: &Outputs) -> Result<(), Failure> {
-    let kind = &instance.kind;
+fn declared(kind: &StageKind, outputs: &Outputs) -> Result<(), Failure> {
     let missing = kind.outputs.iter().find(|port| !port.optional && !outputs.ports().contains_key(port.name));
     let unknown = outputs.ports().keys().find(|port| kind.output(port).is_none());
     match (missing, unknown) {

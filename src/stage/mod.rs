@@ -49,6 +49,7 @@
 
 mod check;
 mod context;
+mod device;
 mod extent;
 mod foresight;
 mod kind;
@@ -61,6 +62,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use check::{BadParam, Need, Problems, Root, Source};
 pub use context::{Context, Note, Progress, Saving};
+pub use device::{DeviceId, NoDevice, instructions};
 pub use extent::Extent;
 pub use foresight::{Foreseen, Foresight};
 pub use kind::{AnyStage, Registry, StageKind};

@@ -104,6 +104,9 @@ pub struct Provenance {
     pub finished: String,
     /// The device it ran on.
     pub device: String,
+    /// The vector instructions of the processor that made it, such as `avx512f`; records of 0.1.0 lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
     /// The number of threads it was given.
     pub threads: usize,
     /// Rows (images, features, …) that came in, where the graph knew it; what work of another size is priced by.

@@ -1,12 +1,7 @@
 //! What every kind in the registry must do, unasked: see the docs of `stage`.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{collections::BTreeMap, path::Path};
 
-use candle_core::Device;
 use serde_json::Value;
 use strata::{
     diagnostic::Sources,
@@ -36,18 +31,7 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
     let graph = Graph::build(pipeline, found).unwrap_or_else(|found| {
         panic!("{}", found.iter().map(|d| d.render(&sources, false)).collect::<Vec<_>>().join("\n"))
     });
-    let options = run::Options {
-        jobs,
-        threads,
-        memory: u64::MAX,
-        device: Device::Cpu,
-        force: false,
-        keep_going: false,
-        save_every: std::time::Duration::from_secs(60),
-        until: None,
-        failed: BTreeMap::new(),
-        cancel: Arc::new(AtomicBool::new(false)),
-    };
+    let options = run::Options { jobs, threads, ..run::Options::default() };
     let selection = graph.select(&[]).expect("everything");
     let store = Store::open(folder.path().join("cache"));
     let report = run::run(&graph, &selection, &store, &options, &mut Silent).expect("the cache works");

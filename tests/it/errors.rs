@@ -99,9 +99,11 @@ fn a_sweep_that_is_not_chosen_is_checked_too() {
 fn the_command_line_is_checked() {
     let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 20\ntest = 10\n");
     let file = "pipelines/p.toml";
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 8] = [
         &["run", file, "-j", "0"],
         &["run", file, "--device", "gpu"],
+        &["run", file, "--device", "cpu,cpu"],
+        &["run", file, "--device", "cpu,cuda:0"],
         &["run", file, "--output", "yaml"],
         &["run"],
         &["frobnicate"],

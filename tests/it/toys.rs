@@ -1,10 +1,6 @@
 //! Toy kinds of stages, and a folder with a cache to plan and run them in.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
@@ -229,14 +225,9 @@ impl Bench {
         run::Options {
             jobs: self.jobs,
             threads: 1,
-            memory: u64::MAX,
-            device: Device::Cpu,
             force: self.force,
             keep_going: self.keep_going,
-            save_every: std::time::Duration::from_secs(60),
-            until: None,
-            failed: BTreeMap::new(),
-            cancel: Arc::new(AtomicBool::new(false)),
+            ..run::Options::default()
         }
     }
 

@@ -402,8 +402,20 @@ fn work_of_another_device_is_not_compared() {
     project.done(&["run", FILE, "-q"]);
     let store = Store::open(project.path("cache"));
     let (_, mut manifest) = store.manifests().expect("manifests").pop().expect("one");
-    manifest.provenance.device = "Cuda { gpu_id: 0 }".to_owned();
-    store.commit(&manifest).expect("committed");
-    let verify = project.done(&["cache", "verify", "--recompute", "100%"]);
-    assert!(verify.out.contains("skipped  ") && verify.out.contains("made on cuda:0, not compared"), "{}", verify.out);
+    assert!(manifest.provenance.device == "cpu" && manifest.provenance.instructions.is_some(), "{manifest:?}");
+    let mut verify = |device: &str, instructions: &str| {
+        manifest.provenance.device = device.to_owned();
+        manifest.provenance.instructions = Some(instructions.to_owned());
+        store.commit(&manifest).expect("committed");
+        project.done(&["cache", "verify", "--recompute", "100%"]).out
+    };
+    let here = strata::stage::instructions();
+    // A GPU that no machine has; the first is how records of 0.1.0 name it.
+    for device in ["Cuda { gpu_id: 999 }", "cuda:999"] {
+        let said = verify(device, here);
+        assert!(said.contains("skipped  ") && said.contains("made on cuda:999, not compared"), "{said}");
+    }
+    let said = verify("cpu", "altivec");
+    assert!(said.contains("skipped  ") && said.contains("made with the instructions altivec"), "{said}");
+    assert!(!verify("cpu", here).contains("skipped"), "it is compared where it was made");
 }

@@ -1,0 +1,69 @@
+//! What is left to run: in which order, whether there is room for it, and how long it may take.
+
+use super::schedule::{Limits, Load, Schedule};
+use crate::{
+    graph::{Graph, Instance},
+    plan::estimate,
+    store::{History, Store, StoreError},
+};
+
+/// What is left to run. Made when the first instance must run: a run that finds everything cached needs none.
+pub(super) struct Backlog {
+    schedule: Schedule,
+    /// Seconds that each instance is expected to take.
+    expected: Vec<Option<f64>>,
+    /// Seconds that are left, and instances of unknown length.
+    left: (f64, usize),
+}
+
+impl Backlog {
+    /// The instances of a graph, of which those in `open` are left. Work with no recorded duration is taken to be short.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub(super) fn new(
+        graph: &Graph<'_>,
+        store: &Store,
+        history: &History,
+        limits: Limits,
+        threads: usize,
+        open: impl Iterator<Item = usize>,
+    ) -> Result<Self, StoreError> {
+        let load = |instance: &Instance<'_>| {
+            let needs = instance.needs;
+            Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus: needs.gpus }
+        };
+        let loads: Vec<Load> = graph.instances.iter().map(load).collect();
+        let prices = estimate::expected(graph, &estimate::last(graph, store, history)?);
+        let expected: Vec<Option<f64>> = prices.into_iter().map(|price| price.map(|price| price.seconds)).collect();
+        let seconds: Vec<f64> = expected.iter().map(|seconds| seconds.unwrap_or_default()).collect();
+        let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();
+        let links: Vec<Vec<usize>> = graph.instances.iter().map(links).collect();
+        let mut left = (0.0, 0);
+        for index in open {
+            match expected[index] {
+                Some(expected) => left.0 += expected,
+                None => left.1 += 1,
+            }
+        }
+        Ok(Self { schedule: Schedule::new(limits, &loads, &seconds, &links), expected, left })
+    }
+
+    /// The order in which instances should start, and what is running.
+    pub(super) fn schedule(&mut self) -> &mut Schedule {
+        &mut self.schedule
+    }
+
+    /// Expected seconds of what is left, and how many instances have no recorded duration.
+    pub(super) fn left(&self) -> (f64, usize) {
+        self.left
+    }
+
+    /// Takes off an instance that is done.
+    pub(super) fn done(&mut self, index: usize) {
+        match self.expected[index] {
+            Some(expected) => self.left.0 = (self.left.0 - expected).max(0.0),
+            None => self.left.1 = self.left.1.saturating_sub(1),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The state of every instance during a run, and the moves between states.
+//!
+//! ```text
+//!            inputs known, decide()                 room for it
+//! Pending ────────────────────────► Ready ─────────────────────────► Running
+//!    │  ▲                           │   ▲                             │   │
+//!    │  │                  its lock │   │ decide() again              │   │ executor: done
+//!    │  │              is another's ▼   │                             │   │
+//!    │  │                        Elsewhere                            │   │
+//!    │  └───────── reopen: retry, damaged input, changed source ──────┘   │
+//!    │                                                                    │
+//!    └── cached; or blocked by what it depends on ───────► Finished ◄─────┘ ran, resumed, failed
+//! ```
+//!
+//! A finished instance is reopened too, when its output was evicted or damaged and something needs the bytes.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::summary::Outcome;
+use crate::{
+    digest::StageKey,
+    plan::{Reason, Verdict, decide::Decision, recipe::Witnesses},
+    stage::DeviceId,
+    store::Recipe,
+};
+
+/// Work that must be done.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    pub recipe: Recipe,
+    pub key: StageKey,
+    pub trajectory: StageKey,
+    /// Why it must run.
+    pub reason: Reason,
+    /// Whether it runs whatever the cache holds.
+    pub forced: bool,
+    /// Whether it saves states that it can continue from.
+    pub saves: bool,
+    /// What the source files in the recipe looked like.
+    pub witnesses: Arc<Witnesses>,
+}
+
+impl Work {
+    /// The work of a decision, if it must run and its recipe is known.
+    pub(super) fn of(decision: Decision) -> Option<Self> {
+        let (key, trajectory) = (decision.key()?, decision.trajectory()?);
+        let Decision { verdict: Verdict::Run(reasons), recipe: Some(recipe), extent, forced, witnesses, .. } = decision
+        else {
+            return None;
+        };
+        let reason = reasons.into_iter().next()?;
+        Some(Self { recipe, key, trajectory, reason, forced, saves: extent.is_some(), witnesses })
+    }
+}
+
+/// Where an instance stands.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Not decided yet: its inputs may not be known.
+    Pending,
+    /// It must run, and waits for room.
+    Ready(Box<Work>),
+    /// Another process does it; `holder` says which.
+    Elsewhere { work: Box<Work>, holder: String },
+    /// It runs.
+    Running { work: Box<Work>, devices: Vec<DeviceId>, resumed: bool },
+    /// It is done with.
+    Finished(Box<Outcome>),
+}
+
+/// The states of all instances of a graph.
+#[derive(Debug)]
+pub(super) struct States {
+    all: Vec<State>,
+    /// Those that are `Ready` or `Elsewhere`.
+    waiting: BTreeSet<usize>,
+}
+
+impl States {
+    /// So many instances, all pending.
+    pub(super) fn new(count: usize) -> Self {
+        Self { all: (0..count).map(|_| State::Pending).collect(), waiting: BTreeSet::new() }
+    }
+
+    pub(super) fn is_pending(&self, index: usize) -> bool {
+        matches!(self.all[index], State::Pending)
+    }
+
+    /// What became of an instance, once it is finished.
+    pub(super) fn outcome(&self, index: usize) -> Option<&Outcome> {
+        if let State::Finished(outcome) = &self.all[index] { Some(outcome) } else { None }
+    }
+
+    /// Everything that is finished.
+    pub(super) fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
+        self.all.iter().filter_map(|state| if let State::Finished(outcome) = state { Some(&**outcome) } else { None })
+    }
+
+    /// The instances that could start if there were room.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
+        self.waiting.iter().copied()
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The work of an instance that could start.
+    pub(super) fn work(&self, index: usize) -> Option<&Work> {
+        match &self.all[index] {
+            State::Ready(work) | State::Elsewhere { work, .. } => Some(work),
+            _ => None,
+        }
+    }
+
+    /// Who does the work of an instance elsewhere.
+    pub(super) fn holder(&self, index: usize) -> Option<&str> {
+        if let State::Elsewhere { holder, .. } = &self.all[index] { Some(holder) } else { None }
+    }
+
+    /// Pending -> Ready.
+    pub(super) fn ready(&mut self, index: usize, work: Work) {
+        debug_assert!(self.is_pending(index), "{:?}", self.all[index]);
+        self.set(index, State::Ready(Box::new(work)));
+    }
+
+    /// Ready -> Elsewhere.
+    pub(super) fn elsewhere(&mut self, index: usize, holder: String) {
+        if let State::Ready(work) = self.take(index) {
+            self.set(index, State::Elsewhere { work, holder });
+        }
+    }
+
+    /// Ready -> Running.
+    pub(super) fn start(&mut self, index: usize, devices: Vec<DeviceId>) {
+        if let State::Ready(work) = self.take(index) {
+            self.set(index, State::Running { work, devices, resumed: false });
+        }
+    }
+
+    /// Notes that a running instance continues from a saved state.
+    pub(super) fn resume(&mut self, index: usize) {
+        if let State::Running { resumed, .. } = &mut self.all[index] {
+            *resumed = true;
+        }
+    }
+
+    /// Anything -> Pending; gives the state that it had.
+    pub(super) fn reopen(&mut self, index: usize) -> State {
+        self.take(index)
+    }
+
+    /// Anything -> Finished.
+    pub(super) fn finish(&mut self, outcome: Outcome) {
+        self.set(outcome.index, State::Finished(Box::new(outcome)));
+    }
+
+    /// Every outcome, in the order of the graph.
+    pub(super) fn into_outcomes(self) -> Vec<Outcome> {
+        let outcome = |state| if let State::Finished(outcome) = state { Some(*outcome) } else { None };
+        self.all.into_iter().filter_map(outcome).collect()
+    }
+
+    fn take(&mut self, index: usize) -> State {
+        self.waiting.remove(&index);
+        std::mem::replace(&mut self.all[index], State::Pending)
+    }
+
+    fn set(&mut self, index: usize, state: State) {
+        if matches!(state, State::Ready(_) | State::Elsewhere { .. }) {
+            self.waiting.insert(index);
+        } else {
+            self.waiting.remove(&index);
+        }
+        self.all[index] = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::Status;
+
+    fn work() -> Work {
+        let recipe = Recipe {
+            kind: "map".to_owned(),
+            version: 1,
+            params: json!({}).into(),
+            inputs: BTreeMap::new(),
+            sources: BTreeMap::new(),
+        };
+        let (key, trajectory) = (recipe.key(), recipe.trajectory(&[]));
+        Work { recipe, key, trajectory, reason: Reason::New, forced: false, saves: false, witnesses: Arc::default() }
+    }
+
+    #[test]
+    fn an_instance_goes_from_pending_to_finished_and_back() {
+        let mut states = States::new(2);
+        states.ready(1, work());
+        assert_eq!((states.waiting().collect::<Vec<_>>(), states.is_pending(0)), (vec![1], true));
+        states.elsewhere(1, "another".to_owned());
+        assert_eq!((states.holder(1), states.has_waiting()), (Some("another"), true));
+        assert!(matches!(states.reopen(1), State::Elsewhere { .. }));
+        assert!(states.is_pending(1) && !states.has_waiting());
+        states.ready(1, work());
+        states.start(1, vec![DeviceId::Cpu]);
+        states.resume(1);
+        assert!(states.work(1).is_none(), "what runs does not wait");
+        assert!(matches!(states.reopen(1), State::Running { resumed: true, .. }));
+        states.finish(Outcome::new(1, Status::Ran));
+        assert_eq!(states.outcome(1).map(|outcome| outcome.status), Some(Status::Ran));
+        assert_eq!(states.outcomes().count(), 1);
+        assert!(matches!(states.reopen(1), State::Finished(_)), "its output is needed again");
+        assert_eq!(states.into_outcomes().len(), 0);
+    }
+}

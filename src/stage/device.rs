@@ -1,0 +1,97 @@
+//! Where a stage computes: the device, and the instructions that the processor has.
+
+use std::{fmt, str::FromStr};
+
+use candle_core::Device;
+
+use super::StageError;
+
+/// The CPU or one GPU. Written `cpu`, `cuda:0`, `cuda:1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DeviceId {
+    /// The processor.
+    Cpu,
+    /// A GPU of NVIDIA, by number.
+    Cuda(usize),
+}
+
+impl DeviceId {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// If it is not there, or this program was built without support for it.
+    pub fn open(self) -> Result<Device, StageError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(_) if !cfg!(feature = "cuda") => Err(StageError::failed(
+                "this strata was built without CUDA; build it with `cargo build --release --features cuda`",
+            )),
+            Self::Cuda(ordinal) => Device::new_cuda(ordinal)
+                .map_err(|error| StageError::failed(format!("failed to open CUDA device {ordinal}: {error}"))),
+        }
+    }
+}
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+        }
+    }
+}
+
+/// Text that names no device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("devices are `cpu`, `cuda` and `cuda:N`")]
+pub struct NoDevice;
+
+impl FromStr for DeviceId {
+    type Err = NoDevice;
+
+    /// Reads `cpu`, `cuda` (the first GPU), `cuda:N`, and the form that records of version 0.1 have.
+    fn from_str(text: &str) -> Result<Self, NoDevice> {
+        let recorded = || text.strip_prefix("Cuda { gpu_id: ")?.strip_suffix(" }");
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => {
+                let ordinal = text.strip_prefix("cuda:").or_else(recorded).ok_or(NoDevice)?;
+                ordinal.parse().map(Self::Cuda).map_err(|_| NoDevice)
+            }
+        }
+    }
+}
+
+/// The widest vector instructions of this processor, such as `avx512f`. Kernels choose by it, and the last digits of
+/// results can depend on it.
+#[must_use]
+pub fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            return "avx512f";
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            return "avx2";
+        }
+    }
+    std::env::consts::ARCH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_read_as_they_are_written() {
+        for device in [DeviceId::Cpu, DeviceId::Cuda(0), DeviceId::Cuda(11)] {
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        assert_eq!("cuda".parse(), Ok(DeviceId::Cuda(0)));
+        assert_eq!("Cuda { gpu_id: 2 }".parse(), Ok(DeviceId::Cuda(2)));
+        for text in ["", "gpu", "cuda:", "cuda:-1", "cpu:0"] {
+            assert_eq!(text.parse::<DeviceId>(), Err(NoDevice), "{text}");
+        }
+    }
+}
