@@ -11,9 +11,9 @@ use clap::{ValueEnum, builder::Styles};
 
 use super::Failure;
 use crate::{
-    graph::{Graph, Selection},
+    experiment::{Changes, Experiment, Request},
     pipeline::project_root,
-    stage::DeviceId,
+    stage::{DeviceId, Registry},
     store::Store,
     threads,
 };
@@ -46,6 +46,18 @@ pub struct PipelineArgs {
 }
 
 impl PipelineArgs {
+    /// What the arguments say of the pipeline.
+    pub fn changes(&self) -> Changes {
+        let Self { set, sweep, variant, seeds, .. } = self.clone();
+        Changes { set, sweep, variant, seeds }
+    }
+
+    /// The experiment, with its results where they are by default.
+    pub fn experiment(&self, registry: &Registry) -> Result<Experiment, Failure> {
+        let experiment = Experiment::open(&self.file)?.kinds(registry.clone());
+        Ok(experiment.with_changes(self.changes()))
+    }
+
     /// The command line that runs these targets of the pipeline as it was given.
     pub fn run(&self, targets: &[&str]) -> String {
         let file = self.file.to_string_lossy();
@@ -69,15 +81,23 @@ pub struct CacheArgs {
 }
 
 impl CacheArgs {
-    /// The cache of a project.
-    pub fn open(&self, root: &Path) -> Store {
-        let chosen = self.cache_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty());
-        Store::open(chosen.cloned().unwrap_or_else(|| root.join("cache")))
+    /// An experiment with its results in this cache.
+    pub fn experiment(&self, pipeline: &PipelineArgs, registry: &Registry) -> Result<Experiment, Failure> {
+        let experiment = pipeline.experiment(registry)?;
+        Ok(match self.chosen() {
+            Some(folder) => experiment.cache(folder),
+            None => experiment,
+        })
+    }
+
+    fn chosen(&self) -> Option<&PathBuf> {
+        self.cache_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty())
     }
 
     /// The cache of the project that the current folder belongs to, which must be there.
     pub fn open_here(&self) -> Result<Store, Failure> {
-        let store = self.open(&project_root(Path::new("pipeline.toml")));
+        let default = || project_root(Path::new("pipeline.toml")).join("cache");
+        let store = Store::open(self.chosen().cloned().unwrap_or_else(default));
         if store.is_there()? {
             return Ok(store);
         }
@@ -107,18 +127,9 @@ pub struct SelectArgs {
 }
 
 impl SelectArgs {
-    /// The instances that are wanted.
-    pub fn select(&self, graph: &Graph<'_>) -> Result<Selection, Failure> {
-        let chosen = graph.select(&self.targets).map_err(Failure::Usage)?;
-        if self.until.is_empty() {
-            return Ok(chosen);
-        }
-        let until = graph.select(&self.until).map_err(Failure::Usage)?;
-        let wanted = |index: &usize| chosen.all.binary_search(index).is_ok();
-        Ok(Selection {
-            targets: until.targets.into_iter().filter(wanted).collect(),
-            all: until.all.into_iter().filter(wanted).collect(),
-        })
+    /// What is wanted.
+    pub fn request(&self) -> Request {
+        Request { targets: self.targets.clone(), until: self.until.clone(), precision: None }
     }
 }
 

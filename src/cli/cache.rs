@@ -11,8 +11,9 @@ use super::{
     upkeep,
 };
 use crate::{
+    amount::{bytes, duration},
     digest::StageKey,
-    report::{Align, Grid, bytes, duration},
+    results::{Align, Grid},
     stage::Registry,
     store::{Manifest, SavedState, Store},
 };

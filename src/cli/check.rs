@@ -7,10 +7,12 @@ use serde::Serialize;
 use super::{
     Console, Failure,
     args::{PipelineArgs, TextOrJson},
-    failure::Mistake,
-    open::{self, Texts},
 };
-use crate::{graph::Graph, stage::Registry};
+use crate::{
+    experiment::{ExperimentError, Mistake},
+    graph::Graph,
+    stage::Registry,
+};
 
 /// Check a pipeline file: every mistake with its line, before any work
 #[derive(clap::Args)]
@@ -50,17 +52,17 @@ struct Extends<'a> {
 impl Args {
     /// Prints what the file holds; mistakes are a failure, and as JSON an answer too.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = match (texts.graph(registry, console), self.unchosen(&texts, registry, console)?) {
+        let experiment = self.pipeline.experiment(registry)?;
+        let graph = match (experiment.graph(), experiment.mistakes_of_other_sweeps()?) {
             (Ok(graph), mistakes) if mistakes.is_empty() => graph,
             (Ok(_), mistakes) => return self.refuse(mistakes, console),
-            (Err(Failure::Mistakes { mut mistakes, .. }), more) => {
+            (Err(ExperimentError::Mistakes { mut mistakes, .. }), more) => {
                 mistakes.extend(more);
                 return self.refuse(mistakes, console);
             }
-            (Err(failure), _) => return Err(failure),
+            (Err(error), _) => return Err(error.into()),
         };
-        Texts::notes(&graph, console);
+        console.notes(&graph);
         let stages: BTreeSet<&str> = graph.instances.iter().map(|instance| instance.stage.as_str()).collect();
         let answer = Answer {
             pipeline: &graph.pipeline.name,
@@ -69,7 +71,7 @@ impl Args {
             axes: graph.pipeline.axes.len(),
             extends: extends(&graph),
             mistakes: [],
-            warnings: graph.warnings.iter().map(|found| Mistake::new(found, graph.pipeline.sources, false)).collect(),
+            warnings: graph.warnings.iter().map(|found| Mistake::new(found, graph.pipeline.sources)).collect(),
         };
         match self.output {
             TextOrJson::Json => console.json(&answer)?,
@@ -86,21 +88,6 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The mistakes that show only where a sweep is chosen that is not.
-    fn unchosen(&self, texts: &Texts<'_>, registry: &Registry, console: &Console) -> Result<Vec<Mistake>, Failure> {
-        let names = if self.pipeline.sweep.is_some() { Vec::new() } else { texts.sweeps(registry) };
-        let mut all = Vec::new();
-        for name in names {
-            let chosen = PipelineArgs { sweep: Some(name), ..self.pipeline.clone() };
-            match open::texts(&chosen)?.graph(registry, console) {
-                Err(Failure::Mistakes { mistakes, .. }) => all.extend(mistakes),
-                Err(failure) => return Err(failure),
-                Ok(_) => {}
-            }
-        }
-        Ok(all)
-    }
-
     fn refuse(&self, found: Vec<Mistake>, console: &Console) -> Result<ExitCode, Failure> {
         // What all sweeps share would be said for each of them.
         let mut mistakes: Vec<Mistake> = Vec::new();
@@ -112,7 +99,7 @@ impl Args {
         if self.output == TextOrJson::Json {
             console.json(&Refusal { mistakes: &mistakes })?;
         }
-        Err(Failure::mistakes(mistakes, &self.pipeline.file))
+        Err(ExperimentError::Mistakes { mistakes, file: self.pipeline.file.clone() }.into())
     }
 }
 

@@ -1,12 +1,20 @@
 //! The two streams that people and scripts read, and what they can show.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 
 use super::{Failure, args::Format};
-use crate::report::{Grid, Lines, Styles};
+use crate::{
+    graph::Graph,
+    report::{Lines, Styles},
+    results::Grid,
+    search::Remark,
+};
 
 /// Flags of every verb.
 #[derive(clap::Args)]
@@ -103,6 +111,18 @@ impl Console {
         }
     }
 
+    /// Says that a list of changed file names was written, if it was.
+    pub fn listed(&self, list: Option<PathBuf>) {
+        if let Some(list) = list {
+            self.remark(&format!("{} lists what the files with changed names hold", list.display()));
+        }
+    }
+
+    /// Writes how a search goes to standard error.
+    pub fn remarks(&self) -> impl FnMut(Remark) {
+        |remark| self.remark(&remark.to_string())
+    }
+
     /// The columns of standard output: those of the terminal, else enough for a table of results.
     pub fn columns(&self) -> usize {
         console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))
@@ -111,6 +131,16 @@ impl Console {
     /// True if progress can be drawn.
     pub fn draws(&self) -> bool {
         io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Writes the notes and warnings about a pipeline that runs to standard error.
+    pub fn notes(&self, graph: &Graph<'_>) {
+        for note in &graph.pipeline.notes {
+            self.remark(&format!("note: {note}"));
+        }
+        for warning in &graph.warnings {
+            self.remark(&format!("{}\n", warning.render(graph.pipeline.sources, self.color)));
+        }
     }
 
     /// Writes what results warn of, each with the name of its instance, to standard error.

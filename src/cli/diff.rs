@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs},
-    open,
-    results::plain,
 };
 use crate::{
+    amount,
     graph::Graph,
+    pipeline::plain,
     plan::{self, Verdict},
-    report::{self, Align, Grid},
+    results::{Align, Grid},
     stage::Registry,
     store::{Manifest, Real},
 };
@@ -59,11 +59,11 @@ struct Difference {
 impl Args {
     /// Prints what differs.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let store = self.cache.open(&graph.pipeline.root);
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        let store = experiment.store();
         let (a, b) = (one(&graph, &self.a)?, one(&graph, &self.b)?);
-        let selection = graph.select(&[self.a.clone(), self.b.clone()]).map_err(Failure::Usage)?;
+        let selection = graph.select(&[self.a.clone(), self.b.clone()])?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
         let manifest = |index: usize| match plan.get(index).map(|planned| &planned.decision.verdict) {
             Some(Verdict::Cached(manifest)) => Some(manifest.as_ref()),
@@ -93,7 +93,7 @@ impl Args {
 
 /// The one instance that is meant.
 fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
-    let selection = graph.select(&[wanted.to_owned()]).map_err(Failure::Usage)?;
+    let selection = graph.select(&[wanted.to_owned()])?;
     let targets: Vec<usize> = selection.targets.into_iter().collect();
     let [index] = targets[..] else {
         let names: Vec<&str> = targets.iter().map(|&index| graph.instances[index].name.as_str()).collect();
@@ -154,7 +154,7 @@ fn differences(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Vec<
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::Number(n) if n.is_f64() => n.as_f64().map(report::number).unwrap_or_default(),
+        Value::Number(n) if n.is_f64() => n.as_f64().map(amount::number).unwrap_or_default(),
         value => plain(value),
     }
 }

@@ -8,13 +8,13 @@ use std::{
 use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs},
-    exported, files, open, report,
+    report,
 };
 use crate::{
     graph::{Graph, Target},
     pipeline::quoted,
     plan::{self, Verdict},
-    report::Wanted,
+    report::{Wanted, exported, files},
     stage::Registry,
 };
 
@@ -45,9 +45,9 @@ pub struct Args {
 impl Args {
     /// Writes the files and prints their paths.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let store = self.cache.open(&graph.pipeline.root);
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        let store = experiment.store();
         if let Some(folder) = &self.figures {
             let page = report::page(&graph, &store, &self.pipeline)?;
             return report::draw(&page, folder, self.force, console);
@@ -55,7 +55,7 @@ impl Args {
         let output = self.output.as_deref().unwrap_or_default();
         let folder = self.folder.as_deref().unwrap_or(Path::new("."));
         let (targets, port) = wanted(&graph, output)?;
-        let selection = graph.select(&[targets]).map_err(Failure::Usage)?;
+        let selection = graph.select(&[targets])?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
 
         let mut chosen = Vec::new();
@@ -94,7 +94,7 @@ impl Args {
                 console.print(&format!("{}\n", file.display()))?;
             }
         }
-        exported::list(folder, &chosen, &names, console)?;
+        console.listed(exported::list(folder, &chosen, &names)?);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -118,6 +118,6 @@ fn wanted(graph: &Graph<'_>, output: &str) -> Result<(String, Option<String>), F
             let ports: Vec<&str> = made.kind.outputs.iter().map(|port| port.name).collect();
             Err(Failure::Usage(format!("`{stage}` has no output `{port}`; there are {}", quoted(&ports))))
         }
-        (None, None) => Err(Failure::Usage(message)),
+        (None, None) => Err(message.into()),
     }
 }

@@ -1,13 +1,14 @@
 //! Why a verb came to no good end, and the exit code that says so.
 
-use std::{io, path::Path, process::ExitCode};
-
-use serde::Serialize;
+use std::{io, process::ExitCode};
 
 use super::Console;
 use crate::{
-    diagnostic::{Diagnostic, Place, Sources},
-    report::Styles,
+    experiment::{ExperimentError, Mistake},
+    graph::TargetError,
+    report::{Styles, files::FileError},
+    results::ResultsError,
+    search::SearchError,
     store::StoreError,
 };
 
@@ -45,44 +46,58 @@ pub enum Failure {
     Output(#[from] io::Error),
 }
 
-/// A mistake in a pipeline file or in an argument that changes it, or a warning about one.
-#[derive(Debug, PartialEq, Serialize)]
-pub struct Mistake {
-    /// What is wrong.
-    pub message: String,
-    /// Where.
-    #[serde(flatten)]
-    pub place: Option<Place>,
-    /// What would be right.
-    pub help: Option<String>,
-    /// All of it with the lines it is about, as people read it.
-    #[serde(skip)]
-    pub rendered: String,
+impl From<ExperimentError> for Failure {
+    fn from(error: ExperimentError) -> Self {
+        let closing = error.to_string();
+        match error {
+            ExperimentError::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Self::Usage(format!("{closing}\n`strata init` writes one to start from"))
+            }
+            ExperimentError::Read { .. } | ExperimentError::NoSeeds => Self::Usage(closing),
+            ExperimentError::Mistakes { mistakes, .. } => Self::Mistakes { mistakes, closing },
+            ExperimentError::Refused(_) => Self::Failed(closing),
+            ExperimentError::Target(error) => error.into(),
+            ExperimentError::Search(error) => error.into(),
+        }
+    }
 }
 
-impl Mistake {
-    /// A diagnostic with its place and its lines.
-    pub fn new(diagnostic: &Diagnostic, sources: &Sources, color: bool) -> Self {
-        Self {
-            message: diagnostic.message.clone(),
-            place: sources.place(&diagnostic.span),
-            help: diagnostic.help.clone(),
-            rendered: diagnostic.render(sources, color),
+impl From<TargetError> for Failure {
+    fn from(error: TargetError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<SearchError> for Failure {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::NoMetric(message) => Self::Usage(message),
+            SearchError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<ResultsError> for Failure {
+    fn from(error: ResultsError) -> Self {
+        match error {
+            ResultsError::Target(error) => error.into(),
+            ResultsError::Store(error) => Self::Store(error),
+            ResultsError::Ask(message) => Self::Usage(message),
+            error @ (ResultsError::Missing { .. } | ResultsError::NotFinite { .. }) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Refused { .. } => Self::Failed(error.to_string()),
+            FileError::Occupied(_) => Self::Usage(error.to_string()),
         }
     }
 }
 
 impl Failure {
-    /// That a file has mistakes.
-    pub fn mistakes(mistakes: Vec<Mistake>, file: &Path) -> Self {
-        let count = match mistakes.len() {
-            1 => "1 mistake".to_owned(),
-            n => format!("{n} mistakes"),
-        };
-        let closing = format!("{count} in {}; nothing was run", file.display());
-        Self::Mistakes { mistakes, closing }
-    }
-
     /// Says what happened on standard error.
     pub fn report(&self, console: &Console) -> ExitCode {
         let code = match self {
@@ -91,7 +106,8 @@ impl Failure {
         };
         if let Self::Mistakes { mistakes, .. } = self {
             for mistake in mistakes {
-                console.note(&format!("{}\n", mistake.rendered));
+                let text = if console.color { &mistake.styled } else { &mistake.rendered };
+                console.note(&format!("{text}\n"));
             }
         }
         let error = Styles::paint(console.errors.failed, "error");

@@ -7,7 +7,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{Console, Failure, args::PipelineArgs, open};
+use super::{Console, Failure, args::PipelineArgs};
 use crate::{
     graph::Graph,
     report::{Lines, Styles},
@@ -54,8 +54,8 @@ struct Edge<'a> {
 impl Args {
     /// Prints the graph.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
+        let experiment = self.pipeline.experiment(registry)?;
+        let graph = experiment.graph()?;
         let drawing = Drawing::of(&graph, self.stages);
         console.print(&match self.format {
             Form::Text => drawing.text(&console.lines()),

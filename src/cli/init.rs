@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use super::{Console, Failure, files};
+use super::{Console, Failure};
+use crate::report::files;
 
 /// A pipeline that shows one of each: a stage, a wire, a parameter, an axis.
 const STARTER: &str = include_str!("starter.toml");

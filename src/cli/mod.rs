@@ -1,9 +1,6 @@
-//! The command line: one file for each verb, and the only place where all floors meet.
+//! The command line: one file for each verb, and nothing that a program could not do with the library.
 
-mod archive;
 mod args;
-mod arm;
-mod baseline;
 mod bench;
 mod cache;
 mod check;
@@ -12,23 +9,14 @@ mod completions;
 mod console;
 mod diff;
 mod export;
-mod exported;
 mod failure;
-mod files;
 mod graph;
-mod images;
 mod init;
-mod open;
-mod pivot;
 mod plan;
-mod precision;
 mod report;
-mod results;
 mod run;
 mod schema;
-mod signals;
 mod table;
-mod turns;
 mod upkeep;
 mod watch;
 mod why;

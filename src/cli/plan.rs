@@ -8,18 +8,19 @@ use serde_json::Value;
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs, SelectArgs},
-    failure, open,
-    results::plain,
-    turns::{found, place, rung, without_score, words},
+    failure,
 };
 use crate::{
+    amount::{bytes, duration},
     digest::StageKey,
-    graph::{Graph, Selection},
-    plan::{self, Plan, PlanStatus, Planned, Reason, estimate::Price},
-    report::{Align, Grid, after, bytes, duration},
-    search::{Climb, Ladder},
+    graph::Graph,
+    pipeline::plain,
+    plan::{Plan, PlanStatus, Planned, Reason, estimate::Price},
+    report::after,
+    results::{Align, Grid},
+    search,
     stage::Registry,
-    store::{Position, Store},
+    store::Position,
 };
 
 /// Show what would run, why, and what it is expected to take; write nothing
@@ -42,74 +43,15 @@ pub struct Args {
 impl Args {
     /// Prints the plan.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        open::Texts::notes(&graph, console);
-        let store = self.cache.open(&graph.pipeline.root);
-        let say = |words: &str| console.remark(words);
-        let plan = plan(&graph, &self.select.select(&graph)?, &store, self.select.force, &say)?;
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        console.notes(&graph);
+        let store = experiment.store();
+        let wanted = self.select.request().select(&graph)?;
+        let plan = search::plan(&graph, &wanted, &store, self.select.force, &mut console.remarks())?;
         show(&graph, &plan, self.output, console)?;
         let work = plan.counts()["cached"] < plan.stages.len();
         Ok(if self.exit_code && work { ExitCode::from(failure::WORK) } else { ExitCode::SUCCESS })
-    }
-}
-
-/// The plan of what is wanted; where the sweep is halved, as far as results say which points go on. `say` is told where it
-/// stands there.
-pub fn plan(
-    graph: &Graph<'_>,
-    wanted: &Selection,
-    store: &Store,
-    force: bool,
-    say: &dyn Fn(&str),
-) -> Result<Plan, Failure> {
-    let ladder = graph.pipeline.halving.as_ref().map(|halving| (halving, Ladder::new(graph, halving)));
-    let Some((halving, mut ladder)) = ladder.filter(|(_, ladder)| ladder.concerns(wanted)) else {
-        return Ok(plan::plan(graph, wanted, store, force)?);
-    };
-    let mut plan = plan::plan(graph, &ladder.select(wanted), store, force)?;
-    loop {
-        let made: BTreeMap<usize, &BTreeMap<String, f64>> =
-            plan.cached().map(|(index, manifest)| (index, &manifest.metrics)).collect();
-        let of = |index: usize| made.get(&index).copied();
-        if !ladder.goes_on(wanted) {
-            return Ok(plan);
-        }
-        let lacking = ladder.without_result(of);
-        let mut above = ladder.clone();
-        let step = above.climb(of).map_err(Failure::Usage)?;
-        let next = match step {
-            Climb::Up => Some(plan::plan(graph, &above.select(wanted), store, force)?),
-            Climb::Top(_) | Climb::Nothing => None,
-        };
-        // The cache does not know what failed. But a search that has results of the next rung went on without the points
-        // that have none.
-        let is_passed = |plan: &Plan| plan.cached().any(|(index, _)| above.is_of_last(index));
-        let passed = next.as_ref().is_some_and(|next| lacking.is_empty() || is_passed(next));
-        if !lacking.is_empty() && passed {
-            let counts = without_score(&lacking, "counts", "count");
-            say(&format!("{}: {counts}; a result of it may change which go on", place(&ladder)));
-        }
-        match (next, step) {
-            (Some(next), _) if passed => (plan, ladder) = (next, above),
-            (_, Climb::Top(point)) if lacking.is_empty() => {
-                say(&found(&point));
-                return Ok(plan);
-            }
-            (_, step) => {
-                ladder.note().iter().for_each(|note| say(note));
-                let more = if ladder.rung().0 + 1 < ladder.sizes().len() {
-                    "; its results decide which go on, so what follows is not known"
-                } else {
-                    ""
-                };
-                say(&format!("{}{more}", rung(&ladder, &halving.over)));
-                if let Climb::Top(point) = step {
-                    say(&format!("the best so far is {}", words(&point, " ")));
-                }
-                return Ok(plan);
-            }
-        }
     }
 }
 

@@ -12,20 +12,19 @@ use serde::{Serialize, Serializer};
 
 use super::{
     Console, Failure,
-    archive::StoredResults,
     args::{CacheArgs, Format, PipelineArgs, SelectArgs, WorkArgs},
-    failure, open, plan,
-    precision::Precision,
-    results::Results,
-    signals, table,
-    turns::Turns,
+    failure, plan, table,
 };
 use crate::{
+    amount::{bytes, duration},
     digest::{ArtifactHash, StageKey},
+    experiment::{Listener, Refusal, Request},
     graph::Graph,
     plan::Reason,
-    report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, bytes, duration, summary},
-    run::{self, Counts, Event, Options, Reporter, Status, Summary},
+    report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, summary},
+    results::{Results, StoredResults},
+    run::{Counts, Event, Options, Outcome, Reporter, Status, Summary, signals::stop_flag},
+    search::{self, Precision},
     stage::Registry,
     store::{Store, reals},
 };
@@ -67,68 +66,65 @@ pub struct Args {
 impl Args {
     /// Runs and prints.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let precision = self.until_ci.map(|width| Precision { width, metric: self.metric.clone() });
-        let mut turns = None;
-        let mut pipeline = self.pipeline.clone();
-        let text = open::read(&pipeline.file)?;
-        loop {
-            let texts = open::texts_of(&pipeline, text.clone());
-            let graph = texts.graph(registry, console)?;
-            if precision.is_some() && graph.pipeline.repeats.is_none() {
-                let help = "add `seeds = 3` and `vary = [\"…\"]` to the sweep";
-                let message = format!("`--until-ci` needs a sweep that is repeated over seeds: {help}");
-                return Err(Failure::Usage(message));
-            }
-            let wanted = self.select.select(&graph)?;
-            let store = self.cache.open(&graph.pipeline.root);
-            if turns.is_none() {
-                open::Texts::notes(&graph, console);
-            }
+        let request = Request { precision, ..self.select.request() };
+        if self.dry_run {
+            let graph = experiment.graph()?;
+            let wanted = request.select(&graph)?;
+            console.notes(&graph);
             note_needs(&graph, &self.work, console);
-            if self.dry_run {
-                let plan = plan::plan(&graph, &wanted, &store, self.select.force, &|words| console.remark(words))?;
-                plan::show(&graph, &plan, self.output, console)?;
-                return Ok(ExitCode::SUCCESS);
-            }
-            let turns: &mut Turns<'_> = match &mut turns {
-                Some(turns) => turns,
-                None => {
-                    let reporters = self.reporters(&store, console)?;
-                    turns.insert(Turns::new(options(&self.work, self.select.force)?, reporters, console))
-                }
-            };
-            let report = turns.run(&graph, &wanted, &store)?;
-            if let Some(precision) = &precision
-                && let Some(seeds) = turns.more_seeds(precision, &graph, &report)?
-            {
-                pipeline.seeds = Some(seeds);
-                continue;
-            }
-            turns.end(&graph, &report, precision.is_some() || graph.pipeline.halving.is_some());
-            self.show(&graph, &report, &store, console)?;
-            return Ok(ExitCode::from(match report.counts {
-                _ if report.interrupted => failure::INTERRUPTED,
-                counts if counts.failed > 0 || turns.in_vain => failure::FAILED,
-                _ => 0,
-            }));
+            let force = self.select.force;
+            let plan = search::plan(&graph, &wanted, &experiment.store(), force, &mut console.remarks())?;
+            plan::show(&graph, &plan, self.output, console)?;
+            return Ok(ExitCode::SUCCESS);
         }
+        let store = experiment.store();
+        let options = options(&self.work, self.select.force)?;
+        let mut listener = Listening { args: self, console, store: &store, reporters: None };
+        experiment.run_with(&request, options, &mut listener, |graph, summary, in_vain| {
+            self.say_how_to_go_on(graph, summary, console);
+            self.show(graph, summary, &store, console)?;
+            Ok(ExitCode::from(match summary.counts {
+                _ if summary.interrupted => failure::INTERRUPTED,
+                counts if counts.failed > 0 || in_vain => failure::FAILED,
+                _ => 0,
+            }))
+        })?
     }
 
-    fn reporters(&self, store: &Store, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Failure> {
+    fn reporters(&self, store: &Store, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Refusal> {
         let mut all: Vec<Box<dyn Reporter>> = Vec::new();
         if let Some(path) = &self.events {
-            let refused = |error| Failure::Failed(format!("failed to write events to {}: {error}", path.display()));
+            let refused = |error| format!("failed to write events to {}: {error}", path.display());
             all.push(Box::new(JsonLines::create(path).map_err(refused)?));
         }
         if let Some(folder) = &self.tensorboard {
-            all.push(Box::new(Tensorboard::new(folder, Box::new(StoredResults::new(store)))));
+            all.push(Box::new(Tensorboard::new(folder, StoredResults::new(store))));
         }
         if let Some(url) = &self.mlflow {
-            let refused = |error| Failure::Failed(format!("failed to start the thread for MLflow: {error}"));
+            let refused = |error| format!("failed to start the thread for MLflow: {error}");
             all.push(Box::new(Mlflow::new(url).map_err(refused)?));
         }
         all.extend(reporters(console, self.work.jobs));
         Ok(all)
+    }
+
+    /// Says how to get past a failure that stopped the run, or the search that it is a part of.
+    fn say_how_to_go_on(&self, graph: &Graph<'_>, summary: &Summary, console: &Console) {
+        if summary.interrupted || summary.counts.failed == 0 || self.work.keep_going {
+            return;
+        }
+        let lost = summary.lost(graph);
+        let left = |outcome: &Outcome| outcome.status == Status::Blocked && !lost.contains(&outcome.index);
+        if self.until_ci.is_some() || graph.pipeline.halving.is_some() {
+            console.remark(
+                "the search stopped at a failure; with `-k` it goes on, and a point that fails counts as the worst",
+            );
+        } else if summary.outcomes.iter().any(left) {
+            console
+                .remark("the run stopped at a failure; with `-k` it goes on with what does not depend on what failed");
+        }
     }
 
     fn show(&self, graph: &Graph<'_>, report: &Summary, store: &Store, console: &Console) -> Result<(), Failure> {
@@ -156,6 +152,43 @@ impl Args {
     }
 }
 
+/// Shows a run while it goes on.
+struct Listening<'a> {
+    args: &'a Args,
+    console: &'a Console,
+    store: &'a Store,
+    /// Made when the first graph is known to be sound.
+    reporters: Option<Vec<Box<dyn Reporter>>>,
+}
+
+impl Listener for Listening<'_> {
+    fn graph(&mut self, graph: &Graph<'_>) -> Result<(), Refusal> {
+        if self.reporters.is_none() {
+            self.console.notes(graph);
+            self.reporters = Some(self.args.reporters(self.store, self.console)?);
+        }
+        note_needs(graph, &self.args.work, self.console);
+        Ok(())
+    }
+
+    fn remark(&mut self, words: &str) {
+        self.console.remark(words);
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.reporters.iter_mut().for_each(|reporters| reporters.event(event));
+    }
+
+    fn tick(&mut self) {
+        self.reporters.iter_mut().for_each(Reporter::tick);
+    }
+
+    /// Clears away what was drawn.
+    fn end(&mut self) {
+        self.reporters = None;
+    }
+}
+
 /// Seconds that the cached work took when it was done.
 fn reused(graph: &Graph<'_>, report: &Summary) -> f64 {
     let cached = report.outcomes.iter().filter(|outcome| outcome.status == Status::Cached);
@@ -179,7 +212,7 @@ pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
         save_every: work.save_every,
         until: work.budget.and_then(|budget| Instant::now().checked_add(budget)),
         failed: BTreeMap::new(),
-        cancel: signals::stop_flag()?,
+        cancel: stop_flag()?,
     })
 }
 
@@ -253,7 +286,7 @@ struct Output {
 }
 
 fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Document<'a> {
-    let line = |outcome: &'a run::Outcome| {
+    let line = |outcome: &'a Outcome| {
         let instance = &graph.instances[outcome.index];
         let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {
             let path = store.object_path(&output.hash);

@@ -7,17 +7,14 @@ use serde::Serialize;
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs},
-    baseline::Baseline,
-    compare::listed,
-    open,
-    pivot::Pivot,
-    plan::plan,
-    results::{JsonRow, Results},
 };
 use crate::{
+    amount::listed,
     graph::{Graph, Selection},
     plan::Plan,
-    report::{Grid, Styles},
+    report::Styles,
+    results::{Baseline, Grid, JsonRow, Pivot, Results},
+    search,
     stage::Registry,
 };
 
@@ -56,11 +53,11 @@ struct Document<'a> {
 impl Args {
     /// Prints the table.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let store = self.cache.open(&graph.pipeline.root);
-        let selection = graph.select(&self.targets).map_err(Failure::Usage)?;
-        let plan = plan(&graph, &selection, &store, false, &|words| console.remark(words))?;
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        let store = experiment.store();
+        let selection = graph.select(&self.targets)?;
+        let plan = search::plan(&graph, &selection, &store, false, &mut console.remarks())?;
         let made: Vec<_> = plan.cached().filter(|(index, _)| selection.targets.contains(index)).collect();
         let cached = made.len();
         let results = Results::new(&graph, made);
@@ -69,7 +66,7 @@ impl Args {
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
             let (rows, columns) = (results.axis(rows), results.axis(columns));
             let pivot = Pivot { rows, columns, metric: &self.value, repeats: results.repeats() };
-            let pivoted = pivot.of(results.rows()).map_err(Failure::Usage)?;
+            let pivoted = pivot.of(results.rows())?;
             match self.output {
                 Format::Json => console.json(&pivoted.cells)?,
                 format => console.grid(&pivoted.grid, format)?,
@@ -83,7 +80,13 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         let baseline = self.baseline.as_ref().map(|text| Baseline::find(&graph, text)).transpose()?;
-        let results = baseline.iter().fold(results, Results::against);
+        let results = match &baseline {
+            Some(baseline) => {
+                let differences = baseline.differences(results.rows());
+                results.with_differences(&baseline.text, differences)
+            }
+            None => results,
+        };
         show(&results, self.output, console)?;
         let whole = cached == selection.targets.len();
         let targets: Vec<&str> = self.targets.iter().map(String::as_str).collect();

@@ -10,8 +10,9 @@ use super::{
     failure,
 };
 use crate::{
+    amount::{bytes, duration},
     digest::StageKey,
-    report::{bytes, duration, one_line},
+    report::one_line,
     run::{Recomputed, recompute, trajectory},
     stage::Registry,
     store::{Manifest, SavedState, Store},

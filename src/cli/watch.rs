@@ -14,17 +14,15 @@ use std::{
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs, WorkArgs, time},
-    open,
-    plan::plan,
-    results::Results,
     run::{options, reporters},
     table,
 };
 use crate::{
+    amount::duration,
     graph::{Graph, Selection},
     plan::{self, Plan, PlanStatus},
-    report::{Align, Grid, duration},
-    run,
+    results::{Align, Grid, Results},
+    run, search,
     stage::Registry,
 };
 
@@ -82,17 +80,17 @@ impl Args {
     }
 
     fn turn(&self, registry: &Registry, options: &run::Options, console: &Console) -> Result<(), Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let store = self.cache.open(&graph.pipeline.root);
-        let all = graph.select(&[]).map_err(Failure::Usage)?;
-        let planned = plan(&graph, &all, &store, false, &|words| console.remark(words))?;
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        let store = experiment.store();
+        let all = graph.select(&[])?;
+        let planned = search::plan(&graph, &all, &store, false, &mut console.remarks())?;
         let cheap = cheap(&graph, &planned, self.cheap.as_secs_f64());
         let mut reporters = reporters(console, self.work.jobs);
         let report = run::run(&graph, &cheap, &store, options, &mut reporters)?;
         drop(reporters);
         table::show(&Results::of(&graph, &report), Format::Text, console)?;
-        let rest = plan(&graph, &all, &store, false, &|_| {})?;
+        let rest = search::plan(&graph, &all, &store, false, &mut |_| {})?;
         let grid = waiting(&graph, &rest);
         if !grid.is_empty() {
             console.print(&grid.text(&console.results))?;

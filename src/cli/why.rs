@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs, TextOrJson},
-    open,
 };
 use crate::{
+    amount::duration,
     diagnostic::Place,
     graph::Graph,
     plan::{
         self, PlanStatus, Reason,
         explain::{Cause, Explanation, Located, Made, Tracer},
     },
-    report::{Lines, Styles, duration, one_line},
+    report::{Lines, Styles, one_line},
     stage::Registry,
 };
 
@@ -44,10 +44,10 @@ struct Document<'a> {
 impl Args {
     /// Prints the reasons.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let store = self.cache.open(&graph.pipeline.root);
-        let selection = graph.select(std::slice::from_ref(&self.stage)).map_err(Failure::Usage)?;
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        let store = experiment.store();
+        let selection = graph.select(std::slice::from_ref(&self.stage))?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
         let mut tracer = Tracer::new(&graph, &plan, &store);
         let explained = selection.targets.iter().map(|&index| tracer.explain(index)).collect::<Result<Vec<_>, _>>()?;

@@ -1,10 +1,11 @@
 //! What a pipeline means once its variants, loops and sweep are expanded: all instances, each after those it depends on.
 //! Knows no store, no threads, no kind of stage and no tensor.
 //!
-//! Reading order: [`instance`], what comes out; then the four stations of [`Graph::build`]: `resolve` (ports and forms of the
+//! Reading order: `instance`, what comes out; `build`, the merged graph; then the four stations of [`Graph::build`]: `resolve` (ports and forms of the
 //! wires, with `order` and `cycle`), `unrolled` (variants and loops), `projection` (which axes reach what), `expand` (instances,
 //! with `definition` for their parameters and `expressions` for `"= 2 * a.b"`). `target` reads names of instances.
 
+mod build;
 mod cycle;
 mod definition;
 mod expand;
@@ -16,170 +17,8 @@ mod resolve;
 mod target;
 mod unrolled;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use self::{expressions::Ties, resolve::Flat};
-use crate::{
-    diagnostic::{Diagnostic, Place, Span},
-    pipeline::{Halving, Pipeline, document},
-    stage::{Registry, StageKind},
-};
-
 pub use self::{
+    build::{Graph, Selection},
     instance::{Axes, Definition, Instance, Link, parts_of},
-    target::{Target, Values},
+    target::{Target, TargetError, Values},
 };
-
-/// All instances of a pipeline, each after what it needs.
-pub struct Graph<'t> {
-    /// The pipeline.
-    pub pipeline: Pipeline<'t>,
-    /// The instances; links are indices into this.
-    pub instances: Vec<Instance<'t>>,
-    /// What runs but is probably not meant, in the order of the file.
-    pub warnings: Vec<Diagnostic>,
-}
-
-/// Which instances a command is about, as indices in the order of the graph.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selection {
-    /// What was asked for.
-    pub targets: BTreeSet<usize>,
-    /// The targets and all that they need.
-    pub all: Vec<usize>,
-}
-
-/// Mistakes beyond this number are not shown: they are a few, many times.
-const MOST_SHOWN: usize = 1000;
-
-/// All instances, as far as the mistakes allow.
-fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Instance<'t>> {
-    let flats: Vec<Flat<'_, 't>> = if pipeline.variants.is_empty() {
-        vec![Flat::new(pipeline, None)]
-    } else {
-        pipeline.variants.iter().map(|variant| Flat::new(pipeline, Some(variant))).collect()
-    };
-    let wirings: Vec<_> = flats.iter().map(|flat| resolve::check(flat, found)).collect();
-    let ties: Vec<Ties<'_, 't>> = flats.iter().map(Ties::new).collect();
-    let ordered = wirings.iter().all(|wiring| wiring.order.is_some());
-    let nodes = if ordered { unrolled::unroll(&flats, &ties, &wirings, found) } else { None };
-    match nodes {
-        Some(nodes) => expand::expand(pipeline, &ties, &nodes, found),
-        None => {
-            ties.iter().for_each(|ties| definition::check_alone(ties, found));
-            Vec::new()
-        }
-    }
-}
-
-/// The mistake of seeds that change no work: what has one seed would be shown as several.
-fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
-    let seeds = pipeline.repeats.as_ref()?;
-    let axis = pipeline.axes.iter().find(|axis| axis.key.get_ref() == seeds).filter(|axis| axis.values.len() > 1)?;
-    let first = document::to_json(axis.values.first()?.get_ref());
-    let repeats = |instance: &Instance<'_>| instance.axes.get(seeds).is_some_and(|seed| *seed != first);
-    let differs = |instance: &Instance<'_>| repeats(instance) && instance.same_as.is_none();
-    let none = instances.iter().any(repeats) && !instances.iter().any(differs);
-    let message = "no result varies with the seeds: those of the stages that vary have no effect";
-    let help = "vary a stage whose seed has an effect, or leave the seeds out";
-    none.then(|| Diagnostic::new(axis.key.span(), message).help(help))
-}
-
-/// The mistake of a search by the score of a stage that does not depend on what is halved over.
-fn unrelated_score(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
-    let Halving { stage, over, score, .. } = pipeline.halving.as_ref()?;
-    let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
-    let depends = of_stage.any(|instance| instance.axes.contains_key(over));
-    let message = format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs");
-    (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that comes behind"))
-}
-
-/// Each diagnostic once, in the order of the file.
-fn distinct(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    found.truncate(MOST_SHOWN);
-    let mut distinct: Vec<Diagnostic> = Vec::new();
-    for diagnostic in found {
-        if !distinct.contains(&diagnostic) {
-            distinct.push(diagnostic);
-        }
-    }
-    distinct.sort_by_key(|diagnostic| diagnostic.span.start);
-    distinct
-}
-
-impl<'t> Graph<'t> {
-    /// Wires a pipeline and unrolls its variants, loops and sweep.
-    ///
-    /// # Errors
-    /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
-    pub fn build(pipeline: Pipeline<'t>, mut found: Vec<Diagnostic>) -> Result<Self, Vec<Diagnostic>> {
-        let instances = unrolled(&pipeline, &mut found);
-        if pipeline.stages.is_empty() && pipeline.unread.is_empty() && !found.iter().any(Diagnostic::is_mistake) {
-            found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
-        }
-        if !found.iter().any(Diagnostic::is_mistake) {
-            found.extend(unrelated_score(&pipeline, &instances));
-            definition::idle(&instances, &mut found);
-            found.extend(unvaried(&pipeline, &instances));
-        }
-        let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_mistake);
-        if mistakes.is_empty() {
-            return Ok(Self { warnings: distinct(warnings), pipeline, instances });
-        }
-        Err(distinct(mistakes))
-    }
-
-    /// The instances that `targets` name, and all that they need: a stage, an instance, or `STAGE@axis=value,…` for those
-    /// of a stage with these values. No target means all.
-    ///
-    /// # Errors
-    /// If a target is neither; the message has a suggestion.
-    pub fn select(&self, targets: &[String]) -> Result<Selection, String> {
-        let mut chosen = BTreeSet::new();
-        for target in targets {
-            chosen.extend(Target::find(self, target)?.instances);
-        }
-        if targets.is_empty() {
-            chosen.extend(0..self.instances.len());
-        }
-        Ok(self.with_needs(chosen))
-    }
-
-    /// Targets with all that they need.
-    #[must_use]
-    pub fn with_needs(&self, targets: BTreeSet<usize>) -> Selection {
-        let mut needed = targets.clone();
-        for index in (0..self.instances.len()).rev() {
-            if needed.contains(&index) {
-                needed.extend(self.instances[index].above());
-            }
-        }
-        Selection { targets, all: needed.into_iter().collect() }
-    }
-
-    /// Rows that come into an instance (out of it, if nothing comes in), as far as they are known before anything runs.
-    #[must_use]
-    pub fn rows_of(&self, index: usize) -> Option<u64> {
-        let instance = &self.instances[index];
-        let of_input = |link: &Link| self.instances[link.from].foreseen.get(&*link.output)?.rows;
-        let rows = match instance.inputs.is_empty() {
-            true => instance.foreseen.values().filter_map(|output| output.rows).fold(0, usize::saturating_add),
-            false => instance.inputs.iter().filter_map(of_input).fold(0, usize::saturating_add),
-        };
-        (rows > 0).then_some(rows as u64)
-    }
-
-    /// The kinds of its stages.
-    #[must_use]
-    pub fn kinds(&self) -> Registry {
-        let kinds: BTreeMap<&str, StageKind> =
-            self.instances.iter().map(|instance| (instance.kind.name, instance.kind)).collect();
-        kinds.into_values().collect()
-    }
-
-    /// The place of a span, for people.
-    #[must_use]
-    pub fn place(&self, span: &Span) -> Option<Place> {
-        self.pipeline.sources.place(span)
-    }
-}

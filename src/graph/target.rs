@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Graph, Instance, parts_of};
+use super::{
+    build::{Graph, Selection},
+    instance::{Instance, parts_of},
+};
 use crate::{
     diagnostic::suggest,
     pipeline::{meant, quoted},
@@ -25,6 +28,11 @@ pub struct Target {
     pub fixed: Values,
 }
 
+/// A text that names no stage, instance or axis of the graph. The message says what there is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TargetError(String);
+
 /// Instances that an error lists.
 const MOST_LISTED: usize = 5;
 
@@ -33,12 +41,12 @@ impl Target {
     ///
     /// # Errors
     /// If there is none; the message has a suggestion.
-    pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, String> {
+    pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
         let (stage, values) = text.split_once('@').map_or((text, None), |(stage, values)| (stage, Some(values)));
         let of_stage: Vec<usize> =
             (0..graph.instances.len()).filter(|&at| graph.instances[at].stage == stage).collect();
         if of_stage.is_empty() {
-            return Err(no_stage(graph, stage));
+            return Err(TargetError(no_stage(graph, stage)));
         }
         let Some(values) = values else { return Ok(Self { instances: of_stage, fixed: Values::new() }) };
         if let Some(&at) = of_stage.iter().find(|&&at| graph.instances[at].name == text) {
@@ -65,16 +73,32 @@ impl Target {
                 return Ok(Self { instances, fixed: parts.iter().filter_map(value).collect() });
             }
         }
-        Err(none_such(graph, text, &of_stage, &axes))
+        Err(TargetError(none_such(graph, text, &of_stage, &axes)))
     }
 }
 
 impl Graph<'_> {
+    /// The instances that `targets` name, and all that they need: a stage, an instance, or `STAGE@axis=value,…` for those
+    /// of a stage with these values. No target means all.
+    ///
+    /// # Errors
+    /// If a target is neither; the message has a suggestion.
+    pub fn select(&self, targets: &[String]) -> Result<Selection, TargetError> {
+        let mut chosen = BTreeSet::new();
+        for target in targets {
+            chosen.extend(Target::find(self, target)?.instances);
+        }
+        if targets.is_empty() {
+            chosen.extend(0..self.instances.len());
+        }
+        Ok(self.with_needs(chosen))
+    }
+
     /// Reads `axis=value,…`, for whatever stage.
     ///
     /// # Errors
     /// If an axis is not there, or no instance has the value; the message has a suggestion.
-    pub fn values(&self, text: &str) -> Result<Values, String> {
+    pub fn values(&self, text: &str) -> Result<Values, TargetError> {
         let axes: BTreeSet<&str> =
             self.instances.iter().flat_map(|instance| instance.axes.iter()).map(|(axis, _)| axis).collect();
         let all: Vec<usize> = (0..self.instances.len()).collect();
@@ -84,7 +108,7 @@ impl Graph<'_> {
                 parts.iter().map(|(axis, value)| Some(((*axis).to_owned(), find(axis, value)?.clone()))).collect();
             if let Some(all) = all {
                 let twice = all.len() < parts.len();
-                return if twice { Err(format!("`{text}` gives an axis two values")) } else { Ok(all) };
+                return if twice { Err(TargetError(format!("`{text}` gives an axis two values"))) } else { Ok(all) };
             }
         }
         let wrong = parts_of(text).find(|part| match part.split_once('=') {
@@ -93,10 +117,10 @@ impl Graph<'_> {
         });
         let wrong = wrong.unwrap_or(text);
         let axis = wrong.split('=').next().unwrap_or_default();
-        Err(match full(axis, &axes) {
+        Err(TargetError(match full(axis, &axes) {
             Some(_) => format!("no instance has `{wrong}`; `strata graph` lists them"),
             None => unknown(axis, &axes, "the sweep"),
-        })
+        }))
     }
 }
 

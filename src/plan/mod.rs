@@ -139,6 +139,16 @@ impl Plan {
         })
     }
 
+    /// The record of an instance, if its results are in the cache.
+    #[must_use]
+    pub fn result(&self, index: usize) -> Option<&Manifest> {
+        let at = self.stages.binary_search_by_key(&index, |planned| planned.index).ok()?;
+        match &self.stages[at].decision.verdict {
+            Verdict::Cached(manifest) => Some(manifest),
+            _ => None,
+        }
+    }
+
     /// What the cached results warn of, each with the name of its instance.
     pub fn warnings<'a>(&'a self, graph: &'a Graph<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
         let of = |(index, manifest): (usize, &'a Manifest)| {

@@ -1,6 +1,6 @@
 //! Figures: what they show, apart from how. A page draws them with Plotly, a paper gets them as SVG and PNG.
 
-use super::{Align, Grid};
+use crate::results::{Align, Grid};
 
 /// The most names beside curves: a longer list leaves no room for them.
 pub const LEGEND: usize = 12;

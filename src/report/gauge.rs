@@ -1,6 +1,6 @@
 //! Small pictures of progress in characters: a bar, the way of a loss, the time left.
 
-use super::clock;
+use crate::amount::clock;
 
 /// What is left of a whole run of `jobs` at a time: `about 12:05 left`, as far as it is known.
 #[must_use]

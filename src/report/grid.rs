@@ -3,67 +3,18 @@
 use console::measure_text_width as width_of;
 
 use super::{
-    Styles,
     escape::{for_latex, for_markdown, one_line},
+    style::Styles,
 };
-
-/// Where the text of a column stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
-    /// Names.
-    Left,
-    /// Numbers.
-    Right,
-}
-
-/// A table: headers and rows of the same length.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grid {
-    columns: Vec<(String, Align)>,
-    rows: Vec<Vec<String>>,
-}
+use crate::results::{Align, Grid};
 
 impl Grid {
-    /// A table with these columns and no rows.
-    #[must_use]
-    pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {
-        let columns = columns.into_iter().map(|(header, align)| (header.into(), align)).collect();
-        Self { columns, rows: Vec::new() }
-    }
-
-    /// Adds a row, with a cell for each column.
-    pub fn push(&mut self, row: Vec<String>) {
-        debug_assert_eq!(row.len(), self.columns.len());
-        self.rows.push(row);
-    }
-
-    /// Headers, and where the text of their columns stands.
-    #[must_use]
-    pub fn columns(&self) -> &[(String, Align)] {
-        &self.columns
-    }
-
-    /// The rows.
-    #[must_use]
-    pub fn rows(&self) -> &[Vec<String>] {
-        &self.rows
-    }
-
-    /// True without rows.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// The table with the last columns dropped, but not the first `keep`, so that it fits `width`; and what was dropped.
     #[must_use]
     pub fn fitting(mut self, width: usize, keep: usize) -> (Self, Vec<String>) {
         let mut dropped = Vec::new();
-        while self.width() > width && self.columns.len() > keep {
-            dropped.extend(self.columns.pop().map(|(header, _)| header));
-            for row in &mut self.rows {
-                row.pop();
-            }
+        while self.width() > width && self.columns().len() > keep {
+            dropped.extend(self.pop_column());
         }
         dropped.reverse();
         (self, dropped)
@@ -72,10 +23,10 @@ impl Grid {
     fn width(&self) -> usize {
         let column = |at: usize| {
             let shown = |cell: &String| width_of(&one_line(cell));
-            let cells = self.rows.iter().map(|row| shown(&row[at]));
-            cells.max().unwrap_or_default().max(shown(&self.columns[at].0)) + 3
+            let cells = self.rows().iter().map(|row| shown(&row[at]));
+            cells.max().unwrap_or_default().max(shown(&self.columns()[at].0)) + 3
         };
-        (0..self.columns.len()).map(column).sum::<usize>().saturating_sub(1)
+        (0..self.columns().len()).map(column).sum::<usize>().saturating_sub(1)
     }
 
     /// For terminals: a rule under the headers, a name in the first column said only once.
@@ -117,9 +68,9 @@ impl Grid {
             format!("{} \\\\\n", cells.join(" & "))
         };
         let columns: String =
-            self.columns.iter().map(|(_, align)| if *align == Align::Left { 'l' } else { 'r' }).collect();
-        let headers = line(&mut self.columns.iter().map(|(header, _)| header));
-        let rows: String = self.rows.iter().map(|row| line(&mut row.iter())).collect();
+            self.columns().iter().map(|(_, align)| if *align == Align::Left { 'l' } else { 'r' }).collect();
+        let headers = line(&mut self.columns().iter().map(|(header, _)| header));
+        let rows: String = self.rows().iter().map(|row| line(&mut row.iter())).collect();
         format!(
             "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{headers}\\midrule\n{rows}\\bottomrule\n\\end{{tabular}}\n"
         )
@@ -129,9 +80,9 @@ impl Grid {
     #[must_use]
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let headers = self.columns.iter().map(|(header, _)| header.as_str());
+        let headers = self.columns().iter().map(|(header, _)| header.as_str());
         let written = writer.write_record(headers).and_then(|()| {
-            self.rows.iter().try_for_each(|row| writer.write_record(row))?;
+            self.rows().iter().try_for_each(|row| writer.write_record(row))?;
             Ok(writer.flush()?)
         });
         written.expect("rows are as long as the headers, and memory does not refuse");
@@ -150,15 +101,16 @@ struct Shown {
 
 impl Shown {
     fn of(grid: &Grid, write: impl Fn(&str) -> String) -> Self {
-        let headers: Vec<String> = grid.columns.iter().map(|(header, _)| write(header)).collect();
-        let rows: Vec<Vec<String>> = grid.rows.iter().map(|row| row.iter().map(|cell| write(cell)).collect()).collect();
+        let headers: Vec<String> = grid.columns().iter().map(|(header, _)| write(header)).collect();
+        let rows: Vec<Vec<String>> =
+            grid.rows().iter().map(|row| row.iter().map(|cell| write(cell)).collect()).collect();
         let mut widths: Vec<usize> = headers.iter().map(|header| width_of(header).max(1)).collect();
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(width_of(cell));
             }
         }
-        Self { headers, rows, aligns: grid.columns.iter().map(|(_, align)| *align).collect(), widths }
+        Self { headers, rows, aligns: grid.columns().iter().map(|(_, align)| *align).collect(), widths }
     }
 
     /// One row, padded to the widths of the columns, with `first` in place of the first cell.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use console::{measure_text_width as width_of, truncate_str};
 
 use super::{
-    Styles, clock, duration,
+    Styles,
     escape::one_line,
     gauge::{bar, outlook, short, sparkline},
-    number,
 };
 use crate::{
+    amount::{clock, duration, number},
     graph::parts_of,
     plan::Reason,
     run::{Counts, Event, Status},

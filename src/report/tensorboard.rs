@@ -18,8 +18,11 @@ use std::{
 use prost::Message;
 use serde_json::Value;
 
-use super::{Archive, Past, Picture, Wanted, one_line};
-use crate::run::{Event, Reporter, Status};
+use super::{Wanted, one_line};
+use crate::{
+    results::{Past, Picture, StoredResults},
+    run::{Event, Reporter, Status},
+};
 
 /// An empty file that marks folders with everything about their work.
 const WHOLE: &str = ".complete";
@@ -29,7 +32,7 @@ const WHOLE: &str = ".complete";
 /// An instance that is in the cache is written whole, unless its folder holds it already.
 pub struct Tensorboard {
     folder: PathBuf,
-    archive: Box<dyn Archive>,
+    archive: StoredResults,
     open: BTreeMap<String, Run>,
     /// False once the disk has refused.
     works: bool,
@@ -38,7 +41,7 @@ pub struct Tensorboard {
 impl Tensorboard {
     /// Writes below `folder`, which is made when there is something to write.
     #[must_use]
-    pub fn new(folder: &Path, archive: Box<dyn Archive>) -> Self {
+    pub fn new(folder: &Path, archive: StoredResults) -> Self {
         Self { folder: folder.to_owned(), archive, open: BTreeMap::new(), works: true }
     }
 
@@ -166,7 +169,7 @@ fn record(data: &[u8]) -> Vec<u8> {
 
 /// The messages of TensorFlow's protocol, as far as they are used.
 mod message {
-    use super::Picture;
+    use crate::results::Picture;
 
     #[derive(Clone, PartialEq, prost::Message)]
     pub struct Event {

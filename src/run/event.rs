@@ -208,6 +208,11 @@ pub trait Reporter {
 
     /// Called several times a second while something runs, for what is drawn anew as time passes.
     fn tick(&mut self) {}
+
+    /// A line for people about how a search goes.
+    fn remark(&mut self, words: &str) {
+        let _ = words;
+    }
 }
 
 /// Several reporters, told one after another.
@@ -221,6 +226,12 @@ impl Reporter for Vec<Box<dyn Reporter>> {
     fn tick(&mut self) {
         for reporter in self {
             reporter.tick();
+        }
+    }
+
+    fn remark(&mut self, words: &str) {
+        for reporter in self {
+            reporter.remark(words);
         }
     }
 }

@@ -15,6 +15,7 @@ mod local;
 mod options;
 mod recompute;
 pub mod schedule;
+pub mod signals;
 mod state;
 mod summary;
 mod worker;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::error::SearchError;
 use crate::{
     graph::{Graph, Instance, Selection},
     pipeline::{Halving, document, quoted},
@@ -130,7 +131,7 @@ impl<'a, 't> Ladder<'a, 't> {
     pub fn climb<'m>(
         &mut self,
         made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
-    ) -> Result<Climb<'a>, String> {
+    ) -> Result<Climb<'a>, SearchError> {
         let ranked = self.ranked(&made)?;
         if ranked.is_empty() {
             return Ok(Climb::Nothing);
@@ -144,7 +145,10 @@ impl<'a, 't> Ladder<'a, 't> {
 
     /// The points of the last rung that have a score, the best first; of equals the earlier. A point that failed, or whose
     /// score is not finite, counts as the worst: it never goes on.
-    fn ranked<'m>(&self, made: &impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Result<Vec<usize>, String> {
+    fn ranked<'m>(
+        &self,
+        made: &impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
+    ) -> Result<Vec<usize>, SearchError> {
         let scored = self.deciding();
         let Halving { stage, metric, .. } = self.halving;
         let found: Vec<&BTreeMap<String, f64>> = scored.iter().filter_map(|&index| made(index)).collect();
@@ -152,7 +156,8 @@ impl<'a, 't> Ladder<'a, 't> {
             let names: BTreeSet<&str> =
                 found.into_iter().flat_map(|metrics| metrics.keys().map(String::as_str)).collect();
             let names = quoted(&names.into_iter().collect::<Vec<_>>());
-            return Err(format!("no instance of `{stage}` has the metric `{metric}`; there are {names}"));
+            let message = format!("no instance of `{stage}` has the metric `{metric}`; there are {names}");
+            return Err(SearchError::NoMetric(message));
         }
         let score = |&point: &usize| {
             let of_point = scored.iter().filter(|&&index| self.is_of(&self.graph.instances[index], point));
@@ -187,7 +192,7 @@ impl<'a, 't> Ladder<'a, 't> {
     pub fn without_score<'m>(
         &self,
         made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
-    ) -> Result<Vec<Point<'a>>, String> {
+    ) -> Result<Vec<Point<'a>>, SearchError> {
         let ranked = self.ranked(&made)?;
         let alive = self.rungs.last().into_iter().flatten();
         Ok(alive.filter(|point| !ranked.contains(point)).map(|&point| self.points[point].clone()).collect())

@@ -9,7 +9,8 @@ use std::{
 use syn::visit::{self, Visit};
 
 /// Each floor, and those that it may import from. What is not here is not allowed.
-const FLOORS: [(&str, &[&str]); 15] = [
+const FLOORS: [(&str, &[&str]); 18] = [
+    ("amount", &[]),
     ("digest", &[]),
     ("diagnostic", &[]),
     ("threads", &[]),
@@ -19,15 +20,22 @@ const FLOORS: [(&str, &[&str]); 15] = [
     ("graph", &["pipeline", "stage", "digest", "diagnostic"]),
     ("plan", &["graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
     ("run", &["plan", "graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
-    ("search", &["run", "plan", "graph", "pipeline", "store"]),
-    ("report", &["run", "plan", "graph"]),
+    ("results", &["run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
+    ("search", &["results", "run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
+    ("report", &["results", "run", "plan", "graph", "digest", "amount"]),
     ("ml", &[]),
     ("stages", &["stage", "ml"]),
     (
+        "experiment",
+        &["search", "results", "run", "plan", "graph", "pipeline", "stage", "stages", "store", "digest", "diagnostic"],
+    ),
+    (
         "cli",
         &[
+            "experiment",
             "report",
             "search",
+            "results",
             "run",
             "plan",
             "graph",
@@ -37,6 +45,8 @@ const FLOORS: [(&str, &[&str]); 15] = [
             "store",
             "digest",
             "diagnostic",
+            "amount",
+            "threads",
             "ml",
         ],
     ),

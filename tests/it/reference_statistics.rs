@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use strata::{
     ml::rng::Stream,
-    report::{Estimate, differs, holm, paired_p},
+    results::{Estimate, differs, holm, paired_p},
 };
 
 #[derive(Deserialize)]

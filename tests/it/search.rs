@@ -151,7 +151,7 @@ fn width(project: &Project, seeds: usize) -> f64 {
     let table = project.json(&["table", "pipelines/p.toml", "--seeds", &seeds]);
     let rows = table["rows"].as_array().expect("rows").iter().filter(|row| row["stage"] == "probe");
     let values: Vec<f64> = rows.map(|row| row["metrics"]["test_accuracy"].as_f64().expect("a number")).collect();
-    let estimate = strata::report::Estimate::of(&values).expect("values");
+    let estimate = strata::results::Estimate::of(&values).expect("values");
     estimate.interval.map_or(f64::INFINITY, |(low, high)| high - low)
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Source, short, words};
 use crate::{
-    cli::results::{Row, SCORE, plain, score},
+    pipeline::plain,
     report::{
-        Align, Figure, Grid,
+        Figure,
         figure::{Bar, Chart},
         page::Part,
     },
+    results::{Align, Grid, Row, SCORE, score},
 };
 
 /// So many bars can be read.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Source, spread};
 use crate::{
-    cli::results::header,
     report::{
         Figure,
         figure::{Chart, Line},
         page::{Part, slug},
     },
+    results::header,
 };
 
 /// More curves than this cannot be told apart.

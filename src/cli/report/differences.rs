@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::{Arm, Split};
 use crate::{
-    cli::{
-        compare::by_seed,
-        results::{Row, SCORE, plain},
-    },
-    report::{Estimate, differs, holm, paired_p, percent},
+    amount::percent,
+    pipeline::plain,
+    results::{Estimate, Row, SCORE, by_seed, differs, holm, paired_p},
 };
 
 impl<'a> Split<'a> {

@@ -5,10 +5,10 @@ use std::{path::Path, process::ExitCode};
 use base64::{Engine, prelude::BASE64_STANDARD};
 
 use crate::{
-    cli::{Console, Failure, exported, files},
+    cli::{Console, Failure},
     digest::ArtifactHash,
     report::{
-        Wanted, drawing,
+        Wanted, drawing, exported, files,
         page::{Page, Part, slug},
     },
 };
@@ -56,6 +56,6 @@ pub fn draw(page: &Page, folder: &Path, force: bool, console: &Console) -> Resul
             console.print(&format!("{}\n", file.display()))?;
         }
     }
-    exported::list(folder, &hashed, &names, console)?;
+    console.listed(exported::list(folder, &hashed, &names)?);
     Ok(ExitCode::SUCCESS)
 }

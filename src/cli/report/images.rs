@@ -5,19 +5,19 @@ use image::RgbImage;
 
 use super::Source;
 use crate::{
-    cli::images::{self, Images},
     digest::ArtifactHash,
+    results::{self, Images},
     store::Artifact,
 };
 
 /// A picture as PNG in a data URI.
 pub fn png(image: RgbImage) -> String {
-    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(images::png(image)))
+    format!("data:image/png;base64,{}", BASE64_STANDARD.encode(results::png(image)))
 }
 
 /// A picture as JPEG in a data URI.
 pub fn jpeg(image: &RgbImage) -> String {
-    format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(images::jpeg(image)))
+    format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(results::jpeg(image)))
 }
 
 impl Source<'_, '_> {

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{Source, images::jpeg, spread};
 use crate::{
-    cli::images::Images,
     digest::ArtifactHash,
     report::{
         Figure,
         figure::{Chart, Line, Tiles},
         page::{Part, Sprite, slug},
     },
+    results::Images,
 };
 
 /// The most maps of one page; each has thousands of points.

@@ -13,7 +13,6 @@ mod sweeps;
 pub use draw::draw;
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -22,17 +21,18 @@ use std::{
 use super::{
     Console, Failure,
     args::{CacheArgs, PipelineArgs},
-    files, open,
-    plan::plan,
-    results::{Results, plain},
 };
 use crate::{
+    amount::bytes,
     graph::Graph,
+    pipeline::plain,
     plan::Plan,
     report::{
-        Figure, Wanted, bytes, file_names,
+        Figure, Wanted, file_names, files,
         page::{Page, Part, Section, Sprite},
     },
+    results::Results,
+    search,
     stage::Registry,
     store::{Artifact, Manifest, Store},
 };
@@ -62,9 +62,9 @@ struct Source<'a, 't> {
 impl Args {
     /// Writes the page.
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let texts = open::texts(&self.pipeline)?;
-        let graph = texts.graph(registry, console)?;
-        let store = self.cache.open(&graph.pipeline.root);
+        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let graph = experiment.graph()?;
+        let store = experiment.store();
         let html = page(&graph, &store, &self.pipeline)?.html();
         files::write(&self.page, html.as_bytes())?;
         if !console.quiet {
@@ -76,15 +76,13 @@ impl Args {
 
 /// The page of a pipeline, from what is in the cache.
 pub fn page(graph: &Graph<'_>, store: &Store, pipeline: &PipelineArgs) -> Result<Page, Failure> {
-    let notes = RefCell::new(Vec::new());
-    let say = |words: &str| notes.borrow_mut().push(words.to_owned());
-    let plan = plan(graph, &graph.select(&[]).map_err(Failure::Usage)?, store, false, &say)?;
+    let mut search = Vec::new();
+    let plan = search::plan(graph, &graph.select(&[])?, store, false, &mut |remark| search.push(remark.to_string()))?;
     let made: BTreeMap<usize, &Manifest> = plan.cached().collect();
     if made.is_empty() {
         return Err(Failure::Failed(format!("no results are cached; `{}` makes them", pipeline.run(&[]))));
     }
     let results = Results::new(graph, made.iter().map(|(index, manifest)| (*index, *manifest)));
-    let search = notes.into_inner();
     Ok(Source { graph, plan: &plan, store, results: &results, made }.page(&pipeline.file, &search))
 }
 

@@ -6,12 +6,12 @@ use candle_core::Tensor;
 
 use super::{Source, images::png};
 use crate::{
-    cli::images::Images,
     report::{
         Figure,
         figure::Chart,
         page::{Part, Picture, slug},
     },
+    results::Images,
     store::Artifact,
 };
 

@@ -4,13 +4,15 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::Source;
 use crate::{
+    amount::{bytes, duration},
     digest::ArtifactHash,
     plan::PlanStatus,
     report::{
-        Align, Figure, Grid, bytes, duration,
+        Figure,
         figure::{Bar, Chart},
         page::{Dag, DagNode, Part},
     },
+    results::{Align, Grid},
 };
 
 /// What a stage comes to, over its instances.

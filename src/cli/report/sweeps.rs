@@ -6,12 +6,13 @@ use serde_json::Value;
 
 use super::{Source, short};
 use crate::{
-    cli::results::{Row, SCORE, header, plain},
+    pipeline::plain,
     report::{
         Figure,
         figure::{Chart, Dimension, Line},
         page::{Part, slug},
     },
+    results::{Row, SCORE, header},
 };
 
 const RATE: &str = "false_negative_rate";

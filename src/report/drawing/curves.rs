@@ -3,9 +3,12 @@
 use plotters::prelude::*;
 
 use super::{Area, Drawn, colour, ends, font};
-use crate::report::{
-    figure::{LEGEND, Line},
-    middle, number,
+use crate::{
+    amount::number,
+    report::{
+        figure::{LEGEND, Line},
+        middle,
+    },
 };
 
 /// Curves, or points in groups, with their names on the right.

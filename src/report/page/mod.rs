@@ -7,7 +7,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use dag::{Dag, DagNode};
 
-use super::{Align, Figure, Grid};
+use super::Figure;
+use crate::results::{Align, Grid};
 
 /// Everything on a page, in order.
 #[derive(Default)]

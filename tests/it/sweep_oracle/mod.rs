@@ -135,7 +135,9 @@ fn names_are_read_back(graph: &Graph<'_>, random: &mut Random) -> Result<(), Str
     for _ in 0..4 {
         let at = random.below(graph.instances.len());
         let instance = &graph.instances[at];
-        let selected = |target: &str| graph.select(&[target.to_owned()]).map(|selection| selection.targets);
+        let selected = |target: &str| {
+            graph.select(&[target.to_owned()]).map(|selection| selection.targets).map_err(|error| error.to_string())
+        };
         let exact = selected(&instance.name)?;
         if exact.into_iter().collect::<Vec<_>>() != [at] {
             return Err(format!("{} does not mean itself alone", instance.name));

@@ -10,11 +10,31 @@ use std::{
 
 use tempfile::{Builder, NamedTempFile};
 
-use super::Failure;
 use crate::digest::ArtifactHash;
 
+/// Why a file that a user asked for is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system refuses.
+    #[error("failed to {action} {}: {reason}", path.display())]
+    Refused {
+        /// Read or write.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// A file with other content is there.
+    #[error("{} is there already and holds something else; --force replaces it", .0.display())]
+    Occupied(PathBuf),
+}
+
 /// Writes a file, replacing one that exists.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+///
+/// # Errors
+/// If the system refuses.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let done = match fs::metadata(path) {
         // A terminal or a pipe has no content to lose.
         Ok(there) if !there.is_file() => {
@@ -35,7 +55,10 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// Writes a new file. Returns false, and does nothing, if something exists at `path`.
-pub fn create(path: &Path, bytes: &[u8]) -> Result<bool, Failure> {
+///
+/// # Errors
+/// If the system refuses.
+pub fn create(path: &Path, bytes: &[u8]) -> Result<bool, FileError> {
     let done = beside(path, bytes).and_then(|new| new.persist_noclobber(path).map(drop).map_err(|error| error.error));
     match done {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -44,7 +67,10 @@ pub fn create(path: &Path, bytes: &[u8]) -> Result<bool, Failure> {
 }
 
 /// Makes `path` a hard link to the file `of`, replacing a file that exists.
-pub fn link(of: &Path, path: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// If the system refuses.
+pub fn link(of: &Path, path: &Path) -> Result<(), FileError> {
     let place = |path: &Path| fs::metadata(path).map(|found| (found.dev(), found.ino())).ok();
     if place(path).is_some() && place(path) == place(of) {
         return Ok(());
@@ -55,16 +81,22 @@ pub fn link(of: &Path, path: &Path) -> Result<(), Failure> {
 }
 
 /// The hash of the file at `path`, or `None` if there is no file.
-pub fn content(path: &Path) -> Result<Option<ArtifactHash>, Failure> {
+///
+/// # Errors
+/// If the system refuses.
+pub fn content(path: &Path) -> Result<Option<ArtifactHash>, FileError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(ArtifactHash::of(&bytes))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::Failed(format!("failed to read {}: {error}", path.display()))),
+        Err(error) => Err(FileError::Refused { action: "read", path: path.to_owned(), reason: error.to_string() }),
     }
 }
 
 /// Creates a folder and its parents.
-pub fn make_folder(path: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// If the system refuses.
+pub fn make_folder(path: &Path) -> Result<(), FileError> {
     fs::create_dir_all(path).map_err(|error| refused(path, &error))
 }
 
@@ -83,9 +115,9 @@ fn folder(path: &Path) -> PathBuf {
     folder.unwrap_or(Path::new(".")).to_owned()
 }
 
-fn refused(path: &Path, error: &io::Error) -> Failure {
+fn refused(path: &Path, error: &io::Error) -> FileError {
     // The message of tempfile names the temporary file, which means nothing to the user.
     let reason =
         error.raw_os_error().map_or_else(|| error.to_string(), |code| io::Error::from_raw_os_error(code).to_string());
-    Failure::Failed(format!("failed to write {}: {reason}", path.display()))
+    FileError::Refused { action: "write", path: path.to_owned(), reason }
 }

@@ -10,23 +10,20 @@ use signal_hook::{
     flag,
 };
 
-use super::{Failure, failure::INTERRUPTED};
-
 /// A flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the process at once: the cache is sound at any moment.
 /// A signal that was ignored when the process started (`nohup`, `trap "" INT`) stays ignored.
 ///
 /// # Errors
 /// If the system refuses.
-pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let refused = |error: io::Error| Failure::Failed(format!("failed to handle signals: {error}"));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        if is_ignored(signal).map_err(refused)? {
+        if is_ignored(signal)? {
             continue;
         }
         // In this order: the first signal finds the flag unset.
-        flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop)).map_err(refused)?;
-        flag::register(signal, Arc::clone(&stop)).map_err(refused)?;
+        flag::register_conditional_shutdown(signal, 128 + SIGINT, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
 }

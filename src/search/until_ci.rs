@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Failure,
-    compare::listed,
+use super::error::SearchError;
+use crate::{
+    amount::listed,
+    graph::Graph,
+    pipeline::quoted,
     results::{Results, header, shown},
+    run::Summary,
 };
-use crate::{graph::Graph, pipeline::quoted, run::Summary};
 
 /// How narrow the 95 % intervals of a metric must be.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Precision {
     /// The most that both ends of an interval may be apart.
     pub width: f64,
@@ -17,7 +20,7 @@ pub struct Precision {
     pub metric: String,
 }
 
-/// What a report comes to.
+/// What a run comes to.
 pub struct Verdict {
     /// The number of seeds to go on with; none if every interval is narrow enough, or none can be had.
     pub seeds: Option<usize>,
@@ -28,10 +31,13 @@ pub struct Verdict {
 }
 
 impl Precision {
-    /// Judges the intervals of a report. A point with a seed that failed, or whose metric is not finite there, can have no
+    /// Judges the intervals of a run. A point with a seed that failed, or whose metric is not finite there, can have no
     /// interval: it is named, and more seeds are for the others.
-    pub fn judge(&self, graph: &Graph<'_>, report: &Summary) -> Result<Verdict, Failure> {
-        let results = Results::of(graph, report);
+    ///
+    /// # Errors
+    /// If no result that is repeated over seeds has the metric.
+    pub fn judge(&self, graph: &Graph<'_>, summary: &Summary) -> Result<Verdict, SearchError> {
+        let results = Results::of(graph, summary);
         let mut broken = results.lost_points(&self.metric);
         let (finite, others): (Vec<_>, Vec<_>) =
             results.estimates(&self.metric).into_iter().partition(|(_, estimate)| estimate.mean.is_finite());
@@ -39,7 +45,7 @@ impl Precision {
         let estimates: Vec<_> = finite.into_iter().filter(|(name, _)| !broken.contains(name)).collect();
         let mut words = Vec::new();
         if !broken.is_empty() {
-            let (metric, names) = (header(&self.metric), broken.iter().map(String::as_str).collect::<Vec<_>>());
+            let (metric, names) = (header(&self.metric), broken.iter().collect::<Vec<_>>());
             let which = listed(&names);
             words.push(format!("no interval of {metric} where a seed failed or has no finite value: {which}"));
         }
@@ -54,15 +60,15 @@ impl Precision {
             .map(|(name, estimate)| (name, estimate.interval.map_or(f64::INFINITY, width)))
             .max_by(|a, b| a.1.total_cmp(&b.1));
         let Some((name, widest)) = widest else {
-            if report.counts.failed > 0 || !broken.is_empty() || report.interrupted {
+            if summary.counts.failed > 0 || !broken.is_empty() || summary.interrupted {
                 words.push("no point has results of all its seeds, so no more are added".to_owned());
-                return Ok(Verdict { seeds: None, words, in_vain: !report.interrupted });
+                return Ok(Verdict { seeds: None, words, in_vain: !summary.interrupted });
             }
             let names: BTreeSet<&str> =
                 results.rows().iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
             let names = quoted(&names.into_iter().collect::<Vec<_>>());
             let message = format!("no result that is repeated over seeds has the metric `{metric}`");
-            return Err(Failure::Usage(format!("{message}; there are {names}")));
+            return Err(SearchError::NoMetric(format!("{message}; there are {names}")));
         };
         let header = header(metric);
         let wide = match widest.is_finite() {

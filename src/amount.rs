@@ -1,4 +1,4 @@
-//! Times, sizes and numbers as people read them.
+//! Times, sizes, numbers and lists of names as people read them.
 
 /// Seconds: `<1 ms`, `42 ms`, `2.1 s`, `31 s`, `1 min 12 s`, `2 h 05 min`.
 #[must_use]
@@ -52,6 +52,19 @@ pub fn number(value: f64) -> String {
     }
     let digits = (3 - size.log10().floor() as i32).clamp(0, 7) as usize;
     format!("{value:.digits$}")
+}
+
+/// The most names that a message lists.
+const MOST_LISTED: usize = 5;
+
+/// The first of some names, and how many more there are: `a; b; c; d; e and 3 more`.
+#[must_use]
+pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
+    let some = names.iter().take(MOST_LISTED).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
+    match names.len().saturating_sub(MOST_LISTED) {
+        0 => some,
+        more => format!("{some} and {more} more"),
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,41 @@
-//! `--baseline`: what each result is above or below another one.
+//! What results are compared with: an arm of the experiment, or for each row the row that a baseline names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{
-    Failure,
-    arm::Arm,
-    results::{Row, plain},
+use super::rows::Row;
+use crate::{
+    graph::{Graph, Target, TargetError, Values},
+    pipeline::plain,
 };
-use crate::graph::{Graph, Values};
+
+/// `STAGE` or `STAGE@axis=value,axis=value`: all instances of the stage with these values.
+pub struct Arm<'a> {
+    /// As written.
+    pub text: &'a str,
+    /// The instances, indices into the graph.
+    pub instances: Vec<usize>,
+    /// The axes that it fixes.
+    pub fixed: Values,
+}
+
+impl<'a> Arm<'a> {
+    /// Finds the instances.
+    ///
+    /// # Errors
+    /// If the text names none.
+    pub fn find(graph: &Graph<'_>, text: &'a str) -> Result<Self, TargetError> {
+        let Target { instances, fixed } = Target::find(graph, text)?;
+        Ok(Self { text, instances, fixed })
+    }
+
+    /// The axes that reach the stage and that this arm does not fix.
+    pub fn open<'g>(&self, graph: &'g Graph<'_>) -> BTreeSet<&'g str> {
+        let axes = self.instances.iter().flat_map(|&index| graph.instances[index].axes.iter());
+        axes.map(|(axis, _)| axis).filter(|axis| !self.fixed.contains_key(*axis)).collect()
+    }
+}
 
 /// Axes with their values, as people write them.
 type Point<'a> = Vec<(&'a str, String)>;
@@ -24,32 +50,29 @@ pub struct Baseline {
 
 impl Baseline {
     /// Reads and checks the text.
-    pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// If it names no instance, or gives an axis that there is not.
+    pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
         if text.contains('@') || !text.contains('=') {
             let arm = Arm::find(graph, text)?;
             let stage = text.split('@').next().map(str::to_owned);
             return Ok(Self { text: text.to_owned(), stage, fixed: arm.fixed });
         }
-        let fixed = graph.values(text).map_err(Failure::Usage)?;
+        let fixed = graph.values(text)?;
         Ok(Self { text: text.to_owned(), stage: None, fixed })
     }
 
-    /// Gives each row that has a partner its differences from it: equal in every axis that the partner has and the
-    /// baseline does not fix.
-    pub fn put_differences(&self, rows: &mut [Row<'_>]) {
-        let partners = self.partners(rows);
-        let differences: Vec<BTreeMap<String, f64>> = rows
-            .iter()
-            .zip(&partners)
-            .map(|(row, partner)| {
-                let from = partner.map(|partner| rows[partner].metrics);
-                let both = row.metrics.iter().filter_map(|(name, value)| Some((name, value - from?.get(name)?)));
-                both.map(|(name, difference)| (name.clone(), difference)).collect()
-            })
-            .collect();
-        for (row, differences) in rows.iter_mut().zip(differences) {
-            row.differences = differences;
-        }
+    /// The differences of each row from its partner: the row that is equal in every axis that the partner has and the
+    /// baseline does not fix. Empty for a row without one.
+    #[must_use]
+    pub fn differences(&self, rows: &[Row<'_>]) -> Vec<BTreeMap<String, f64>> {
+        let difference = |(row, partner): (&Row<'_>, Option<usize>)| {
+            let from = partner.map(|partner| rows[partner].metrics);
+            let both = row.metrics.iter().filter_map(|(name, value)| Some((name, value - from?.get(name)?)));
+            both.map(|(name, difference)| (name.clone(), difference)).collect()
+        };
+        rows.iter().zip(self.partners(rows)).map(difference).collect()
     }
 
     /// The index of each row's partner.

@@ -1,39 +1,43 @@
 //! A folder of exported files: existing files with other content are not replaced unasked, and a list maps changed file
 //! names to what the files hold.
 
-use std::{collections::BTreeMap, path::Path};
-
-use super::{Console, Failure, files};
-use crate::{
-    digest::ArtifactHash,
-    report::{Wanted, file_names, one_line},
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
 };
+
+use super::{
+    escape::one_line,
+    file_name::{Wanted, file_names},
+    files::{self, FileError},
+};
+use crate::digest::ArtifactHash;
 
 /// The name of the list.
 const LIST: &str = "strata-names.csv";
 /// Its columns.
 const COLUMNS: [&str; 2] = ["file", "holds"];
 
-/// Chooses the names of files in `folder`. Fails if a file exists with other content, unless `force` is set.
-pub fn places(folder: &Path, wanted: &[(Wanted, ArtifactHash)], force: bool) -> Result<Vec<String>, Failure> {
+/// Chooses the names of files in `folder`.
+///
+/// # Errors
+/// If a file exists with other content, unless `force` is set.
+pub fn places(folder: &Path, wanted: &[(Wanted, ArtifactHash)], force: bool) -> Result<Vec<String>, FileError> {
     let names = file_names(&wanted.iter().map(|(wanted, _)| wanted.clone()).collect::<Vec<_>>());
     for (name, (_, hash)) in names.iter().zip(wanted).filter(|_| !force) {
         let path = folder.join(name);
         if files::content(&path)?.is_some_and(|there| there != *hash) {
-            let message = format!("{} is there already and holds something else; --force replaces it", path.display());
-            return Err(Failure::Usage(message));
+            return Err(FileError::Occupied(path));
         }
     }
     Ok(names)
 }
 
-/// Adds the files whose names had to be changed to the list in the folder.
-pub fn list(
-    folder: &Path,
-    wanted: &[(Wanted, ArtifactHash)],
-    names: &[String],
-    console: &Console,
-) -> Result<(), Failure> {
+/// Adds the files whose names had to be changed to the list in the folder; gives the path of the list if there are any.
+///
+/// # Errors
+/// If the list cannot be written.
+pub fn list(folder: &Path, wanted: &[(Wanted, ArtifactHash)], names: &[String]) -> Result<Option<PathBuf>, FileError> {
     let changed = wanted.iter().zip(names).filter(|((wanted, _), name)| {
         let plain = format!("{}{}", wanted.name, wanted.ending);
         **name != plain
@@ -41,7 +45,7 @@ pub fn list(
     let changed: Vec<(String, String)> =
         changed.map(|((wanted, _), name)| (name.clone(), one_line(&wanted.identity).into_owned())).collect();
     if changed.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let path = folder.join(LIST);
     let mut all: BTreeMap<String, String> = BTreeMap::new();
@@ -52,9 +56,8 @@ pub fn list(
     all.extend(changed);
     let mut writer = csv::Writer::from_writer(Vec::new());
     let written = writer.write_record(COLUMNS).and_then(|()| all.iter().try_for_each(|row| writer.serialize(row)));
-    let refused = |error: String| Failure::Failed(format!("failed to write {}: {error}", path.display()));
+    let refused = |reason: String| FileError::Refused { action: "write", path: path.clone(), reason };
     written.map_err(|error| refused(error.to_string()))?;
     files::write(&path, &writer.into_inner().map_err(|error| refused(error.to_string()))?)?;
-    console.remark(&format!("{} lists what the files with changed names hold", path.display()));
-    Ok(())
+    Ok(Some(path))
 }

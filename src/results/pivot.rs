@@ -5,10 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::results::{Row, cell, header, over, plain};
+use super::{
+    error::ResultsError,
+    grid::{Align, Grid},
+    metric::{cell, header},
+    rows::{Row, over},
+    statistics::Estimate,
+};
 use crate::{
-    pipeline::quoted,
-    report::{Align, Estimate, Grid},
+    pipeline::{plain, quoted},
     store::real,
 };
 
@@ -49,9 +54,12 @@ pub struct Pivoted {
 impl Pivot<'_> {
     /// The table of some results. A cell with several of them is their mean; of one that differ in nothing but their
     /// seed, with half the width of its interval.
-    pub fn of(&self, results: &[Row<'_>]) -> Result<Pivoted, String> {
+    ///
+    /// # Errors
+    /// If no result has the metric and both axes, or results of several stages have.
+    pub fn of(&self, results: &[Row<'_>]) -> Result<Pivoted, ResultsError> {
         if self.rows == self.columns {
-            return Err(format!("`--rows` and `--columns` are one axis, `{}`", self.rows));
+            return Err(ResultsError::Ask(format!("`--rows` and `--columns` are one axis, `{}`", self.rows)));
         }
         let (stage, metric) =
             self.metric.split_once('.').map_or((None, self.metric), |(stage, metric)| (Some(stage), metric));
@@ -64,11 +72,13 @@ impl Pivot<'_> {
         let Some(first) = rows.first() else {
             let Self { rows, columns, metric, .. } = self;
             let message = format!("no result has the metric `{metric}` and both axes, `{rows}` and `{columns}`");
-            return Err(format!("{message}\n{}", known(results)));
+            return Err(ResultsError::Ask(format!("{message}\n{}", known(results))));
         };
         if let Some(other) = rows.iter().find(|row| row.stage != first.stage) {
             let (a, b) = (first.stage, other.stage);
-            return Err(format!("`{a}` and `{b}` both have such results; `--value {a}.{metric}` takes those of one"));
+            return Err(ResultsError::Ask(format!(
+                "`{a}` and `{b}` both have such results; `--value {a}.{metric}` takes those of one"
+            )));
         }
         let values = |axis: &str| {
             let mut values: Vec<String> = Vec::new();

@@ -1,12 +1,14 @@
 //! Results in the cache, for reporters that ask.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Tensor};
+use serde_json::Value;
 
 use super::images::{Images, png};
 use crate::{
-    report::{Archive, Past, Picture},
     run::Event,
-    store::Store,
+    store::{Output, Store},
 };
 
 /// Larger artifacts are no pictures to look at.
@@ -14,29 +16,58 @@ const MOST_BYTES: u64 = 8 << 20;
 /// Images of one tensor that are shown.
 const MOST_IMAGES: usize = 16;
 
-/// Answers from the cache.
+/// The numbers of a finished instance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// Its parameters after defaults.
+    pub parameters: Value,
+    /// Final numbers, by name.
+    pub metrics: BTreeMap<String, f64>,
+    /// Curves by name: epochs, from 1, and the values there.
+    pub series: BTreeMap<String, Vec<(u64, f64)>>,
+}
+
+/// An image to be shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// What it shows.
+    pub name: String,
+    /// Columns of pixels.
+    pub width: u32,
+    /// Rows of pixels.
+    pub height: u32,
+    /// The PNG file.
+    pub png: Vec<u8>,
+}
+
+/// Answers about an [`Event::StageFinished`]; nothing for other events and for what is not in the cache.
+#[derive(Clone, Debug)]
 pub struct StoredResults {
     store: Store,
 }
 
 impl StoredResults {
+    /// Answers from this cache.
+    #[must_use]
     pub fn new(store: &Store) -> Self {
         Self { store: store.clone() }
     }
-}
 
-impl Archive for StoredResults {
-    fn past(&self, finished: &Event) -> Option<Past> {
+    /// The numbers of the instance.
+    #[must_use]
+    pub fn past(&self, finished: &Event) -> Option<Past> {
         let Event::StageFinished { key: Some(key), .. } = finished else { return None };
         let manifest = self.store.manifest(key).ok()??;
         let parameters = (*manifest.recipe.params).clone();
         Some(Past { parameters, metrics: manifest.metrics, series: manifest.series })
     }
 
-    fn pictures(&self, finished: &Event) -> Vec<Picture> {
+    /// The images among its outputs.
+    #[must_use]
+    pub fn pictures(&self, finished: &Event) -> Vec<Picture> {
         let Event::StageFinished { outputs, .. } = finished else { return Vec::new() };
         let small = outputs.iter().filter(|(_, output)| output.bytes <= MOST_BYTES);
-        let picture = |(port, output): (&String, &crate::store::Output)| {
+        let picture = |(port, output): (&String, &Output)| {
             let artifact = self.store.read(&output.hash).ok()?;
             let tensors: Vec<&Tensor> = artifact.tensors().values().filter(|t| t.dtype() == DType::U8).collect();
             grid(port, &tensors)

@@ -1,0 +1,30 @@
+//! What results say: rows, tables, comparisons, and what a metric is.
+//!
+//! Reading order: `rows`, the instances that have numbers; `metric`, their units and headers; `grid`, a table as data, and
+//! `table`, those that people read; `pivot`, one metric over two axes; `statistics`, means, intervals and tests; `contrast` and
+//! `compare`, arms against each other; `archive` and `images`, what lies in the cache beside the numbers.
+
+mod archive;
+mod compare;
+mod contrast;
+mod error;
+mod grid;
+mod images;
+mod metric;
+mod pivot;
+mod rows;
+mod statistics;
+mod table;
+
+pub use self::{
+    archive::{Past, Picture, StoredResults},
+    compare::{Comparison, by_seed, compare, grid},
+    contrast::{Arm, Baseline},
+    error::ResultsError,
+    grid::{Align, Grid},
+    images::{Images, jpeg, png},
+    metric::{header, shown},
+    pivot::{Pivot, Pivoted},
+    rows::{JsonRow, Results, Row, SCORE, score},
+    statistics::{Estimate, differs, holm, paired_p},
+};

@@ -1,0 +1,152 @@
+//! The climb of a halving search, rung by rung. A run and a plan climb alike; what a step is differs.
+
+use std::{collections::BTreeMap, fmt};
+
+use super::{
+    error::SearchError,
+    ladder::{Climb, Ladder, Point},
+};
+use crate::{
+    graph::{Graph, Selection},
+    pipeline::plain,
+    store::StoreError,
+};
+
+/// What is done with the instances of a rung: they are run, or planned.
+pub(super) trait Step {
+    /// What comes of a rung.
+    type Output;
+
+    /// Whether a rung that is done has been tried as a whole, so that a result that is missing failed.
+    const TRIES: bool;
+
+    /// Runs or plans the instances.
+    fn step(&mut self, selection: &Selection) -> Result<Self::Output, StoreError>;
+
+    /// The metrics of an instance, if it has results.
+    fn metrics(output: &Self::Output, index: usize) -> Option<&BTreeMap<String, f64>>;
+
+    /// Whether the search must end with this rung: it was interrupted, or stopped at a failure.
+    fn must_end(&self, output: &Self::Output) -> bool;
+
+    /// Tells how the search goes.
+    fn say(&mut self, remark: Remark);
+}
+
+/// How a search goes, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark(String);
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Runs or plans what is wanted of a graph, rung by rung where its sweep is halved. Also says whether the search found
+/// nothing.
+///
+/// # Errors
+/// If the cache cannot be read or written, or no result has the score.
+pub(super) fn drive<S: Step>(
+    graph: &Graph<'_>,
+    wanted: &Selection,
+    step: &mut S,
+) -> Result<(S::Output, bool), SearchError> {
+    let ladder = graph.pipeline.halving.as_ref().map(|halving| (halving, Ladder::new(graph, halving)));
+    let Some((halving, mut ladder)) = ladder.filter(|(_, ladder)| ladder.concerns(wanted)) else {
+        return Ok((step.step(wanted)?, false));
+    };
+    let over = &halving.over;
+    if S::TRIES {
+        ladder.note().into_iter().for_each(|note| step.say(Remark(note)));
+        step.say(rung(&ladder, over));
+    }
+    let mut output = step.step(&ladder.select(wanted))?;
+    loop {
+        if step.must_end(&output) || !ladder.goes_on(wanted) {
+            return Ok((output, false));
+        }
+        let of = |index: usize| S::metrics(&output, index);
+        let mut above = ladder.clone();
+        let climb = above.climb(of)?;
+        let lacking = if S::TRIES { ladder.without_score(of)? } else { ladder.without_result(of) };
+        if S::TRIES && !lacking.is_empty() {
+            step.say(without_score(&ladder, &lacking, ""));
+        }
+        let is_decided = S::TRIES || lacking.is_empty();
+        match climb {
+            Climb::Up => {
+                if S::TRIES {
+                    step.say(rung(&above, over));
+                }
+                let next = step.step(&above.select(wanted))?;
+                // A cache does not know what failed. But a search that has results of the next rung went on without the
+                // points that have none.
+                let went_on = || above_has_results::<S>(graph, &above, &next);
+                if is_decided || went_on() {
+                    if !is_decided {
+                        step.say(without_score(&ladder, &lacking, "; a result of it may change which go on"));
+                    }
+                    (output, ladder) = (next, above);
+                    continue;
+                }
+            }
+            Climb::Top(point) if is_decided => {
+                step.say(Remark(format!("found {}", words(&point, " "))));
+                return Ok((output, false));
+            }
+            Climb::Nothing if is_decided && S::TRIES => {
+                step.say(Remark(format!("{}: the search ends, as no point has a score", place(&ladder))));
+                return Ok((output, true));
+            }
+            Climb::Top(_) | Climb::Nothing => {}
+        }
+        undecided(&ladder, over, &climb, step);
+        return Ok((output, false));
+    }
+}
+
+fn above_has_results<S: Step>(graph: &Graph<'_>, above: &Ladder<'_, '_>, next: &S::Output) -> bool {
+    (0..graph.instances.len()).any(|index| above.is_of_last(index) && S::metrics(next, index).is_some())
+}
+
+/// Says where a plan ends: at a rung with results still to come.
+fn undecided<S: Step>(ladder: &Ladder<'_, '_>, over: &str, climb: &Climb<'_>, step: &mut S) {
+    ladder.note().into_iter().for_each(|note| step.say(Remark(note)));
+    let is_last = ladder.rung().0 + 1 == ladder.sizes().len();
+    let more = if is_last { "" } else { "; its results decide which go on, so what follows is not known" };
+    step.say(Remark(format!("{}{more}", rung(ladder, over))));
+    if let Climb::Top(point) = climb {
+        step.say(Remark(format!("the best so far is {}", words(point, " "))));
+    }
+}
+
+/// `rung 2 of 3: 4 points at simclr.epochs=5`.
+fn rung(ladder: &Ladder<'_, '_>, over: &str) -> Remark {
+    let ((_, value), points) = (ladder.rung(), ladder.alive().count());
+    let noun = if points == 1 { "point" } else { "points" };
+    Remark(format!("{}: {points} {noun} at {over}={value}", place(ladder)))
+}
+
+/// `rung 2 of 3`.
+fn place(ladder: &Ladder<'_, '_>) -> String {
+    format!("rung {} of {}", ladder.rung().0 + 1, ladder.sizes().len())
+}
+
+/// The most points that a message names.
+const MOST_NAMED: usize = 5;
+
+/// `rung 1 of 3: 2 points have no score and count as the worst (simclr.optimizer.lr=10; simclr.optimizer.lr=100)`.
+fn without_score(ladder: &Ladder<'_, '_>, points: &[Point<'_>], then: &str) -> Remark {
+    let named: Vec<String> = points.iter().take(MOST_NAMED).map(|point| words(point, ",")).collect();
+    let more = if points.len() > MOST_NAMED { "; …" } else { "" };
+    let (count, named) = (points.len(), named.join("; "));
+    let (noun, have, verb) = if count == 1 { ("point", "has", "counts") } else { ("points", "have", "count") };
+    Remark(format!("{}: {count} {noun} {have} no score and {verb} as the worst ({named}{more}){then}", place(ladder)))
+}
+
+/// Each axis of a point with its value.
+fn words(point: &Point<'_>, between: &str) -> String {
+    point.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join(between)
+}
