@@ -11,10 +11,11 @@ use super::{
     report,
 };
 use crate::{
+    digest::ArtifactHash,
     graph::{Graph, Target},
     pipeline::quoted,
     plan::{self, Verdict},
-    report::{Wanted, exported, files},
+    report::{Wanted, exported, files, sections::exports},
     stage::Registry,
 };
 
@@ -49,8 +50,11 @@ impl Args {
         let graph = experiment.graph()?;
         let store = experiment.store();
         if let Some(folder) = &self.figures {
-            let page = report::page(&graph, &store, &self.pipeline)?;
-            return report::draw(&page, folder, self.force, console);
+            let page = report::page(&experiment, &self.pipeline)?;
+            let drawn = exports(&page).map_err(|error| Failure::Failed(error.to_string()))?;
+            let hashed = drawn.iter().map(|(wanted, bytes)| (wanted.clone(), ArtifactHash::of(bytes)));
+            let write = |at: usize, file: &Path| Ok(files::write(file, &drawn[at].1)?);
+            return self.write(folder, &hashed.collect::<Vec<_>>(), write, console);
         }
         let output = self.output.as_deref().unwrap_or_default();
         let folder = self.folder.as_deref().unwrap_or(Path::new("."));
@@ -79,22 +83,33 @@ impl Args {
                 chosen.push((Wanted::new(name, &format!(".{output}.safetensors")), made.hash));
             }
         }
-        let names = exported::places(folder, &chosen, self.force)?;
-        files::make_folder(folder)?;
-        for (name, (_, hash)) in names.iter().zip(&chosen) {
-            let file = folder.join(name);
+        let write = |at: usize, file: &Path| {
+            let (_, hash) = &chosen[at];
             // Nothing leaves the cache that is not what its name says.
             let bytes = store.read_bytes(hash)?;
-            if self.link {
-                files::link(&store.object_path(hash), &file)?
-            } else {
-                files::write(&file, &bytes)?
-            }
+            Ok(if self.link { files::link(&store.object_path(hash), file)? } else { files::write(file, &bytes)? })
+        };
+        self.write(folder, &chosen, write, console)
+    }
+
+    /// Writes files into a folder and prints their paths.
+    fn write(
+        &self,
+        folder: &Path,
+        wanted: &[(Wanted, ArtifactHash)],
+        write: impl Fn(usize, &Path) -> Result<(), Failure>,
+        console: &Console,
+    ) -> Result<ExitCode, Failure> {
+        let names = exported::places(folder, wanted, self.force)?;
+        files::make_folder(folder)?;
+        for (at, name) in names.iter().enumerate() {
+            let file = folder.join(name);
+            write(at, &file)?;
             if !console.quiet {
                 console.print(&format!("{}\n", file.display()))?;
             }
         }
-        console.listed(exported::list(folder, &chosen, &names)?);
+        console.listed(exported::list(folder, wanted, &names)?);
         Ok(ExitCode::SUCCESS)
     }
 }

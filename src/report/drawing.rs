@@ -35,11 +35,26 @@ const COLOURS: [RGBColor; 10] = [
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
+/// A figure that cannot be drawn.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to draw `{figure}`: {reason}")]
+pub struct DrawError {
+    figure: String,
+    reason: String,
+}
+
+impl DrawError {
+    fn of(figure: &Figure) -> impl Fn(&dyn std::fmt::Display) -> Self + '_ {
+        |reason| Self { figure: figure.name.clone(), reason: reason.to_string() }
+    }
+}
+
 /// A figure as SVG.
 ///
 /// # Errors
 /// If the numbers cannot be drawn.
-pub fn svg(figure: &Figure) -> Result<String, String> {
+pub fn svg(figure: &Figure) -> Result<String, DrawError> {
+    let refused = DrawError::of(figure);
     let mut text = String::new();
     let height = match &figure.chart {
         Chart::Bars { bars, .. } => 100 + 22 * bars.len() as u32,
@@ -54,28 +69,30 @@ pub fn svg(figure: &Figure) -> Result<String, String> {
             Chart::Bars { value, bars } => bar_chart(&area, value, bars),
             Chart::Parallel { axes } => parallel(&area, axes),
         };
-        drawn.map_err(|error| error.to_string())?;
-        area.present().map_err(|error| error.to_string())?;
+        drawn.map_err(|error| refused(&error))?;
+        area.present().map_err(|error| refused(&error))?;
     }
     Ok(text)
 }
 
-/// An SVG as PNG, twice as large.
+/// The SVG of a figure as PNG, twice as large.
 ///
 /// # Errors
 /// If the SVG cannot be read.
-pub fn png(svg: &str) -> Result<Vec<u8>, String> {
+pub fn png(figure: &Figure, svg: &str) -> Result<Vec<u8>, DrawError> {
+    let refused = DrawError::of(figure);
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
     fonts.set_sans_serif_family("Ubuntu");
     let options =
         usvg::Options { fontdb: Arc::new(fonts), font_family: "Ubuntu".to_owned(), ..usvg::Options::default() };
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| error.to_string())?;
+    let tree = usvg::Tree::from_str(svg, &options).map_err(|error| refused(&error))?;
     let size = tree.size().to_int_size();
-    let mut pixels = tiny_skia::Pixmap::new(2 * size.width(), 2 * size.height()).ok_or("an empty figure")?;
+    let pixels = tiny_skia::Pixmap::new(2 * size.width(), 2 * size.height());
+    let mut pixels = pixels.ok_or_else(|| refused(&"it is empty"))?;
     pixels.fill(tiny_skia::Color::WHITE);
     resvg::render(&tree, tiny_skia::Transform::from_scale(2.0, 2.0), &mut pixels.as_mut());
-    pixels.encode_png().map_err(|error| error.to_string())
+    pixels.encode_png().map_err(|error| refused(&error))
 }
 
 /// The ends of some values, with some room.

@@ -15,6 +15,7 @@ mod line;
 mod mlflow;
 pub mod page;
 mod plain;
+pub mod sections;
 mod style;
 mod tensorboard;
 mod terminal;

@@ -2,9 +2,11 @@
 //!
 //! Reading order: `rows`, the instances that have numbers; `metric`, their units and headers; `grid`, a table as data, and
 //! `table`, those that people read; `pivot`, one metric over two axes; `statistics`, means, intervals and tests; `contrast` and
-//! `compare`, arms against each other; `archive` and `images`, what lies in the cache beside the numbers.
+//! `compare`, arms against each other; `archive`, `catalogue` and `images`, what lies in the cache beside
+//! the numbers.
 
 mod archive;
+mod catalogue;
 mod compare;
 mod contrast;
 mod error;
@@ -18,6 +20,7 @@ mod table;
 
 pub use self::{
     archive::{Past, Picture, StoredResults},
+    catalogue::{Catalogue, short, words},
     compare::{Comparison, by_seed, compare, grid},
     contrast::{Arm, Baseline},
     error::ResultsError,

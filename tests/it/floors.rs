@@ -20,9 +20,9 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("graph", &["pipeline", "stage", "digest", "diagnostic"]),
     ("plan", &["graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
     ("run", &["plan", "graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
-    ("results", &["run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
+    ("results", &["run", "plan", "graph", "pipeline", "stage", "store", "digest", "amount"]),
     ("search", &["results", "run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
-    ("report", &["results", "run", "plan", "graph", "digest", "amount"]),
+    ("report", &["results", "run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
     ("ml", &[]),
     ("stages", &["stage", "ml"]),
     (
@@ -53,8 +53,10 @@ const FLOORS: [(&str, &[&str]); 18] = [
     ("main", &["cli", "stages", "ml"]),
 ];
 
-/// What reports may see of `run`, `plan` and `graph`: events, what they carry, and how the name of an instance is read.
-const EVENTS: [&str; 7] = ["event", "Event", "Reporter", "Status", "Reason", "Counts", "parts_of"];
+/// What reports may see of the rooms that they do not stand on: events, what they carry, and how values and names are
+/// written.
+const EVENTS: [&str; 9] =
+    ["event", "Event", "Reporter", "Status", "PlanStatus", "Reason", "Counts", "parts_of", "plain"];
 /// What `stages` may see of the store: what flows between them.
 const ARTIFACTS: [&str; 2] = ["Artifact", "ArtifactError"];
 
@@ -145,7 +147,7 @@ fn objection(floor: &str, import: &Import) -> Option<String> {
     let name = import.get(1).map_or("*", String::as_str);
     let fine = match (floor, to.as_str()) {
         _ if to == floor || !floors.contains_key(to.as_str()) => true,
-        ("report", "run" | "plan" | "graph") => EVENTS.contains(&name),
+        ("report", "run" | "plan" | "graph" | "pipeline") => EVENTS.contains(&name),
         ("stages", "store") => ARTIFACTS.contains(&name),
         _ => allowed.contains(&to.as_str()),
     };

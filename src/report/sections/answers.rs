@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::{Source, short, words};
 use crate::{
     pipeline::plain,
     report::{
@@ -10,7 +9,7 @@ use crate::{
         figure::{Bar, Chart},
         page::Part,
     },
-    results::{Align, Grid, Row, SCORE, score},
+    results::{Align, Catalogue, Grid, Row, SCORE, score, short, words},
 };
 
 /// So many bars can be read.
@@ -30,11 +29,11 @@ struct Answer {
 pub(super) type Arm<'a> = Vec<(&'a str, String)>;
 
 /// Everything about accuracy.
-pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
-    let rows: Vec<&Row<'_>> = source.results.rows().iter().filter(|row| row.metrics.contains_key(SCORE)).collect();
+pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
+    let rows: Vec<&Row<'_>> = source.results().rows().iter().filter(|row| row.metrics.contains_key(SCORE)).collect();
     if rows.is_empty() {
         return source
-            .results
+            .results()
             .tables(true)
             .into_iter()
             .map(|(kind, grid)| Part::Table(kind.to_owned(), grid))
@@ -54,7 +53,7 @@ pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
         parts.push(Part::Table("Beside them, on the same data".to_owned(), controls));
     }
     parts.extend(split.bars(&rows).map(|figure| Part::Figure(Box::new(figure))));
-    parts.push(Part::Folded("All results".to_owned(), source.results.flat()));
+    parts.push(Part::Folded("All results".to_owned(), source.results().flat()));
     parts
 }
 
@@ -66,10 +65,10 @@ pub(super) struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    fn of(source: &'a Source<'_, '_>, rows: &[&'a Row<'a>]) -> Self {
+    fn of(source: &'a Catalogue<'_, '_>, rows: &[&'a Row<'a>]) -> Self {
         let is_level = |axis: &&str| axis.ends_with(".at");
         let level = rows.iter().flat_map(|row| row.axes.iter().map(|(axis, _)| axis)).find(is_level);
-        Self { level, seeds: source.graph.pipeline.repeats.as_deref() }
+        Self { level, seeds: source.seeds() }
     }
 
     /// The axes that make an arm.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, spread};
+use super::spread;
 use crate::{
     report::{
         Figure,
         figure::{Chart, Line},
         page::{Part, slug},
     },
-    results::header,
+    results::{Catalogue, header},
 };
 
 /// More curves than this cannot be told apart.
@@ -18,20 +18,20 @@ const CURVES: usize = 24;
 const FIRST: [&str; 7] = ["loss", "val_loss", "contrastive_top1", "knn_accuracy", "lr", "alignment", "uniformity"];
 
 /// All curves.
-pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
+pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let mut stages: Vec<&str> = Vec::new();
-    for &index in source.made.keys() {
-        let stage = source.graph.instances[index].stage.as_str();
+    for &index in source.made().keys() {
+        let stage = source.stage(index);
         if !stages.contains(&stage) {
             stages.push(stage);
         }
     }
     let mut parts = Vec::new();
     for stage in stages {
-        let made = source.made.iter().filter(|(index, _)| source.graph.instances[**index].stage == stage);
+        let made = source.made().iter().filter(|(index, _)| source.stage(**index) == stage);
         let made: Vec<usize> = made.map(|(&index, _)| index).collect();
         let names: BTreeSet<&str> =
-            made.iter().flat_map(|index| source.made[index].series.keys().map(String::as_str)).collect();
+            made.iter().flat_map(|index| source.made()[index].series.keys().map(String::as_str)).collect();
         let mut names: Vec<&str> = names.into_iter().collect();
         names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
         parts.extend(
@@ -41,7 +41,7 @@ pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
     parts
 }
 
-fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) -> Option<Figure> {
+fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize]) -> Option<Figure> {
     let mut arms: Vec<(String, Vec<usize>)> = Vec::new();
     for &index in made {
         let name = source.arm(index);
@@ -54,7 +54,7 @@ fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) ->
     let unit = if header(series).ends_with('%') { 100.0 } else { 1.0 };
     let line = |(name, indices): &(String, Vec<usize>)| {
         let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
-        for (epoch, value) in indices.iter().filter_map(|index| source.made[index].series.get(series)).flatten() {
+        for (epoch, value) in indices.iter().filter_map(|index| source.made()[index].series.get(series)).flatten() {
             let sum = sums.entry(*epoch).or_default();
             *sum = (sum.0 + value, sum.1 + 1.0);
         }
@@ -72,7 +72,7 @@ fn figure(source: &Source<'_, '_>, stage: &str, series: &str, made: &[usize]) ->
     let lines: Vec<Line> = spread(all, CURVES).into_iter().map(|at| std::mem::take(&mut lines[at])).collect();
     let shown = lines.len();
     let most = if shown < all { format!(" {shown} of {all} arms, spread over the sweep.") } else { String::new() };
-    let mean = if source.graph.pipeline.repeats.is_some() { " Means over the seeds." } else { "" };
+    let mean = if source.seeds().is_some() { " Means over the seeds." } else { "" };
     (!lines.is_empty()).then(|| Figure {
         name: slug(&format!("{stage} {series}")),
         title: format!("{stage}: {}", series.replace('_', " ")),

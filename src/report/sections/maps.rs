@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Source, images::jpeg, spread};
+use super::{images::jpeg, spread};
 use crate::{
     digest::ArtifactHash,
     report::{
@@ -10,7 +10,7 @@ use crate::{
         figure::{Chart, Line, Tiles},
         page::{Part, Sprite, slug},
     },
-    results::Images,
+    results::{Catalogue, Images},
 };
 
 /// The most maps of one page; each has thousands of points.
@@ -19,7 +19,7 @@ const MAPS: usize = 4;
 const TILE: u32 = 24;
 
 /// All maps.
-pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
+pub fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
     let mut parts = Vec::new();
     let indices: Vec<usize> = source.examples("tsne").collect();
     let chosen = spread(indices.len(), MAPS);
@@ -28,7 +28,7 @@ pub fn parts(source: &Source<'_, '_>, sprites: &mut Vec<Sprite>) -> Vec<Part> {
         let images = source.named_images_above(index, "features", map.of);
         let clusters = images.as_ref().and_then(|(hash, _)| map.clusters(source, *hash));
         let sprite = images.map(|(_, images)| sprite(&images, &map.indices, sprites));
-        let instance = &source.graph.instances[index].name;
+        let instance = source.name(index);
         let mut colourings = vec![("class".to_owned(), map.labels.clone(), map.classes.clone())];
         colourings.extend(clusters.map(|(name, clusters)| (format!("cluster of {name}"), clusters, Vec::new())));
         for (by, groups, names) in colourings {
@@ -58,7 +58,7 @@ struct Map {
 }
 
 impl Map {
-    fn of(source: &Source<'_, '_>, index: usize) -> Option<Self> {
+    fn of(source: &Catalogue<'_, '_>, index: usize) -> Option<Self> {
         let artifact = source.artifact(index, "map")?;
         let points = artifact.tensor("points").ok()?.to_vec2::<f32>().ok()?;
         // More digits than the screen has pixels would only make the page larger.
@@ -75,14 +75,14 @@ impl Map {
     }
 
     /// The clusters of the same images with the name of what made them, if some k-means did.
-    fn clusters(&self, source: &Source<'_, '_>, images: ArtifactHash) -> Option<(String, Vec<u32>)> {
+    fn clusters(&self, source: &Catalogue<'_, '_>, images: ArtifactHash) -> Option<(String, Vec<u32>)> {
         source.of_kind("kmeans").find_map(|index| {
             let labels = source.artifact(index, "labels")?.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
             if labels.len() != self.of || source.named_images_above(index, "features", self.of)?.0 != images {
                 return None;
             }
             let own = self.indices.iter().map(|&image| labels[image]).collect();
-            Some((source.graph.instances[index].name.clone(), own))
+            Some((source.name(index).to_owned(), own))
         })
     }
 

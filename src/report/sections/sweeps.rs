@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Source, short};
 use crate::{
     pipeline::plain,
     report::{
@@ -12,7 +11,7 @@ use crate::{
         figure::{Chart, Dimension, Line},
         page::{Part, slug},
     },
-    results::{Row, SCORE, header},
+    results::{Catalogue, Row, SCORE, header, short},
 };
 
 const RATE: &str = "false_negative_rate";
@@ -20,8 +19,8 @@ const RATE: &str = "false_negative_rate";
 const MAPPED: [&str; 4] = [SCORE, RATE, "nmi", "contrastive_top1"];
 
 /// All figures of the sweep.
-pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
-    let rows = source.results.rows();
+pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
+    let rows = source.results().rows();
     let mut figures = heatmaps(source, rows);
     figures.extend(predicted(rows));
     figures.extend(against_rate(rows));
@@ -35,9 +34,9 @@ fn metric(row: &Row<'_>, name: &str) -> Option<f64> {
 }
 
 /// The axes that vary among rows, in the order of the file.
-fn varying<'a>(source: &'a Source<'_, '_>, rows: &[&Row<'_>]) -> Vec<&'a str> {
-    let seeds = source.graph.pipeline.repeats.as_deref();
-    let keys = source.graph.pipeline.axes.iter().map(|axis| axis.key.get_ref().as_str());
+fn varying<'a>(source: &'a Catalogue<'_, '_>, rows: &[&Row<'_>]) -> Vec<&'a str> {
+    let seeds = source.seeds();
+    let keys = source.axes();
     keys.filter(|key| Some(*key) != seeds && values(rows, key).len() > 1).collect()
 }
 
@@ -51,7 +50,7 @@ fn values(rows: &[&Row<'_>], axis: &str) -> Vec<Value> {
     values
 }
 
-fn heatmaps(source: &Source<'_, '_>, rows: &[Row<'_>]) -> Vec<Figure> {
+fn heatmaps(source: &Catalogue<'_, '_>, rows: &[Row<'_>]) -> Vec<Figure> {
     let mut stages: Vec<&str> = rows.iter().map(|row| row.stage).collect();
     stages.dedup();
     let mut figures = Vec::new();
@@ -160,7 +159,7 @@ fn against_rate(rows: &[Row<'_>]) -> Option<Figure> {
 }
 
 /// More than two axes side by side.
-fn parallel(source: &Source<'_, '_>, rows: &[Row<'_>]) -> Option<Figure> {
+fn parallel(source: &Catalogue<'_, '_>, rows: &[Row<'_>]) -> Option<Figure> {
     let scored = |stage: &str| {
         let is_drawn =
             |row: &&Row<'_>| row.stage == stage && row.metrics.get(SCORE).is_some_and(|score| score.is_finite());

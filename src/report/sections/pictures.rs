@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 
-use super::{Source, images::png};
+use super::images::png;
 use crate::{
     report::{
         Figure,
         figure::Chart,
         page::{Part, Picture, slug},
     },
-    results::Images,
+    results::{Catalogue, Images},
     store::Artifact,
 };
 
@@ -21,10 +21,10 @@ const EACH: usize = 3;
 const EDGE: u32 = 64;
 
 /// Makes a picture of an instance, if there is something to show.
-type Painter = fn(&Source<'_, '_>, usize) -> Option<Part>;
+type Painter = fn(&Catalogue<'_, '_>, usize) -> Option<Part>;
 
 /// All pictures.
-pub fn parts(source: &Source<'_, '_>) -> Vec<Part> {
+pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let mut parts = Vec::new();
     let pictures: [(&str, Painter); 6] = [
         ("dae", reconstructions),
@@ -60,7 +60,7 @@ fn picture(title: String, caption: &str, images: &Images, indices: &[Option<usiz
     Part::Picture(Picture { title, caption: caption.to_owned(), source: png(grid), size })
 }
 
-fn reconstructions(source: &Source<'_, '_>, index: usize) -> Option<Part> {
+fn reconstructions(source: &Catalogue<'_, '_>, index: usize) -> Option<Part> {
     let artifact = source.artifact(index, "reconstructions")?;
     let rows: Vec<&Tensor> =
         ["clean", "noisy", "reconstruction"].iter().map(|name| artifact.tensor(name)).collect::<Result<_, _>>().ok()?;
@@ -77,7 +77,7 @@ fn reconstructions(source: &Source<'_, '_>, index: usize) -> Option<Part> {
     ))
 }
 
-fn views(source: &Source<'_, '_>, index: usize) -> Option<Part> {
+fn views(source: &Catalogue<'_, '_>, index: usize) -> Option<Part> {
     let artifact = source.artifact(index, "views")?;
     let tensor = artifact.tensor("images").ok()?;
     let columns = *tensor.dims().get(1)?;
@@ -88,7 +88,7 @@ fn views(source: &Source<'_, '_>, index: usize) -> Option<Part> {
 }
 
 /// The images nearest to the mean of their cluster.
-fn clusters(source: &Source<'_, '_>, index: usize) -> Option<Part> {
+fn clusters(source: &Catalogue<'_, '_>, index: usize) -> Option<Part> {
     const SHOWN: usize = 8;
     const ROWS: usize = 32;
     let labels = source.artifact(index, "labels")?.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
@@ -124,21 +124,21 @@ fn clusters(source: &Source<'_, '_>, index: usize) -> Option<Part> {
 }
 
 /// The features that a stage was given, at its level.
-fn features(source: &Source<'_, '_>, index: usize) -> Option<Vec<Vec<f32>>> {
+fn features(source: &Catalogue<'_, '_>, index: usize) -> Option<Vec<Vec<f32>>> {
     let artifact = source.input(index, "features")?;
     level(&artifact, source, index)?.to_vec2::<f32>().ok()
 }
 
 /// The tensor at the level that a stage names, or the only one.
-fn level<'a>(artifact: &'a Artifact, source: &Source<'_, '_>, index: usize) -> Option<&'a Tensor> {
-    let params = source.graph.instances[index].params();
+fn level<'a>(artifact: &'a Artifact, source: &Catalogue<'_, '_>, index: usize) -> Option<&'a Tensor> {
+    let params = source.params(index);
     match params.get("at").and_then(serde_json::Value::as_str) {
         Some(at) => artifact.tensors().get(at),
         None => artifact.tensors().values().find(|tensor| tensor.dims().len() == 2),
     }
 }
 
-fn batch(source: &Source<'_, '_>, index: usize) -> Option<Part> {
+fn batch(source: &Catalogue<'_, '_>, index: usize) -> Option<Part> {
     let batches = source.artifact(index, "batches")?.tensor("batches").ok()?.to_vec3::<u32>().ok()?;
     let first = batches.first()?.last()?;
     let labels = source.input(index, "labels")?;
@@ -152,12 +152,12 @@ fn batch(source: &Source<'_, '_>, index: usize) -> Option<Part> {
     Some(picture(title, "The last batch of the first round.", &images, &shown, 16.min(shown.len())))
 }
 
-fn confusion(source: &Source<'_, '_>, index: usize) -> Option<Part> {
+fn confusion(source: &Catalogue<'_, '_>, index: usize) -> Option<Part> {
     let counts = source.artifact(index, "confusion")?.tensor("confusion").ok()?.to_vec2::<u32>().ok()?;
     let names: Vec<String> = source.input(index, "test").and_then(|test| test.get("classes").ok()).unwrap_or_default();
     let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
     let classes: Vec<String> = (0..counts.len()).map(name).collect();
-    let words = &source.graph.instances[index].name;
+    let words = source.name(index);
     Some(Part::Figure(Box::new(Figure {
         name: slug(&format!("{words} confusion")),
         title: format!("{words}: confusions"),
@@ -172,7 +172,7 @@ fn confusion(source: &Source<'_, '_>, index: usize) -> Option<Part> {
 }
 
 /// Test images that the classifier is most sure of and wrong about.
-fn mistaken(source: &Source<'_, '_>, index: usize) -> Option<Part> {
+fn mistaken(source: &Catalogue<'_, '_>, index: usize) -> Option<Part> {
     const SHOWN: usize = 48;
     let weights = source.artifact(index, "weights")?;
     let (weight, bias) = (weights.tensor("weight").ok()?, weights.tensor("bias").ok()?);
@@ -192,7 +192,7 @@ fn mistaken(source: &Source<'_, '_>, index: usize) -> Option<Part> {
     }
     wrong.sort_by(|a, b| b.0.total_cmp(&a.0));
     let shown: Vec<Option<usize>> = wrong.iter().take(SHOWN).map(|(_, image)| Some(*image)).collect();
-    let title = format!("{}: taken for something else", source.graph.instances[index].name);
+    let title = format!("{}: taken for something else", source.name(index));
     let caption = format!("Of {} test images that were, those that the classifier was surest of.", wrong.len());
     (!shown.is_empty()).then(|| picture(title, &caption, &images, &shown, 16.min(shown.len())))
 }

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::Source;
 use crate::{
     amount::{bytes, duration},
     digest::ArtifactHash,
@@ -12,7 +11,7 @@ use crate::{
         figure::{Bar, Chart},
         page::{Dag, DagNode, Part},
     },
-    results::{Align, Grid},
+    results::{Align, Catalogue, Grid},
 };
 
 /// What a stage comes to, over its instances.
@@ -26,13 +25,13 @@ struct Total {
 }
 
 /// The graph, and where the time went.
-pub fn stages(source: &Source<'_, '_>) -> Vec<Part> {
+pub fn stages(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let totals = totals(source);
     let mut dag = Dag::default();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut above: Vec<Vec<&str>> = Vec::new();
-    for instance in &source.graph.instances {
-        let stage = instance.stage.as_str();
+    for index in source.instances() {
+        let stage = source.stage(index);
         let at = *places.entry(stage).or_insert_with(|| {
             let total = &totals[stage];
             let status = match total {
@@ -42,14 +41,14 @@ pub fn stages(source: &Source<'_, '_>) -> Vec<Part> {
             };
             let many = if total.instances > 1 { format!(" × {}", total.instances) } else { String::new() };
             let lines = vec![
-                format!("{}{many}", instance.kind.name),
+                format!("{}{many}", source.kind(index)),
                 format!("{}/{} cached, {}", total.cached, total.instances, duration(total.seconds)),
             ];
             dag.nodes.push(DagNode { name: stage.to_owned(), lines, status, above: Vec::new() });
             above.push(Vec::new());
             dag.nodes.len() - 1
         });
-        above[at].extend(instance.inputs.iter().map(|link| source.graph.instances[link.from].stage.as_str()));
+        above[at].extend(source.above(index).map(|from| source.stage(from)));
     }
     // A loop leads from a stage to itself and back up; a picture of stages shows what leads on.
     for (at, names) in above.iter().enumerate() {
@@ -75,13 +74,13 @@ pub fn stages(source: &Source<'_, '_>) -> Vec<Part> {
     vec![Part::Dag(dag), Part::Figure(Box::new(figure))]
 }
 
-fn totals<'a>(source: &'a Source<'_, '_>) -> BTreeMap<&'a str, Total> {
+fn totals<'a>(source: &'a Catalogue<'_, '_>) -> BTreeMap<&'a str, Total> {
     let mut totals: BTreeMap<&str, Total> = BTreeMap::new();
-    for planned in &source.plan.stages {
-        let total = totals.entry(&source.graph.instances[planned.index].stage).or_default();
+    for planned in source.planned() {
+        let total = totals.entry(source.stage(planned.index)).or_default();
         total.instances += 1;
         total.waiting += usize::from(planned.status() == PlanStatus::Waiting);
-        if let Some(manifest) = source.made.get(&planned.index) {
+        if let Some(manifest) = source.made().get(&planned.index) {
             total.cached += 1;
             // Equal work was done once.
             if planned.same_as.is_none() {
@@ -94,17 +93,17 @@ fn totals<'a>(source: &'a Source<'_, '_>) -> BTreeMap<&'a str, Total> {
 }
 
 /// Where everything comes from.
-pub fn parts(source: &Source<'_, '_>, file: &Path) -> Vec<Part> {
+pub fn parts(source: &Catalogue<'_, '_>, file: &Path) -> Vec<Part> {
     let mut grid = Grid::new([("", Align::Left), ("", Align::Left)]);
     let mut line = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);
     line("pipeline file", file.display().to_string());
-    let text = source.graph.pipeline.sources.texts().next().map_or("", |(_, text)| text);
+    let text = source.texts().next().unwrap_or_default();
     line("blake3 of the file", ArtifactHash::of(text.as_bytes()).hex());
-    for (_, argument) in source.graph.pipeline.sources.texts().skip(1) {
+    for argument in source.texts().skip(1) {
         line("changed by", argument.to_owned());
     }
     let distinct = |part: fn(&crate::store::Provenance) -> String| {
-        let mut all: Vec<String> = source.made.values().map(|manifest| part(&manifest.provenance)).collect();
+        let mut all: Vec<String> = source.made().values().map(|manifest| part(&manifest.provenance)).collect();
         all.sort();
         all.dedup();
         all
@@ -120,13 +119,12 @@ pub fn parts(source: &Source<'_, '_>, file: &Path) -> Vec<Part> {
     line("bytes of results", bytes(all));
     let columns = [("instance", Align::Left), ("kind", Align::Left), ("key", Align::Left), ("seconds", Align::Right)];
     let mut instances = Grid::new(columns.into_iter().chain([("outputs", Align::Left)]));
-    for planned in &source.plan.stages {
-        let Some(manifest) = source.made.get(&planned.index) else { continue };
-        let instance = &source.graph.instances[planned.index];
+    for planned in source.planned() {
+        let Some(manifest) = source.made().get(&planned.index) else { continue };
         let outputs = manifest.outputs.iter().map(|(port, output)| format!("{port} {}", output.hash.short()));
         instances.push(vec![
-            instance.name.clone(),
-            instance.kind.name.to_owned(),
+            source.name(planned.index).to_owned(),
+            source.kind(planned.index).to_owned(),
             planned.decision.key().map(|key| key.short()).unwrap_or_default(),
             format!("{:.2}", manifest.seconds),
             outputs.collect::<Vec<_>>().join(", "),

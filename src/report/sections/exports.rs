@@ -1,20 +1,18 @@
-//! The figures of a report as files for a paper.
-
-use std::{path::Path, process::ExitCode};
+//! What is in a page, as files for a paper.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use crate::{
-    cli::{Console, Failure},
-    digest::ArtifactHash,
-    report::{
-        Wanted, drawing, exported, files,
-        page::{Page, Part, slug},
-    },
+use crate::report::{
+    drawing::{self, DrawError},
+    file_name::Wanted,
+    page::{Page, Part, slug},
 };
 
-/// Writes the figures (SVG and PNG), the pictures (PNG) and the tables (LaTeX) of a page, and prints their paths.
-pub fn draw(page: &Page, folder: &Path, force: bool, console: &Console) -> Result<ExitCode, Failure> {
+/// The figures (SVG and PNG), the pictures (PNG) and the tables (LaTeX) of a page, each with the name that it wants.
+///
+/// # Errors
+/// If a figure cannot be drawn.
+pub fn exports(page: &Page) -> Result<Vec<(Wanted, Vec<u8>)>, DrawError> {
     let mut drawn: Vec<(Wanted, Vec<u8>)> = Vec::new();
     let mut tables = 0;
     let wanted = |name: String, title: &str, ending: &str| Wanted {
@@ -26,9 +24,8 @@ pub fn draw(page: &Page, folder: &Path, force: bool, console: &Console) -> Resul
     {
         match part {
             Part::Figure(figure) => {
-                let refused = |error: String| Failure::Failed(format!("failed to draw `{}`: {error}", figure.name));
-                let svg = drawing::svg(figure).map_err(refused)?;
-                let png = drawing::png(&svg).map_err(refused)?;
+                let svg = drawing::svg(figure)?;
+                let png = drawing::png(figure, &svg)?;
                 drawn.push((wanted(figure.name.clone(), &figure.title, ".svg"), svg.into_bytes()));
                 drawn.push((wanted(figure.name.clone(), &figure.title, ".png"), png));
             }
@@ -45,17 +42,5 @@ pub fn draw(page: &Page, folder: &Path, force: bool, console: &Console) -> Resul
             Part::Words(_) | Part::List(_) | Part::Folded(..) | Part::Dag(_) => {}
         }
     }
-    let hashed: Vec<(Wanted, ArtifactHash)> =
-        drawn.iter().map(|(wanted, bytes)| (wanted.clone(), ArtifactHash::of(bytes))).collect();
-    let names = exported::places(folder, &hashed, force)?;
-    files::make_folder(folder)?;
-    for (name, (_, bytes)) in names.iter().zip(&drawn) {
-        let file = folder.join(name);
-        files::write(&file, bytes)?;
-        if !console.quiet {
-            console.print(&format!("{}\n", file.display()))?;
-        }
-    }
-    console.listed(exported::list(folder, &hashed, &names)?);
-    Ok(ExitCode::SUCCESS)
+    Ok(drawn)
 }

@@ -1,0 +1,212 @@
+//! What the cache holds of an experiment: results, outputs, and how instances hang together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{images::Images, rows::Results};
+use crate::{
+    digest::ArtifactHash,
+    graph::{Graph, Instance},
+    pipeline::plain,
+    plan::{Plan, Planned},
+    stage::Form,
+    store::{Artifact, Manifest, Store},
+};
+
+/// What the cache holds of an experiment. Instances are named by their index in the graph.
+pub struct Catalogue<'a, 't> {
+    graph: &'a Graph<'t>,
+    plan: &'a Plan,
+    store: &'a Store,
+    results: &'a Results<'a>,
+    made: BTreeMap<usize, &'a Manifest>,
+}
+
+impl<'a, 't> Catalogue<'a, 't> {
+    /// What a plan found in the cache.
+    #[must_use]
+    pub fn new(graph: &'a Graph<'t>, plan: &'a Plan, store: &'a Store, results: &'a Results<'a>) -> Self {
+        Self { graph, plan, store, results, made: plan.cached().collect() }
+    }
+
+    /// The results with numbers.
+    #[must_use]
+    pub fn results(&self) -> &'a Results<'a> {
+        self.results
+    }
+
+    /// The records of the cached instances.
+    #[must_use]
+    pub fn made(&self) -> &BTreeMap<usize, &'a Manifest> {
+        &self.made
+    }
+
+    /// Every instance that is planned.
+    #[must_use]
+    pub fn planned(&self) -> &'a [Planned] {
+        &self.plan.stages
+    }
+
+    /// The name of the pipeline.
+    #[must_use]
+    pub fn pipeline(&self) -> &'a str {
+        &self.graph.pipeline.name
+    }
+
+    /// The text of the file, then each argument that changes it.
+    pub fn texts(&self) -> impl Iterator<Item = &'a str> {
+        self.graph.pipeline.sources.texts().map(|(_, text)| text)
+    }
+
+    /// The axes of the sweep, in the order of the file.
+    pub fn axes(&self) -> impl Iterator<Item = &'a str> {
+        self.graph.pipeline.axes.iter().map(|axis| axis.key.get_ref().as_str())
+    }
+
+    /// The axis over seeds.
+    #[must_use]
+    pub fn seeds(&self) -> Option<&'a str> {
+        self.graph.pipeline.repeats.as_deref()
+    }
+
+    /// Every instance of the graph.
+    pub fn instances(&self) -> impl Iterator<Item = usize> {
+        0..self.graph.instances.len()
+    }
+
+    fn instance(&self, index: usize) -> &'a Instance<'t> {
+        &self.graph.instances[index]
+    }
+
+    /// The name of an instance.
+    #[must_use]
+    pub fn name(&self, index: usize) -> &'a str {
+        &self.instance(index).name
+    }
+
+    /// The stage of an instance.
+    #[must_use]
+    pub fn stage(&self, index: usize) -> &'a str {
+        &self.instance(index).stage
+    }
+
+    /// The kind of an instance.
+    #[must_use]
+    pub fn kind(&self, index: usize) -> &'a str {
+        self.instance(index).kind.name
+    }
+
+    /// The parameters of an instance, after defaults.
+    #[must_use]
+    pub fn params(&self, index: usize) -> Value {
+        self.instance(index).params()
+    }
+
+    /// The instances that the inputs of an instance come from.
+    pub fn above(&self, index: usize) -> impl Iterator<Item = usize> {
+        self.instance(index).inputs.iter().map(|link| link.from)
+    }
+
+    /// An output of an instance, if it is cached and its bytes are there.
+    #[must_use]
+    pub fn artifact(&self, index: usize, output: &str) -> Option<Artifact> {
+        let made = self.made.get(&index)?.outputs.get(output)?;
+        self.store.read(&made.hash).ok()
+    }
+
+    /// What an input port of an instance is joined to.
+    #[must_use]
+    pub fn input(&self, index: usize, port: &str) -> Option<Artifact> {
+        let link = self.instance(index).inputs.iter().find(|link| link.port == port)?;
+        self.artifact(link.from, &link.output)
+    }
+
+    /// The cached instances of a kind, one for each piece of work.
+    pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = usize> {
+        let is_one = move |index: &usize| {
+            let instance = self.instance(*index);
+            instance.kind.name == kind && instance.same_as.is_none()
+        };
+        self.made.keys().copied().filter(is_one)
+    }
+
+    /// The same, of each point its first seed: repetitions look alike.
+    pub fn examples(&self, kind: &str) -> impl Iterator<Item = usize> {
+        let mut seen = BTreeSet::new();
+        self.of_kind(kind).filter(move |&index| seen.insert((&*self.instance(index).stage, self.arm(index))))
+    }
+
+    /// The name of an instance without its stage, or that of the stage alone.
+    #[must_use]
+    pub fn point(&self, index: usize) -> String {
+        self.called(index, |_| true)
+    }
+
+    /// The same without its seed.
+    #[must_use]
+    pub fn arm(&self, index: usize) -> String {
+        let seeds = self.graph.pipeline.repeats.as_deref();
+        self.called(index, |axis| Some(axis) != seeds)
+    }
+
+    fn called(&self, index: usize, by: impl Fn(&str) -> bool) -> String {
+        let instance = self.instance(index);
+        let axes = instance.axes.iter().filter(|(axis, _)| by(axis));
+        let words = words(axes.map(|(axis, value)| (axis, plain(value))));
+        if words.is_empty() { instance.stage.clone() } else { words }
+    }
+
+    /// The clean images that an input port of an instance stands on: the nearest above with `count` of them.
+    #[must_use]
+    pub fn images_above(&self, index: usize, port: &str, count: usize) -> Option<Images> {
+        Some(self.named_images_above(index, port, count)?.1)
+    }
+
+    /// The same with the hash of their bytes.
+    #[must_use]
+    pub fn named_images_above(&self, index: usize, port: &str, count: usize) -> Option<(ArtifactHash, Images)> {
+        let mut links: Vec<(usize, &str)> = self
+            .instance(index)
+            .inputs
+            .iter()
+            .filter(|link| link.port == port)
+            .map(|link| (link.from, &*link.output))
+            .collect();
+        let mut at = 0;
+        while let Some(&(from, output)) = links.get(at) {
+            at += 1;
+            let fits = |artifact: &Artifact| {
+                let shape = artifact.tensors().get("images").map(|tensor| tensor.dims().to_vec());
+                shape.is_some_and(|dims| dims.len() == 4 && dims[0] == count)
+            };
+            if self.holds_images(from, output)
+                && let Some(artifact) = self.artifact(from, output).filter(fits)
+                && let Some(images) = artifact.tensors().get("images").and_then(Images::of)
+            {
+                return Some((self.made.get(&from)?.outputs.get(output)?.hash, images));
+            }
+            for link in &self.instance(from).inputs {
+                if !links.contains(&(link.from, &*link.output)) {
+                    links.push((link.from, &link.output));
+                }
+            }
+        }
+        None
+    }
+
+    fn holds_images(&self, index: usize, output: &str) -> bool {
+        self.instance(index).kind.output(output).is_some_and(|port| port.forms.contains(&Form::Images))
+    }
+}
+
+/// `policy=random, clusters=64`: axes by their parameters alone, with their values.
+pub fn words<'a>(axes: impl Iterator<Item = (&'a str, String)>) -> String {
+    axes.map(|(axis, value)| format!("{}={value}", short(axis))).collect::<Vec<_>>().join(", ")
+}
+
+/// An axis by its parameter alone.
+#[must_use]
+pub fn short(axis: &str) -> &str {
+    axis.rsplit('.').next().unwrap_or(axis)
+}
