@@ -17,7 +17,6 @@ mod report;
 mod run;
 mod schema;
 mod table;
-mod upkeep;
 mod watch;
 mod why;
 

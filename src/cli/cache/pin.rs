@@ -1,48 +1,11 @@
-//! `strata cache gc|verify|pin|unpin|rm`: what stays and what goes.
+//! `strata cache pin`, `unpin` and `rm`: named work that is kept or forgotten.
 
-use std::process::ExitCode;
-
-use bytesize::ByteSize;
-
-use super::{
-    Console, Failure,
-    args::{CacheArgs, size},
-    failure,
-};
 use crate::{
-    amount::{bytes, duration},
+    cli::{Console, Failure, args::CacheArgs},
     digest::StageKey,
     report::one_line,
-    run::{Recomputed, recompute, trajectory},
-    stage::Registry,
     store::{Manifest, SavedState, Store},
 };
-
-/// Make room
-#[derive(clap::Args)]
-pub struct Gc {
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// What may remain (`20GB`, `500MiB`): beyond it, what costs least to make again goes first
-    #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE", default_value = "20GB", value_parser = size)]
-    max_size: ByteSize,
-    /// Say what would go, and delete nothing
-    #[arg(short = 'n', long)]
-    dry_run: bool,
-}
-
-/// Check everything
-#[derive(clap::Args)]
-pub struct Verify {
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// Delete corrupt objects, so that the next run makes them again
-    #[arg(long)]
-    repair: bool,
-    /// Also run this share of the finished work again and compare the bytes
-    #[arg(long, value_name = "PERCENT", value_parser = percent)]
-    recompute: Option<f64>,
-}
 
 /// Finished work, or saved states
 #[derive(clap::Args)]
@@ -52,75 +15,6 @@ pub struct Chosen {
     /// Keys (or their beginnings) or instances, as `cache ls` and `cache ls --states` show them
     #[arg(value_name = "KEY", required = true)]
     keys: Vec<String>,
-}
-
-impl Gc {
-    /// Chooses, says, and deletes.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<(), Failure> {
-        let store = self.cache.open_here()?;
-        let chosen = store.plan_gc(self.max_size.as_u64(), &|manifest| trajectory(registry, manifest))?;
-        for victim in &chosen.victims {
-            let cost = if victim.seconds > 0.0 { duration(victim.seconds) } else { String::new() };
-            console.print(&format!("{:>10}  {:>12}  {}\n", bytes(victim.bytes), cost, one_line(&victim.what)))?;
-        }
-        if !self.dry_run {
-            store.collect(&chosen)?;
-        }
-        let word = if self.dry_run { "would free" } else { "freed" };
-        let remake = if chosen.seconds > 0.0 { duration(chosen.seconds) } else { "nothing".to_owned() };
-        let (freed, before) = (bytes(chosen.freed()), bytes(chosen.before));
-        console.print(&format!("{word} {freed} of {before}; {remake} to make it all again\n"))?;
-        if chosen.over > 0 {
-            let over = bytes(chosen.over);
-            console.note(&format!("{over} above the limit must stay: it is pinned, in use, or a record"));
-        }
-        Ok(())
-    }
-}
-
-impl Verify {
-    /// Looks, and says what is wrong. The exit code is 1 if anything is.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let store = self.cache.open_here()?;
-        let found = store.verify(self.repair)?;
-        for (path, message) in &found.corrupt {
-            let done = if self.repair { "; deleted" } else { "" };
-            console.print(&format!("corrupt  {}: {message}{done}\n", path.display()))?;
-        }
-        for (key, port) in &found.missing {
-            console.print(&format!("missing  {}: the object of `{port}`\n", key.short()))?;
-        }
-        let mut clean = found.is_clean();
-        console.print(&format!("{} objects are sound, {}\n", found.sound, bytes(found.bytes)))?;
-        if let Some(share) = self.recompute {
-            clean &= again(share, registry, &store, console)?;
-        }
-        if !clean && !self.repair {
-            console.note("`--repair` deletes corrupt objects; the next run that needs them makes them again");
-        }
-        Ok(ExitCode::from(if clean { 0 } else { failure::FAILED }))
-    }
-}
-
-/// Runs a share of the finished work again, spread evenly over the keys.
-fn again(share: f64, registry: &Registry, store: &Store, console: &Console) -> Result<bool, Failure> {
-    let all = store.manifests()?;
-    let count = ((all.len() as f64 * share).ceil() as usize).min(all.len());
-    let (mut equal, mut clean) = (0, true);
-    for at in 0..count {
-        let (key, manifest) = &all[at * all.len() / count];
-        let name = &manifest.provenance.instance;
-        match recompute(registry, store, manifest) {
-            Recomputed::Equal => equal += 1,
-            Recomputed::Differs(ports) => {
-                clean = false;
-                console.print(&format!("differs  {} {name}: {}\n", key.short(), ports.join(", ")))?;
-            }
-            Recomputed::Impossible(why) => console.print(&format!("skipped  {} {name}: {why}\n", key.short()))?,
-        }
-    }
-    console.print(&format!("{equal} of {count} pieces of work ran again to the same bytes\n"))?;
-    Ok(clean)
 }
 
 /// What a key or name on the command line refers to.
@@ -232,10 +126,4 @@ fn find<'a>(all: &'a [(StageKey, Manifest)], states: &'a [SavedState], name: &st
     }
     let none = || format!("no finished work and no saved state is called `{name}`; `strata cache ls` lists them");
     found.pop().ok_or_else(|| Failure::Usage(none()))
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>().ok();
-    let share = number.filter(|number| *number > 0.0 && *number <= 100.0).map(|number| number / 100.0);
-    share.ok_or_else(|| "must be a percentage above 0 and at most 100, such as `5%`".to_owned())
 }

@@ -1,64 +1,30 @@
-//! `strata cache`: what is in the cache, and its upkeep.
+//! `strata cache ls`: the finished work, or the saved states.
 
-use std::process::ExitCode;
-
-use clap::Subcommand;
 use serde::Serialize;
 
-use super::{
-    Console, Failure,
-    args::{CacheArgs, Format},
-    upkeep,
-};
+use super::{Shown, show};
 use crate::{
     amount::{bytes, duration},
+    cli::{Console, Failure, args::Format},
     digest::StageKey,
     results::{Align, Grid},
-    stage::Registry,
     store::{Manifest, SavedState, Store},
 };
 
-/// Look into the cache, and keep it in order
 #[derive(clap::Args)]
-pub struct Args {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Subcommand)]
-enum Verb {
-    /// List the finished work, or the saved states, the latest last
-    Ls(List),
-    /// Say how much it holds
-    Size(Shown),
-    /// Clear what killed processes left, and make room: what costs least to make again goes first
-    Gc(upkeep::Gc),
-    /// Hash every object anew, and say what is corrupt or missing
-    Verify(upkeep::Verify),
-    /// Keep results and saved states, whatever `gc` is asked for
-    Pin(upkeep::Chosen),
-    /// Let `gc` have them again
-    Unpin(upkeep::Chosen),
-    /// Forget finished work, with the objects that no other work shares, or saved states
-    Rm(upkeep::Chosen),
-}
-
-#[derive(clap::Args)]
-struct Shown {
-    #[command(flatten)]
-    cache: CacheArgs,
-    /// The form of the answer
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    output: Format,
-}
-
-#[derive(clap::Args)]
-struct List {
+pub struct List {
     #[command(flatten)]
     shown: Shown,
     /// List the saved states of trainings in place of finished work
     #[arg(long)]
     states: bool,
+}
+
+impl List {
+    /// Prints the list.
+    pub fn execute(&self, console: &Console) -> Result<(), Failure> {
+        if self.states { states(&self.shown, console) } else { list(&self.shown, console) }
+    }
 }
 
 #[derive(Serialize)]
@@ -89,36 +55,6 @@ impl<'a> State<'a> {
         let SavedState { trajectory: key, at, seconds, bytes, instance, .. } = state;
         let (instance, seconds, bytes) = (instance.as_deref(), *seconds, *bytes);
         State { key, instance, epoch: at.epoch, step: at.step, seconds, bytes }
-    }
-}
-
-#[derive(Serialize)]
-struct Size {
-    path: String,
-    objects: usize,
-    manifests: usize,
-    /// Bytes of the objects.
-    bytes: u64,
-    states: usize,
-    state_bytes: u64,
-    /// Bytes of everything, as `gc` counts them.
-    total: u64,
-}
-
-impl Args {
-    /// Does what is asked for.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        match &self.verb {
-            Verb::Ls(List { shown, states: false }) => list(shown, console)?,
-            Verb::Ls(List { shown, states: true }) => states(shown, console)?,
-            Verb::Size(shown) => size(shown, console)?,
-            Verb::Gc(args) => args.execute(registry, console)?,
-            Verb::Verify(args) => return args.execute(registry, console),
-            Verb::Pin(args) => args.pin(console)?,
-            Verb::Unpin(args) => args.unpin(console)?,
-            Verb::Rm(args) => args.remove(console)?,
-        }
-        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -179,14 +115,6 @@ fn states(shown: &Shown, console: &Console) -> Result<(), Failure> {
     show(&grid, shown.output, "no saved state is in the cache", console)
 }
 
-fn show(grid: &Grid, format: Format, none: &str, console: &Console) -> Result<(), Failure> {
-    if format == Format::Text && grid.is_empty() {
-        console.note(none);
-        return Ok(());
-    }
-    console.grid(grid, format)
-}
-
 fn entry<'a>(store: &Store, key: &'a StageKey, manifest: &'a Manifest) -> Result<Entry<'a>, Failure> {
     let (mut there, mut evicted) = (0, 0);
     for output in manifest.outputs.values() {
@@ -201,37 +129,4 @@ fn entry<'a>(store: &Store, key: &'a StageKey, manifest: &'a Manifest) -> Result
         bytes: there,
         evicted,
     })
-}
-
-fn size(shown: &Shown, console: &Console) -> Result<(), Failure> {
-    let store = shown.cache.open_here()?;
-    let (objects, states) = (store.objects()?, store.saved_states()?);
-    let size = Size {
-        path: store.root().display().to_string(),
-        objects: objects.len(),
-        manifests: store.manifests()?.len(),
-        bytes: objects.iter().map(|(_, bytes)| bytes).sum(),
-        states: states.len(),
-        state_bytes: states.iter().map(|state| state.bytes).sum(),
-        total: store.bytes()?,
-    };
-    let columns = ["objects", "manifests", "bytes", "states", "state_bytes", "total"];
-    let mut grid = Grid::new(columns.map(|header| (header, Align::Right)));
-    let counts =
-        [size.objects as u64, size.manifests as u64, size.bytes, size.states as u64, size.state_bytes, size.total];
-    grid.push(counts.map(|count| count.to_string()).to_vec());
-    match shown.output {
-        Format::Json => console.json(&size),
-        format @ (Format::Csv | Format::Markdown | Format::Latex) => console.grid(&grid, format),
-        Format::Text => console.print(&format!(
-            "{} in {} objects, {} in {} saved states, {} manifests; {} in all: {}\n",
-            bytes(size.bytes),
-            size.objects,
-            bytes(size.state_bytes),
-            size.states,
-            size.manifests,
-            bytes(size.total),
-            size.path
-        )),
-    }
 }
