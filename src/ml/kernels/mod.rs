@@ -30,7 +30,6 @@ mod in_place;
 mod layer;
 #[cfg(test)]
 mod layer_test;
-mod memory;
 mod nearest;
 mod normalise;
 mod plan;
@@ -49,7 +48,6 @@ use candle_core::Tensor;
 pub use activation::Activation;
 pub use geometry::Geometry;
 pub use in_place::in_place;
-pub use memory::prepare_allocator;
 pub use nearest::nearest;
 
 use super::Result;
