@@ -96,12 +96,6 @@ impl Augment {
         Self { jitter_probability: 0.0, grey: 0.0, crop_scale: [0.5, 1.0], ..Self::default() }
     }
 
-    /// No change at all.
-    #[must_use]
-    pub fn none() -> Self {
-        Self { crop_scale: [1.0, 1.0], flip: 0.0, jitter_probability: 0.0, grey: 0.0, ..Self::default() }
-    }
-
     /// Checks the ranges.
     ///
     /// # Errors
@@ -279,11 +273,15 @@ mod tests {
         assert_ne!(views[..n], views[4 * n..][..n]);
     }
 
+    fn nothing() -> Augment {
+        Augment { crop_scale: [1.0, 1.0], flip: 0.0, jitter_probability: 0.0, grey: 0.0, ..Augment::default() }
+    }
+
     #[test]
     fn nothing_drawn_changes_nothing() {
         for size in [[3, 9, 5], [1, 8, 8]] {
             let set = set(2, size);
-            let views = Augment::none().views(1, &set, &[1, 0], &Stream::new(0, "t"), &Device::Cpu).unwrap();
+            let views = nothing().views(1, &set, &[1, 0], &Stream::new(0, "t"), &Device::Cpu).unwrap();
             let clean = set.batch(&[1, 0], &Device::Cpu).unwrap();
             let gap = (views - clean).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
             assert!(gap < 1e-6, "{gap}");
@@ -302,7 +300,7 @@ mod tests {
     #[test]
     fn parameters_out_of_range_are_named() {
         assert_eq!(Augment::default().check(), Ok(()));
-        assert_eq!(Augment::none().check(), Ok(()));
+        assert_eq!(nothing().check(), Ok(()));
         let key = |augment: Augment| augment.check().unwrap_err().0;
         let default = Augment::default;
         assert_eq!(key(Augment { crop_scale: [0.5, 0.2], ..default() }), "crop_scale");

@@ -189,6 +189,7 @@ impl Linear {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward(&self, x: &Tensor, mode: Mode, relu: bool) -> Result<Tensor> {
-        kernels::linear(x, &mode.operand(&self.weight), Some(&mode.operand(&self.bias)), relu)
+        let (weight, bias) = (mode.operand(&self.weight), mode.operand(&self.bias));
+        Activation::new(x)?.linear(&weight, Some(&bias), relu)?.into_tensor()
     }
 }
