@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor, Var};
 use strata::ml::{
     init::Params,
-    kernels::{Activation, Geometry, Norm},
+    kernels::{Activation, BnParams, ConvParams, Geometry, Norm},
     loss::{self, PseudoLabels},
     nn::{Architecture, Encoder, EncoderKind, Mode, Network, Padding, Stem},
     optim::{Optim, Optimizer, OptimizerKind},
@@ -120,7 +120,8 @@ fn batch_normalisation() -> Outcome {
     let gamma = Var::from_vec(values("gamma", 0.5), 3, &Device::Cpu)?;
     let beta = Var::from_tensor(&centred("beta", &[3])?)?;
     let batch_norm = |x: &Tensor, norm: Norm, relu: bool| -> strata::ml::Result<_> {
-        let (y, stats) = Activation::new(x)?.batch_norm(&gamma, &beta, 1e-3, norm, relu)?;
+        let (y, stats) =
+            Activation::new(x)?.batch_norm(BnParams { gamma: &gamma, beta: &beta, eps: 1e-3, norm }, relu)?;
         Ok((y.into_tensor()?, stats))
     };
     let (mut mean, mut var) = (Tensor::zeros(3, DType::F32, &Device::Cpu)?, Tensor::ones(3, DType::F32, &Device::Cpu)?);
@@ -154,9 +155,9 @@ fn convolutions_of_any_stride_and_padding() -> Outcome {
     for index in 0..8 {
         let name = |key: &str| format!("conv/{index}/{key}");
         let g = reference.usizes(&name("geometry"));
-        let g = Geometry { kernel: g[0], stride: g[1], padding: [g[2], g[3], g[4], g[5]] };
+        let geometry = Geometry { kernel: g[0], stride: g[1], padding: [g[2], g[3], g[4], g[5]] };
         let (x, w, b) = (reference.var(&name("x")), reference.var(&name("w")), reference.var(&name("b")));
-        let y = Activation::new(&x)?.conv2d(&w, Some(&b), &g)?.into_tensor()?;
+        let y = Activation::new(&x)?.conv2d(ConvParams { weight: &w, bias: Some(&b), geometry })?.into_tensor()?;
         reference.assert(&name("y"), &y, 1e-5);
         let gradients = (y * reference.get(&name("up")))?.sum_all()?.backward()?;
         for (key, var) in [("x_gradient", &x), ("w_gradient", &w), ("b_gradient", &b)] {

@@ -186,7 +186,7 @@ impl Activation {
     /// # Errors
     /// If it has another rank.
     pub fn dims4(&self) -> Result<[usize; 4]> {
-        self.dims().try_into().map_err(|_| Error::Invalid(format!("{:?} is not [N, H, W, C]", self.dims())))
+        dims4(self.dims())
     }
 
     /// The number of elements.
@@ -207,7 +207,16 @@ impl Activation {
     }
 }
 
+fn dims4(dims: &[usize]) -> Result<[usize; 4]> {
+    dims.try_into().map_err(|_| Error::Invalid(format!("{dims:?} is not [N, H, W, C]")))
+}
+
 impl Node {
+    /// Images, rows, columns and channels.
+    pub(super) fn dims4(&self) -> Result<[usize; 4]> {
+        dims4(&self.dims)
+    }
+
     /// The values, for a layer that can form them where it reads them.
     pub(super) fn source(&self) -> Source<'_> {
         match &self.data {

@@ -21,6 +21,21 @@ impl Row {
     }
 }
 
+/// The map `y * scale + shift`, with coefficients for each channel of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScaleShift<'a> {
+    pub scale: &'a [f32],
+    pub shift: &'a [f32],
+}
+
+/// The sum `by_g * g + by_y * y + rest`, with coefficients for each channel of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Combination<'a> {
+    pub by_g: &'a [f32],
+    pub by_y: &'a [f32],
+    pub rest: &'a [f32],
+}
+
 /// Two sums of each channel over a chunk, and the pixels that went in.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sums {
@@ -174,7 +189,8 @@ vectorised! {
 
 vectorised! {
     /// `out = y * scale + shift`, at least zero if `relu`.
-    pub(super) fn scale_shift(y: &[f32], scale: &[f32], shift: &[f32], relu: bool, out: &mut [f32]) {
+    pub(super) fn scale_shift(y: &[f32], map: ScaleShift<'_>, relu: bool, out: &mut [f32]) {
+        let ScaleShift { scale, shift } = map;
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         let period = scale.len();
         for (out, y) in out.chunks_mut(period).zip(y.chunks(period)) {
@@ -199,7 +215,8 @@ vectorised! {
 
 vectorised! {
     /// `out = y * scale + shift + residual`, at least zero if `relu`.
-    pub(super) fn scale_shift_add(y: &[f32], scale: &[f32], shift: &[f32], residual: &[f32], relu: bool, out: &mut [f32]) {
+    pub(super) fn scale_shift_add(y: &[f32], map: ScaleShift<'_>, residual: &[f32], relu: bool, out: &mut [f32]) {
+        let ScaleShift { scale, shift } = map;
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         let period = scale.len();
         for ((out, y), residual) in out.chunks_mut(period).zip(y.chunks(period)).zip(residual.chunks(period)) {
@@ -229,7 +246,8 @@ vectorised! {
 
 vectorised! {
     /// `g` becomes zero where `y * scale + shift` is not positive.
-    pub(super) fn mask_by_value(g: &mut [f32], y: &[f32], scale: &[f32], shift: &[f32]) {
+    pub(super) fn mask_by_value(g: &mut [f32], y: &[f32], map: ScaleShift<'_>) {
+        let ScaleShift { scale, shift } = map;
         let period = scale.len();
         for (g, y) in g.chunks_mut(period).zip(y.chunks(period)) {
             for ((g, y), (scale, shift)) in g.iter_mut().zip(y).zip(scale.iter().zip(shift)) {
@@ -241,7 +259,8 @@ vectorised! {
 
 vectorised! {
     /// `dy = by_g * g + by_y * y + rest`.
-    pub(super) fn combine(g: &[f32], y: &[f32], by_g: &[f32], by_y: &[f32], rest: &[f32], dy: &mut [f32]) {
+    pub(super) fn combine(g: &[f32], y: &[f32], sum: Combination<'_>, dy: &mut [f32]) {
+        let Combination { by_g, by_y, rest } = sum;
         let period = by_g.len();
         for ((dy, g), y) in dy.chunks_mut(period).zip(g.chunks(period)).zip(y.chunks(period)) {
             for (((dy, g), y), ((by_g, by_y), rest)) in
@@ -255,10 +274,10 @@ vectorised! {
 
 vectorised! {
     /// [`mask_by_value`] and [`combine`] in one pass.
-    #[expect(clippy::too_many_arguments, reason = "two sources and five coefficients of each channel")]
     pub(super) fn mask_combine(
-        dout: &[f32], y: &[f32], scale: &[f32], shift: &[f32], by_g: &[f32], by_y: &[f32], rest: &[f32], dy: &mut [f32],
+        dout: &[f32], y: &[f32], map: ScaleShift<'_>, sum: Combination<'_>, dy: &mut [f32],
     ) {
+        let (ScaleShift { scale, shift }, Combination { by_g, by_y, rest }) = (map, sum);
         let period = by_g.len();
         for ((dy, dout), y) in dy.chunks_mut(period).zip(dout.chunks(period)).zip(y.chunks(period)) {
             let coefficients = scale.iter().zip(shift).zip(by_g.iter().zip(by_y).zip(rest));

@@ -1,6 +1,9 @@
 //! The passes over channels on every instruction set that the machine has: no sum depends on the vectors' width.
 
-use super::channel::{Row, combine, mask_by_output, mask_by_value, mask_combine, offset, scale_shift, scale_shift_add};
+use super::channel::{
+    Combination, Row, ScaleShift, combine, mask_by_output, mask_by_value, mask_combine, offset, scale_shift,
+    scale_shift_add,
+};
 use super::channel::{sum_and_product, sum_and_squares};
 use super::simd::Isa;
 use super::test_support::noise;
@@ -11,6 +14,7 @@ fn passes(isa: Isa, pixels: usize, channels: usize) -> Vec<u32> {
     let [g, y, residual] = [1, 2, 3].map(|seed| noise(len, seed));
     let rows = [4, 5, 6, 7, 8].map(|seed| Row::new(&noise(channels, seed)));
     let [scale, shift, by_g, by_y, rest] = rows.each_ref().map(Row::get);
+    let (map, sum) = (ScaleShift { scale, shift }, Combination { by_g, by_y, rest });
     let mut results = Vec::new();
     let (mut first, mut second) = (vec![0.0; scale.len()], vec![0.0; scale.len()]);
     sum_and_squares(isa, &y, shift, &mut first, &mut second);
@@ -25,14 +29,14 @@ fn passes(isa: Isa, pixels: usize, channels: usize) -> Vec<u32> {
         results.push(out);
     };
     for relu in [true, false] {
-        pass(&|out| scale_shift(isa, &y, scale, shift, relu, out));
-        pass(&|out| scale_shift_add(isa, &y, scale, shift, &residual, relu, out));
+        pass(&|out| scale_shift(isa, &y, map, relu, out));
+        pass(&|out| scale_shift_add(isa, &y, map, &residual, relu, out));
         pass(&|out| offset(isa, out, shift, relu));
     }
     pass(&|out| mask_by_output(isa, out, &y));
-    pass(&|out| mask_by_value(isa, out, &y, scale, shift));
-    pass(&|out| combine(isa, &residual, &y, by_g, by_y, rest, out));
-    pass(&|out| mask_combine(isa, &residual, &y, scale, shift, by_g, by_y, rest, out));
+    pass(&|out| mask_by_value(isa, out, &y, map));
+    pass(&|out| combine(isa, &residual, &y, sum, out));
+    pass(&|out| mask_combine(isa, &residual, &y, map, sum, out));
     results.concat().into_iter().map(f32::to_bits).collect()
 }
 

@@ -81,13 +81,13 @@ pub(super) fn backward<T: Send>(
                 } else if plan.inputs_in_lanes() {
                     pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
                 } else {
-                    weight_gradient(plan, [images, columns], tile, &gradients, &mut packed, &mut partial);
+                    weight_gradient(plan, unit, tile, &gradients, &mut packed, &mut partial);
                 }
                 if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
                     if !accumulate && plan.kernel < plan.stride {
                         dx.fill(0.0);
                     }
-                    input_gradient(plan, [images, columns], &gradients, transposed, dx, accumulate);
+                    input_gradient(plan, unit, &gradients, transposed, dx, accumulate);
                     finished.push(finish(first, dx));
                 }
             }
@@ -101,13 +101,14 @@ pub(super) fn backward<T: Send>(
 /// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`. `packed` is scratch memory.
 fn weight_gradient(
     plan: &Plan,
-    [images, columns]: [usize; 2],
+    unit: usize,
     tile: &[f32],
     gradients: &Tile,
     packed: &mut Vec<f32>,
     partial: &mut [f32],
 ) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
+    let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
     let kernel = Kernel::of(plan.isa, outputs);
     let [tile_rows, tile_columns] = plan.tile_size();
     let line = tile_columns * inputs;
@@ -192,15 +193,9 @@ fn pointwise_weight_gradient(plan: &Plan, columns: usize, x: &[f32], gradients: 
 }
 
 /// One unit's gradient of the inputs.
-fn input_gradient(
-    plan: &Plan,
-    [images, columns]: [usize; 2],
-    gradients: &Tile,
-    weights: &Transposed,
-    dx: &mut [f32],
-    add: bool,
-) {
+fn input_gradient(plan: &Plan, unit: usize, gradients: &Tile, weights: &Transposed, dx: &mut [f32], add: bool) {
     let Plan { inputs, outputs, stride, .. } = *plan;
+    let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
     if plan.winograd {
         return winograd::input_gradient(plan, images, gradients, &weights.packed[0], dx, add);
     }

@@ -37,25 +37,37 @@ fn reference(n: usize, [h, w]: [usize; 2], i: usize, o: usize, g: &Geometry, ope
     [y, dx, dw]
 }
 
-fn check(n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32) {
-    let [ho, wo] = g.output(size);
-    if ho == 0 || wo == 0 {
+/// A convolution of `n` images.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    n: usize,
+    size: [usize; 2],
+    inputs: usize,
+    outputs: usize,
+    geometry: Geometry,
+    seed: u32,
+}
+
+fn check(case: Case) {
+    let [height, width] = case.geometry.output(case.size);
+    if height == 0 || width == 0 {
         return;
     }
     for isa in Isa::available() {
-        check_on(isa, n, size, i, o, g, seed);
+        check_on(isa, case);
     }
 }
 
 /// On one instruction set, with equal bits on 1, 2 and 3 threads.
-fn check_on(isa: Isa, n: usize, size: [usize; 2], i: usize, o: usize, g: &Geometry, seed: u32) {
+fn check_on(isa: Isa, case: Case) {
+    let Case { n, size, inputs: i, outputs: o, geometry: g, seed } = case;
     let [ho, wo] = g.output(size);
-    let plan = Plan { isa, ..Plan::new(n, size, i, o, g) };
+    let plan = Plan { isa, ..Plan::new(n, size, i, o, &g) };
     let x = noise(n * size[0] * size[1] * i, seed);
     let weights = noise(plan.weights(), seed + 1);
     let dy = noise(n * ho * wo * o, seed + 2);
     let add = noise(x.len(), seed + 3);
-    let [y64, dx64, dw64] = reference(n, size, i, o, g, [&x, &weights, &dy]);
+    let [y64, dx64, dw64] = reference(n, size, i, o, &g, [&x, &weights, &dy]);
     let source = Source::Floats(Floats::Slice(&x));
     let runs = in_pools(|| {
         let mut y = vec![f32::NAN; dy.len()];
@@ -77,7 +89,7 @@ fn check_on(isa: Isa, n: usize, size: [usize; 2], i: usize, o: usize, g: &Geomet
 
 #[test]
 fn sizes_of_the_networks() {
-    for (n, size, i, o, k, s) in [
+    for (n, size, inputs, outputs, k, s) in [
         (3, 32, 3, 16, 3, 1),
         (2, 32, 16, 16, 3, 1),
         (2, 32, 64, 16, 1, 1),
@@ -88,34 +100,42 @@ fn sizes_of_the_networks() {
         (9, 4, 32, 80, 3, 1),
         (1, 33, 3, 64, 7, 2),
     ] {
-        check(n, [size; 2], i, o, &Geometry::symmetric(k, s), 1);
-        check(n, [size; 2], i, o, &Geometry::same_tf(k, s, [size; 2]), 2);
+        let geometry = Geometry::symmetric(k, s);
+        let case = Case { n, size: [size; 2], inputs, outputs, geometry, seed: 1 };
+        check(case);
+        check(Case { geometry: Geometry::same_tf(k, s, [size; 2]), seed: 2, ..case });
     }
 }
 
 /// The last unit has fewer images than the others.
 #[test]
 fn several_images_to_a_unit() {
-    for (n, size, i, o, k, s) in [(9, 4, 86, 88, 3, 1), (9, 5, 88, 86, 3, 2), (9, 3, 260, 256, 1, 2)] {
-        let g = Geometry::symmetric(k, s);
-        let plan = Plan::new(n, [size; 2], i, o, &g);
+    for (n, size, inputs, outputs, k, s) in [(9, 4, 86, 88, 3, 1), (9, 5, 88, 86, 3, 2), (9, 3, 260, 256, 1, 2)] {
+        let geometry = Geometry::symmetric(k, s);
+        let plan = Plan::new(n, [size; 2], inputs, outputs, &geometry);
         assert!(plan.units > 1 && plan.images_of(plan.units - 1) < plan.unit_images, "{plan:?}");
-        check(n, [size; 2], i, o, &g, 1);
+        check(Case { n, size: [size; 2], inputs, outputs, geometry, seed: 1 });
     }
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let window = (prop::sample::select(vec![1usize, 2, 3, 5, 7]), 1usize..4);
+    let shape = (1usize..6, (1usize..12, 1usize..12), (1usize..40, 1usize..40));
+    (shape, window, any::<(bool, bool)>(), 0u32..1000).prop_map(|(shape, (kernel, stride), padding, seed)| {
+        let (n, (height, width), (inputs, outputs)) = shape;
+        let geometry = match padding {
+            (true, _) => Geometry::same_tf(kernel, stride, [height, width]),
+            (_, true) => Geometry { kernel, stride, padding: [0; 4] },
+            _ => Geometry::symmetric(kernel, stride),
+        };
+        Case { n, size: [height, width], inputs, outputs, geometry, seed }
+    })
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
     #[test]
-    fn any_shape(
-        n in 1usize..6, h in 1usize..12, w in 1usize..12, i in 1usize..40, o in 1usize..40,
-        k in prop::sample::select(vec![1usize, 2, 3, 5, 7]), s in 1usize..4, tf in any::<bool>(), valid in any::<bool>(), seed in 0u32..1000,
-    ) {
-        let g = match (tf, valid) {
-            (true, _) => Geometry::same_tf(k, s, [h, w]),
-            (_, true) => Geometry { kernel: k, stride: s, padding: [0; 4] },
-            _ => Geometry::symmetric(k, s),
-        };
-        check(n, [h, w], i, o, &g, seed);
+    fn any_shape(case in any_case()) {
+        check(case);
     }
 }

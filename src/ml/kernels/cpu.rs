@@ -14,7 +14,7 @@ use super::plan::Plan;
 use super::simd::Isa;
 use super::source::{Normalised, Source};
 use super::tile::Scratch;
-use super::{Geometry, Norm, Stats, channel};
+use super::{BnParams, ConvParams, Norm, Stats, channel};
 use crate::ml::Result;
 
 /// A convolution and its normalisation, which share one pass over the outputs.
@@ -29,21 +29,16 @@ struct ConvBn {
     frozen: bool,
 }
 
-#[expect(clippy::too_many_arguments, reason = "the signature of the dispatching function")]
 pub(super) fn conv_bn(
     x: &Arc<Node>,
-    dims: [usize; 4],
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    g: &Geometry,
-    gamma: &Tensor,
-    beta: &Tensor,
-    eps: f64,
-    norm: Norm,
+    conv: ConvParams,
+    bn: BnParams,
     residual: Option<&Arc<Node>>,
     relu: bool,
 ) -> Result<(Activation, Option<Stats>)> {
-    let (plan, out_dims) = plan(dims, weight, g)?;
+    let (plan, out_dims) = plan(x, conv)?;
+    let BnParams { gamma, beta, eps, norm } = bn;
+    let ConvParams { weight, bias, .. } = conv;
     let [weight, gamma, beta] = [contiguous(weight)?, contiguous(gamma)?, contiguous(beta)?];
     let bias = bias.map(contiguous).transpose()?;
     let offset = bias.as_ref().map_or_else(|| vec![0.0; plan.outputs], |bias| Floats::of(bias).to_vec());
@@ -150,9 +145,10 @@ fn convolve_with_moments(plan: &Plan, x: &Source, packed: &[f32], y: &mut [f32])
     forward(plan, x, packed, y, |y| channel::moments(y, plan.outputs))
 }
 
-fn plan(dims: [usize; 4], weight: &Tensor, g: &Geometry) -> Result<(Plan, [usize; 4])> {
-    let [n, height, width, inputs] = dims;
-    let outputs = weight.dim(0)?;
+/// The plan of a convolution of `x`, and the dimensions of its output.
+fn plan(x: &Node, conv: ConvParams) -> Result<(Plan, [usize; 4])> {
+    let [n, height, width, inputs] = x.dims4()?;
+    let (outputs, g) = (conv.weight.dim(0)?, &conv.geometry);
     let [rows, columns] = g.output([height, width]);
     Ok((Plan::new(n, [height, width], inputs, outputs, g), [n, rows, columns, outputs]))
 }
@@ -173,16 +169,10 @@ struct Affinely {
     bias: bool,
 }
 
-/// `act(conv(x) + bias)`.
-pub(super) fn conv2d(
-    x: &Arc<Node>,
-    dims: [usize; 4],
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    g: &Geometry,
-) -> Result<Activation> {
-    let (plan, out_dims) = plan(dims, weight, g)?;
-    affinely(x, plan, out_dims.to_vec(), weight, bias, false)
+/// `conv(x) + bias`.
+pub(super) fn conv2d(x: &Arc<Node>, conv: ConvParams) -> Result<Activation> {
+    let (plan, out_dims) = plan(x, conv)?;
+    affinely(x, plan, out_dims.to_vec(), conv.weight, conv.bias, false)
 }
 
 /// `act(x weight^T + bias)`.
@@ -249,15 +239,8 @@ struct BatchNorm {
     relu: bool,
 }
 
-pub(super) fn batch_norm(
-    x: &Arc<Node>,
-    dims: &[usize],
-    gamma: &Tensor,
-    beta: &Tensor,
-    eps: f64,
-    norm: Norm,
-    relu: bool,
-) -> Result<(Activation, Option<Stats>)> {
+pub(super) fn batch_norm(x: &Arc<Node>, bn: BnParams, relu: bool) -> Result<(Activation, Option<Stats>)> {
+    let BnParams { gamma, beta, eps, norm } = bn;
     let [gamma, beta] = [contiguous(gamma)?, contiguous(beta)?];
     let (scale, shift, values) = (Floats::of(&gamma), Floats::of(&beta), x.floats());
     let (affine, stats) = match norm {
@@ -273,7 +256,7 @@ pub(super) fn batch_norm(
     };
     let out = affine.apply(&values, None, relu);
     drop((scale, shift));
-    let out = Node::result(dims.to_vec(), out, &[x], &[&gamma, &beta], || Box::new(BatchNorm { affine, relu }));
+    let out = Node::result(x.dims.clone(), out, &[x], &[&gamma, &beta], || Box::new(BatchNorm { affine, relu }));
     Ok((out, stats))
 }
 

@@ -3,85 +3,64 @@
 use candle_core::Tensor;
 
 use super::activation::{Activation, Repr};
-use super::{Geometry, Norm, Stats, candle, cpu, pooling};
+use super::{BnParams, ConvParams, Norm, Stats, candle, cpu, pooling};
 use crate::ml::{Error, Result};
 
 impl Activation {
-    /// Convolution of `[N, H, W, C]` with `weight` `[O, C, k, k]` and `bias` `[O]`: `[N, H', W', O]`.
+    /// Convolution of `[N, H, W, C]`: `[N, H', W', O]`.
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Result<Self> {
-        self.check_conv(weight, bias, g)?;
+    pub fn conv2d(&self, conv: ConvParams) -> Result<Self> {
+        self.check_conv(conv)?;
         match &self.0 {
-            Repr::Tensor(x) => Ok(Self::by_candle(&candle::conv2d(x, weight, bias, g)?)),
-            Repr::Node(x) => cpu::conv2d(x, self.dims4()?, weight, bias, g),
+            Repr::Tensor(x) => Ok(Self::by_candle(&candle::conv2d(x, conv)?)),
+            Repr::Node(x) => cpu::conv2d(x, conv),
         }
     }
 
-    /// `act(bn(conv(x)) + residual)`: `[N, H', W', O]`, and the statistics of the batch when `norm` is [`Norm::Train`].
+    /// `act(bn(conv(x)) + residual)`: `[N, H', W', O]`, and the statistics of the batch when its norm is [`Norm::Train`].
     ///
-    /// `gamma` and `beta` are `[O]`; `residual` has the shape of the result; `act` is ReLU if `relu`, else the identity.
+    /// `residual` has the shape of the result; `act` is ReLU if `relu`, else the identity.
     ///
     /// # Errors
     /// If the shapes do not fit.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one fused operation: the operands of convolution, normalisation and sum"
-    )]
     pub fn conv_bn(
         &self,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        g: &Geometry,
-        gamma: &Tensor,
-        beta: &Tensor,
-        eps: f64,
-        norm: Norm,
+        conv: ConvParams,
+        bn: BnParams,
         residual: Option<&Self>,
         relu: bool,
     ) -> Result<(Self, Option<Stats>)> {
-        let out = self.check_conv(weight, bias, g)?;
-        check_norm(out[3], gamma, beta, norm)?;
+        let out = self.check_conv(conv)?;
+        check_norm(out[3], bn)?;
         if let Some(residual) = residual.filter(|residual| residual.dims() != out) {
             return Err(Error::Invalid(format!("convolution: a residual {:?} for {out:?}", residual.dims())));
         }
         match (&self.0, residual.map(|residual| &residual.0)) {
-            (Repr::Node(x), None) => {
-                cpu::conv_bn(x, self.dims4()?, weight, bias, g, gamma, beta, eps, norm, None, relu)
-            }
-            (Repr::Node(x), Some(Repr::Node(r))) => {
-                cpu::conv_bn(x, self.dims4()?, weight, bias, g, gamma, beta, eps, norm, Some(r), relu)
-            }
+            (Repr::Node(x), None) => cpu::conv_bn(x, conv, bn, None, relu),
+            (Repr::Node(x), Some(Repr::Node(residual))) => cpu::conv_bn(x, conv, bn, Some(residual), relu),
             _ => {
                 let x = self.clone().into_tensor()?;
                 let residual = residual.map(|residual| residual.clone().into_tensor()).transpose()?;
-                let residual = residual.as_ref();
-                let (y, stats) = candle::conv_bn(&x, weight, bias, g, gamma, beta, eps, norm, residual, relu)?;
+                let (y, stats) = candle::conv_bn(&x, conv, bn, residual.as_ref(), relu)?;
                 Ok((Self::by_candle(&y), stats))
             }
         }
     }
 
-    /// Batch normalisation over all but the last dimension of `[…, C]`, with ReLU behind it if `relu`.
+    /// Batch normalisation over all but the last dimension of `[…, C]`, followed by ReLU if `relu`.
     ///
     /// # Errors
     /// If the shapes do not fit.
-    pub fn batch_norm(
-        &self,
-        gamma: &Tensor,
-        beta: &Tensor,
-        eps: f64,
-        norm: Norm,
-        relu: bool,
-    ) -> Result<(Self, Option<Stats>)> {
-        check_norm(self.dims().last().copied().unwrap_or(0), gamma, beta, norm)?;
+    pub fn batch_norm(&self, bn: BnParams, relu: bool) -> Result<(Self, Option<Stats>)> {
+        check_norm(self.dims().last().copied().unwrap_or(0), bn)?;
         match &self.0 {
             Repr::Tensor(x) => {
-                let (y, stats) = candle::batch_norm(x, gamma, beta, eps, norm, relu)?;
+                let (y, stats) = candle::batch_norm(x, bn, relu)?;
                 Ok((Self::by_candle(&y), stats))
             }
-            Repr::Node(x) => cpu::batch_norm(x, self.dims(), gamma, beta, eps, norm, relu),
+            Repr::Node(x) => cpu::batch_norm(x, bn, relu),
         }
     }
 
@@ -118,7 +97,7 @@ impl Activation {
         }
         match &self.0 {
             Repr::Tensor(x) => Ok(Self::by_candle(&candle::max_pool2d(x, kernel, stride, padding)?)),
-            Repr::Node(x) => pooling::max_pool2d(x, self.dims4()?, kernel, stride, padding),
+            Repr::Node(x) => pooling::max_pool2d(x, kernel, stride, padding),
         }
     }
 
@@ -127,10 +106,10 @@ impl Activation {
     /// # Errors
     /// If it is not of rank 4.
     pub fn upsample_nearest2x(&self) -> Result<Self> {
-        let dims = self.dims4()?;
+        self.dims4()?;
         match &self.0 {
             Repr::Tensor(x) => Ok(Self::by_candle(&candle::upsample_nearest2x(x)?)),
-            Repr::Node(x) => pooling::upsample_nearest2x(x, dims),
+            Repr::Node(x) => pooling::upsample_nearest2x(x),
         }
     }
 
@@ -139,15 +118,16 @@ impl Activation {
     /// # Errors
     /// If it is not of rank 4.
     pub fn global_avg_pool(&self) -> Result<Self> {
-        let dims = self.dims4()?;
+        self.dims4()?;
         match &self.0 {
             Repr::Tensor(x) => Ok(Self::by_candle(&candle::global_avg_pool(x)?)),
-            Repr::Node(x) => pooling::global_avg_pool(x, dims),
+            Repr::Node(x) => pooling::global_avg_pool(x),
         }
     }
 
     /// The dimensions of the output, if the shapes fit.
-    fn check_conv(&self, weight: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Result<[usize; 4]> {
+    fn check_conv(&self, conv: ConvParams) -> Result<[usize; 4]> {
+        let ConvParams { weight, bias, geometry: g } = conv;
         let [n, height, width, channels] = self.dims4()?;
         let (outputs, inputs, rows, columns) = weight.dims4()?;
         if channels != inputs || rows != g.kernel || columns != g.kernel {
@@ -168,7 +148,8 @@ impl Activation {
     }
 }
 
-fn check_norm(channels: usize, gamma: &Tensor, beta: &Tensor, norm: Norm) -> Result<()> {
+fn check_norm(channels: usize, bn: BnParams) -> Result<()> {
+    let BnParams { gamma, beta, norm, .. } = bn;
     check_vector("gamma", Some(gamma), channels)?;
     check_vector("beta", Some(beta), channels)?;
     if let Norm::Eval { mean, var } = norm {

@@ -31,6 +31,7 @@ mod layer;
 mod layer_test;
 mod nearest;
 mod normalise;
+mod operands;
 mod plan;
 mod pooling;
 mod simd;
@@ -42,32 +43,8 @@ mod tile;
 mod transform;
 mod winograd;
 
-use candle_core::Tensor;
-
 pub use activation::Activation;
 pub use geometry::Geometry;
 pub use in_place::in_place;
 pub use nearest::nearest;
-
-/// Where batch normalisation takes its statistics from.
-#[derive(Clone, Copy, Debug)]
-pub enum Norm<'a> {
-    /// From the batch itself; gradients flow through them.
-    Train,
-    /// From running averages, `[C]` each.
-    Eval {
-        /// Running mean.
-        mean: &'a Tensor,
-        /// Running variance.
-        var: &'a Tensor,
-    },
-}
-
-/// Statistics of one batch, detached from the graph.
-#[derive(Clone, Debug)]
-pub struct Stats {
-    /// Mean of each channel, `[C]`.
-    pub mean: Tensor,
-    /// Biased variance of each channel, `[C]`.
-    pub var: Tensor,
-}
+pub use operands::{BnParams, ConvParams, Norm, Stats};

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::buffer::buffer;
-use super::channel::{self, Row, Sums};
+use super::channel::{self, Combination, Row, ScaleShift, Sums};
 use super::simd::Isa;
 use super::source::Source;
 use super::tile::Scratch;
@@ -88,14 +88,18 @@ impl Affine {
         out
     }
 
+    fn map(&self) -> ScaleShift<'_> {
+        ScaleShift { scale: self.scale.get(), shift: self.shift.get() }
+    }
+
     /// `act(affine(y))` of whole pixels.
     pub(super) fn line(&self, y: &[f32], relu: bool, out: &mut [f32]) {
-        channel::scale_shift(Isa::detect(), y, self.scale.get(), self.shift.get(), relu, out);
+        channel::scale_shift(Isa::detect(), y, self.map(), relu, out);
     }
 
     /// `act(affine(y) + residual)` of whole pixels.
     pub(super) fn add_line(&self, y: &[f32], residual: &[f32], relu: bool, out: &mut [f32]) {
-        channel::scale_shift_add(Isa::detect(), y, self.scale.get(), self.shift.get(), residual, relu, out);
+        channel::scale_shift_add(Isa::detect(), y, self.map(), residual, relu, out);
     }
 
     /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
@@ -110,7 +114,7 @@ impl Affine {
                 masked.resize(chunk, 0.0);
                 let g = &mut masked[..y.len()];
                 g.copy_from_slice(dout);
-                channel::mask_by_value(Isa::detect(), g, y, self.scale.get(), self.shift.get());
+                channel::mask_by_value(Isa::detect(), g, y, self.map());
                 channel::gradient_sums(g, y, &self.centre, channels)
             });
         self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
@@ -122,7 +126,7 @@ impl Affine {
         match out {
             _ if !relu => {}
             Some(out) => channel::mask_by_output(Isa::detect(), g, out),
-            None => channel::mask_by_value(Isa::detect(), g, y, self.scale.get(), self.shift.get()),
+            None => channel::mask_by_value(Isa::detect(), g, y, self.map()),
         }
         channel::gradient_sums(g, y, &self.centre, self.channels)
     }
@@ -193,12 +197,11 @@ impl Backward<'_> {
     pub(super) fn line(&self, first: usize, dy: &mut [f32]) {
         let span = first * self.affine.channels..first * self.affine.channels + dy.len();
         let (y, dout) = (&self.y[span.clone()], &self.dout[span]);
-        let (by_g, by_y, rest) = (self.by_g.get(), self.by_y.get(), self.rest.get());
+        let sum = Combination { by_g: self.by_g.get(), by_y: self.by_y.get(), rest: self.rest.get() };
         if self.masked {
-            let (scale, shift) = (self.affine.scale.get(), self.affine.shift.get());
-            channel::mask_combine(Isa::detect(), dout, y, scale, shift, by_g, by_y, rest, dy);
+            channel::mask_combine(Isa::detect(), dout, y, self.affine.map(), sum, dy);
         } else {
-            channel::combine(Isa::detect(), dout, y, by_g, by_y, rest, dy);
+            channel::combine(Isa::detect(), dout, y, sum, dy);
         }
     }
 

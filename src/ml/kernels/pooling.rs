@@ -36,13 +36,8 @@ struct MaxPool {
     winners: Vec<u32>,
 }
 
-pub(super) fn max_pool2d(
-    x: &Arc<Node>,
-    [n, height, width, channels]: [usize; 4],
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-) -> Result<Activation> {
+pub(super) fn max_pool2d(x: &Arc<Node>, kernel: usize, stride: usize, padding: usize) -> Result<Activation> {
+    let [n, height, width, channels] = x.dims4()?;
     let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
     let sizes = Sizes { height, width, channels, rows: out(height), columns: out(width) };
     let mut y = buffer(n * sizes.out());
@@ -106,7 +101,8 @@ impl Layer for MaxPool {
 #[derive(Debug)]
 struct Upsample(Sizes);
 
-pub(super) fn upsample_nearest2x(x: &Arc<Node>, [n, height, width, channels]: [usize; 4]) -> Result<Activation> {
+pub(super) fn upsample_nearest2x(x: &Arc<Node>) -> Result<Activation> {
+    let [n, height, width, channels] = x.dims4()?;
     let sizes = Sizes { height, width, channels, rows: 2 * height, columns: 2 * width };
     let mut y = buffer(n * sizes.out());
     let values = x.floats();
@@ -154,7 +150,8 @@ impl Layer for Upsample {
 #[derive(Debug)]
 struct Average(Sizes);
 
-pub(super) fn global_avg_pool(x: &Arc<Node>, [n, height, width, channels]: [usize; 4]) -> Result<Activation> {
+pub(super) fn global_avg_pool(x: &Arc<Node>) -> Result<Activation> {
+    let [n, height, width, channels] = x.dims4()?;
     let sizes = Sizes { height, width, channels, rows: 1, columns: 1 };
     let mut y = vec![0f32; n * channels];
     let values = x.floats();

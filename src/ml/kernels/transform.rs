@@ -12,7 +12,7 @@ pub(super) const FREQUENCIES: usize = 16;
 const WIDE: usize = 16;
 const NARROW: usize = 8;
 
-/// A grid of 2x2 pixels each over an image `[rows, columns, channels]`.
+/// The 2x2 tiles of an image `[rows, columns, channels]`, among the tiles of all images of a unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     /// Tiles of the image, down and across.
@@ -22,6 +22,16 @@ pub(super) struct Grid {
     pub start: usize,
     pub line: usize,
     pub pixel: usize,
+    /// The place of the image's first tile among the tiles of all images, and their number.
+    pub first: usize,
+    pub all: usize,
+}
+
+/// A panel of channels: its width, and the channels that it has, fewer in the last panel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Panel {
+    pub channels: usize,
+    pub width: usize,
 }
 
 impl Grid {
@@ -36,16 +46,9 @@ impl Grid {
     }
 }
 
-/// Which tiles of all that a unit has are written: `first` and those after it, as many as the grid has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub first: usize,
-    pub all: usize,
-}
-
 vectorised! {
     /// Patches of an image, each 4x4 pixels around a tile, to `[16][tiles][channels]`; `channels` is a multiple of 16.
-    pub(super) fn gather(image: &[f32], grid: Grid, place: Place, channels: usize, out: &mut [f32]) {
+    pub(super) fn gather(image: &[f32], grid: Grid, channels: usize, out: &mut [f32]) {
         for (tile, at) in (0..grid.tiles()).map(|tile| (tile, grid.at(tile))) {
             for block in (0..channels).step_by(WIDE) {
                 let mut half = [[[0f32; WIDE]; 4]; 4];
@@ -59,7 +62,7 @@ vectorised! {
                     let (d1, d2, d3) = (second[row], third[row], right[row]);
                     let whole = [sub(d0, d2), add(d1, d2), sub(d2, d1), sub(d1, d3)];
                     for (column, value) in whole.iter().enumerate() {
-                        let to = ((row * 4 + column) * place.all + place.first + tile) * channels + block;
+                        let to = ((row * 4 + column) * grid.all + grid.first + tile) * channels + block;
                         out[to..to + WIDE].copy_from_slice(value);
                     }
                 }
@@ -69,27 +72,21 @@ vectorised! {
 }
 
 vectorised! {
-    /// `columns` channels of an image, from `grid.start` on, to `[16][tiles][width]`.
-    pub(super) fn spread(image: &[f32], grid: Grid, place: Place, columns: usize, width: usize, out: &mut [f32]) {
-        if width.is_multiple_of(WIDE) {
-            spread_blocks::<WIDE>(image, grid, place, columns, width, out);
+    /// A panel of an image's channels, from `grid.start` on, to `[16][tiles][width]`.
+    pub(super) fn spread(image: &[f32], grid: Grid, panel: Panel, out: &mut [f32]) {
+        if panel.width.is_multiple_of(WIDE) {
+            spread_blocks::<WIDE>(image, grid, panel, out);
         } else {
-            spread_blocks::<NARROW>(image, grid, place, columns, width, out);
+            spread_blocks::<NARROW>(image, grid, panel, out);
         }
     }
 }
 
 #[inline(always)]
-fn spread_blocks<const B: usize>(
-    image: &[f32],
-    grid: Grid,
-    place: Place,
-    columns: usize,
-    width: usize,
-    out: &mut [f32],
-) {
+fn spread_blocks<const B: usize>(image: &[f32], grid: Grid, panel: Panel, out: &mut [f32]) {
+    let Panel { channels, width } = panel;
     for (tile, at) in (0..grid.tiles()).map(|tile| (tile, grid.at(tile))) {
-        for block in (0..columns).step_by(B) {
+        for block in (0..channels).step_by(B) {
             let y = |row: usize, column: usize| load::<B>(image, at + row * grid.line + column * grid.pixel + block);
             let (top, bottom) = ([y(0, 0), y(0, 1)], [y(1, 0), y(1, 1)]);
             let both = |f: fn([f32; B], [f32; B]) -> [f32; B]| [f(top[0], bottom[0]), f(top[1], bottom[1])];
@@ -97,7 +94,7 @@ fn spread_blocks<const B: usize>(
             for (row, [left, right]) in rows.into_iter().enumerate() {
                 let whole = [left, add(left, right), sub(left, right), minus(right)];
                 for (column, value) in whole.iter().enumerate() {
-                    let to = ((row * 4 + column) * place.all + place.first + tile) * width + block;
+                    let to = ((row * 4 + column) * grid.all + grid.first + tile) * width + block;
                     out[to..to + B].copy_from_slice(value);
                 }
             }
@@ -106,35 +103,26 @@ fn spread_blocks<const B: usize>(
 }
 
 vectorised! {
-    /// `[16][tiles][width]` back to `columns` channels of an image, from `grid.start` on; with `accumulate` added to it.
-    #[expect(clippy::too_many_arguments, reason = "two buffers, each with its layout")]
+    /// `[16][tiles][width]` back to a panel of an image's channels, from `grid.start` on; added to them if `accumulate`.
     pub(super) fn scatter(
-        m: &[f32], grid: Grid, place: Place, columns: usize, width: usize, accumulate: bool, image: &mut [f32],
+        m: &[f32], grid: Grid, panel: Panel, accumulate: bool, image: &mut [f32],
     ) {
-        if width.is_multiple_of(WIDE) {
-            scatter_blocks::<WIDE>(m, grid, place, columns, width, accumulate, image);
+        if panel.width.is_multiple_of(WIDE) {
+            scatter_blocks::<WIDE>(m, grid, panel, accumulate, image);
         } else {
-            scatter_blocks::<NARROW>(m, grid, place, columns, width, accumulate, image);
+            scatter_blocks::<NARROW>(m, grid, panel, accumulate, image);
         }
     }
 }
 
 #[inline(always)]
-fn scatter_blocks<const B: usize>(
-    m: &[f32],
-    grid: Grid,
-    place: Place,
-    columns: usize,
-    width: usize,
-    accumulate: bool,
-    image: &mut [f32],
-) {
+fn scatter_blocks<const B: usize>(m: &[f32], grid: Grid, panel: Panel, accumulate: bool, image: &mut [f32]) {
+    let Panel { channels, width } = panel;
     for (tile, at) in (0..grid.tiles()).map(|tile| (tile, grid.at(tile))) {
-        for block in (0..columns).step_by(B) {
+        for block in (0..channels).step_by(B) {
             let mut half = [[[0f32; B]; 2]; 4];
             for (column, half) in half.iter_mut().enumerate() {
-                let m =
-                    |row: usize| load::<B>(m, ((row * 4 + column) * place.all + place.first + tile) * width + block);
+                let m = |row: usize| load::<B>(m, ((row * 4 + column) * grid.all + grid.first + tile) * width + block);
                 let (m0, m1, m2, m3) = (m(0), m(1), m(2), m(3));
                 *half = [add(add(m0, m1), m2), sub(sub(m1, m2), m3)];
             }

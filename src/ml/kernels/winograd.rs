@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::plan::Plan;
 use super::strip::{Kernel, Strip};
 use super::tile::{Scratch, Tile};
-use super::transform::{FREQUENCIES, Grid, Place, gather, of_window, scatter, spread, to_window};
+use super::transform::{FREQUENCIES, Grid, Panel, gather, of_window, scatter, spread, to_window};
 
 /// Floats of a matrix of weights for each frequency, for `inner` rows and `outer` columns in panels.
 fn packed_len(inner: usize, outer: usize, kernel: Kernel) -> usize {
@@ -57,42 +57,45 @@ pub(super) fn partial_len(plan: &Plan) -> usize {
 }
 
 /// One unit's outputs from its tile of inputs.
-pub(super) fn forward(plan: &Plan, images: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
-    let from = Images { size: plan.tile_size(), origin: [0, 0], channels: plan.inputs };
-    let to = Images { size: [plan.rows.output, plan.columns.output], origin: [0, 0], channels: plan.outputs };
-    convolve(plan, images, (tile, from), packed, (y, to), false);
+pub(super) fn forward(plan: &Plan, count: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
+    let from = Images { count, size: plan.tile_size(), origin: [0, 0], channels: plan.inputs };
+    let to = Images { count, size: [plan.rows.output, plan.columns.output], origin: [0, 0], channels: plan.outputs };
+    let to = Results { floats: y, images: to, accumulate: false };
+    convolve(plan, Operand { floats: tile, images: from }, packed, to);
 }
 
 /// One unit's gradient of the inputs from its tile of output gradients.
-pub(super) fn input_gradient(plan: &Plan, images: usize, gradients: &Tile, packed: &[f32], dx: &mut [f32], add: bool) {
+pub(super) fn input_gradient(plan: &Plan, count: usize, gradients: &Tile, packed: &[f32], dx: &mut [f32], add: bool) {
     // Windows of the full convolution begin two pixels before an output; the tile has no more zeros than are needed.
     let origin = [plan.rows, plan.columns].map(|axis| axis.grad_before + axis.before - 2);
     let size = [plan.rows.grad_padded, plan.columns.grad_padded];
-    let from = Images { size, origin, channels: plan.outputs };
-    let to = Images { size: [plan.rows.input, plan.columns.input], origin: [0, 0], channels: plan.inputs };
-    convolve(plan, images, (&gradients.data, from), packed, (dx, to), add);
+    let from = Images { count, size, origin, channels: plan.outputs };
+    let to = Images { count, size: [plan.rows.input, plan.columns.input], origin: [0, 0], channels: plan.inputs };
+    let to = Results { floats: dx, images: to, accumulate: add };
+    convolve(plan, Operand { floats: &gradients.data, images: from }, packed, to);
 }
 
 /// Adds one unit's share to the partial weight gradient.
-pub(super) fn weight_gradient(plan: &Plan, images: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
+pub(super) fn weight_gradient(plan: &Plan, count: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
     let (inner, outer) = (plan.inputs, plan.outputs);
     let kernel = Kernel::of(plan.isa, outer);
     let width = kernel.width;
     let size = [plan.rows.output, plan.columns.output];
-    let x = Images { size: plan.tile_size(), origin: [0, 0], channels: inner };
+    let x = Images { count, size: plan.tile_size(), origin: [0, 0], channels: inner };
     let padded = [plan.rows.grad_padded, plan.columns.grad_padded];
-    let dy = Images { size: padded, origin: [plan.rows.grad_before, plan.columns.grad_before], channels: outer };
-    let tiles = images * size[0] * size[1] / 4;
-    let patches = x.gather(plan, images, size, tile);
+    let dy = Images { count, size: padded, origin: [plan.rows.grad_before, plan.columns.grad_before], channels: outer };
+    let tiles = count * size[0] * size[1] / 4;
+    let patches = Operand { floats: tile, images: x }.gather(plan, size);
+    let patches = Matrix { floats: &patches, rows: inner, depth: tiles, row: 1, step: inner };
     let mut panel_of_dy = Scratch::any(FREQUENCIES * tiles * width);
     assert!(partial.len() >= partial_len(plan));
     for (panel, partial) in partial.chunks_exact_mut(FREQUENCIES * inner * width).enumerate() {
         let first = panel * width;
-        for image in 0..images {
-            let (grid, place) = dy.grid(image, images, size, first);
-            spread(plan.isa, &gradients.data, grid, place, width.min(outer - first), width, &mut panel_of_dy);
+        let panel = Panel { channels: width.min(outer - first), width };
+        for image in 0..count {
+            spread(plan.isa, &gradients.data, dy.grid(image, size, first), panel, &mut panel_of_dy);
         }
-        multiply(kernel, [inner, tiles], &patches, [1, inner], &panel_of_dy, partial, true);
+        multiply(kernel, patches, &panel_of_dy, partial, true);
     }
 }
 
@@ -109,81 +112,93 @@ pub(super) fn unpack(plan: &Plan, sum: &[f32]) -> Vec<f32> {
     weights
 }
 
-/// Images of `[size, channels]` behind each other, of which the part from `origin` on is looked at.
+/// Consecutive images of `[size, channels]`, of which the part from `origin` on is read or written.
 #[derive(Clone, Copy)]
 struct Images {
+    count: usize,
     size: [usize; 2],
     origin: [usize; 2],
     channels: usize,
 }
 
 impl Images {
-    /// The tiles of one of `images` images, for results of `size`, from channel `first` on.
-    fn grid(self, image: usize, images: usize, size: [usize; 2], first: usize) -> (Grid, Place) {
+    /// The tiles of one of the images, for results of `size`, from channel `first` on.
+    fn grid(self, image: usize, size: [usize; 2], first: usize) -> Grid {
         let [rows, columns] = [size[0] / 2, size[1] / 2];
         let line = self.size[1] * self.channels;
         let start = (image * self.size[0] + self.origin[0]) * line + self.origin[1] * self.channels + first;
         let tiles = rows * columns;
-        let place = Place { first: image * tiles, all: images * tiles };
-        (Grid { rows, columns, start, line, pixel: self.channels }, place)
+        Grid { rows, columns, start, line, pixel: self.channels, first: image * tiles, all: self.count * tiles }
     }
+}
 
-    /// The patches of all images, `[16][tiles][channels]`.
-    fn gather(self, plan: &Plan, images: usize, size: [usize; 2], data: &[f32]) -> Scratch {
-        let mut patches = Scratch::any(FREQUENCIES * images * size[0] * size[1] / 4 * self.channels);
-        for image in 0..images {
-            let (grid, place) = self.grid(image, images, size, 0);
-            gather(plan.isa, data, grid, place, self.channels, &mut patches);
+/// The images that a convolution reads.
+struct Operand<'a> {
+    floats: &'a [f32],
+    images: Images,
+}
+
+impl Operand<'_> {
+    /// The patches of all images, `[16][tiles][channels]`, for results of `size`.
+    fn gather(&self, plan: &Plan, size: [usize; 2]) -> Scratch {
+        let Images { count, channels, .. } = self.images;
+        let mut patches = Scratch::any(FREQUENCIES * count * size[0] * size[1] / 4 * channels);
+        for image in 0..count {
+            gather(plan.isa, self.floats, self.images.grid(image, size, 0), channels, &mut patches);
         }
         patches
     }
 }
 
-/// `to = from * packed`, or added to it.
-fn convolve(
-    plan: &Plan,
-    images: usize,
-    (data, from): (&[f32], Images),
-    packed: &[f32],
-    (out, to): (&mut [f32], Images),
+/// The images that a convolution writes, or adds to.
+struct Results<'a> {
+    floats: &'a mut [f32],
+    images: Images,
     accumulate: bool,
-) {
-    let (inner, outer) = (from.channels, to.channels);
+}
+
+/// `to = from * packed`, or added to it.
+fn convolve(plan: &Plan, from: Operand, packed: &[f32], to: Results) {
+    let (inner, outer) = (from.images.channels, to.images.channels);
+    let Images { count, size, .. } = to.images;
     let kernel = Kernel::of(plan.isa, outer);
     let width = kernel.width;
-    let tiles = images * to.size[0] * to.size[1] / 4;
-    let patches = from.gather(plan, images, to.size, data);
+    let tiles = count * size[0] * size[1] / 4;
+    let patches = from.gather(plan, size);
+    let patches = Matrix { floats: &patches, rows: tiles, depth: inner, row: inner, step: 1 };
     let mut products = Scratch::any(FREQUENCIES * tiles * width);
     assert!(packed.len() >= packed_len(inner, outer, kernel));
     for (panel, weights) in packed.chunks_exact(FREQUENCIES * inner * width).enumerate() {
-        multiply(kernel, [tiles, inner], &patches, [inner, 1], weights, &mut products, false);
+        multiply(kernel, patches, weights, &mut products, false);
         let first = panel * width;
-        for image in 0..images {
-            let (grid, place) = to.grid(image, images, to.size, first);
-            scatter(plan.isa, &products, grid, place, width.min(outer - first), width, accumulate, out);
+        let panel = Panel { channels: width.min(outer - first), width };
+        for image in 0..count {
+            scatter(plan.isa, &products, to.images.grid(image, size, first), panel, to.accumulate, to.floats);
         }
     }
 }
 
-/// `c = a b`, or added to it, for each frequency: matrices of `rows` by `depth`, whose elements lie `a_row` and `a_step`
-/// apart, and of `depth` by one panel.
-fn multiply(
-    kernel: Kernel,
-    [rows, depth]: [usize; 2],
-    a: &[f32],
-    [a_row, a_step]: [usize; 2],
-    b: &[f32],
-    c: &mut [f32],
-    accumulate: bool,
-) {
+/// A matrix of `rows` by `depth` for each frequency, whose elements lie `row` and `step` floats apart.
+#[derive(Clone, Copy)]
+struct Matrix<'a> {
+    floats: &'a [f32],
+    rows: usize,
+    depth: usize,
+    row: usize,
+    step: usize,
+}
+
+/// `c = a b`, or added to it, for each frequency; `b` is a matrix of `a.depth` by one panel.
+fn multiply(kernel: Kernel, a: Matrix, b: &[f32], c: &mut [f32], accumulate: bool) {
     let width = kernel.width;
-    assert!((rows - 1) * a_row + (depth - 1) * a_step < rows * depth && a.len() >= FREQUENCIES * rows * depth);
+    let Matrix { floats, rows, depth, row, step } = a;
+    assert!((rows - 1) * row + (depth - 1) * step < rows * depth && floats.len() >= FREQUENCIES * rows * depth);
     assert!(b.len() >= FREQUENCIES * depth * width && c.len() >= FREQUENCIES * rows * width);
     for f in 0..FREQUENCIES {
         let strip = Strip {
-            a: a[f * rows * depth..].as_ptr(),
-            a_row,
-            a_step,
+            a: floats[f * rows * depth..].as_ptr(),
+            a_row: row,
+            a_step: step,
             segments: &[0],
             depth,
             b: b[f * depth * width..].as_ptr(),
