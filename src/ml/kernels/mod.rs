@@ -12,39 +12,22 @@
 //!
 //! Layouts: activations `[N, H, W, C]` float32, convolution weights `[out, in, height, width]`, linear weights `[out, in]`.
 
-mod activation;
-mod buffer;
+mod autograd;
 mod candle;
-mod chain;
-mod channel;
+mod conv;
+mod fused;
 #[cfg(test)]
-mod channel_test;
-mod convolve;
-mod convolve_grad;
-#[cfg(test)]
-mod convolve_test;
-mod cpu;
-mod geometry;
-mod in_place;
-mod layer;
-#[cfg(test)]
-mod layer_test;
+mod fused_test;
+mod memory;
+mod modules;
 mod nearest;
-mod normalise;
+mod norm;
 mod operands;
-mod plan;
-mod pooling;
 mod simd;
-mod source;
-mod strip;
 #[cfg(test)]
 mod test_support;
-mod tile;
-mod transform;
-mod winograd;
 
-pub use activation::Activation;
-pub use geometry::Geometry;
-pub use in_place::in_place;
+pub use autograd::activation::Activation;
+pub use conv::geometry::Geometry;
 pub use nearest::nearest;
 pub use operands::{BnParams, ConvParams, Norm, Stats};

@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::convolve::convolve;
-use super::plan::Plan;
+use super::conv::forward::convolve;
+use super::conv::plan::Plan;
+use super::conv::tile::Scratch;
 use super::simd::vectorised;
-use super::tile::Scratch;
 
 /// Centroids that are compared at a time.
 const LANES: usize = 16;

@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use super::plan::Plan;
-use super::source::Source;
+use crate::ml::kernels::autograd::source::Source;
+use crate::ml::kernels::conv::plan::Plan;
 
 /// Floats that a kernel may read behind a tile: a row of `B` is read in whole panels.
 const SLACK: usize = 64;
@@ -20,11 +20,11 @@ fn spare() -> Vec<f32> {
 }
 
 /// A block of scratch memory of this thread; handed back when dropped.
-pub(super) struct Scratch(Vec<f32>);
+pub(crate) struct Scratch(Vec<f32>);
 
 impl Scratch {
     /// `len` zeros and some behind them.
-    pub(super) fn zeros(len: usize) -> Self {
+    pub(crate) fn zeros(len: usize) -> Self {
         let mut block = spare();
         block.clear();
         block.resize(len + SLACK, 0.0);
@@ -32,14 +32,14 @@ impl Scratch {
     }
 
     /// `len` floats of any value.
-    pub(super) fn any(len: usize) -> Self {
+    pub(crate) fn any(len: usize) -> Self {
         let mut block = spare();
         block.resize(len + SLACK, 0.0);
         Self(block)
     }
 
     /// Makes room for `len` floats.
-    pub(super) fn grow(&mut self, len: usize) {
+    pub(crate) fn grow(&mut self, len: usize) {
         if self.0.len() < len {
             self.0.resize(len + SLACK, 0.0);
         }
@@ -73,7 +73,7 @@ impl Drop for Scratch {
 }
 
 /// The images of a unit, of `rows` by `columns` padded pixels each, whose interiors start at `(top, left)`.
-pub(super) struct Tile {
+pub(crate) struct Tile {
     pub data: Scratch,
     rows: usize,
     columns: usize,
@@ -84,14 +84,14 @@ pub(super) struct Tile {
 
 impl Tile {
     /// A tile for the padded inputs of `plan`.
-    pub(super) fn of_inputs(plan: &Plan) -> Self {
+    pub(crate) fn of_inputs(plan: &Plan) -> Self {
         let (rows, columns, channels) = (plan.rows, plan.columns, plan.inputs);
         let data = Scratch::zeros(plan.unit_images * rows.padded * columns.padded * channels);
         Self { data, rows: rows.padded, columns: columns.padded, top: rows.before, left: columns.before, channels }
     }
 
     /// A tile for the padded gradients of the outputs of `plan`.
-    pub(super) fn of_gradients(plan: &Plan) -> Self {
+    pub(crate) fn of_gradients(plan: &Plan) -> Self {
         let (rows, columns, channels) = (plan.rows, plan.columns, plan.outputs);
         let data = Scratch::zeros(plan.unit_images * rows.grad_padded * columns.grad_padded * channels);
         Self {
@@ -105,19 +105,19 @@ impl Tile {
     }
 
     /// The first `pixels` pixels of the interior of a row.
-    pub(super) fn row(&mut self, image: usize, row: usize, pixels: usize) -> &mut [f32] {
+    pub(crate) fn row(&mut self, image: usize, row: usize, pixels: usize) -> &mut [f32] {
         let start = self.position(image, row, 0);
         &mut self.data[start..start + pixels * self.channels]
     }
 
     /// Where a pixel of the interior lies.
-    pub(super) fn position(&self, image: usize, row: usize, column: usize) -> usize {
+    pub(crate) fn position(&self, image: usize, row: usize, column: usize) -> usize {
         ((image * self.rows + row + self.top) * self.columns + column + self.left) * self.channels
     }
 
     /// Reads `images` images of `[rows, columns, channels]`, from element `first` on, into the interiors, as far as these
     /// reach.
-    pub(super) fn fill(&mut self, plan: &Plan, source: &Source, first: usize, images: usize) {
+    pub(crate) fn fill(&mut self, plan: &Plan, source: &Source, first: usize, images: usize) {
         let (rows, columns) = (plan.rows, plan.columns);
         let fit = columns.input.min(columns.padded - columns.before);
         let line = columns.input * self.channels;

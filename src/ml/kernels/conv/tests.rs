@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::activation::Floats;
-use super::convolve::forward;
-use super::convolve_grad::{Transposed, backward};
-use super::plan::Plan;
-use super::simd::Isa;
-use super::source::Source;
-use super::{Geometry, test_support::*};
+use crate::ml::kernels::autograd::activation::Floats;
+use crate::ml::kernels::autograd::source::Source;
+use crate::ml::kernels::conv::forward::forward;
+use crate::ml::kernels::conv::gradients::{Transposed, backward};
+use crate::ml::kernels::conv::plan::Plan;
+use crate::ml::kernels::simd::Isa;
+use crate::ml::kernels::{Geometry, test_support::*};
 
 /// Outputs, input gradient and weight gradient by the definition.
 fn reference(n: usize, [h, w]: [usize; 2], i: usize, o: usize, g: &Geometry, operands: [&[f32]; 3]) -> [Vec<f64>; 3] {

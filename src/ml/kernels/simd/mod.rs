@@ -1,8 +1,10 @@
 //! Vectors of float32 and the choice of instruction set at run time.
 
+pub(crate) mod strip;
+
 /// The instruction sets with code of their own, the narrowest first. A binary holds all that its architecture can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Isa {
+pub(crate) enum Isa {
     /// What every processor of the architecture has: SSE2 or NEON, 4 lanes.
     Portable,
     /// 8 lanes, 16 registers, fused multiply-add.
@@ -15,7 +17,7 @@ pub(super) enum Isa {
 
 impl Isa {
     /// The widest set that this processor has.
-    pub(super) fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             let wide = is_x86_feature_detected!("avx512f")
@@ -29,7 +31,7 @@ impl Isa {
 
     /// All sets that this processor has.
     #[cfg(test)]
-    pub(super) fn available() -> Vec<Self> {
+    pub(crate) fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
         let all = [Self::Portable, Self::Avx2, Self::Avx512];
         #[cfg(not(target_arch = "x86_64"))]
@@ -38,7 +40,7 @@ impl Isa {
     }
 
     /// Floats in a vector.
-    pub(super) fn lanes(self) -> usize {
+    pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => 16,
@@ -54,7 +56,7 @@ impl Isa {
 /// # Safety
 /// Every method may only be called where the processor has the instructions of the implementing type, and with
 /// pointers to `LANES` (for `splat` one) readable or writable floats; no alignment is needed.
-pub(super) unsafe trait Simd: Copy {
+pub(crate) unsafe trait Simd: Copy {
     /// Floats in the vector.
     const LANES: usize;
     /// All zeros.
@@ -218,4 +220,4 @@ macro_rules! vectorised {
         }
     };
 }
-pub(super) use vectorised;
+pub(crate) use vectorised;

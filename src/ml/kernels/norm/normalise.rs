@@ -2,18 +2,18 @@
 
 use rayon::prelude::*;
 
-use super::buffer::buffer;
-use super::channel::{self, Combination, Row, ScaleShift, Sums};
-use super::simd::Isa;
-use super::source::Source;
-use super::tile::Scratch;
+use crate::ml::kernels::autograd::source::Source;
+use crate::ml::kernels::conv::tile::Scratch;
+use crate::ml::kernels::memory::buffer::buffer;
+use crate::ml::kernels::norm::channel::{self, Combination, Row, ScaleShift, Sums};
+use crate::ml::kernels::simd::Isa;
 
 /// Floats of a chunk: an operand of it fits the L1 cache.
 const CHUNK: usize = 8 * 1024;
 
 /// A channel's affine map: `(y - mean) / sqrt(var + eps) * gamma + beta`.
 #[derive(Clone, Debug)]
-pub(super) struct Affine {
+pub(crate) struct Affine {
     pub mean: Vec<f32>,
     pub var: Vec<f32>,
     inverse: Vec<f64>,
@@ -27,7 +27,7 @@ pub(super) struct Affine {
 }
 
 /// Gradients of one normalisation but that of its input, which [`Backward::line`] forms where it is needed.
-pub(super) struct Backward<'a> {
+pub(crate) struct Backward<'a> {
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
     affine: &'a Affine,
@@ -41,13 +41,13 @@ pub(super) struct Backward<'a> {
 
 impl Affine {
     /// From the sums of the batch.
-    pub(super) fn of_batch(moments: &Sums, gamma: &[f32], beta: &[f32], eps: f64) -> Self {
+    pub(crate) fn of_batch(moments: &Sums, gamma: &[f32], beta: &[f32], eps: f64) -> Self {
         let var: Vec<f64> = moments.second.iter().map(|m2| (m2 / moments.count).max(0.0)).collect();
         Self::new(&moments.first, &var, gamma, beta, eps, true)
     }
 
     /// From given statistics.
-    pub(super) fn of_running(mean: &[f32], var: &[f32], gamma: &[f32], beta: &[f32], eps: f64) -> Self {
+    pub(crate) fn of_running(mean: &[f32], var: &[f32], gamma: &[f32], beta: &[f32], eps: f64) -> Self {
         let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         Self::new(&wide(mean), &wide(var), gamma, beta, eps, false)
     }
@@ -72,7 +72,7 @@ impl Affine {
     }
 
     /// `act(affine(y) + residual)`.
-    pub(super) fn apply(&self, y: &[f32], residual: Option<&Source>, relu: bool) -> Vec<f32> {
+    pub(crate) fn apply(&self, y: &[f32], residual: Option<&Source>, relu: bool) -> Vec<f32> {
         let mut out = buffer(y.len());
         let chunks = out.par_chunks_mut(self.chunk).with_min_len(8).enumerate();
         chunks.for_each_init(
@@ -93,17 +93,17 @@ impl Affine {
     }
 
     /// `act(affine(y))` of whole pixels.
-    pub(super) fn line(&self, y: &[f32], relu: bool, out: &mut [f32]) {
+    pub(crate) fn line(&self, y: &[f32], relu: bool, out: &mut [f32]) {
         channel::scale_shift(Isa::detect(), y, self.map(), relu, out);
     }
 
     /// `act(affine(y) + residual)` of whole pixels.
-    pub(super) fn add_line(&self, y: &[f32], residual: &[f32], relu: bool, out: &mut [f32]) {
+    pub(crate) fn add_line(&self, y: &[f32], residual: &[f32], relu: bool, out: &mut [f32]) {
         channel::scale_shift_add(Isa::detect(), y, self.map(), residual, relu, out);
     }
 
     /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
-    pub(super) fn backward<'a>(&'a self, gamma: &[f32], y: &'a [f32], dout: &'a [f32], relu: bool) -> Backward<'a> {
+    pub(crate) fn backward<'a>(&'a self, gamma: &[f32], y: &'a [f32], dout: &'a [f32], relu: bool) -> Backward<'a> {
         let (chunk, channels) = (self.chunk, self.channels);
         let sums =
             y.par_chunks(chunk).with_min_len(8).enumerate().map_init(Vec::new, |masked: &mut Vec<f32>, (j, y)| {
@@ -122,7 +122,7 @@ impl Affine {
 
     /// Masks a chunk of the gradient of `out = act(affine(y) + residual)`, and returns the chunk's sums for
     /// [`Affine::behind`]. `out` is needed where there is a residual.
-    pub(super) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
+    pub(crate) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
         match out {
             _ if !relu => {}
             Some(out) => channel::mask_by_output(Isa::detect(), g, out),
@@ -132,13 +132,13 @@ impl Affine {
     }
 
     /// The gradients behind an output whose gradient `g` is prepared, with the sums of all chunks.
-    pub(super) fn behind<'a>(&'a self, gamma: &[f32], y: &'a [f32], g: &'a [f32], sums: &Sums) -> Backward<'a> {
+    pub(crate) fn behind<'a>(&'a self, gamma: &[f32], y: &'a [f32], g: &'a [f32], sums: &Sums) -> Backward<'a> {
         self.behind_sums(gamma, y, g, false, sums)
     }
 
     /// The gradients behind `out = relu(affine(y) + residual)`; `gradient` is that of `out` and becomes that of the
     /// residual.
-    pub(super) fn backward_add<'a>(
+    pub(crate) fn backward_add<'a>(
         &'a self,
         gamma: &[f32],
         y: &'a [f32],
@@ -194,7 +194,7 @@ impl Affine {
 
 impl Backward<'_> {
     /// The gradient of `y` for whole pixels from `first` on.
-    pub(super) fn line(&self, first: usize, dy: &mut [f32]) {
+    pub(crate) fn line(&self, first: usize, dy: &mut [f32]) {
         let span = first * self.affine.channels..first * self.affine.channels + dy.len();
         let (y, dout) = (&self.y[span.clone()], &self.dout[span]);
         let sum = Combination { by_g: self.by_g.get(), by_y: self.by_y.get(), rest: self.rest.get() };
@@ -206,12 +206,12 @@ impl Backward<'_> {
     }
 
     /// The gradient of a bias added to `y`, where the statistics are running ones.
-    pub(super) fn bias(&self) -> Vec<f32> {
+    pub(crate) fn bias(&self) -> Vec<f32> {
         self.beta.iter().zip(self.by_g.get()).map(|(sum, scale)| sum * scale).collect()
     }
 
     /// The gradient of all of `y`.
-    pub(super) fn all(&self) -> Vec<f32> {
+    pub(crate) fn all(&self) -> Vec<f32> {
         let mut dy = buffer(self.y.len());
         let chunk = self.affine.chunk;
         dy.par_chunks_mut(chunk)
@@ -223,26 +223,26 @@ impl Backward<'_> {
 }
 
 /// The moments of all of `y` `[pixels, channels]`.
-pub(super) fn moments(y: &[f32], channels: usize) -> Sums {
+pub(crate) fn moments(y: &[f32], channels: usize) -> Sums {
     let chunk = (CHUNK / channels.max(1)).max(1) * channels;
     let chunks = y.par_chunks(chunk).with_min_len(8).map(|y| channel::moments(y, channels));
     channel::combine_moments(&chunks.collect::<Vec<_>>())
 }
 
 /// `sum += more`.
-pub(super) fn add_to(sum: &mut [f32], more: &[f32]) {
+pub(crate) fn add_to(sum: &mut [f32], more: &[f32]) {
     let chunks = sum.par_chunks_mut(CHUNK).with_min_len(8).zip(more.par_chunks(CHUNK));
     chunks.for_each(|(sum, more)| sum.iter_mut().zip(more).for_each(|(sum, x)| *sum += x));
 }
 
 /// Zero where `out` is not positive.
-pub(super) fn mask(gradient: &mut [f32], out: &[f32]) {
+pub(crate) fn mask(gradient: &mut [f32], out: &[f32]) {
     let chunks = gradient.par_chunks_mut(CHUNK).with_min_len(8).zip(out.par_chunks(CHUNK));
     chunks.for_each(|(gradient, out)| channel::mask_by_output(Isa::detect(), gradient, out));
 }
 
 /// The sum of each channel of `[pixels, channels]`.
-pub(super) fn channel_sums(g: &[f32], channels: usize) -> Vec<f32> {
+pub(crate) fn channel_sums(g: &[f32], channels: usize) -> Vec<f32> {
     let chunk = (CHUNK / channels.max(1)).max(1) * channels;
     let zeros = Row::new(&vec![0.0; channels]);
     let chunks = g.par_chunks(chunk).with_min_len(8).map(|g| channel::gradient_sums(g, g, &zeros, channels));

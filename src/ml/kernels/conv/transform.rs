@@ -3,10 +3,10 @@
 //! In the terms of Lavin and Gray ("Fast algorithms for convolutional neural networks", 2016): `gather` is `B^T d B`,
 //! `scatter` is `A^T m A`, and `spread`, its transpose, is `A dy A^T`.
 
-use super::simd::vectorised;
+use crate::ml::kernels::simd::vectorised;
 
 /// Products of one patch: the frequencies.
-pub(super) const FREQUENCIES: usize = 16;
+pub(crate) const FREQUENCIES: usize = 16;
 
 /// Channels that are transformed together, and those where a panel is no wider.
 const WIDE: usize = 16;
@@ -14,7 +14,7 @@ const NARROW: usize = 8;
 
 /// The 2x2 tiles of an image `[rows, columns, channels]`, among the tiles of all images of a unit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// Tiles of the image, down and across.
     pub rows: usize,
     pub columns: usize,
@@ -29,14 +29,14 @@ pub(super) struct Grid {
 
 /// A panel of channels: its width, and the channels that it has, fewer in the last panel.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Panel {
+pub(crate) struct Panel {
     pub channels: usize,
     pub width: usize,
 }
 
 impl Grid {
     /// Tiles in all.
-    pub(super) fn tiles(&self) -> usize {
+    pub(crate) fn tiles(&self) -> usize {
         self.rows * self.columns
     }
 
@@ -48,7 +48,7 @@ impl Grid {
 
 vectorised! {
     /// Patches of an image, each 4x4 pixels around a tile, to `[16][tiles][channels]`; `channels` is a multiple of 16.
-    pub(super) fn gather(image: &[f32], grid: Grid, channels: usize, out: &mut [f32]) {
+    pub(crate) fn gather(image: &[f32], grid: Grid, channels: usize, out: &mut [f32]) {
         for (tile, at) in (0..grid.tiles()).map(|tile| (tile, grid.at(tile))) {
             for block in (0..channels).step_by(WIDE) {
                 let mut half = [[[0f32; WIDE]; 4]; 4];
@@ -73,7 +73,7 @@ vectorised! {
 
 vectorised! {
     /// A panel of an image's channels, from `grid.start` on, to `[16][tiles][width]`.
-    pub(super) fn spread(image: &[f32], grid: Grid, panel: Panel, out: &mut [f32]) {
+    pub(crate) fn spread(image: &[f32], grid: Grid, panel: Panel, out: &mut [f32]) {
         if panel.width.is_multiple_of(WIDE) {
             spread_blocks::<WIDE>(image, grid, panel, out);
         } else {
@@ -104,7 +104,7 @@ fn spread_blocks<const B: usize>(image: &[f32], grid: Grid, panel: Panel, out: &
 
 vectorised! {
     /// `[16][tiles][width]` back to a panel of an image's channels, from `grid.start` on; added to them if `accumulate`.
-    pub(super) fn scatter(
+    pub(crate) fn scatter(
         m: &[f32], grid: Grid, panel: Panel, accumulate: bool, image: &mut [f32],
     ) {
         if panel.width.is_multiple_of(WIDE) {
@@ -142,7 +142,7 @@ fn scatter_blocks<const B: usize>(m: &[f32], grid: Grid, panel: Panel, accumulat
 }
 
 /// `G g G^T`: the frequencies of a 3x3 window.
-pub(super) fn of_window(g: [[f32; 3]; 3]) -> [f32; FREQUENCIES] {
+pub(crate) fn of_window(g: [[f32; 3]; 3]) -> [f32; FREQUENCIES] {
     let along = |[a, b, c]: [f64; 3]| [a, (a + b + c) / 2.0, (a - b + c) / 2.0, c];
     let rows = g.map(|row| along(row.map(f64::from)));
     let columns: [[f64; 4]; 4] = std::array::from_fn(|j| along([rows[0][j], rows[1][j], rows[2][j]]));
@@ -150,7 +150,7 @@ pub(super) fn of_window(g: [[f32; 3]; 3]) -> [f32; FREQUENCIES] {
 }
 
 /// `G^T u G`, the transpose of [`of_window`]: the gradient of a window from that of its frequencies.
-pub(super) fn to_window(u: [f32; FREQUENCIES]) -> [f32; 9] {
+pub(crate) fn to_window(u: [f32; FREQUENCIES]) -> [f32; 9] {
     let along = |[a, b, c, d]: [f64; 4]| [a + (b + c) / 2.0, (b - c) / 2.0, (b + c) / 2.0 + d];
     let rows: [[f64; 3]; 4] = std::array::from_fn(|i| along(std::array::from_fn(|j| f64::from(u[i * 4 + j]))));
     let columns: [[f64; 3]; 3] = std::array::from_fn(|j| along(std::array::from_fn(|i| rows[i][j])));

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::activation::Floats;
-use super::normalise::Affine;
-use super::tile::Scratch;
+use crate::ml::kernels::autograd::activation::Floats;
+use crate::ml::kernels::conv::tile::Scratch;
+use crate::ml::kernels::norm::normalise::Affine;
 
 /// `act(affine(y))`, which is never stored: reading `y` and forming it anew costs less than a pass over memory.
 #[derive(Debug)]
-pub(super) struct Normalised {
+pub(crate) struct Normalised {
     /// `[pixels, channels]`.
     pub y: Vec<f32>,
     pub affine: Affine,
@@ -16,14 +16,14 @@ pub(super) struct Normalised {
 }
 
 /// The values of a node as a layer reads them, whole pixels at a time.
-pub(super) enum Source<'a> {
+pub(crate) enum Source<'a> {
     Floats(Floats<'a>),
     Normalised(&'a Normalised),
 }
 
 impl<'a> Source<'a> {
     /// All elements.
-    pub(super) fn into_floats(self) -> Floats<'a> {
+    pub(crate) fn into_floats(self) -> Floats<'a> {
         match self {
             Self::Floats(floats) => floats,
             Self::Normalised(normalised) => {
@@ -33,7 +33,7 @@ impl<'a> Source<'a> {
     }
 
     /// Elements in all.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Floats(floats) => floats.len(),
             Self::Normalised(normalised) => normalised.y.len(),
@@ -41,7 +41,7 @@ impl<'a> Source<'a> {
     }
 
     /// Writes the elements from `first` on to `out`.
-    pub(super) fn read(&self, first: usize, out: &mut [f32]) {
+    pub(crate) fn read(&self, first: usize, out: &mut [f32]) {
         let span = first..first + out.len();
         match self {
             Self::Floats(floats) => out.copy_from_slice(&floats[span]),
@@ -50,7 +50,7 @@ impl<'a> Source<'a> {
     }
 
     /// The elements of a span: in place, or formed in `scratch`.
-    pub(super) fn chunk<'s>(&'s self, span: Range<usize>, scratch: &'s mut Scratch) -> &'s [f32] {
+    pub(crate) fn chunk<'s>(&'s self, span: Range<usize>, scratch: &'s mut Scratch) -> &'s [f32] {
         match self {
             Self::Floats(floats) => &floats[span],
             Self::Normalised(_) => {
@@ -63,7 +63,7 @@ impl<'a> Source<'a> {
     }
 
     /// The elements of a span if they are stored, else none.
-    pub(super) fn stored(&self, span: Range<usize>) -> &[f32] {
+    pub(crate) fn stored(&self, span: Range<usize>) -> &[f32] {
         match self {
             Self::Floats(floats) => &floats[span],
             Self::Normalised(_) => &[],

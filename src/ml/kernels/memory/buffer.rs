@@ -3,7 +3,7 @@
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// `len` floats of any value, for a kernel that writes them all: zeroing them first would cost a pass over memory.
-pub(super) fn buffer(len: usize) -> Vec<f32> {
+pub(crate) fn buffer(len: usize) -> Vec<f32> {
     let mut floats: Vec<MaybeUninit<f32>> = Vec::with_capacity(len);
     // SAFETY: `MaybeUninit` needs no value, and the capacity is at least `len`.
     unsafe { floats.set_len(len) };

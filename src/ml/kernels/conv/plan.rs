@@ -1,9 +1,9 @@
 //! How a convolution is cut up: units that fit the L2 cache, padded tiles, and the taps that each output reads.
 
-use super::Geometry;
-use super::simd::Isa;
-use super::strip::Kernel;
-use super::winograd;
+use crate::ml::kernels::Geometry;
+use crate::ml::kernels::conv::winograd;
+use crate::ml::kernels::simd::Isa;
+use crate::ml::kernels::simd::strip::Kernel;
 
 /// Floats of input and output in a unit of a pointwise convolution: about 100 kB.
 const POINTWISE_UNIT: usize = 24 * 1024;
@@ -26,7 +26,7 @@ const PARTIALS: usize = 1 << 20;
 
 /// One axis of an image: sizes with and without the window's zeros.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// Pixels in and out.
     pub input: usize,
     pub output: usize,
@@ -41,7 +41,7 @@ pub(super) struct Axis {
 /// The outputs that reach the inputs `phase, phase + stride, …` of an axis: `taps[t]` of the window meets output
 /// `m + first + t` for the `m`-th such input.
 #[derive(Clone, Debug)]
-pub(super) struct Phase {
+pub(crate) struct Phase {
     pub phase: usize,
     /// Inputs of this phase.
     pub count: usize,
@@ -52,7 +52,7 @@ pub(super) struct Phase {
 
 /// A convolution of one size. A pointwise one sees its pixels as one row, cut into units of many "images".
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub inputs: usize,
     pub outputs: usize,
     pub kernel: usize,
@@ -75,7 +75,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The plan for `n` images of `size` (height, width), `inputs` channels in and `outputs` out.
-    pub(super) fn new(n: usize, size: [usize; 2], inputs: usize, outputs: usize, g: &Geometry) -> Self {
+    pub(crate) fn new(n: usize, size: [usize; 2], inputs: usize, outputs: usize, g: &Geometry) -> Self {
         let isa = Isa::detect();
         let [height, width] = g.output(size);
         if g.kernel == 1 && g.stride == 1 && g.padding == [0; 4] {
@@ -110,7 +110,7 @@ impl Plan {
     }
 
     /// The plan for a product of `pixels` rows with a matrix: a 1x1 convolution or a linear layer.
-    pub(super) fn pointwise(pixels: usize, inputs: usize, outputs: usize) -> Self {
+    pub(crate) fn pointwise(pixels: usize, inputs: usize, outputs: usize) -> Self {
         let fit = (POINTWISE_UNIT / (inputs + outputs).max(1)).clamp(32, 1024);
         let unit = (1 << fit.ilog2()).min(pixels.max(1));
         let one = Axis { input: 1, output: 1, before: 0, padded: 1, grad_before: 0, grad_padded: 1 };
@@ -136,68 +136,68 @@ impl Plan {
     }
 
     /// Images of a unit.
-    pub(super) fn images_of(&self, unit: usize) -> usize {
+    pub(crate) fn images_of(&self, unit: usize) -> usize {
         self.unit_images.min(self.images - unit * self.unit_images)
     }
 
     /// Output pixels of every unit but perhaps the last.
-    pub(super) fn whole_unit(&self) -> usize {
+    pub(crate) fn whole_unit(&self) -> usize {
         self.unit_images * self.rows.output * self.columns.output
     }
 
     /// Output columns of an image of a unit; those of the last unit of a pointwise plan may be fewer.
-    pub(super) fn unit_columns(&self, unit: usize) -> usize {
+    pub(crate) fn unit_columns(&self, unit: usize) -> usize {
         let columns = self.columns.output;
         if self.pointwise { columns.min(self.pixels - unit * columns) } else { columns }
     }
 
     /// Input pixels of every unit but perhaps the last.
-    pub(super) fn whole_input(&self) -> usize {
+    pub(crate) fn whole_input(&self) -> usize {
         self.unit_images * self.rows.input * self.columns.input
     }
 
     /// Whether a window reads beyond the image, so that a padded copy is needed.
-    pub(super) fn needs_padding(&self) -> bool {
+    pub(crate) fn needs_padding(&self) -> bool {
         let outside = |a: Axis| a.before > 0 || a.padded > a.input;
         outside(self.rows) || outside(self.columns)
     }
 
     /// Rows and columns of an image that the kernel reads: padded or the image itself.
-    pub(super) fn tile_size(&self) -> [usize; 2] {
+    pub(crate) fn tile_size(&self) -> [usize; 2] {
         let (rows, columns) = (self.rows, self.columns);
         if self.needs_padding() { [rows.padded, columns.padded] } else { [rows.input, columns.input] }
     }
 
     /// Elements of the weight matrix.
-    pub(super) fn weights(&self) -> usize {
+    pub(crate) fn weights(&self) -> usize {
         self.kernel * self.kernel * self.inputs * self.outputs
     }
 
     /// Whether the weight gradient is formed with the input channels in the vectors' lanes: where the output channels fill
     /// but one vector, each element would have to be broadcast for a single multiplication.
-    pub(super) fn inputs_in_lanes(&self) -> bool {
+    pub(crate) fn inputs_in_lanes(&self) -> bool {
         let width = Kernel::of(self.isa, self.inputs).width;
         self.pointwise && width > Kernel::of(self.isa, self.outputs).width && self.inputs.is_multiple_of(width)
     }
 
     /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
-    pub(super) fn groups(&self) -> usize {
+    pub(crate) fn groups(&self) -> usize {
         (PARTIALS / self.partial_len().max(1)).clamp(8, 64).min(self.units.max(1))
     }
 
     /// Floats of a partial weight gradient.
-    pub(super) fn partial_len(&self) -> usize {
+    pub(crate) fn partial_len(&self) -> usize {
         if self.winograd { winograd::partial_len(self) } else { self.weights() }
     }
 
     /// Whether the weights do not fit the L2 cache beside a unit: then they are passed over as rarely as possible.
-    pub(super) fn many_weights(&self) -> bool {
+    pub(crate) fn many_weights(&self) -> bool {
         !self.pointwise && self.weights() >= MANY_WEIGHTS
     }
 
     /// Output rows of a unit, over all its images, that go into the weight gradient together: their operands fit the L1
     /// cache, or with many weights a panel of one operand.
-    pub(super) fn band(&self) -> usize {
+    pub(crate) fn band(&self) -> usize {
         if self.many_weights() {
             return (WIDE_BAND / self.columns.output.max(1)).max(1);
         }
@@ -207,7 +207,7 @@ impl Plan {
 
     /// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
     /// rows, columns and input channels.
-    pub(super) fn pack_forward(&self, weights: &[f32]) -> Vec<f32> {
+    pub(crate) fn pack_forward(&self, weights: &[f32]) -> Vec<f32> {
         if self.winograd {
             return winograd::pack_forward(self, weights);
         }
@@ -229,7 +229,7 @@ impl Plan {
 
     /// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
     /// channels, in each the taps of the phases and the output channels.
-    pub(super) fn pack_backward(&self, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
+    pub(crate) fn pack_backward(&self, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
         if self.winograd {
             return winograd::pack_backward(self, weights);
         }
@@ -291,7 +291,7 @@ impl Axis {
     }
 
     /// The phases of this axis.
-    pub(super) fn phases(&self, kernel: usize, stride: usize) -> Vec<Phase> {
+    pub(crate) fn phases(&self, kernel: usize, stride: usize) -> Vec<Phase> {
         let g = Geometry { kernel, stride, padding: [0; 4] };
         let phase = |phase: usize| {
             let reach = self.outputs_of(phase, &g);

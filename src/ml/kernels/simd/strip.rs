@@ -3,14 +3,14 @@
 //! `A` is addressed by two strides and a list of segments, which makes a convolution over a padded image (segments:
 //! rows of the window), its two gradients and a plain product the same loop. Nothing is packed but the weights.
 
-use super::simd::{Isa, Simd};
+use crate::ml::kernels::simd::{Isa, Simd};
 
 /// Operands of a strip of `rows` by `cols` elements; `cols` is at most [`Kernel::width`].
 ///
 /// Element `(row, k)` of segment `s` of `A` is `a[segments[s] + row * a_row + k * a_step]`; row `k` of segment `s` of
 /// `B` is at `b[s * b_segment + k * b_row]`.
 #[derive(Clone, Copy)]
-pub(super) struct Strip<'a> {
+pub(crate) struct Strip<'a> {
     pub a: *const f32,
     pub a_row: usize,
     pub a_step: usize,
@@ -28,7 +28,7 @@ pub(super) struct Strip<'a> {
 
 /// The kernel for panels of one or two vectors of columns.
 #[derive(Clone, Copy)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     run: unsafe fn(&Strip),
     /// Columns of a panel, a multiple of the vector's lanes: `B` is read in rows of this many floats.
     pub width: usize,
@@ -36,7 +36,7 @@ pub(super) struct Kernel {
 
 impl Kernel {
     /// The kernel of an instruction set that this processor has, for `cols` columns in all.
-    pub(super) fn of(isa: Isa, cols: usize) -> Self {
+    pub(crate) fn of(isa: Isa, cols: usize) -> Self {
         assert!(isa <= Isa::detect(), "this processor has no {isa:?}");
         let (lanes, single) = (isa.lanes(), cols <= isa.lanes());
         let run: unsafe fn(&Strip) = match isa {
@@ -59,7 +59,7 @@ impl Kernel {
     /// # Safety
     /// All elements of `A` and `C` that the strip names, and `width` floats from the start of each row of `B`, must lie
     /// in live allocations; `C` must not overlap the operands nor be touched by another thread meanwhile.
-    pub(super) unsafe fn run(self, strip: &Strip) {
+    pub(crate) unsafe fn run(self, strip: &Strip) {
         debug_assert!(strip.cols <= self.width);
         // SAFETY: `of` chose a function that this processor can run; the rest is the caller's.
         unsafe { (self.run)(strip) }

@@ -3,14 +3,14 @@
 
 use rayon::prelude::*;
 
-use super::plan::{Phase, Plan};
-use super::source::Source;
-use super::strip::{Kernel, Strip};
-use super::tile::{Scratch, Tile};
-use super::winograd;
+use crate::ml::kernels::autograd::source::Source;
+use crate::ml::kernels::conv::plan::{Phase, Plan};
+use crate::ml::kernels::conv::tile::{Scratch, Tile};
+use crate::ml::kernels::conv::winograd;
+use crate::ml::kernels::simd::strip::{Kernel, Strip};
 
 /// The weights as the gradient of the inputs needs them: one matrix for each pair of phases.
-pub(super) struct Transposed {
+pub(crate) struct Transposed {
     rows: Vec<Phase>,
     columns: Vec<Phase>,
     packed: Vec<Vec<f32>>,
@@ -18,7 +18,7 @@ pub(super) struct Transposed {
 
 impl Transposed {
     /// Packs `weights` `[out, in, k, k]`.
-    pub(super) fn new(plan: &Plan, weights: &[f32]) -> Self {
+    pub(crate) fn new(plan: &Plan, weights: &[f32]) -> Self {
         let rows = plan.rows.phases(plan.kernel, plan.stride);
         let columns = plan.columns.phases(plan.kernel, plan.stride);
         let packed = rows.iter().flat_map(|r| columns.iter().map(move |c| plan.pack_backward(weights, r, c))).collect();
@@ -31,7 +31,7 @@ impl Transposed {
 /// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
 /// With `accumulate` the gradient of the inputs is added to what `dx` holds. `finish(first element, gradients)` sees each
 /// unit of `dx` while it is in the cache; what it returns is returned in the order of the units.
-pub(super) fn backward<T: Send>(
+pub(crate) fn backward<T: Send>(
     plan: &Plan,
     x: &Source,
     dx: Option<(&Transposed, &mut [f32])>,

@@ -1,36 +1,36 @@
 //! Passes over `[pixels, channels]` buffers with coefficients for each channel.
 
-use super::simd::{Isa, vectorised};
+use crate::ml::kernels::simd::{Isa, vectorised};
 
 /// Columns whose sums stay in registers.
 const BLOCK: usize = 64;
 
 /// Coefficients of the channels, repeated until a row of them is long enough for vectors.
 #[derive(Clone, Debug)]
-pub(super) struct Row(Vec<f32>);
+pub(crate) struct Row(Vec<f32>);
 
 impl Row {
     /// Repeats `channels` up to at least 64 floats.
-    pub(super) fn new(channels: &[f32]) -> Self {
+    pub(crate) fn new(channels: &[f32]) -> Self {
         Self(channels.repeat(BLOCK.div_ceil(channels.len().max(1))))
     }
 
     /// The repeated coefficients.
-    pub(super) fn get(&self) -> &[f32] {
+    pub(crate) fn get(&self) -> &[f32] {
         &self.0
     }
 }
 
 /// The map `y * scale + shift`, with coefficients for each channel of a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ScaleShift<'a> {
+pub(crate) struct ScaleShift<'a> {
     pub scale: &'a [f32],
     pub shift: &'a [f32],
 }
 
 /// The sum `by_g * g + by_y * y + rest`, with coefficients for each channel of a row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Combination<'a> {
+pub(crate) struct Combination<'a> {
     pub by_g: &'a [f32],
     pub by_y: &'a [f32],
     pub rest: &'a [f32],
@@ -38,7 +38,7 @@ pub(super) struct Combination<'a> {
 
 /// Two sums of each channel over a chunk, and the pixels that went in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     pub count: f64,
     pub first: Vec<f64>,
     pub second: Vec<f64>,
@@ -60,7 +60,7 @@ impl Sums {
 }
 
 /// Mean and sum of squared distances from it of each channel of a chunk `[pixels, channels]`.
-pub(super) fn moments(y: &[f32], channels: usize) -> Sums {
+pub(crate) fn moments(y: &[f32], channels: usize) -> Sums {
     // Distances from one of the values: the squares stay small even where the mean is large.
     let origin = Row::new(&y[..channels]);
     let (mut first, mut second) = (vec![0f32; origin.get().len()], vec![0f32; origin.get().len()]);
@@ -75,7 +75,7 @@ pub(super) fn moments(y: &[f32], channels: usize) -> Sums {
 }
 
 /// Mean and sum of squared distances over all chunks, in their order (Chan, Golub and LeVeque 1979).
-pub(super) fn combine_moments(chunks: &[Sums]) -> Sums {
+pub(crate) fn combine_moments(chunks: &[Sums]) -> Sums {
     let mut total = chunks.first().cloned().unwrap_or_default();
     for chunk in chunks.iter().skip(1) {
         let count = total.count + chunk.count;
@@ -92,7 +92,7 @@ pub(super) fn combine_moments(chunks: &[Sums]) -> Sums {
 }
 
 /// Plain sums over all chunks, in their order.
-pub(super) fn combine_sums(chunks: &[Sums]) -> Sums {
+pub(crate) fn combine_sums(chunks: &[Sums]) -> Sums {
     let mut total = chunks.first().cloned().unwrap_or_default();
     for chunk in chunks.iter().skip(1) {
         total.count += chunk.count;
@@ -107,7 +107,7 @@ pub(super) fn combine_sums(chunks: &[Sums]) -> Sums {
 }
 
 vectorised! {
-    pub(super) fn sum_and_squares(y: &[f32], origin: &[f32], first: &mut [f32], second: &mut [f32]) {
+    pub(crate) fn sum_and_squares(y: &[f32], origin: &[f32], first: &mut [f32], second: &mut [f32]) {
         let period = origin.len();
         let whole = y.len() / period * period;
         if period.is_multiple_of(BLOCK) {
@@ -142,7 +142,7 @@ vectorised! {
 }
 
 /// Sums of `g` and of `g * (y - mean)` of each channel over a chunk.
-pub(super) fn gradient_sums(g: &[f32], y: &[f32], mean: &Row, channels: usize) -> Sums {
+pub(crate) fn gradient_sums(g: &[f32], y: &[f32], mean: &Row, channels: usize) -> Sums {
     let period = mean.get().len();
     let (mut first, mut second) = (vec![0f32; period], vec![0f32; period]);
     sum_and_product(Isa::detect(), g, y, mean.get(), &mut first, &mut second);
@@ -150,7 +150,7 @@ pub(super) fn gradient_sums(g: &[f32], y: &[f32], mean: &Row, channels: usize) -
 }
 
 vectorised! {
-    pub(super) fn sum_and_product(g: &[f32], y: &[f32], mean: &[f32], first: &mut [f32], second: &mut [f32]) {
+    pub(crate) fn sum_and_product(g: &[f32], y: &[f32], mean: &[f32], first: &mut [f32], second: &mut [f32]) {
         let period = mean.len();
         let whole = y.len() / period * period;
         if period.is_multiple_of(BLOCK) {
@@ -189,7 +189,7 @@ vectorised! {
 
 vectorised! {
     /// `out = y * scale + shift`, at least zero if `relu`.
-    pub(super) fn scale_shift(y: &[f32], map: ScaleShift<'_>, relu: bool, out: &mut [f32]) {
+    pub(crate) fn scale_shift(y: &[f32], map: ScaleShift<'_>, relu: bool, out: &mut [f32]) {
         let ScaleShift { scale, shift } = map;
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         let period = scale.len();
@@ -203,7 +203,7 @@ vectorised! {
 
 vectorised! {
     /// `y += offset`, then at least zero if `relu`.
-    pub(super) fn offset(y: &mut [f32], offset: &[f32], relu: bool) {
+    pub(crate) fn offset(y: &mut [f32], offset: &[f32], relu: bool) {
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         for y in y.chunks_mut(offset.len()) {
             for (y, offset) in y.iter_mut().zip(offset) {
@@ -215,7 +215,7 @@ vectorised! {
 
 vectorised! {
     /// `out = y * scale + shift + residual`, at least zero if `relu`.
-    pub(super) fn scale_shift_add(y: &[f32], map: ScaleShift<'_>, residual: &[f32], relu: bool, out: &mut [f32]) {
+    pub(crate) fn scale_shift_add(y: &[f32], map: ScaleShift<'_>, residual: &[f32], relu: bool, out: &mut [f32]) {
         let ScaleShift { scale, shift } = map;
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         let period = scale.len();
@@ -237,7 +237,7 @@ fn rectify(x: f32, floor: f32) -> f32 {
 
 vectorised! {
     /// `g` becomes zero where `out` is not positive.
-    pub(super) fn mask_by_output(g: &mut [f32], out: &[f32]) {
+    pub(crate) fn mask_by_output(g: &mut [f32], out: &[f32]) {
         for (g, out) in g.iter_mut().zip(out) {
             *g = if *out > 0.0 { *g } else { 0.0 };
         }
@@ -246,7 +246,7 @@ vectorised! {
 
 vectorised! {
     /// `g` becomes zero where `y * scale + shift` is not positive.
-    pub(super) fn mask_by_value(g: &mut [f32], y: &[f32], map: ScaleShift<'_>) {
+    pub(crate) fn mask_by_value(g: &mut [f32], y: &[f32], map: ScaleShift<'_>) {
         let ScaleShift { scale, shift } = map;
         let period = scale.len();
         for (g, y) in g.chunks_mut(period).zip(y.chunks(period)) {
@@ -259,7 +259,7 @@ vectorised! {
 
 vectorised! {
     /// `dy = by_g * g + by_y * y + rest`.
-    pub(super) fn combine(g: &[f32], y: &[f32], sum: Combination<'_>, dy: &mut [f32]) {
+    pub(crate) fn combine(g: &[f32], y: &[f32], sum: Combination<'_>, dy: &mut [f32]) {
         let Combination { by_g, by_y, rest } = sum;
         let period = by_g.len();
         for ((dy, g), y) in dy.chunks_mut(period).zip(g.chunks(period)).zip(y.chunks(period)) {
@@ -274,7 +274,7 @@ vectorised! {
 
 vectorised! {
     /// [`mask_by_value`] and [`combine`] in one pass.
-    pub(super) fn mask_combine(
+    pub(crate) fn mask_combine(
         dout: &[f32], y: &[f32], map: ScaleShift<'_>, sum: Combination<'_>, dy: &mut [f32],
     ) {
         let (ScaleShift { scale, shift }, Combination { by_g, by_y, rest }) = (map, sum);

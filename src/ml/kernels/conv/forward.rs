@@ -2,15 +2,15 @@
 
 use rayon::prelude::*;
 
-use super::plan::Plan;
-use super::source::Source;
-use super::strip::{Kernel, Strip};
-use super::tile::{Scratch, Tile};
-use super::winograd;
+use crate::ml::kernels::autograd::source::Source;
+use crate::ml::kernels::conv::plan::Plan;
+use crate::ml::kernels::conv::tile::{Scratch, Tile};
+use crate::ml::kernels::conv::winograd;
+use crate::ml::kernels::simd::strip::{Kernel, Strip};
 
 /// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(outputs of a unit)` sees each unit's
 /// outputs while they are in the cache. What it returns is returned in the order of the units.
-pub(super) fn forward<T: Send>(
+pub(crate) fn forward<T: Send>(
     plan: &Plan,
     x: &Source,
     packed: &[f32],
@@ -40,7 +40,7 @@ pub(super) fn forward<T: Send>(
 }
 
 /// One unit from its tile of inputs.
-pub(super) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
+pub(crate) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
     let images = plan.images_of(unit);

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Tensor};
 
-use super::activation::{Data, Floats, Node, Origin, Parent};
-use super::channel::Sums;
-use super::source::Source;
+use crate::ml::kernels::autograd::activation::{Data, Floats, Node, Origin, Parent};
+use crate::ml::kernels::autograd::source::Source;
+use crate::ml::kernels::norm::channel::Sums;
 use crate::ml::{Error, Result};
 
 /// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
-pub(super) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
+pub(crate) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
     if let Data::Tensor(tensor) = &last.data {
         return Ok(tensor.clone());
     }
@@ -229,7 +229,7 @@ impl Flow {
             self.sums[at] = parent.sums.or_else(|| self.sums[at].take());
             let slot = &mut self.gradients[at];
             match (slot.as_mut(), parent.gradient) {
-                (Some(sum), Some(more)) => super::normalise::add_to(sum, &more),
+                (Some(sum), Some(more)) => crate::ml::kernels::norm::normalise::add_to(sum, &more),
                 (_, more) => *slot = more.or_else(|| slot.take()),
             }
         }

@@ -2,8 +2,9 @@
 
 use candle_core::Tensor;
 
-use super::activation::{Activation, Repr};
-use super::{BnParams, ConvParams, Norm, Stats, candle, cpu, pooling};
+use super::autograd::activation::{Activation, Repr};
+use super::modules::{cpu, pooling};
+use super::{BnParams, ConvParams, Norm, Stats, candle};
 use crate::ml::{Error, Result};
 
 impl Activation {

@@ -7,10 +7,10 @@
 
 use rayon::prelude::*;
 
-use super::plan::Plan;
-use super::strip::{Kernel, Strip};
-use super::tile::{Scratch, Tile};
-use super::transform::{FREQUENCIES, Grid, Panel, gather, of_window, scatter, spread, to_window};
+use crate::ml::kernels::conv::plan::Plan;
+use crate::ml::kernels::conv::tile::{Scratch, Tile};
+use crate::ml::kernels::conv::transform::{FREQUENCIES, Grid, Panel, gather, of_window, scatter, spread, to_window};
+use crate::ml::kernels::simd::strip::{Kernel, Strip};
 
 /// Floats of a matrix of weights for each frequency, for `inner` rows and `outer` columns in panels.
 fn packed_len(inner: usize, outer: usize, kernel: Kernel) -> usize {
@@ -34,7 +34,7 @@ fn pack(inner: usize, outer: usize, kernel: Kernel, window: impl Fn(usize, usize
 }
 
 /// Weights `[out, in, 3, 3]` for [`forward`].
-pub(super) fn pack_forward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
+pub(crate) fn pack_forward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     let kernel = Kernel::of(plan.isa, plan.outputs);
     pack(plan.inputs, plan.outputs, kernel, |i, o| {
         let w = &weights[(o * plan.inputs + i) * 9..][..9];
@@ -43,7 +43,7 @@ pub(super) fn pack_forward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
 }
 
 /// Weights `[out, in, 3, 3]` for [`input_gradient`]: windows turned around.
-pub(super) fn pack_backward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
+pub(crate) fn pack_backward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     let kernel = Kernel::of(plan.isa, plan.inputs);
     pack(plan.outputs, plan.inputs, kernel, |o, i| {
         let w = &weights[(o * plan.inputs + i) * 9..][..9];
@@ -52,12 +52,12 @@ pub(super) fn pack_backward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
 }
 
 /// Floats of a partial weight gradient: `[panel of outputs][16][inputs][width]`.
-pub(super) fn partial_len(plan: &Plan) -> usize {
+pub(crate) fn partial_len(plan: &Plan) -> usize {
     packed_len(plan.inputs, plan.outputs, Kernel::of(plan.isa, plan.outputs))
 }
 
 /// One unit's outputs from its tile of inputs.
-pub(super) fn forward(plan: &Plan, count: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
+pub(crate) fn forward(plan: &Plan, count: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let from = Images { count, size: plan.tile_size(), origin: [0, 0], channels: plan.inputs };
     let to = Images { count, size: [plan.rows.output, plan.columns.output], origin: [0, 0], channels: plan.outputs };
     let to = Results { floats: y, images: to, accumulate: false };
@@ -65,7 +65,7 @@ pub(super) fn forward(plan: &Plan, count: usize, tile: &[f32], packed: &[f32], y
 }
 
 /// One unit's gradient of the inputs from its tile of output gradients.
-pub(super) fn input_gradient(plan: &Plan, count: usize, gradients: &Tile, packed: &[f32], dx: &mut [f32], add: bool) {
+pub(crate) fn input_gradient(plan: &Plan, count: usize, gradients: &Tile, packed: &[f32], dx: &mut [f32], add: bool) {
     // Windows of the full convolution begin two pixels before an output; the tile has no more zeros than are needed.
     let origin = [plan.rows, plan.columns].map(|axis| axis.grad_before + axis.before - 2);
     let size = [plan.rows.grad_padded, plan.columns.grad_padded];
@@ -76,7 +76,7 @@ pub(super) fn input_gradient(plan: &Plan, count: usize, gradients: &Tile, packed
 }
 
 /// Adds one unit's share to the partial weight gradient.
-pub(super) fn weight_gradient(plan: &Plan, count: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
+pub(crate) fn weight_gradient(plan: &Plan, count: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
     let (inner, outer) = (plan.inputs, plan.outputs);
     let kernel = Kernel::of(plan.isa, outer);
     let width = kernel.width;
@@ -100,7 +100,7 @@ pub(super) fn weight_gradient(plan: &Plan, count: usize, tile: &[f32], gradients
 }
 
 /// The weight gradient `[out, in, 3, 3]` from the sum of the partial ones.
-pub(super) fn unpack(plan: &Plan, sum: &[f32]) -> Vec<f32> {
+pub(crate) fn unpack(plan: &Plan, sum: &[f32]) -> Vec<f32> {
     let width = Kernel::of(plan.isa, plan.outputs).width;
     let mut weights = vec![0f32; plan.weights()];
     weights.par_chunks_mut(9 * plan.inputs).enumerate().for_each(|(o, weights)| {

@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
-use super::activation::{Activation, Data, Floats, Layer, Node, Parent, contiguous};
-use super::buffer::buffer;
-use super::channel::Sums;
-use super::convolve::forward;
-use super::convolve_grad::{Transposed, backward};
-use super::normalise::{self, Affine};
-use super::plan::Plan;
-use super::simd::Isa;
-use super::source::{Normalised, Source};
-use super::tile::Scratch;
-use super::{BnParams, ConvParams, Norm, Stats, channel};
 use crate::ml::Result;
+use crate::ml::kernels::autograd::activation::{Activation, Data, Floats, Layer, Node, Parent, contiguous};
+use crate::ml::kernels::autograd::source::{Normalised, Source};
+use crate::ml::kernels::conv::forward::forward;
+use crate::ml::kernels::conv::gradients::{Transposed, backward};
+use crate::ml::kernels::conv::plan::Plan;
+use crate::ml::kernels::conv::tile::Scratch;
+use crate::ml::kernels::memory::buffer::buffer;
+use crate::ml::kernels::norm::channel;
+use crate::ml::kernels::norm::channel::Sums;
+use crate::ml::kernels::norm::normalise::{self, Affine};
+use crate::ml::kernels::simd::Isa;
+use crate::ml::kernels::{BnParams, ConvParams, Norm, Stats};
 
 /// A convolution and its normalisation, which share one pass over the outputs.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ struct ConvBn {
     frozen: bool,
 }
 
-pub(super) fn conv_bn(
+pub(crate) fn conv_bn(
     x: &Arc<Node>,
     conv: ConvParams,
     bn: BnParams,
@@ -170,13 +171,13 @@ struct Affinely {
 }
 
 /// `conv(x) + bias`.
-pub(super) fn conv2d(x: &Arc<Node>, conv: ConvParams) -> Result<Activation> {
+pub(crate) fn conv2d(x: &Arc<Node>, conv: ConvParams) -> Result<Activation> {
     let (plan, out_dims) = plan(x, conv)?;
     affinely(x, plan, out_dims.to_vec(), conv.weight, conv.bias, false)
 }
 
 /// `act(x weight^T + bias)`.
-pub(super) fn linear(
+pub(crate) fn linear(
     x: &Arc<Node>,
     rows: usize,
     weight: &Tensor,
@@ -239,7 +240,7 @@ struct BatchNorm {
     relu: bool,
 }
 
-pub(super) fn batch_norm(x: &Arc<Node>, bn: BnParams, relu: bool) -> Result<(Activation, Option<Stats>)> {
+pub(crate) fn batch_norm(x: &Arc<Node>, bn: BnParams, relu: bool) -> Result<(Activation, Option<Stats>)> {
     let BnParams { gamma, beta, eps, norm } = bn;
     let [gamma, beta] = [contiguous(gamma)?, contiguous(beta)?];
     let (scale, shift, values) = (Floats::of(&gamma), Floats::of(&beta), x.floats());

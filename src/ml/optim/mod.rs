@@ -1,12 +1,15 @@
 //! Optimisers with PyTorch's semantics, and their table of parameters.
 
+mod in_place;
+
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var, backprop::GradStore};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result, finite, kernels::in_place};
+use self::in_place::in_place;
+use super::{Error, Result, finite};
 
 /// How weights follow gradients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

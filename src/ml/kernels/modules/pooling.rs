@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::activation::{Activation, Floats, Layer, Node, Parent};
-use super::buffer::buffer;
-use super::channel::Sums;
 use crate::ml::Result;
+use crate::ml::kernels::autograd::activation::{Activation, Floats, Layer, Node, Parent};
+use crate::ml::kernels::memory::buffer::buffer;
+use crate::ml::kernels::norm::channel::Sums;
 
 /// Sizes of a pooling: rows, columns and channels in, rows and columns out.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ struct MaxPool {
     winners: Vec<u32>,
 }
 
-pub(super) fn max_pool2d(x: &Arc<Node>, kernel: usize, stride: usize, padding: usize) -> Result<Activation> {
+pub(crate) fn max_pool2d(x: &Arc<Node>, kernel: usize, stride: usize, padding: usize) -> Result<Activation> {
     let [n, height, width, channels] = x.dims4()?;
     let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
     let sizes = Sizes { height, width, channels, rows: out(height), columns: out(width) };
@@ -101,7 +101,7 @@ impl Layer for MaxPool {
 #[derive(Debug)]
 struct Upsample(Sizes);
 
-pub(super) fn upsample_nearest2x(x: &Arc<Node>) -> Result<Activation> {
+pub(crate) fn upsample_nearest2x(x: &Arc<Node>) -> Result<Activation> {
     let [n, height, width, channels] = x.dims4()?;
     let sizes = Sizes { height, width, channels, rows: 2 * height, columns: 2 * width };
     let mut y = buffer(n * sizes.out());
@@ -150,7 +150,7 @@ impl Layer for Upsample {
 #[derive(Debug)]
 struct Average(Sizes);
 
-pub(super) fn global_avg_pool(x: &Arc<Node>) -> Result<Activation> {
+pub(crate) fn global_avg_pool(x: &Arc<Node>) -> Result<Activation> {
     let [n, height, width, channels] = x.dims4()?;
     let sizes = Sizes { height, width, channels, rows: 1, columns: 1 };
     let mut y = vec![0f32; n * channels];

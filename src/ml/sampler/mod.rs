@@ -1,13 +1,13 @@
 //! Which images make a batch: drawn at random, or by their cluster.
 
 mod dealer;
-mod reference;
+mod shuffle_buffer;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use dealer::{Dealer, capped_shares};
-use reference::rank_order;
+use shuffle_buffer::rank_order;
 
 use super::{
     Error, Result,
@@ -15,7 +15,7 @@ use super::{
     rng::Stream,
 };
 
-pub use reference::draw_buffered;
+pub use shuffle_buffer::draw_buffered;
 
 /// How batches are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, DType, Storage, Tensor};
 
-use super::chain::chain;
-use super::channel::Sums;
-use super::source::{Normalised, Source};
+use crate::ml::kernels::autograd::chain::chain;
+use crate::ml::kernels::autograd::source::{Normalised, Source};
+use crate::ml::kernels::norm::channel::Sums;
 use crate::ml::{Error, Result};
 
 /// What flows from layer to layer: a tensor, or a result of the CPU kernels. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct Activation(pub(super) Repr);
+pub struct Activation(pub(crate) Repr);
 
 #[derive(Clone, Debug)]
-pub(super) enum Repr {
+pub(crate) enum Repr {
     /// For layers made of candle's operations.
     Tensor(Tensor),
     /// For layers made of this module's kernels.
@@ -28,7 +28,7 @@ pub(super) enum Repr {
 
 /// A value and, where gradients are wanted, how it was made.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub dims: Vec<usize>,
     pub data: Data,
     pub origin: Option<Origin>,
@@ -37,7 +37,7 @@ pub(super) struct Node {
 }
 
 #[derive(Debug)]
-pub(super) enum Data {
+pub(crate) enum Data {
     Floats(Vec<f32>),
     Normalised(Arc<Normalised>),
     Tensor(Tensor),
@@ -50,14 +50,14 @@ impl From<Vec<f32>> for Data {
 }
 
 #[derive(Debug)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     pub layer: Box<dyn Layer>,
     pub parents: Vec<Arc<Node>>,
     pub parameters: Vec<Tensor>,
 }
 
 /// One layer's backward pass.
-pub(super) trait Layer: std::fmt::Debug + Send + Sync {
+pub(crate) trait Layer: std::fmt::Debug + Send + Sync {
     /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
     /// those of the parameters.
     ///
@@ -85,7 +85,7 @@ pub(super) trait Layer: std::fmt::Debug + Send + Sync {
 }
 
 /// A parent of a layer: its value, and its gradient as summed up so far.
-pub(super) struct Parent<'a> {
+pub(crate) struct Parent<'a> {
     pub value: Source<'a>,
     pub tracked: bool,
     pub gradient: Option<Vec<f32>>,
@@ -97,16 +97,16 @@ pub(super) struct Parent<'a> {
 
 impl Parent<'_> {
     /// Adds to the gradient.
-    pub(super) fn add(&mut self, more: Vec<f32>) {
+    pub(crate) fn add(&mut self, more: Vec<f32>) {
         match &mut self.gradient {
-            Some(sum) => super::normalise::add_to(sum, &more),
+            Some(sum) => crate::ml::kernels::norm::normalise::add_to(sum, &more),
             none => *none = Some(more),
         }
     }
 }
 
 /// Contiguous floats, borrowed from a vector or from a tensor, or formed for the asking.
-pub(super) enum Floats<'a> {
+pub(crate) enum Floats<'a> {
     Slice(&'a [f32]),
     Owned(Vec<f32>),
     Guard(Box<dyn Deref<Target = Storage> + Sync + 'a>, [usize; 2]),
@@ -128,7 +128,7 @@ impl Deref for Floats<'_> {
 
 impl Floats<'_> {
     /// The floats as a vector of their own.
-    pub(super) fn into_vec(self) -> Vec<f32> {
+    pub(crate) fn into_vec(self) -> Vec<f32> {
         match self {
             Self::Owned(floats) => floats,
             other => other.to_vec(),
@@ -136,7 +136,7 @@ impl Floats<'_> {
     }
 
     /// The elements of a contiguous float32 tensor of the CPU.
-    pub(super) fn of(tensor: &Tensor) -> Floats<'_> {
+    pub(crate) fn of(tensor: &Tensor) -> Floats<'_> {
         let (guard, layout) = tensor.storage_and_layout();
         let start = layout.start_offset();
         Floats::Guard(Box::new(guard), [start, start + layout.shape().elem_count()])
@@ -144,7 +144,7 @@ impl Floats<'_> {
 }
 
 /// A contiguous version of a tensor; the tensor itself if it is one.
-pub(super) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
+pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
     if tensor.dtype() != DType::F32 {
         return Err(Error::Invalid(format!("kernels: float32 is needed, not {:?}", tensor.dtype())));
     }
@@ -213,12 +213,12 @@ fn dims4(dims: &[usize]) -> Result<[usize; 4]> {
 
 impl Node {
     /// Images, rows, columns and channels.
-    pub(super) fn dims4(&self) -> Result<[usize; 4]> {
+    pub(crate) fn dims4(&self) -> Result<[usize; 4]> {
         dims4(&self.dims)
     }
 
     /// The values, for a layer that can form them where it reads them.
-    pub(super) fn source(&self) -> Source<'_> {
+    pub(crate) fn source(&self) -> Source<'_> {
         match &self.data {
             Data::Floats(floats) => Source::Floats(Floats::Slice(floats)),
             Data::Normalised(normalised) => Source::Normalised(normalised),
@@ -227,12 +227,12 @@ impl Node {
     }
 
     /// The values as floats.
-    pub(super) fn floats(&self) -> Floats<'_> {
+    pub(crate) fn floats(&self) -> Floats<'_> {
         self.source().into_floats()
     }
 
     /// The result of a layer. `layer` is asked only if a gradient is wanted.
-    pub(super) fn result(
+    pub(crate) fn result(
         dims: Vec<usize>,
         data: impl Into<Data>,
         parents: &[&Arc<Node>],

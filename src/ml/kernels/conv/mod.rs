@@ -1,0 +1,12 @@
+//! Convolution on slices. Read `geometry`, `plan` and `tile`, then `forward` and `gradients`, last `winograd` and its
+//! `transform`.
+
+pub(crate) mod forward;
+pub(crate) mod geometry;
+pub(crate) mod gradients;
+pub(crate) mod plan;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tile;
+mod transform;
+mod winograd;

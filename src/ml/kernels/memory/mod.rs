@@ -1,0 +1,3 @@
+//! Memory that the kernels work in.
+
+pub(crate) mod buffer;
