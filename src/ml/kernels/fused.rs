@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::autograd::activation::{Activation, Repr};
-use super::modules::{cpu, pooling};
+use super::modules::{batch_norm, conv_bn, linear, pooling};
 use super::{BnParams, ConvParams, Norm, Stats, candle};
 use crate::ml::{Error, Result};
 
@@ -16,7 +16,7 @@ impl Activation {
         self.check_conv(conv)?;
         match &self.0 {
             Repr::Tensor(x) => Ok(Self::by_candle(&candle::conv2d(x, conv)?)),
-            Repr::Node(x) => cpu::conv2d(x, conv),
+            Repr::Node(x) => linear::conv2d(x, conv),
         }
     }
 
@@ -39,8 +39,8 @@ impl Activation {
             return Err(Error::Invalid(format!("convolution: a residual {:?} for {out:?}", residual.dims())));
         }
         match (&self.0, residual.map(|residual| &residual.0)) {
-            (Repr::Node(x), None) => cpu::conv_bn(x, conv, bn, None, relu),
-            (Repr::Node(x), Some(Repr::Node(residual))) => cpu::conv_bn(x, conv, bn, Some(residual), relu),
+            (Repr::Node(x), None) => conv_bn::conv_bn(x, conv, bn, None, relu),
+            (Repr::Node(x), Some(Repr::Node(residual))) => conv_bn::conv_bn(x, conv, bn, Some(residual), relu),
             _ => {
                 let x = self.clone().into_tensor()?;
                 let residual = residual.map(|residual| residual.clone().into_tensor()).transpose()?;
@@ -61,7 +61,7 @@ impl Activation {
                 let (y, stats) = candle::batch_norm(x, bn, relu)?;
                 Ok((Self::by_candle(&y), stats))
             }
-            Repr::Node(x) => cpu::batch_norm(x, bn, relu),
+            Repr::Node(x) => batch_norm::batch_norm(x, bn, relu),
         }
     }
 
@@ -80,7 +80,7 @@ impl Activation {
         check_vector("bias", bias, outputs)?;
         match &self.0 {
             Repr::Tensor(x) => Ok(Self::by_candle(&candle::linear(x, weight, bias, relu)?)),
-            Repr::Node(x) => cpu::linear(x, rows, weight, bias, relu),
+            Repr::Node(x) => linear::linear(x, rows, weight, bias, relu),
         }
     }
 

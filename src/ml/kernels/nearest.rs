@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::conv::forward::convolve;
+use super::conv::forward::{convolve, pack};
 use super::conv::plan::Plan;
-use super::conv::tile::Scratch;
+use super::memory::scratch::Scratch;
 use super::simd::vectorised;
 
 /// Centroids that are compared at a time.
@@ -24,7 +24,7 @@ pub fn nearest(points: &[f32], width: usize, centroids: &[f32], lengths: &[f32])
     assert!(count > 0 && centroids.len() == count * width && points.len().is_multiple_of(width.max(1)));
     let rows = points.len() / width.max(1);
     let plan = Plan::pointwise(rows, width, count);
-    let packed = plan.pack_forward(centroids);
+    let packed = pack(&plan, centroids);
     let (mut labels, mut offsets) = (vec![0; rows], vec![0.0; rows]);
     let unit = plan.whole_unit();
     points

@@ -4,15 +4,21 @@
 //! candle operations one by one: each result remembers the layer that made it, and only when a chain ends
 //! ([`Activation::into_tensor`]) it becomes a tensor, made by one custom operation whose backward pass walks the chain (`chain`).
 
-use std::ops::Deref;
 use std::sync::Arc;
 
-use candle_core::{CpuStorage, DType, Storage, Tensor};
+use candle_core::{DType, Tensor};
 
-use crate::ml::kernels::autograd::chain::chain;
-use crate::ml::kernels::autograd::source::{Normalised, Source};
-use crate::ml::kernels::norm::channel::Sums;
-use crate::ml::{Error, Result};
+use crate::ml::{
+    Error, Result,
+    kernels::{
+        autograd::source::{Normalised, Source},
+        memory::{
+            buffer::add_to,
+            floats::{Floats, contiguous},
+        },
+        norm::channel::Sums,
+    },
+};
 
 /// What flows from layer to layer: a tensor, or a result of the CPU kernels. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -51,17 +57,17 @@ impl From<Vec<f32>> for Data {
 
 #[derive(Debug)]
 pub(crate) struct Origin {
-    pub layer: Box<dyn Layer>,
+    pub layer: Box<dyn Module>,
     pub parents: Vec<Arc<Node>>,
     pub parameters: Vec<Tensor>,
 }
 
 /// One layer's backward pass.
-pub(crate) trait Layer: std::fmt::Debug + Send + Sync {
+pub(crate) trait Module: std::fmt::Debug + Send + Sync {
     /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
     /// those of the parameters.
     ///
-    /// `out` is the layer's output where that is stored. `sums` is there if [`Layer::prepare`] has seen the whole gradient
+    /// `out` is the layer's output where that is stored. `sums` is there if [`Module::prepare`] has seen the whole gradient
     /// already.
     fn backward(
         &self,
@@ -72,7 +78,7 @@ pub(crate) trait Layer: std::fmt::Debug + Send + Sync {
         parents: &mut [Parent],
     ) -> Vec<Vec<f32>>;
 
-    /// Whether the layer that forms the last share of this layer's gradient shall call [`Layer::prepare`].
+    /// Whether the layer that forms the last share of this layer's gradient shall call [`Module::prepare`].
     fn prepares(&self) -> bool {
         false
     }
@@ -90,7 +96,7 @@ pub(crate) struct Parent<'a> {
     pub tracked: bool,
     pub gradient: Option<Vec<f32>>,
     /// The layer that made the value, if it wants to see the gradient and no more shares of it will come.
-    pub layer: Option<&'a dyn Layer>,
+    pub layer: Option<&'a dyn Module>,
     /// What the layer made of the gradient.
     pub sums: Option<Sums>,
 }
@@ -99,56 +105,10 @@ impl Parent<'_> {
     /// Adds to the gradient.
     pub(crate) fn add(&mut self, more: Vec<f32>) {
         match &mut self.gradient {
-            Some(sum) => crate::ml::kernels::norm::normalise::add_to(sum, &more),
+            Some(sum) => add_to(sum, &more),
             none => *none = Some(more),
         }
     }
-}
-
-/// Contiguous floats, borrowed from a vector or from a tensor, or formed for the asking.
-pub(crate) enum Floats<'a> {
-    Slice(&'a [f32]),
-    Owned(Vec<f32>),
-    Guard(Box<dyn Deref<Target = Storage> + Sync + 'a>, [usize; 2]),
-}
-
-impl Deref for Floats<'_> {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        match self {
-            Self::Slice(floats) => floats,
-            Self::Owned(floats) => floats,
-            Self::Guard(guard, [start, end]) => match &***guard {
-                Storage::Cpu(CpuStorage::F32(floats)) => &floats[*start..*end],
-                _ => &[],
-            },
-        }
-    }
-}
-
-impl Floats<'_> {
-    /// The floats as a vector of their own.
-    pub(crate) fn into_vec(self) -> Vec<f32> {
-        match self {
-            Self::Owned(floats) => floats,
-            other => other.to_vec(),
-        }
-    }
-
-    /// The elements of a contiguous float32 tensor of the CPU.
-    pub(crate) fn of(tensor: &Tensor) -> Floats<'_> {
-        let (guard, layout) = tensor.storage_and_layout();
-        let start = layout.start_offset();
-        Floats::Guard(Box::new(guard), [start, start + layout.shape().elem_count()])
-    }
-}
-
-/// A contiguous version of a tensor; the tensor itself if it is one.
-pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
-    if tensor.dtype() != DType::F32 {
-        return Err(Error::Invalid(format!("kernels: float32 is needed, not {:?}", tensor.dtype())));
-    }
-    Ok(tensor.contiguous()?)
 }
 
 impl Activation {
@@ -194,17 +154,6 @@ impl Activation {
     pub fn elem_count(&self) -> usize {
         self.dims().iter().product()
     }
-
-    /// The activation as a tensor, from which gradients flow back through all layers to the inputs and parameters.
-    ///
-    /// # Errors
-    /// If the operation cannot be made.
-    pub fn into_tensor(self) -> Result<Tensor> {
-        match self.0 {
-            Repr::Tensor(tensor) => Ok(tensor),
-            Repr::Node(node) => chain(node),
-        }
-    }
 }
 
 fn dims4(dims: &[usize]) -> Result<[usize; 4]> {
@@ -237,7 +186,7 @@ impl Node {
         data: impl Into<Data>,
         parents: &[&Arc<Node>],
         parameters: &[&Tensor],
-        layer: impl FnOnce() -> Box<dyn Layer>,
+        layer: impl FnOnce() -> Box<dyn Module>,
     ) -> Activation {
         let tracked = parents.iter().any(|p| p.tracked) || parameters.iter().any(|p| p.track_op());
         let origin = tracked.then(|| Origin {

@@ -4,10 +4,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, DType, Layout, Shape, Tensor};
 
-use crate::ml::kernels::autograd::activation::{Data, Floats, Node, Origin, Parent};
-use crate::ml::kernels::autograd::source::Source;
-use crate::ml::kernels::norm::channel::Sums;
-use crate::ml::{Error, Result};
+use crate::ml::{
+    Error, Result,
+    kernels::{
+        autograd::{
+            activation::{Activation, Data, Node, Origin, Parent, Repr},
+            source::Source,
+        },
+        memory::{buffer::add_to, floats::Floats},
+        norm::channel::Sums,
+    },
+};
+
+impl Activation {
+    /// The activation as a tensor, from which gradients flow back through all layers to the inputs and parameters.
+    ///
+    /// # Errors
+    /// If the operation cannot be made.
+    pub fn into_tensor(self) -> Result<Tensor> {
+        match self.0 {
+            Repr::Tensor(tensor) => Ok(tensor),
+            Repr::Node(node) => chain(node),
+        }
+    }
+}
 
 /// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
 pub(crate) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
@@ -229,7 +249,7 @@ impl Flow {
             self.sums[at] = parent.sums.or_else(|| self.sums[at].take());
             let slot = &mut self.gradients[at];
             match (slot.as_mut(), parent.gradient) {
-                (Some(sum), Some(more)) => crate::ml::kernels::norm::normalise::add_to(sum, &more),
+                (Some(sum), Some(more)) => add_to(sum, &more),
                 (_, more) => *slot = more.or_else(|| slot.take()),
             }
         }

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use crate::ml::kernels::autograd::activation::Floats;
-use crate::ml::kernels::conv::tile::Scratch;
-use crate::ml::kernels::norm::normalise::Affine;
+use rayon::prelude::*;
+
+use crate::ml::kernels::{
+    memory::{buffer::buffer, floats::Floats, scratch::Scratch},
+    norm::normalise::Affine,
+};
 
 /// `act(affine(y))`, which is never stored: reading `y` and forming it anew costs less than a pass over memory.
 #[derive(Debug)]
@@ -13,6 +16,23 @@ pub(crate) struct Normalised {
     pub y: Vec<f32>,
     pub affine: Affine,
     pub relu: bool,
+}
+
+impl Normalised {
+    /// `act(affine(y) + residual)` of all of `y`.
+    pub(crate) fn plus(&self, residual: &Source) -> Vec<f32> {
+        let Self { y, affine, relu } = self;
+        let mut out = buffer(y.len());
+        let chunks = out.par_chunks_mut(affine.chunk).with_min_len(8).enumerate();
+        chunks.for_each_init(
+            || Scratch::any(0),
+            |scratch, (j, out)| {
+                let span = j * affine.chunk..j * affine.chunk + out.len();
+                affine.add_line(&y[span.clone()], residual.chunk(span, scratch), *relu, out);
+            },
+        );
+        out
+    }
 }
 
 /// The values of a node as a layer reads them, whole pixels at a time.
@@ -26,9 +46,7 @@ impl<'a> Source<'a> {
     pub(crate) fn into_floats(self) -> Floats<'a> {
         match self {
             Self::Floats(floats) => floats,
-            Self::Normalised(normalised) => {
-                Floats::Owned(normalised.affine.apply(&normalised.y, None, normalised.relu))
-            }
+            Self::Normalised(normalised) => Floats::Owned(normalised.affine.apply(&normalised.y, normalised.relu)),
         }
     }
 

@@ -2,13 +2,14 @@
 
 use rayon::prelude::*;
 
-use crate::ml::kernels::autograd::source::Source;
-use crate::ml::kernels::conv::plan::Plan;
-use crate::ml::kernels::conv::tile::{Scratch, Tile};
-use crate::ml::kernels::conv::winograd;
-use crate::ml::kernels::simd::strip::{Kernel, Strip};
+use crate::ml::kernels::{
+    autograd::source::Source,
+    conv::{plan::Plan, tile::Tile, winograd},
+    memory::scratch::Scratch,
+    simd::strip::{Kernel, Strip},
+};
 
-/// `y = x * weights` for `weights` packed by [`Plan::pack_forward`]; `done(outputs of a unit)` sees each unit's
+/// `y = x * weights` for `weights` packed by [`pack`]; `done(outputs of a unit)` sees each unit's
 /// outputs while they are in the cache. What it returns is returned in the order of the units.
 pub(crate) fn forward<T: Send>(
     plan: &Plan,
@@ -81,4 +82,26 @@ pub(crate) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y
             unsafe { kernel.run(&strip) };
         }
     }
+}
+
+/// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
+/// rows, columns and input channels.
+pub(crate) fn pack(plan: &Plan, weights: &[f32]) -> Vec<f32> {
+    if plan.winograd {
+        return winograd::pack_forward(plan, weights);
+    }
+    let (k, inputs) = (plan.kernel, plan.inputs);
+    let width = Kernel::of(plan.isa, plan.outputs).width;
+    let mut packed = Vec::with_capacity(k * k * inputs * plan.outputs.next_multiple_of(width));
+    for panel in (0..plan.outputs).step_by(width) {
+        for tap in 0..k * k {
+            for i in 0..inputs {
+                packed.extend(
+                    (panel..panel + width)
+                        .map(|o| if o < plan.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }),
+                );
+            }
+        }
+    }
+    packed
 }

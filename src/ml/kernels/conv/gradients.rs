@@ -3,11 +3,19 @@
 
 use rayon::prelude::*;
 
-use crate::ml::kernels::autograd::source::Source;
-use crate::ml::kernels::conv::plan::{Phase, Plan};
-use crate::ml::kernels::conv::tile::{Scratch, Tile};
-use crate::ml::kernels::conv::winograd;
-use crate::ml::kernels::simd::strip::{Kernel, Strip};
+use crate::ml::kernels::{
+    autograd::source::Source,
+    conv::{
+        plan::{Phase, Plan},
+        tile::Tile,
+        winograd,
+    },
+    memory::scratch::Scratch,
+    simd::strip::{Kernel, Strip},
+};
+
+/// Floats of all partial weight gradients together.
+const PARTIALS: usize = 1 << 20;
 
 /// The weights as the gradient of the inputs needs them: one matrix for each pair of phases.
 pub(crate) struct Transposed {
@@ -21,7 +29,7 @@ impl Transposed {
     pub(crate) fn new(plan: &Plan, weights: &[f32]) -> Self {
         let rows = plan.rows.phases(plan.kernel, plan.stride);
         let columns = plan.columns.phases(plan.kernel, plan.stride);
-        let packed = rows.iter().flat_map(|r| columns.iter().map(move |c| plan.pack_backward(weights, r, c))).collect();
+        let packed = rows.iter().flat_map(|r| columns.iter().map(move |c| pack(plan, weights, r, c))).collect();
         Self { rows, columns, packed }
     }
 }
@@ -39,7 +47,7 @@ pub(crate) fn backward<T: Send>(
     fill: impl Fn(usize, &mut [f32]) + Sync,
     finish: impl Fn(usize, &mut [f32]) -> T + Sync,
 ) -> (Vec<f32>, Vec<T>) {
-    let groups = plan.groups();
+    let groups = groups(plan);
     let whole_in = plan.whole_input() * plan.inputs;
     let bounds = |group: usize| group * plan.units / groups;
     let (transposed, dx) = dx.map_or((None, &mut [][..]), |(t, dx)| (Some(t), dx));
@@ -54,7 +62,7 @@ pub(crate) fn backward<T: Send>(
     let groups: Vec<(Scratch, Vec<T>)> = tasks
         .into_par_iter()
         .map(|(units, dx)| {
-            let mut partial = Scratch::zeros(plan.partial_len());
+            let mut partial = Scratch::zeros(partial_len(plan));
             let mut gradients = Tile::of_gradients(plan);
             let mut packed = Vec::new();
             let mut scratch = Scratch::any(0);
@@ -245,7 +253,7 @@ fn input_gradient(plan: &Plan, unit: usize, gradients: &Tile, weights: &Transpos
 /// The sum of the partial gradients in the order of their groups, as `[out, in, k, k]`.
 fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
     let Plan { inputs, outputs, kernel: k, .. } = *plan;
-    let mut sum = vec![0f32; plan.partial_len()];
+    let mut sum = vec![0f32; partial_len(plan)];
     sum.par_chunks_mut(4096).enumerate().for_each(|(chunk, sum)| {
         for partial in partials {
             for (sum, &x) in sum.iter_mut().zip(&partial[chunk * 4096..]) {
@@ -268,4 +276,39 @@ fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
         }
     });
     weights
+}
+
+/// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
+/// channels, in each the taps of the phases and the output channels.
+fn pack(plan: &Plan, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
+    if plan.winograd {
+        return winograd::pack_backward(plan, weights);
+    }
+    let (k, inputs) = (plan.kernel, plan.inputs);
+    let width = Kernel::of(plan.isa, inputs).width;
+    let depth = rows.taps.len() * columns.taps.len() * plan.outputs;
+    let mut packed = Vec::with_capacity(depth * inputs.next_multiple_of(width));
+    for panel in (0..inputs).step_by(width) {
+        for &ky in &rows.taps {
+            for &kx in &columns.taps {
+                for o in 0..plan.outputs {
+                    packed.extend(
+                        (panel..panel + width)
+                            .map(|i| if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }),
+                    );
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
+fn groups(plan: &Plan) -> usize {
+    (PARTIALS / partial_len(plan).max(1)).clamp(8, 64).min(plan.units.max(1))
+}
+
+/// Floats of a partial weight gradient.
+fn partial_len(plan: &Plan) -> usize {
+    if plan.winograd { winograd::partial_len(plan) } else { plan.weights() }
 }

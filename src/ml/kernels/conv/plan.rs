@@ -1,9 +1,9 @@
 //! How a convolution is cut up: units that fit the L2 cache, padded tiles, and the taps that each output reads.
 
-use crate::ml::kernels::Geometry;
-use crate::ml::kernels::conv::winograd;
-use crate::ml::kernels::simd::Isa;
-use crate::ml::kernels::simd::strip::Kernel;
+use crate::ml::kernels::{
+    Geometry,
+    simd::{Isa, strip::Kernel},
+};
 
 /// Floats of input and output in a unit of a pointwise convolution: about 100 kB.
 const POINTWISE_UNIT: usize = 24 * 1024;
@@ -21,8 +21,6 @@ const WINOGRAD_CHANNELS: usize = 32;
 const WINOGRAD_WEIGHTS: usize = 9 << 18;
 /// Output pixels in a unit of Winograd's: four for each row of its matrices.
 const WINOGRAD_UNIT: usize = 512;
-/// Floats of all partial weight gradients together.
-const PARTIALS: usize = 1 << 20;
 
 /// One axis of an image: sizes with and without the window's zeros.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +74,6 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan for `n` images of `size` (height, width), `inputs` channels in and `outputs` out.
     pub(crate) fn new(n: usize, size: [usize; 2], inputs: usize, outputs: usize, g: &Geometry) -> Self {
-        let isa = Isa::detect();
         let [height, width] = g.output(size);
         if g.kernel == 1 && g.stride == 1 && g.padding == [0; 4] {
             return Self::pointwise(n * size[0] * size[1], inputs, outputs);
@@ -84,28 +81,22 @@ impl Plan {
         let rows = Axis::new(size[0], height, g.padding[0], g);
         let columns = Axis::new(size[1], width, g.padding[2], g);
         let (kernel, stride) = (g.kernel, g.stride);
-        let pixels = n * height * width;
         let operands = rows.padded * columns.padded * inputs + rows.grad_padded * columns.grad_padded * outputs;
         let many = kernel * kernel * inputs * outputs >= MANY_WEIGHTS;
         let unit_images = if many { (SHARED_UNIT / operands.max(1)).clamp(1, 8).min(n.max(1)) } else { 1 };
         let winograd = suits_winograd(inputs, outputs, [rows, columns], g);
         let unit_images = if winograd { (WINOGRAD_UNIT / (height * width)).clamp(1, n.max(1)) } else { unit_images };
-        let units = n.div_ceil(unit_images);
-        let (images, pointwise) = (n, false);
         Self {
-            inputs,
-            outputs,
             kernel,
             stride,
             rows,
             columns,
-            images,
+            images: n,
             unit_images,
-            units,
-            pixels,
-            pointwise,
+            units: n.div_ceil(unit_images),
+            pointwise: false,
             winograd,
-            isa,
+            ..Self::pointwise(n * height * width, inputs, outputs)
         }
     }
 
@@ -115,23 +106,21 @@ impl Plan {
         let unit = (1 << fit.ilog2()).min(pixels.max(1));
         let one = Axis { input: 1, output: 1, before: 0, padded: 1, grad_before: 0, grad_padded: 1 };
         let columns = Axis { input: unit, output: unit, padded: unit, grad_padded: unit, ..one };
-        let (units, isa) = (pixels.div_ceil(unit), Isa::detect());
-        let (kernel, stride, images, unit_images, pointwise, winograd) = (1, 1, units, 1, true, false);
-        let rows = one;
+        let units = pixels.div_ceil(unit);
         Self {
             inputs,
             outputs,
-            kernel,
-            stride,
-            rows,
+            kernel: 1,
+            stride: 1,
+            rows: one,
             columns,
-            images,
-            unit_images,
+            images: units,
+            unit_images: 1,
             units,
             pixels,
-            pointwise,
-            winograd,
-            isa,
+            pointwise: true,
+            winograd: false,
+            isa: Isa::detect(),
         }
     }
 
@@ -180,16 +169,6 @@ impl Plan {
         self.pointwise && width > Kernel::of(self.isa, self.outputs).width && self.inputs.is_multiple_of(width)
     }
 
-    /// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
-    pub(crate) fn groups(&self) -> usize {
-        (PARTIALS / self.partial_len().max(1)).clamp(8, 64).min(self.units.max(1))
-    }
-
-    /// Floats of a partial weight gradient.
-    pub(crate) fn partial_len(&self) -> usize {
-        if self.winograd { winograd::partial_len(self) } else { self.weights() }
-    }
-
     /// Whether the weights do not fit the L2 cache beside a unit: then they are passed over as rarely as possible.
     pub(crate) fn many_weights(&self) -> bool {
         !self.pointwise && self.weights() >= MANY_WEIGHTS
@@ -203,53 +182,6 @@ impl Plan {
         }
         let row = self.columns.output * self.outputs + self.stride * self.columns.padded * self.inputs;
         (BAND / row.max(1)).clamp(1, self.rows.output.max(1))
-    }
-
-    /// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
-    /// rows, columns and input channels.
-    pub(crate) fn pack_forward(&self, weights: &[f32]) -> Vec<f32> {
-        if self.winograd {
-            return winograd::pack_forward(self, weights);
-        }
-        let (k, inputs) = (self.kernel, self.inputs);
-        let width = Kernel::of(self.isa, self.outputs).width;
-        let mut packed = Vec::with_capacity(k * k * inputs * self.outputs.next_multiple_of(width));
-        for panel in (0..self.outputs).step_by(width) {
-            for tap in 0..k * k {
-                for i in 0..inputs {
-                    packed.extend(
-                        (panel..panel + width)
-                            .map(|o| if o < self.outputs { weights[(o * inputs + i) * k * k + tap] } else { 0.0 }),
-                    );
-                }
-            }
-        }
-        packed
-    }
-
-    /// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
-    /// channels, in each the taps of the phases and the output channels.
-    pub(crate) fn pack_backward(&self, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
-        if self.winograd {
-            return winograd::pack_backward(self, weights);
-        }
-        let (k, inputs) = (self.kernel, self.inputs);
-        let width = Kernel::of(self.isa, inputs).width;
-        let depth = rows.taps.len() * columns.taps.len() * self.outputs;
-        let mut packed = Vec::with_capacity(depth * inputs.next_multiple_of(width));
-        for panel in (0..inputs).step_by(width) {
-            for &ky in &rows.taps {
-                for &kx in &columns.taps {
-                    for o in 0..self.outputs {
-                        packed.extend(
-                            (panel..panel + width)
-                                .map(|i| if i < inputs { weights[((o * inputs + i) * k + ky) * k + kx] } else { 0.0 }),
-                        );
-                    }
-                }
-            }
-        }
-        packed
     }
 }
 

@@ -2,13 +2,18 @@
 
 use proptest::prelude::*;
 
-use crate::ml::kernels::autograd::activation::Floats;
-use crate::ml::kernels::autograd::source::Source;
-use crate::ml::kernels::conv::forward::forward;
-use crate::ml::kernels::conv::gradients::{Transposed, backward};
-use crate::ml::kernels::conv::plan::Plan;
-use crate::ml::kernels::simd::Isa;
-use crate::ml::kernels::{Geometry, test_support::*};
+use crate::ml::kernels::{
+    Geometry,
+    autograd::source::Source,
+    conv::{
+        forward::{forward, pack},
+        gradients::{Transposed, backward},
+        plan::Plan,
+    },
+    memory::floats::Floats,
+    simd::Isa,
+    test_support::*,
+};
 
 /// Outputs, input gradient and weight gradient by the definition.
 fn reference(n: usize, [h, w]: [usize; 2], i: usize, o: usize, g: &Geometry, operands: [&[f32]; 3]) -> [Vec<f64>; 3] {
@@ -71,7 +76,7 @@ fn check_on(isa: Isa, case: Case) {
     let source = Source::Floats(Floats::Slice(&x));
     let runs = in_pools(|| {
         let mut y = vec![f32::NAN; dy.len()];
-        forward(&plan, &source, &plan.pack_forward(&weights), &mut y, |_| {});
+        forward(&plan, &source, &pack(&plan, &weights), &mut y, |_| {});
         let mut dx = vec![f32::NAN; x.len()];
         let transposed = Transposed::new(&plan, &weights);
         let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&dy[first * o..][..line.len()]);

@@ -7,10 +7,15 @@
 
 use rayon::prelude::*;
 
-use crate::ml::kernels::conv::plan::Plan;
-use crate::ml::kernels::conv::tile::{Scratch, Tile};
-use crate::ml::kernels::conv::transform::{FREQUENCIES, Grid, Panel, gather, of_window, scatter, spread, to_window};
-use crate::ml::kernels::simd::strip::{Kernel, Strip};
+use crate::ml::kernels::{
+    conv::{
+        plan::Plan,
+        tile::Tile,
+        transform::{FREQUENCIES, Grid, Panel, gather, of_window, scatter, spread, to_window},
+    },
+    memory::scratch::Scratch,
+    simd::strip::{Kernel, Strip},
+};
 
 /// Floats of a matrix of weights for each frequency, for `inner` rows and `outer` columns in panels.
 fn packed_len(inner: usize, outer: usize, kernel: Kernel) -> usize {

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::ml::Result;
-use crate::ml::kernels::autograd::activation::{Activation, Floats, Layer, Node, Parent};
-use crate::ml::kernels::memory::buffer::buffer;
-use crate::ml::kernels::norm::channel::Sums;
+use crate::ml::{
+    Result,
+    kernels::{
+        autograd::activation::{Activation, Module, Node, Parent},
+        memory::{buffer::buffer, floats::Floats},
+        norm::channel::Sums,
+    },
+};
 
 /// Sizes of a pooling: rows, columns and channels in, rows and columns out.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +79,7 @@ pub(crate) fn max_pool2d(x: &Arc<Node>, kernel: usize, stride: usize, padding: u
     Ok(Node::result(dims, y, &[x], &[], || Box::new(MaxPool { sizes, winners })))
 }
 
-impl Layer for MaxPool {
+impl Module for MaxPool {
     fn backward(
         &self,
         _: &[Floats],
@@ -120,7 +124,7 @@ pub(crate) fn upsample_nearest2x(x: &Arc<Node>) -> Result<Activation> {
     Ok(Node::result(vec![n, 2 * height, 2 * width, channels], y, &[x], &[], || Box::new(Upsample(sizes))))
 }
 
-impl Layer for Upsample {
+impl Module for Upsample {
     fn backward(
         &self,
         _: &[Floats],
@@ -165,7 +169,7 @@ pub(crate) fn global_avg_pool(x: &Arc<Node>) -> Result<Activation> {
     Ok(Node::result(vec![n, channels], y, &[x], &[], || Box::new(Average(sizes))))
 }
 
-impl Layer for Average {
+impl Module for Average {
     fn backward(
         &self,
         _: &[Floats],

@@ -1,12 +1,13 @@
 //! The passes over channels on every instruction set that the machine has: no sum depends on the vectors' width.
 
-use crate::ml::kernels::norm::channel::{
-    Combination, Row, ScaleShift, combine, mask_by_output, mask_by_value, mask_combine, offset, scale_shift,
-    scale_shift_add,
+use crate::ml::kernels::{
+    norm::channel::{
+        Combination, Row, ScaleShift, combine, mask_by_output, mask_by_value, mask_combine, offset, scale_shift,
+        scale_shift_add, sum_and_product, sum_and_squares,
+    },
+    simd::Isa,
+    test_support::noise,
 };
-use crate::ml::kernels::norm::channel::{sum_and_product, sum_and_squares};
-use crate::ml::kernels::simd::Isa;
-use crate::ml::kernels::test_support::noise;
 
 /// What all passes make of the same numbers.
 fn passes(isa: Isa, pixels: usize, channels: usize) -> Vec<u32> {

@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
-use crate::ml::kernels::autograd::source::Source;
-use crate::ml::kernels::conv::tile::Scratch;
-use crate::ml::kernels::memory::buffer::buffer;
-use crate::ml::kernels::norm::channel::{self, Combination, Row, ScaleShift, Sums};
-use crate::ml::kernels::simd::Isa;
+use crate::ml::kernels::{
+    memory::buffer::buffer,
+    norm::channel::{self, Combination, Row, ScaleShift, Sums},
+    simd::Isa,
+};
 
 /// Floats of a chunk: an operand of it fits the L1 cache.
 const CHUNK: usize = 8 * 1024;
@@ -23,7 +23,8 @@ pub(crate) struct Affine {
     /// Whether the statistics are the batch's own: then gradients flow through them.
     batch: bool,
     channels: usize,
-    chunk: usize,
+    /// Floats of a chunk, whole pixels.
+    pub chunk: usize,
 }
 
 /// Gradients of one normalisation but that of its input, which [`Backward::line`] forms where it is needed.
@@ -71,20 +72,11 @@ impl Affine {
         }
     }
 
-    /// `act(affine(y) + residual)`.
-    pub(crate) fn apply(&self, y: &[f32], residual: Option<&Source>, relu: bool) -> Vec<f32> {
+    /// `act(affine(y))` of all of `y`.
+    pub(crate) fn apply(&self, y: &[f32], relu: bool) -> Vec<f32> {
         let mut out = buffer(y.len());
-        let chunks = out.par_chunks_mut(self.chunk).with_min_len(8).enumerate();
-        chunks.for_each_init(
-            || Scratch::any(0),
-            |scratch, (j, out)| {
-                let span = j * self.chunk..j * self.chunk + out.len();
-                match residual {
-                    Some(residual) => self.add_line(&y[span.clone()], residual.chunk(span, scratch), relu, out),
-                    None => self.line(&y[span], relu, out),
-                }
-            },
-        );
+        let chunks = out.par_chunks_mut(self.chunk).with_min_len(8).zip(y.par_chunks(self.chunk));
+        chunks.for_each(|(out, y)| self.line(y, relu, out));
         out
     }
 
@@ -117,11 +109,11 @@ impl Affine {
                 channel::mask_by_value(Isa::detect(), g, y, self.map());
                 channel::gradient_sums(g, y, &self.centre, channels)
             });
-        self.behind_sums(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
+        self.backward_with(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
     }
 
     /// Masks a chunk of the gradient of `out = act(affine(y) + residual)`, and returns the chunk's sums for
-    /// [`Affine::behind`]. `out` is needed where there is a residual.
+    /// [`Affine::backward_prepared`]. `out` is needed where there is a residual.
     pub(crate) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
         match out {
             _ if !relu => {}
@@ -132,8 +124,14 @@ impl Affine {
     }
 
     /// The gradients behind an output whose gradient `g` is prepared, with the sums of all chunks.
-    pub(crate) fn behind<'a>(&'a self, gamma: &[f32], y: &'a [f32], g: &'a [f32], sums: &Sums) -> Backward<'a> {
-        self.behind_sums(gamma, y, g, false, sums)
+    pub(crate) fn backward_prepared<'a>(
+        &'a self,
+        gamma: &[f32],
+        y: &'a [f32],
+        g: &'a [f32],
+        sums: &Sums,
+    ) -> Backward<'a> {
+        self.backward_with(gamma, y, g, false, sums)
     }
 
     /// The gradients behind `out = relu(affine(y) + residual)`; `gradient` is that of `out` and becomes that of the
@@ -152,10 +150,10 @@ impl Affine {
             channel::gradient_sums(g, &y[span], &self.centre, channels)
         });
         let sums = channel::combine_sums(&sums.collect::<Vec<_>>());
-        self.behind_sums(gamma, y, gradient, false, &sums)
+        self.backward_with(gamma, y, gradient, false, &sums)
     }
 
-    fn behind_sums<'a>(
+    fn backward_with<'a>(
         &'a self,
         gamma: &[f32],
         y: &'a [f32],
@@ -227,12 +225,6 @@ pub(crate) fn moments(y: &[f32], channels: usize) -> Sums {
     let chunk = (CHUNK / channels.max(1)).max(1) * channels;
     let chunks = y.par_chunks(chunk).with_min_len(8).map(|y| channel::moments(y, channels));
     channel::combine_moments(&chunks.collect::<Vec<_>>())
-}
-
-/// `sum += more`.
-pub(crate) fn add_to(sum: &mut [f32], more: &[f32]) {
-    let chunks = sum.par_chunks_mut(CHUNK).with_min_len(8).zip(more.par_chunks(CHUNK));
-    chunks.for_each(|(sum, more)| sum.iter_mut().zip(more).for_each(|(sum, x)| *sum += x));
 }
 
 /// Zero where `out` is not positive.
