@@ -20,14 +20,14 @@ mod fused;
 mod fused_test;
 mod memory;
 mod modules;
-mod nearest;
 mod norm;
 mod operands;
 mod simd;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 
 pub use autograd::activation::Activation;
 pub use conv::geometry::Geometry;
-pub use nearest::nearest;
+pub(crate) use conv::product::row_products;
 pub use operands::{BnParams, ConvParams, Norm, Stats};
+pub(crate) use simd::{Isa, vectorised};

@@ -191,8 +191,8 @@ unsafe impl Simd for [f32; 4] {
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*
-        $vis fn $name(isa: crate::ml::kernels::simd::Isa, $($arg: $type),*) {
-            use crate::ml::kernels::simd::Isa;
+        $vis fn $name(isa: crate::ml::kernels::Isa, $($arg: $type),*) {
+            use crate::ml::kernels::Isa;
             #[inline(always)]
             fn body($($arg: $type),*) $body
             assert!(isa <= Isa::detect(), "this processor has no {isa:?}");

@@ -1,11 +1,6 @@
 //! The nearest of many centroids for each of many points.
 
-use rayon::prelude::*;
-
-use super::conv::forward::{convolve, pack};
-use super::conv::plan::Plan;
-use super::memory::scratch::Scratch;
-use super::simd::vectorised;
+use crate::ml::kernels::{row_products, vectorised};
 
 /// Centroids that are compared at a time.
 const LANES: usize = 16;
@@ -22,26 +17,13 @@ const LANES: usize = 16;
 pub fn nearest(points: &[f32], width: usize, centroids: &[f32], lengths: &[f32]) -> (Vec<u32>, Vec<f32>) {
     let count = lengths.len();
     assert!(count > 0 && centroids.len() == count * width && points.len().is_multiple_of(width.max(1)));
-    let rows = points.len() / width.max(1);
-    let plan = Plan::pointwise(rows, width, count);
-    let packed = pack(&plan, centroids);
-    let (mut labels, mut offsets) = (vec![0; rows], vec![0.0; rows]);
-    let unit = plan.whole_unit();
-    points
-        .par_chunks((unit * width).max(1))
-        .zip(labels.par_chunks_mut(unit))
-        .zip(offsets.par_chunks_mut(unit))
-        .enumerate()
-        .with_min_len(8)
-        .for_each_init(
-            || Scratch::any(unit * count),
-            |products, (index, ((points, labels), offsets))| {
-                let products = &mut products[..labels.len() * count];
-                convolve(&plan, index, points, &packed, products);
-                least(plan.isa, products, lengths, labels, offsets);
-            },
-        );
-    (labels, offsets)
+    let blocks = row_products(points, width, centroids, count, |isa, products| {
+        let (mut labels, mut offsets) = (vec![0; products.len() / count], vec![0.0; products.len() / count]);
+        least(isa, products, lengths, &mut labels, &mut offsets);
+        (labels, offsets)
+    });
+    let (labels, offsets): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+    (labels.concat(), offsets.concat())
 }
 
 vectorised! {
