@@ -22,6 +22,7 @@
 
 mod contrastive;
 mod gradient;
+mod kind;
 mod labels;
 mod measure;
 mod pairs;
@@ -29,13 +30,13 @@ mod supcon;
 
 use candle_core::Tensor;
 
-use super::{Error, Result};
+use super::Result;
 
-pub use contrastive::{Loss, LossKind, dcl, debiased, hard, nt_xent};
+pub use contrastive::{dcl, debiased, hard, nt_xent, supcon};
+pub use kind::{Loss, LossKind};
 pub use labels::PseudoLabels;
 pub use measure::{Measures, measure};
 pub use pairs::normalize;
-pub use supcon::supcon;
 
 /// Mean squared error, a scalar.
 ///

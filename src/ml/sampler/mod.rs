@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use dealer::{Dealer, capped_shares};
-use shuffle_buffer::rank_order;
 
 use super::{
     Error, Result,
@@ -118,6 +117,19 @@ impl Batches {
             }),
         }
     }
+}
+
+/// All images by (rank inside the cluster, cluster); the rank follows the index.
+fn rank_order(labels: &[u32]) -> Vec<u32> {
+    let mut seen = std::collections::BTreeMap::<u32, u32>::new();
+    let mut order: Vec<(u32, u32, u32)> = Vec::with_capacity(labels.len());
+    for (index, &label) in labels.iter().enumerate() {
+        let rank = seen.entry(label).or_default();
+        order.push((*rank, label, index as u32));
+        *rank += 1;
+    }
+    order.sort_unstable();
+    order.into_iter().map(|(.., index)| index).collect()
 }
 
 #[cfg(test)]

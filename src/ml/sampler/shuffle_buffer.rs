@@ -1,20 +1,7 @@
-//! The batches of the reference code: a static order by cluster, or what passes through a shuffle buffer.
+//! Random batches from a shuffle buffer, as the reference code draws them.
 
 use super::{Batches, Policy, draw};
 use crate::ml::{Error, Result, rng::Stream};
-
-/// All images by (rank inside the cluster, cluster); the rank follows the index.
-pub(super) fn rank_order(labels: &[u32]) -> Vec<u32> {
-    let mut seen = std::collections::BTreeMap::<u32, u32>::new();
-    let mut order: Vec<(u32, u32, u32)> = Vec::with_capacity(labels.len());
-    for (index, &label) in labels.iter().enumerate() {
-        let rank = seen.entry(label).or_default();
-        order.push((*rank, label, index as u32));
-        *rank += 1;
-    }
-    order.sort_unstable();
-    order.into_iter().map(|(.., index)| index).collect()
-}
 
 /// Draws random batches as `tf.data` does with `shuffle(buffer)` and `drop_remainder`: images come in the order of the
 /// dataset through a buffer of so many, of which a random one leaves at a time. An image cannot come much earlier than

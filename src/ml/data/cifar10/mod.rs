@@ -1,6 +1,7 @@
 //! CIFAR-10 in its binary layout: records of one label byte and 3,072 pixel bytes (planes R, G, B of 32 x 32).
 
 mod advice;
+mod files;
 
 use std::{
     fs::{self, File},
@@ -11,18 +12,10 @@ use std::{
 
 use rayon::prelude::*;
 
+use self::files::{CLASSES, EDGE, PIXELS, RECORD, TEST, TRAIN, WHOLE};
 use super::{Choice, Collection, Fault, Faults, ImageSet, Reading, Split, Square, Watch, resize};
 use crate::ml::{Error, Result};
 
-const EDGE: usize = 32;
-const PIXELS: usize = 3 * EDGE * EDGE;
-const RECORD: usize = 1 + PIXELS;
-const CLASSES: &str = "batches.meta.txt";
-const TRAIN: [&str; 5] =
-    ["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"];
-const TEST: &str = "test_batch.bin";
-/// Records in each file of the original dataset.
-const WHOLE: usize = 10_000;
 /// Images that are read and brought to their size at a time.
 const BLOCK: usize = 256;
 

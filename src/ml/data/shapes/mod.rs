@@ -11,14 +11,12 @@ use std::f32::consts::TAU;
 
 use rayon::prelude::*;
 
+pub use form::CLASSES;
+
 use form::{Form, Placed};
 
 use super::{Choice, Collection, ImageSet, Reading, Split, Square, Watch};
 use crate::ml::{Result, rng::Stream};
-
-/// Names of the classes, in label order.
-pub const CLASSES: [&str; 10] =
-    ["circle", "square", "triangle", "star", "cross", "ring", "crescent", "heart", "arrow", "hourglass"];
 
 /// What to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
