@@ -1,12 +1,10 @@
-//! The command line. Everything lies in the library.
+//! The `strata` program: it sets up the allocator and calls the command line of the library.
+
+mod allocator;
 
 use std::process::ExitCode;
 
-/// A training step frees and allocates the same large blocks again and again; this allocator keeps their pages.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
-    strata::ml::kernels::prepare_allocator();
+    allocator::prepare();
     strata::cli::main(&strata::stages::registry())
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{Device, Tensor, Var};
 use strata::ml::{
-    kernels::{Activation, Geometry, Norm},
+    kernels::{Activation, BnParams, ConvParams, Geometry, Norm},
     rng::Stream,
 };
 
@@ -132,8 +132,9 @@ impl Layer {
             let x = Activation::new(&x)?;
             let residual = residual.as_ref().map(Activation::new).transpose()?;
             let start = Instant::now();
-            let (y, _) =
-                x.conv_bn(&weight, None, &geometry, &gamma, &beta, 1e-3, Norm::Train, residual.as_ref(), true)?;
+            let conv = ConvParams { weight: &weight, bias: None, geometry };
+            let bn = BnParams { gamma: &gamma, beta: &beta, eps: 1e-3, norm: Norm::Train };
+            let (y, _) = x.conv_bn(conv, bn, residual.as_ref(), true)?;
             forward.push(start.elapsed().as_secs_f64());
             let sum = y.into_tensor()?.sum_all()?;
             let start = Instant::now();

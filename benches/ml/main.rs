@@ -4,19 +4,18 @@
 //! with augmentation against its steps alone). Networks are `resnet` (n = 4), `resnet18` and, for steps, `dae`. A batch of B
 //! is 2B images of 3x32x32: two views of B.
 
+#[path = "../../src/allocator.rs"]
+mod allocator;
 mod epoch;
 mod layers;
 mod step;
 
 use strata::ml::nn::{Encoder, EncoderKind};
 
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
-    strata::ml::kernels::prepare_allocator();
+    allocator::prepare();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let word = |index: usize, default: &'static str| arguments.get(index).map_or(default, String::as_str);
     let number =

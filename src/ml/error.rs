@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::finite::word;
+use super::data::{Fault, Faults};
 
 /// An error of the `ml` floor. Messages are fragments that fit behind "failed to …:".
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// Files of a dataset are not as they should be: everything that is wrong, with remedies.
     #[error("{0}")]
-    Data(super::data::Faults),
+    Data(Faults),
     /// The inputs do not fit each other or the parameters.
     #[error("{0}")]
     Invalid(String),
@@ -51,8 +51,26 @@ pub enum Error {
     Cancelled,
 }
 
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Data(Faults(vec![fault]))
+    }
+}
+
+impl From<Faults> for Error {
+    fn from(faults: Faults) -> Self {
+        Self::Data(faults)
+    }
+}
+
 /// Result of the `ml` floor.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A number that is not finite, in words.
+#[must_use]
+pub fn word(value: f64) -> &'static str {
+    if value.is_nan() { "NaN" } else { "infinite" }
+}
 
 fn noun(value: f64) -> &'static str {
     if value.is_nan() { "NaN" } else { "an infinite number" }

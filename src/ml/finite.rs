@@ -3,16 +3,12 @@
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 use rayon::prelude::*;
 
+pub use super::error::word;
+
 use super::{Error, Result};
 
 /// Elements that one thread looks at before another decision.
 const CHUNK: usize = 16 * 1024;
-
-/// A number that is not finite, in words.
-#[must_use]
-pub fn word(value: f64) -> &'static str {
-    if value.is_nan() { "NaN" } else { "infinite" }
-}
 
 /// The first element of a tensor of floats that is not finite, row by row, and its place; none in whole numbers.
 ///

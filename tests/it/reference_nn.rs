@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use candle_core::{DType, Device, Tensor, Var};
 use strata::ml::{
     init::Params,
-    kernels::{self, Geometry, Norm},
+    kernels::{Activation, BnParams, ConvParams, Geometry, Norm},
     loss::{self, PseudoLabels},
     nn::{Architecture, Encoder, EncoderKind, Mode, Network, Padding, Stem},
     optim::{Optim, Optimizer, OptimizerKind},
@@ -119,11 +119,16 @@ fn batch_normalisation() -> Outcome {
     let values = |name: &str, offset: f64| -> Vec<f32> { noise(name, 3).map(|u| (offset + u) as f32).collect() };
     let gamma = Var::from_vec(values("gamma", 0.5), 3, &Device::Cpu)?;
     let beta = Var::from_tensor(&centred("beta", &[3])?)?;
+    let batch_norm = |x: &Tensor, norm: Norm, relu: bool| -> strata::ml::Result<_> {
+        let (y, stats) =
+            Activation::new(x)?.batch_norm(BnParams { gamma: &gamma, beta: &beta, eps: 1e-3, norm }, relu)?;
+        Ok((y.into_tensor()?, stats))
+    };
     let (mut mean, mut var) = (Tensor::zeros(3, DType::F32, &Device::Cpu)?, Tensor::ones(3, DType::F32, &Device::Cpu)?);
     for step in 0..2 {
         let name = |key: &str| format!("bn/{step}/{key}");
         let x = reference.var(&name("x"));
-        let (y, stats) = kernels::batch_norm(&x, &gamma, &beta, 1e-3, Norm::Train, false)?;
+        let (y, stats) = batch_norm(&x, Norm::Train, false)?;
         reference.assert(&name("y"), &y, 1e-5);
         let gradients = (y * reference.get(&name("up")))?.sum_all()?.backward()?;
         reference.assert(&name("x_gradient"), gradients.get(&x).expect("x"), 1e-5);
@@ -136,10 +141,10 @@ fn batch_normalisation() -> Outcome {
         reference.assert(&name("var"), &var, 1e-5);
     }
     let norm = Norm::Eval { mean: &mean, var: &var };
-    let (y, stats) = kernels::batch_norm(reference.get("bn/0/x"), &gamma, &beta, 1e-3, norm, false)?;
+    let (y, stats) = batch_norm(reference.get("bn/0/x"), norm, false)?;
     reference.assert("bn/eval", &y, 1e-5);
     assert!(stats.is_none());
-    let (rectified, _) = kernels::batch_norm(reference.get("bn/0/x"), &gamma, &beta, 1e-3, norm, true)?;
+    let (rectified, _) = batch_norm(reference.get("bn/0/x"), norm, true)?;
     assert_eq!(rectified.flatten_all()?.to_vec1::<f32>()?, y.relu()?.flatten_all()?.to_vec1::<f32>()?);
     Ok(())
 }
@@ -150,9 +155,9 @@ fn convolutions_of_any_stride_and_padding() -> Outcome {
     for index in 0..8 {
         let name = |key: &str| format!("conv/{index}/{key}");
         let g = reference.usizes(&name("geometry"));
-        let g = Geometry { kernel: g[0], stride: g[1], padding: [g[2], g[3], g[4], g[5]] };
+        let geometry = Geometry { kernel: g[0], stride: g[1], padding: [g[2], g[3], g[4], g[5]] };
         let (x, w, b) = (reference.var(&name("x")), reference.var(&name("w")), reference.var(&name("b")));
-        let y = kernels::conv2d(&x, &w, Some(&b), &g)?;
+        let y = Activation::new(&x)?.conv2d(ConvParams { weight: &w, bias: Some(&b), geometry })?.into_tensor()?;
         reference.assert(&name("y"), &y, 1e-5);
         let gradients = (y * reference.get(&name("up")))?.sum_all()?.backward()?;
         for (key, var) in [("x_gradient", &x), ("w_gradient", &w), ("b_gradient", &b)] {
@@ -169,7 +174,7 @@ fn max_pooling_sends_the_gradient_to_the_first_maximum() -> Outcome {
         let name = |key: &str| format!("pool/{index}/{key}");
         let g = reference.usizes(&name("geometry"));
         let x = reference.var(&name("x"));
-        let y = kernels::max_pool2d(&x, g[0], g[1], g[2])?;
+        let y = Activation::new(&x)?.max_pool2d(g[0], g[1], g[2])?.into_tensor()?;
         reference.assert(&name("y"), &y, 1e-6);
         let gradients = (y * reference.get(&name("up")))?.sum_all()?.backward()?;
         reference.assert(&name("x_gradient"), gradients.get(&x).expect("x"), 1e-5);

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use crate::ml::{
     Result,
-    kernels::nearest,
+    cluster::nearest::nearest,
     stop::{Stop, proceed},
 };
 

@@ -7,6 +7,7 @@
 mod balance;
 mod confidence;
 mod lloyd;
+mod nearest;
 mod seed;
 
 pub use confidence::Confidence;

@@ -55,18 +55,12 @@ impl Faults {
         self.0.push(Fault { message, remedy: remedy.to_owned() });
     }
 
-    /// `Ok` if nothing was found.
+    /// Fails if there are faults.
     ///
     /// # Errors
-    /// With everything that was found.
-    pub fn none(self) -> crate::ml::Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(crate::ml::Error::Data(self)) }
-    }
-}
-
-impl From<Fault> for crate::ml::Error {
-    fn from(fault: Fault) -> Self {
-        Self::Data(Faults(vec![fault]))
+    /// All faults.
+    pub fn none(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
     }
 }
 

@@ -6,10 +6,11 @@
 
 use candle_core::{D, Tensor};
 
-use super::{Geometry, Norm, Stats};
+use super::{BnParams, ConvParams, Norm, Stats};
 use crate::ml::Result;
 
-pub(super) fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: &Geometry) -> Result<Tensor> {
+pub(super) fn conv2d(x: &Tensor, conv: ConvParams) -> Result<Tensor> {
+    let ConvParams { weight, bias, geometry: g } = conv;
     let (n, height, width, channels) = x.dims4()?;
     let (outputs, _, k, _) = weight.dims4()?;
     let [out_height, out_width] = g.output([height, width]);
@@ -40,20 +41,14 @@ fn windows(x: &Tensor, k: usize, out: [usize; 2], source: impl Fn(usize, usize) 
     Ok(both.reshape(vec![n, height, k, width, k, channels])?.permute(vec![0, 1, 3, 2, 4, 5])?.contiguous()?)
 }
 
-#[expect(clippy::too_many_arguments, reason = "the signature of the dispatching function")]
 pub(super) fn conv_bn(
     x: &Tensor,
-    weight: &Tensor,
-    bias: Option<&Tensor>,
-    g: &Geometry,
-    gamma: &Tensor,
-    beta: &Tensor,
-    eps: f64,
-    norm: Norm,
+    conv: ConvParams,
+    bn: BnParams,
     residual: Option<&Tensor>,
     relu: bool,
 ) -> Result<(Tensor, Option<Stats>)> {
-    let (y, stats) = batch_norm(&conv2d(x, weight, bias, g)?, gamma, beta, eps, norm, relu && residual.is_none())?;
+    let (y, stats) = batch_norm(&conv2d(x, conv)?, bn, relu && residual.is_none())?;
     let y = match residual {
         Some(residual) if relu => rectify(&(y + residual)?)?,
         Some(residual) => (y + residual)?,
@@ -62,14 +57,8 @@ pub(super) fn conv_bn(
     Ok((y, stats))
 }
 
-pub(super) fn batch_norm(
-    x: &Tensor,
-    gamma: &Tensor,
-    beta: &Tensor,
-    eps: f64,
-    norm: Norm,
-    relu: bool,
-) -> Result<(Tensor, Option<Stats>)> {
+pub(super) fn batch_norm(x: &Tensor, bn: BnParams, relu: bool) -> Result<(Tensor, Option<Stats>)> {
+    let BnParams { gamma, beta, eps, norm } = bn;
     let channels = x.dim(D::Minus1)?;
     let rows = x.reshape(((), channels))?;
     let count = rows.dim(0)?;

@@ -1,7 +1,7 @@
 //! What the kernels' tests share: noise, pools of threads, and the measure of an error.
 
 /// Numbers in [-1, 1) from a small generator.
-pub(super) fn noise(len: usize, seed: u32) -> Vec<f32> {
+pub(crate) fn noise(len: usize, seed: u32) -> Vec<f32> {
     let mut state = u64::from(seed) * 2 + 1;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -11,7 +11,7 @@ pub(super) fn noise(len: usize, seed: u32) -> Vec<f32> {
 }
 
 /// What `f` computes with 1, 2 and 3 threads: the same bits.
-pub(super) fn in_pools(f: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
+pub(crate) fn in_pools(f: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
     let run = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(&f);
     let [one, two, three] = [1, 2, 3].map(run);
     let bits = |v: &[Vec<f32>]| v.iter().flatten().map(|x| x.to_bits()).collect::<Vec<_>>();
@@ -21,7 +21,7 @@ pub(super) fn in_pools(f: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
 
 /// At most 1e-5 of the largest magnitude apart.
 #[track_caller]
-pub(super) fn close(what: &str, got: &[f32], want: &[f64]) {
+pub(crate) fn close(what: &str, got: &[f32], want: &[f64]) {
     assert_eq!(got.len(), want.len(), "{what}");
     let scale = want.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
     let worst = got

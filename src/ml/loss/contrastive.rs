@@ -3,45 +3,14 @@
 use std::ops::Range;
 
 use candle_core::Tensor;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    PseudoLabels, Result,
+    PseudoLabels,
+    kind::{Loss, LossKind},
     pairs::{Pairs, log_sum_exp},
-    supcon,
+    supcon::rows as supcon_rows,
 };
-
-/// Which contrastive loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LossKind {
-    /// NT-Xent (Chen et al. 2020).
-    NtXent,
-    /// Decoupled: the positive is not in the denominator (Yeh et al. 2022).
-    Dcl,
-    /// Debiased: the share of false negatives is subtracted (Chuang et al. 2020).
-    Debiased,
-    /// Hard negatives: debiased, and near negatives count more (Robinson et al. 2021).
-    Hard,
-    /// Supervised contrast: all views of one label are positives (Khosla et al. 2020).
-    Supcon,
-}
-
-/// A contrastive loss with its parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Loss {
-    /// Which one.
-    pub kind: LossKind,
-    /// Temperature of the similarities.
-    pub temperature: f64,
-    /// Chance of a false negative in [0, 1), for [`LossKind::Debiased`] and [`LossKind::Hard`].
-    pub prior: f64,
-    /// How much more near negatives count, for [`LossKind::Hard`]: the exponent of their reweighting.
-    pub concentration: f64,
-    /// Views of each image, at least 2.
-    pub views: usize,
-}
+use crate::ml::Result;
 
 /// What some rows add to a loss: it is the sum of the sums over the sum of the counts.
 pub(super) struct Part {
@@ -50,12 +19,6 @@ pub(super) struct Part {
 }
 
 impl Loss {
-    /// A loss with its usual parameters: temperature 0.5, prior 0.1, concentration 1, two views.
-    #[must_use]
-    pub fn new(kind: LossKind) -> Self {
-        Self { kind, temperature: 0.5, prior: 0.1, concentration: 1.0, views: 2 }
-    }
-
     /// The loss of projections `z` `[V B, D]`, a scalar: row `i + v B` is view v of image i.
     ///
     /// # Errors
@@ -69,7 +32,7 @@ impl Loss {
     pub(super) fn part(&self, z: &Tensor, rows: Range<usize>, labels: Option<&PseudoLabels>) -> Result<Part> {
         if self.kind == LossKind::Supcon {
             let count = rows.len() as f64;
-            return Ok(Part { sum: supcon::rows(z, rows, self, labels)?.sum_all()?, count });
+            return Ok(Part { sum: supcon_rows(z, rows, self, labels)?.sum_all()?, count });
         }
         let pairs = Pairs::new(z, rows, self, labels)?;
         let mut parts = pairs.positives.iter().map(|positive| self.against(&pairs, positive));
@@ -159,6 +122,16 @@ pub fn hard(
     labels: Option<&PseudoLabels>,
 ) -> Result<Tensor> {
     Loss { temperature, prior, concentration, ..Loss::new(LossKind::Hard) }.of(z, labels)
+}
+
+/// SupCon (Khosla et al. 2020, `L_out`) of `z` `[2B, D]`, a scalar: minus the mean log-probability of all other views of
+/// the row's label, among all other views. The row's own other view is always among them; without labels it is the only
+/// one, which is NT-Xent.
+///
+/// # Errors
+/// If the shapes do not fit.
+pub fn supcon(z: &Tensor, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
+    Loss { temperature, ..Loss::new(LossKind::Supcon) }.of(z, labels)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::ops::Range;
 use candle_core::{D, Tensor};
 use rayon::prelude::*;
 
-use super::{Error, Loss, PseudoLabels, Result};
+use super::{PseudoLabels, kind::Loss};
+use crate::ml::Result;
 
 /// Stands for minus infinity in logits: its exponential is zero, and it stays finite in gradients.
 pub(super) const MASKED: f32 = -1e9;
@@ -56,27 +57,6 @@ impl Pairs {
     pub(super) fn negative_logits(&self, tilt: f64) -> Result<Tensor> {
         let logits = if tilt == 1.0 { self.logits.clone() } else { (&self.logits * tilt)? };
         Ok((logits + &self.bias)?)
-    }
-}
-
-impl Loss {
-    /// The number of images whose views are the rows of `z`.
-    ///
-    /// # Errors
-    /// If there are fewer than two, or another number of labels.
-    pub(super) fn images(&self, z: &Tensor, labels: Option<&PseudoLabels>) -> Result<usize> {
-        let (rows, _) = z.dims2()?;
-        let images = rows / self.views.max(1);
-        if self.views < 2 || images < 2 || rows % self.views != 0 {
-            let views = self.views;
-            return Err(Error::Invalid(format!(
-                "a contrastive loss needs two views or more of two images or more, not {views} in {rows} rows"
-            )));
-        }
-        match labels.map(|labels| labels.labels.len()) {
-            Some(count) if count != images => Err(Error::Invalid(format!("{count} labels for {images} images"))),
-            _ => Ok(images),
-        }
     }
 }
 

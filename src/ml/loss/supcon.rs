@@ -5,20 +5,11 @@ use std::ops::Range;
 use candle_core::Tensor;
 
 use super::{
-    PseudoLabels, Result,
-    contrastive::{Loss, LossKind},
+    PseudoLabels,
+    kind::Loss,
     pairs::{MASKED, log_sum_exp, normalize, table},
 };
-
-/// SupCon (Khosla et al. 2020, `L_out`) of `z` `[2B, D]`, a scalar: minus the mean log-probability of all other views of
-/// the row's label, among all other views. The row's own other view is always among them; without labels it is the only
-/// one, which is NT-Xent.
-///
-/// # Errors
-/// If the shapes do not fit.
-pub fn supcon(z: &Tensor, temperature: f64, labels: Option<&PseudoLabels>) -> Result<Tensor> {
-    Loss { temperature, ..Loss::new(LossKind::Supcon) }.of(z, labels)
-}
+use crate::ml::Result;
 
 /// The losses of the rows `rows`, `[R]`.
 pub(super) fn rows(z: &Tensor, rows: Range<usize>, loss: &Loss, labels: Option<&PseudoLabels>) -> Result<Tensor> {

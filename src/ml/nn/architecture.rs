@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Autoencoder, Encoder, Head, Mode, ResNet};
-use crate::ml::{Result, init::Params, kernels};
+use crate::ml::{Result, init::Params, kernels::Activation};
 
 /// The description of a network, stored as JSON beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -144,7 +144,7 @@ impl Network {
             Self::Autoencoder(autoencoder) => {
                 let bottleneck = autoencoder.encode(images, Mode::Infer)?;
                 let latent = match pool {
-                    Pool::Mean => kernels::global_avg_pool(&bottleneck)?,
+                    Pool::Mean => Activation::new(&bottleneck)?.global_avg_pool()?.into_tensor()?,
                     Pool::Flatten => bottleneck.flatten_from(1)?,
                 };
                 Ok(vec![("latent".to_owned(), latent)])
@@ -173,7 +173,7 @@ mod tests {
 
     fn counts(architecture: &Architecture) -> (usize, usize) {
         let (_, params) = architecture.build(0, &Device::Cpu).expect("builds");
-        (params.trainable(), params.total())
+        (params.parameters().iter().map(|(_, var)| var.elem_count()).sum(), params.total())
     }
 
     fn encoder_counts(encoder: Encoder) -> (usize, usize) {

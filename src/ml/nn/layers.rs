@@ -6,7 +6,7 @@ use super::Padding;
 use crate::ml::{
     Result,
     init::{Init, Scope},
-    kernels::{self, Activation, Geometry, Norm},
+    kernels::{Activation, BnParams, ConvParams, Geometry, Norm, Stats},
 };
 
 /// How a network is run.
@@ -76,7 +76,7 @@ impl Conv2d {
     /// If the shapes do not fit.
     pub fn forward(&self, x: &Activation, mode: Mode) -> Result<Activation> {
         let (weight, bias) = (mode.operand(&self.weight), self.bias.as_ref().map(|bias| mode.operand(bias)));
-        x.conv2d(&weight, bias.as_ref(), &self.geometry(x)?)
+        x.conv2d(ConvParams { weight: &weight, bias: bias.as_ref(), geometry: self.geometry(x)? })
     }
 }
 
@@ -105,7 +105,7 @@ impl BatchNorm {
     }
 
     /// Takes in the statistics of a batch of `count` values a channel. The running variance is of the unbiased estimate.
-    fn update(&self, stats: &kernels::Stats, count: usize) -> Result<()> {
+    fn update(&self, stats: &Stats, count: usize) -> Result<()> {
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
         let blend = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
             let old = (running.as_detached_tensor() * (1.0 - self.momentum))?;
@@ -122,7 +122,8 @@ impl BatchNorm {
     pub fn forward(&self, x: &Activation, mode: Mode, relu: bool) -> Result<Activation> {
         let (gamma, beta) = (mode.operand(&self.gamma), mode.operand(&self.beta));
         let (mean, var) = (self.mean.as_detached_tensor(), self.var.as_detached_tensor());
-        let (y, stats) = x.batch_norm(&gamma, &beta, self.eps, norm(mode, &mean, &var), relu)?;
+        let bn = BnParams { gamma: &gamma, beta: &beta, eps: self.eps, norm: norm(mode, &mean, &var) };
+        let (y, stats) = x.batch_norm(bn, relu)?;
         if let Some(stats) = stats.filter(|_| mode == Mode::Train) {
             self.update(&stats, x.elem_count() / x.dims().last().copied().unwrap_or(1).max(1))?;
         }
@@ -158,9 +159,9 @@ impl ConvBn {
         let (weight, bias) = (mode.operand(&conv.weight), conv.bias.as_ref().map(|bias| mode.operand(bias)));
         let (gamma, beta) = (mode.operand(&bn.gamma), mode.operand(&bn.beta));
         let (mean, var) = (bn.mean.as_detached_tensor(), bn.var.as_detached_tensor());
-        let norm = norm(mode, &mean, &var);
-        let g = conv.geometry(x)?;
-        let (y, stats) = x.conv_bn(&weight, bias.as_ref(), &g, &gamma, &beta, bn.eps, norm, residual, relu)?;
+        let params = ConvParams { weight: &weight, bias: bias.as_ref(), geometry: conv.geometry(x)? };
+        let norm = BnParams { gamma: &gamma, beta: &beta, eps: bn.eps, norm: norm(mode, &mean, &var) };
+        let (y, stats) = x.conv_bn(params, norm, residual, relu)?;
         if let Some(stats) = stats.filter(|_| mode == Mode::Train) {
             let [n, height, width, _] = y.dims4()?;
             bn.update(&stats, n * height * width)?;
@@ -189,6 +190,7 @@ impl Linear {
     /// # Errors
     /// If the shapes do not fit.
     pub fn forward(&self, x: &Tensor, mode: Mode, relu: bool) -> Result<Tensor> {
-        kernels::linear(x, &mode.operand(&self.weight), Some(&mode.operand(&self.bias)), relu)
+        let (weight, bias) = (mode.operand(&self.weight), mode.operand(&self.bias));
+        Activation::new(x)?.linear(&weight, Some(&bias), relu)?.into_tensor()
     }
 }

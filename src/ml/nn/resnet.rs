@@ -59,7 +59,7 @@ impl ResNet {
         let (kernel, stride) = if large { (7, 2) } else { (3, 1) };
         let build = Builder { encoder };
         let mut inputs = encoder.scaled(stem);
-        let stem = build.conv_bn(&mut scope.at("stem"), "", (channels, inputs), kernel, stride)?;
+        let stem = build.conv_bn(&mut scope.at("stem"), "", build.shape(channels, inputs, kernel, stride))?;
         let mut blocks = Vec::new();
         for (index, (middle, outputs, stride, count)) in groups.into_iter().enumerate() {
             let (middle, outputs) = (encoder.scaled(middle), encoder.scaled(outputs));
@@ -131,8 +131,11 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn shape(&self, (inputs, outputs): (usize, usize), kernel: usize, stride: usize, bias: bool) -> ConvShape {
-        ConvShape { inputs, outputs, kernel, stride, padding: self.encoder.padding, bias }
+    /// A convolution of the body, with a bias where the kind of encoder has one.
+    fn shape(&self, inputs: usize, outputs: usize, kernel: usize, stride: usize) -> ConvShape {
+        let Encoder { padding, bias, kind, .. } = *self.encoder;
+        let bias = bias && matches!(kind, EncoderKind::Resnet | EncoderKind::Resnet50Keras);
+        ConvShape { inputs, outputs, kernel, stride, padding, bias }
     }
 
     fn init(&self) -> Init {
@@ -149,19 +152,10 @@ impl Builder<'_> {
     }
 
     /// A convolution `conv{suffix}` and its normalisation `bn{suffix}`.
-    fn conv_bn(
-        &self,
-        scope: &mut Scope,
-        suffix: &str,
-        channels: (usize, usize),
-        kernel: usize,
-        stride: usize,
-    ) -> Result<ConvBn> {
-        let Encoder { bias, bn_eps, bn_momentum, .. } = *self.encoder;
-        let bias = bias && matches!(self.encoder.kind, EncoderKind::Resnet | EncoderKind::Resnet50Keras);
-        let shape = self.shape(channels, kernel, stride, bias);
+    fn conv_bn(&self, scope: &mut Scope, suffix: &str, shape: ConvShape) -> Result<ConvBn> {
+        let Encoder { bn_eps, bn_momentum, .. } = *self.encoder;
         let conv = Conv2d::new(&mut scope.at(&format!("conv{suffix}")), shape, self.init())?;
-        let bn = BatchNorm::new(&mut scope.at(&format!("bn{suffix}")), channels.1, bn_eps, bn_momentum)?;
+        let bn = BatchNorm::new(&mut scope.at(&format!("bn{suffix}")), shape.outputs, bn_eps, bn_momentum)?;
         Ok(ConvBn::new(conv, bn))
     }
 
@@ -174,24 +168,24 @@ impl Builder<'_> {
     ) -> Result<Block> {
         let body = if self.encoder.kind == EncoderKind::Resnet18 {
             vec![
-                self.conv_bn(scope, "1", (inputs, outputs), 3, stride)?,
-                self.conv_bn(scope, "2", (outputs, outputs), 3, 1)?,
+                self.conv_bn(scope, "1", self.shape(inputs, outputs, 3, stride))?,
+                self.conv_bn(scope, "2", self.shape(outputs, outputs, 3, 1))?,
             ]
         } else {
             let (first, second) =
                 if self.encoder.kind == EncoderKind::Resnet50Keras { (stride, 1) } else { (1, stride) };
             vec![
-                self.conv_bn(scope, "1", (inputs, middle), 1, first)?,
-                self.conv_bn(scope, "2", (middle, middle), 3, second)?,
-                self.conv_bn(scope, "3", (middle, outputs), 1, 1)?,
+                self.conv_bn(scope, "1", self.shape(inputs, middle, 1, first))?,
+                self.conv_bn(scope, "2", self.shape(middle, middle, 3, second))?,
+                self.conv_bn(scope, "3", self.shape(middle, outputs, 1, 1))?,
             ]
         };
         let mut scope = scope.at("shortcut");
         let shortcut = if self.reference() && first {
-            let shape = self.shape((inputs, outputs), 1, stride, true);
+            let shape = ConvShape { bias: true, ..self.shape(inputs, outputs, 1, stride) };
             Shortcut::Conv(Conv2d::new(&mut scope, shape, self.init())?)
         } else if first && (stride != 1 || inputs != outputs) {
-            Shortcut::ConvBn(self.conv_bn(&mut scope, "", (inputs, outputs), 1, stride)?)
+            Shortcut::ConvBn(self.conv_bn(&mut scope, "", self.shape(inputs, outputs, 1, stride))?)
         } else {
             Shortcut::Identity
         };

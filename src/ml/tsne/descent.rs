@@ -10,7 +10,7 @@ use bhtsne::{Neighbor, SparseAffinities, tSNE};
 use ndarray::Array2;
 use rayon::prelude::*;
 
-use super::Tsne;
+use super::params::Tsne;
 use crate::ml::{Error, Result};
 
 /// The accuracy of the tree: cells narrower than this share of their distance count as one point. scikit-learn's default.

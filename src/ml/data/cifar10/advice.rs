@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use super::{CLASSES, RECORD, TEST, TRAIN, WHOLE};
+use super::files::{CLASSES, RECORD, TEST, TRAIN, WHOLE};
 use crate::ml::{
     Result,
     data::{Fault, fault::ABSENT, shown},

@@ -53,7 +53,7 @@ impl Kind {
 
 /// The ending of a file's name in lower case, without the dot; empty if it has none.
 pub(super) fn ending(path: &Path) -> String {
-    path.extension().map(|ending| super::shown(Path::new(ending)).to_lowercase()).unwrap_or_default()
+    path.extension().map(|ending| crate::ml::data::shown(Path::new(ending)).to_lowercase()).unwrap_or_default()
 }
 
 /// True for a file that nobody put there on purpose.

@@ -41,7 +41,7 @@ pub(super) fn check(root: &Path) -> Result<()> {
         faults =
             Faults(vec![Fault::at(root, format!("no folder `train` and no folder `test` in it; {belong}"), remedy)]);
     }
-    faults.none()
+    Ok(faults.none()?)
 }
 
 /// What to do where the folder of a split is missing.

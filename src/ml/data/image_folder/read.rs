@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{Entry, Listing, decode::decode};
+use super::{
+    decode::decode,
+    listing::{Entry, Listing},
+};
 use crate::ml::{
     Result,
     data::{Choice, Faults, ImageSet, Reading, Square, Watch, names, resize, shown},

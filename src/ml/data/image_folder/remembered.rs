@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Listing, walk::State};
+use super::{listing::Listing, walk::State};
 use crate::ml::Result;
 
 /// The latest listings, by the path that was asked for.

@@ -55,7 +55,7 @@ fn class_folders_are_read_in_order() {
     let listing = list(dir.path()).unwrap();
     assert_eq!((listing.count(Split::Train), listing.count(Split::Test)), (3, 1));
     assert_eq!((listing.left_out(), listing.left_out_words().as_deref()), (3, Some("1 .txt, 2 hidden")));
-    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
     let names: Vec<String> = listing.files().iter().map(name).collect();
     assert_eq!(names, ["z.JPG", "a.jpeg", "b.PNG", "1.png"]);
 }

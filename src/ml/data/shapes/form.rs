@@ -2,8 +2,11 @@
 
 use std::f32::consts::PI;
 
-use super::CLASSES;
 use crate::ml::rng::Stream;
+
+/// Names of the classes, in label order.
+pub const CLASSES: [&str; 10] =
+    ["circle", "square", "triangle", "star", "cross", "ring", "crescent", "heart", "arrow", "hourglass"];
 
 /// What can be drawn.
 #[derive(Clone, Copy, Debug)]

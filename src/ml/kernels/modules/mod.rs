@@ -1,0 +1,56 @@
+//! The layers on the CPU, each with its backward pass. Read `pooling` first, then `linear`, `conv_bn` and `batch_norm`.
+
+pub(crate) mod batch_norm;
+pub(crate) mod conv_bn;
+pub(crate) mod linear;
+pub(crate) mod pooling;
+
+use candle_core::{Device, Tensor};
+
+use super::autograd::activation::{Node, Parent};
+use super::conv::{
+    gradients::{Transposed, backward},
+    plan::Plan,
+};
+use super::memory::buffer::buffer;
+use super::norm::channel;
+use super::{ConvParams, Stats};
+
+use crate::ml::Result;
+
+/// Gradients of a convolution's weights, and of its input where that is wanted.
+fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    if !x.tracked {
+        return backward(plan, &x.value, None, false, fill, |_, _| ()).0;
+    }
+    let accumulate = x.gradient.is_some();
+    let mut dx = x.gradient.take().unwrap_or_else(|| buffer(x.value.len()));
+    let transposed = Transposed::new(plan, weight);
+    let (value, into) = (&x.value, Some((&transposed, &mut dx[..])));
+    let weights = if let Some(layer) = x.layer {
+        let finish = |first: usize, g: &mut [f32]| layer.prepare(first, value.stored(first..first + g.len()), g);
+        let (weights, sums) = backward(plan, value, into, accumulate, fill, finish);
+        x.sums = Some(channel::combine_sums(&sums));
+        weights
+    } else {
+        backward(plan, value, into, accumulate, fill, |_, _| ()).0
+    };
+    x.gradient = Some(dx);
+    weights
+}
+
+/// The plan of a convolution of `x`, and the dimensions of its output.
+fn plan(x: &Node, conv: ConvParams) -> Result<(Plan, [usize; 4])> {
+    let [n, height, width, inputs] = x.dims4()?;
+    let (outputs, g) = (conv.weight.dim(0)?, &conv.geometry);
+    let [rows, columns] = g.output([height, width]);
+    Ok((Plan::new(n, [height, width], inputs, outputs, g), [n, rows, columns, outputs]))
+}
+
+fn stats(mean: Vec<f32>, var: Vec<f32>) -> Result<Stats> {
+    let channels = mean.len();
+    Ok(Stats {
+        mean: Tensor::from_vec(mean, channels, &Device::Cpu)?,
+        var: Tensor::from_vec(var, channels, &Device::Cpu)?,
+    })
+}
