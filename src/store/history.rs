@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, record};
+use super::{Store, StoreError, json::record};
 use crate::digest::StageKey;
 
 /// Which key each instance of a pipeline file had when it was last up to date.

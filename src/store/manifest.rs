@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{canonical, number};
+use super::{canonical, json::number};
 use crate::digest::{ArtifactHash, SourceHash, StageKey};
 
 /// Everything that decides what a stage computes, and nothing else. Its canonical JSON is what a key hashes.

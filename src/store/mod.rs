@@ -18,18 +18,13 @@
 //! point, and all that it names is there. Deleting the whole folder is always safe and costs only time.
 
 mod artifact;
-mod canonical;
 mod checkpoint;
-mod gc;
 mod history;
-mod leftovers;
+mod json;
 mod lock;
 mod manifest;
-mod memo;
-mod number;
-mod pins;
-mod record;
-mod verify;
+mod sources;
+mod upkeep;
 
 use std::{
     fs,
@@ -38,15 +33,21 @@ use std::{
 };
 
 pub use artifact::{Artifact, ArtifactError, NotFinite};
-pub use canonical::canonical;
 pub use checkpoint::{Checkpoints, Position, SECONDS, SavedState};
-pub use gc::{Collection, Thing, Victim};
 pub use history::History;
+pub use json::{
+    canonical::canonical,
+    number::{Real, real, reals},
+};
 pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use manifest::{Manifest, Output, Provenance, Recipe, Series};
-pub use memo::{Memo, Witness};
-pub use number::{Real, real, reals};
-pub use verify::Verification;
+pub use sources::memo::{Memo, Witness};
+pub use upkeep::{
+    gc::{Collection, Thing, Victim},
+    verify::Verification,
+};
+
+use json::record;
 
 use crate::digest::{ArtifactHash, StageKey};
 

@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// The lock files that nobody holds any more: their process is known to be gone, or they have had no beat for `age`.
-    pub(super) fn lost_locks(&self, age: Duration) -> Result<Vec<PathBuf>, StoreError> {
+    pub(in crate::store) fn lost_locks(&self, age: Duration) -> Result<Vec<PathBuf>, StoreError> {
         let mut lost = Vec::new();
         for path in list(&self.root.join("locks-v1"))? {
             if self.lost(&path, age)?.is_some() {
@@ -135,7 +135,7 @@ impl Store {
     }
 
     /// Deletes a lost lock, unless someone has taken it since.
-    pub(super) fn clear_lost(&self, path: &Path, age: Duration) -> Result<(), StoreError> {
+    pub(in crate::store) fn clear_lost(&self, path: &Path, age: Duration) -> Result<(), StoreError> {
         match self.lost(path, age)? {
             Some(holder) => self.take_away(path, &holder),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, io, path::PathBuf};
 
-use super::{Store, StoreError, io_error, list};
+use super::super::{Store, StoreError, io_error, list};
 use crate::digest::StageKey;
 
 impl Store {

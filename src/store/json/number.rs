@@ -91,7 +91,7 @@ pub mod reals {
 pub mod curves {
     use std::collections::BTreeMap;
 
-    use super::{super::Series, Deserialize, Deserializer, Real, Serializer};
+    use super::{super::super::Series, Deserialize, Deserializer, Real, Serializer};
 
     /// # Errors
     /// Those of the serializer.

@@ -16,8 +16,8 @@ const DIGITS: usize = 64;
 const BODY: usize = HEAD.len() + DIGITS + TAIL.len();
 
 /// The bytes of a record that is to lie at `path`.
-pub(super) fn seal(path: &Path, value: &impl Serialize) -> Vec<u8> {
-    let json = super::to_json(value);
+pub(in crate::store) fn seal(path: &Path, value: &impl Serialize) -> Vec<u8> {
+    let json = super::super::to_json(value);
     let body = &json[1..];
     [HEAD, digest(path, body).as_bytes(), TAIL, body].concat()
 }
@@ -26,7 +26,7 @@ pub(super) fn seal(path: &Path, value: &impl Serialize) -> Vec<u8> {
 ///
 /// # Errors
 /// If the file is there but cannot be read.
-pub(super) fn open<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+pub(in crate::store) fn open<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::read(path) {
         Ok(bytes) => Ok(unseal(path, bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -35,7 +35,7 @@ pub(super) fn open<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
 }
 
 /// The content of a record, if its hash is right.
-pub(super) fn unseal<T: DeserializeOwned>(path: &Path, mut bytes: Vec<u8>) -> Option<T> {
+pub(in crate::store) fn unseal<T: DeserializeOwned>(path: &Path, mut bytes: Vec<u8>) -> Option<T> {
     let written = bytes.get(..BODY)?.strip_prefix(HEAD)?.strip_suffix(TAIL)?;
     if written != digest(path, &bytes[BODY..]).as_bytes() {
         return None;

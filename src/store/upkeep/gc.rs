@@ -16,7 +16,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Manifest, SavedState, Store, StoreError, io_error, is_there, leftovers::OLD, list, remove};
+use super::{
+    super::{Manifest, SavedState, Store, StoreError, io_error, is_there, list, remove},
+    leftovers::OLD,
+};
 use crate::digest::{ArtifactHash, StageKey};
 
 /// Results that have not been used for this long count for half of their seconds.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Store, StoreError,
+    super::{Store, StoreError},
     gc::{Thing, Victim, walk},
 };
 use crate::digest::ArtifactHash;

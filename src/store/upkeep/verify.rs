@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Damage, Lookup, Store, StoreError, artifact};
+use super::super::{Damage, Lookup, Store, StoreError, artifact};
 use crate::{
     digest::{ArtifactHash, StageKey},
     threads,
@@ -50,7 +50,7 @@ impl Store {
                 }
                 Some(message) => {
                     if repair {
-                        fs::remove_file(path).map_err(super::io_error("delete", path))?;
+                        fs::remove_file(path).map_err(super::super::io_error("delete", path))?;
                     }
                     found.corrupt.push((path.clone(), message));
                 }

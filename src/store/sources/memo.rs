@@ -13,7 +13,7 @@ use std::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, io_error, record};
+use super::super::{Store, StoreError, io_error, json::record};
 use crate::{digest::SourceHash, threads};
 
 /// A file changed this shortly before it was hashed might change again within the clock's grain, unseen.

@@ -1,0 +1,3 @@
+//! Files outside the cache that stages read.
+
+pub(super) mod memo;
