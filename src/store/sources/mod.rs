@@ -1,3 +1,4 @@
 //! Files outside the cache that stages read.
 
 pub(super) mod memo;
+pub(super) mod witness;
