@@ -84,10 +84,10 @@ impl Args {
             let file = folder.join(name);
             // Nothing leaves the cache that is not what its name says.
             let bytes = store.read_bytes(hash)?;
-            if self.link {
-                files::link(&store.object_path(hash), &file)?
-            } else {
-                files::write(&file, &bytes)?
+            match store.object_path(hash) {
+                Some(object) if self.link => files::link(&object, &file)?,
+                None if self.link => return Err(Failure::Usage("`--link` needs a cache in a local folder".to_owned())),
+                _ => files::write(&file, &bytes)?,
             }
             if !console.quiet {
                 console.print(&format!("{}\n", file.display()))?;

@@ -1,11 +1,6 @@
 //! What stages hand to each other: named tensors and a few JSON attributes, as safetensors.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    io::{self, Read},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -173,22 +168,6 @@ impl Artifact {
         Ok(safetensors::serialize(tensors, Some(metadata))?)
     }
 
-    /// Reads the attributes in a file of [`Artifact::to_bytes`] without reading its tensors. A file that holds something else
-    /// has none.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn attributes_in(path: &Path) -> io::Result<Map<String, Value>> {
-        let mut file = fs::File::open(path)?;
-        let mut header = Vec::new();
-        file.by_ref().take(HEAD).read_to_end(&mut header)?;
-        let length = header.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
-        file.by_ref().take(length.min(LONGEST_HEADER)).read_to_end(&mut header)?;
-        let known: Value = header.get(8..).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default();
-        let text = known["__metadata__"][METADATA].as_str();
-        Ok(text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
-    }
-
     /// Reads what [`Artifact::to_bytes`] wrote.
     ///
     /// # Errors
@@ -205,6 +184,20 @@ impl Artifact {
             .collect::<Result<_, candle_core::Error>>()?;
         Ok(Self { tensors, attributes })
     }
+}
+
+/// How many bytes the header at the start of a safetensors file takes, as far as the first 8 bytes tell.
+pub(super) fn header_bytes(start: &[u8]) -> u64 {
+    HEAD + start.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)).min(LONGEST_HEADER)
+}
+
+/// Reads the attributes at the start of the bytes of [`Artifact::to_bytes`], without the tensors. Bytes that are something
+/// else have none.
+pub(super) fn attributes_in(start: &[u8]) -> Map<String, Value> {
+    let end = usize::try_from(header_bytes(start)).unwrap_or(usize::MAX).min(start.len());
+    let header = start.get(HEAD as usize..end).and_then(|json| serde_json::from_slice::<Value>(json).ok());
+    let text = header.as_ref().and_then(|header| header["__metadata__"][METADATA].as_str());
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The first element that is not fine.
@@ -247,15 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_read_without_the_tensors() -> Result<(), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("a");
+    fn attributes_are_read_without_the_tensors() -> Result<(), ArtifactError> {
         let written = Artifact::new().with("a", Tensor::new(&[1f32, 2.0], &Device::Cpu)?).attribute("x", 0.5);
-        fs::write(&path, written.to_bytes()?)?;
-        assert_eq!(&Artifact::attributes_in(&path)?, written.attributes());
-        for torn in [&b""[..], b"\xff\xff\xff\xff\xff\xff\xff\xff{}", b"\x02\0\0\0\0\0\0\0{}", b"short"] {
-            fs::write(&path, torn)?;
-            assert!(Artifact::attributes_in(&path)?.is_empty());
+        let bytes = written.to_bytes()?;
+        let header = usize::try_from(header_bytes(&bytes[..8])).expect("a short header");
+        for enough in [&bytes[..], &bytes[..header]] {
+            assert_eq!(&attributes_in(enough), written.attributes());
+        }
+        let torn: [&[u8]; 4] = [b"", b"\xff\xff\xff\xff\xff\xff\xff\xff{}", b"\x02\0\0\0\0\0\0\0{}", b"short"];
+        for torn in torn.into_iter().chain([&bytes[..header / 2]]) {
+            assert!(attributes_in(torn).is_empty());
         }
         Ok(())
     }

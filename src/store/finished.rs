@@ -1,11 +1,9 @@
-//! Finished work: what is known under a key.
+//! Finished work. Its manifest is the commit point: what a manifest names was written before it.
 
-use std::{fs, io, path::PathBuf};
-
-use super::{Manifest, Store, StoreError, io_error, is_there, record, remove};
+use super::{Manifest, Store, StoreError, blobs::Put, json::record, names};
 use crate::digest::StageKey;
 
-/// The state of what a manifest promises.
+/// What is known of the work under a key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
     /// No manifest under this key.
@@ -14,14 +12,14 @@ pub enum Lookup {
     Found(Box<Manifest>),
     /// The manifest is there, but the object of a port is missing or has another size.
     Damaged {
-        /// The port whose object is not as it was.
+        /// The port whose object is damaged.
         port: String,
         /// What is wrong with it.
         damage: Damage,
     },
 }
 
-/// What happened to an object.
+/// How an object is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
     /// It is not there.
@@ -31,50 +29,42 @@ pub enum Damage {
 }
 
 impl Store {
-    pub(super) fn manifest_path(&self, key: &StageKey) -> PathBuf {
-        self.root.join("manifests-v1").join(key.shard()).join(format!("{key}.json"))
-    }
-
-    /// What is known under `key`. Reads one manifest and the sizes of its objects, no tensor.
+    /// Looks up the work under `key`. Reads one manifest and the sizes of its objects, no tensor.
     ///
     /// # Errors
-    /// If the manifest is there but cannot be read, or the disk does not say what became of an object. A manifest that
-    /// is damaged counts as absent: the work is redone.
+    /// If the manifest is there but cannot be read, or the store does not say whether an object is there. A damaged
+    /// manifest counts as absent, so the work is done again.
     pub fn lookup(&self, key: &StageKey) -> Result<Lookup, StoreError> {
         let Some(manifest) = self.manifest(key)? else { return Ok(Lookup::Absent) };
         for (port, output) in &manifest.outputs {
-            let path = self.object_path(&output.hash);
-            let damage = match fs::metadata(&path) {
-                Ok(found) if found.len() == output.bytes => continue,
-                Ok(_) => Damage::Corrupt,
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("read", &path)(error)),
-                // What was evicted is known by its hash, and made again only when its bytes are needed.
-                Err(_) if is_there(&self.eviction_mark(&output.hash))? => continue,
-                Err(_) => Damage::Missing,
+            let damage = match self.blobs.head(&names::object(&output.hash))? {
+                Some(head) if head.bytes == output.bytes => continue,
+                Some(_) => Damage::Corrupt,
+                // The manifest has the hash of an evicted object, which is made again only when its bytes are needed.
+                None if self.has_mark(&output.hash)? => continue,
+                None => Damage::Missing,
             };
             return Ok(Lookup::Damaged { port: port.clone(), damage });
         }
         Ok(Lookup::Found(Box::new(manifest)))
     }
 
-    /// The manifest under `key`, whatever became of its objects.
+    /// Reads the manifest under `key`, whether its objects are there or not.
     ///
     /// # Errors
     /// If it is there but cannot be read.
     pub fn manifest(&self, key: &StageKey) -> Result<Option<Manifest>, StoreError> {
-        let path = self.manifest_path(key);
-        record::open(&path).map_err(io_error("read", &path))
+        record::open(&*self.blobs, &names::manifest(key))
     }
 
-    /// All manifests, in the order of their keys.
+    /// Reads all manifests, in the order of their keys.
     ///
     /// # Errors
     /// If a folder or file cannot be read.
     pub fn manifests(&self) -> Result<Vec<(StageKey, Manifest)>, StoreError> {
         let mut found = Vec::new();
-        for path in self.files("manifests-v1")? {
-            let key = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
-            if let Some(key) = key
+        for name in self.blobs.list(names::MANIFESTS)? {
+            if let Some(key) = names::id(&name)
                 && let Some(manifest) = self.manifest(&key)?
             {
                 found.push((key, manifest));
@@ -87,22 +77,22 @@ impl Store {
     /// Writes the manifest: from now on the work under its key is done.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the manifest cannot be written.
     pub fn commit(&self, manifest: &Manifest) -> Result<StageKey, StoreError> {
         let key = manifest.recipe.key();
-        let path = self.manifest_path(&key);
-        self.write_atomically(&path, &record::seal(&path, manifest))?;
+        let name = names::manifest(&key);
+        self.blobs.put(&name, &record::seal(&name, manifest), Put::Replace)?;
         Ok(key)
     }
 
     /// Deletes the manifest under a key, and the objects that no other manifest names.
     ///
     /// # Errors
-    /// If the cache cannot be read or the disk refuses.
+    /// If the cache cannot be read or something cannot be deleted.
     pub fn forget(&self, key: &StageKey) -> Result<(), StoreError> {
         let Some(manifest) = self.manifest(key)? else { return Ok(()) };
-        // The manifest goes first: objects without one are only waste, a manifest without objects is damage.
-        remove(&self.manifest_path(key))?;
+        // The manifest goes first: objects without one only take up room, a manifest without objects is damage.
+        self.blobs.delete(&names::manifest(key))?;
         let others: Vec<Manifest> = self.manifests()?.into_iter().map(|(_, other)| other).collect();
         for output in manifest.outputs.values() {
             let shared = others.iter().any(|other| other.outputs.values().any(|other| other.hash == output.hash));

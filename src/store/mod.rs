@@ -1,23 +1,35 @@
-//! Facts on disk. Knows no TOML and no graph.
+//! The cache: what stages made, and what is known of it, on a disk or elsewhere. Knows no TOML and no graph.
 //!
 //! ```text
 //! cache/
-//!   CACHEDIR.TAG                        backup programs leave such folders out
-//!   objects/ab/ab12….safetensors        an artifact; its name is the blake3 of its bytes
-//!   objects/ab/ab12….evicted            in its place: it was evicted, and is made again when its bytes are needed
-//!   manifests-v1/cd/cd34….json          the record of a finished stage; its name is the stage's key
-//!   history-v2/NAME-ef56….json          the last key of each instance of one pipeline file, for `why`
-//!   memo-v1/7890….json                  hashes of source files, by size, times and inode
-//!   checkpoints-v1/ab/ab12…/            saved states of a trajectory: what can go on, or further
-//!   locks-v1/ab12….json                 who is at work, with a heartbeat
-//!   pins-v1/cd34…                       work (by its key) or saved states (by their trajectory) that upkeep leaves alone
-//!   tmp/                                files being written; anything here may be deleted when nothing runs
+//!   CACHEDIR.TAG                    tells backup programs to leave the folder out
+//!   objects/ab/ab12….safetensors    an artifact; its name is the blake3 of its bytes
+//!   objects/ab/ab12….evicted        the mark of an evicted artifact, which is made again when its bytes are needed
+//!   manifests-v1/cd/cd34….json      the record of finished work; its name is the key of the work
+//!   history-v2/NAME-ef56….json      the last key of each instance of one pipeline file, for `why`
+//!   memo-v1/7890….json              hashes of source files, by their size, times and inode
+//!   checkpoints-v1/ab/ab12…/        the saved states of a trajectory, from which training can be resumed or extended
+//!   locks-v1/ab12….json             the process that works on a trajectory, with a heartbeat
+//!   pins-v1/cd34…                   work (by its key) or saved states (by their trajectory) that are never collected
+//!   tmp/                            files being written; while nothing runs, anything here may be deleted
 //! ```
 //!
 //! A file is written to `tmp/`, flushed to the disk, and renamed. The manifest is renamed last: it is the commit
-//! point, and all that it names is there. Deleting the whole folder is always safe and costs only time.
+//! point, and everything that it names is there. Deleting the whole folder is always safe and costs only time.
+//!
+//! # Reading order
+//!
+//! 1. `blobs/`: named bytes, the few operations on them, and the local folder that implements them. All files below
+//!    depend on these operations alone. `names.rs` spells the tree above.
+//! 2. `artifact.rs` and `objects.rs`: the bytes that stages make, and how they are kept.
+//! 3. `recipe.rs`, `manifest.rs`, `finished.rs`: what decides a result, the record of it, and its commit. `json/` says how
+//!    records are written.
+//! 4. `checkpoint.rs`: states of work that is not finished. `lock/`: who works on what.
+//! 5. `sources/` and `history.rs`: hashes of files outside the cache, and the keys of earlier runs.
+//! 6. `upkeep/`: garbage collection, pins, verification.
 
 mod artifact;
+mod blobs;
 mod checkpoint;
 mod error;
 mod finished;
@@ -25,18 +37,21 @@ mod history;
 mod json;
 mod lock;
 mod manifest;
+mod names;
 mod objects;
 mod recipe;
 mod sources;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::{
-    fs,
-    io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use artifact::{Artifact, ArtifactError, NotFinite};
+pub use blobs::{Blobs, Head, Local, Put, Test};
 pub use checkpoint::{Checkpoints, Position, SECONDS, SavedState};
 pub use error::StoreError;
 pub use finished::{Damage, Lookup};
@@ -54,134 +69,51 @@ pub use upkeep::{
     verify::Verification,
 };
 
-use error::io_error;
-use json::record;
-
-/// The folder of a cache.
+/// A cache: what stages made, and what is known of it.
 #[derive(Clone, Debug)]
 pub struct Store {
-    root: PathBuf,
+    blobs: Arc<dyn Blobs>,
 }
 
 impl Store {
-    /// The cache at `root`, which need not exist yet: reading makes nothing, the first commit makes the folders.
+    /// The cache in the folder `root`, which need not exist yet: reading makes nothing, the first commit makes the
+    /// folders.
     #[must_use]
     pub fn open(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self::on(Arc::new(Local::new(root)))
     }
 
-    /// The folder.
+    /// The cache that is kept in these blobs.
     #[must_use]
-    pub fn root(&self) -> &Path {
-        &self.root
+    pub fn on(blobs: Arc<dyn Blobs>) -> Self {
+        Self { blobs }
     }
 
-    /// Whether there is a cache: a folder that holds what a cache holds, or nothing yet.
+    /// Returns the folder of the cache, or `None` if it is not a folder of this machine.
+    #[must_use]
+    pub fn root(&self) -> Option<&Path> {
+        self.blobs.local_root()
+    }
+
+    /// Returns where the cache is, for people: a path or a URL.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.blobs.place("")
+    }
+
+    /// Returns whether there is a cache: a folder that holds what a cache holds, or nothing yet.
     ///
     /// # Errors
     /// If the disk does not say.
     pub fn is_there(&self) -> Result<bool, StoreError> {
-        match fs::metadata(&self.root) {
-            Ok(found) if found.is_dir() => {}
-            Ok(_) => return Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(io_error("read", &self.root)(error)),
-        }
-        let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let inside = list(&self.root)?;
-        let ours = ["CACHEDIR.TAG", "objects", "manifests-v1", "checkpoints-v1", "locks-v1", "tmp"];
-        Ok(inside.iter().all(hidden) || inside.iter().any(|path| ours.iter().any(|name| path.ends_with(name))))
+        self.root().map_or(Ok(true), blobs::is_cache)
     }
 
-    /// Makes sure, before hours of work, that results can be written.
+    /// Checks, before hours of work, that results can be written.
     ///
     /// # Errors
-    /// If the folders cannot be made, or no file can be made in them.
+    /// If nothing can be written.
     pub fn ensure_writable(&self) -> Result<(), StoreError> {
-        self.tag()?;
-        let tmp = self.root.join("tmp");
-        create_folders(&tmp)?;
-        temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
-        Ok(())
+        self.blobs.probe().map(drop)
     }
-
-    fn files(&self, folder: &str) -> Result<Vec<PathBuf>, StoreError> {
-        let folder = self.root.join(folder);
-        let mut files = Vec::new();
-        for shard in list(&folder)? {
-            files.extend(list(&shard)?);
-        }
-        files.sort();
-        Ok(files)
-    }
-
-    fn write_atomically(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let folder = path.parent().unwrap_or(&self.root);
-        let tmp = self.root.join("tmp");
-        self.tag()?;
-        for folder in [&tmp, folder] {
-            create_folders(folder)?;
-        }
-        let mut file = temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
-        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(io_error("write", path))?;
-        file.persist(path).map_err(|error| io_error("write", path)(error.error))?;
-        // Without this the rename itself may be lost with the power.
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("flush", folder))
-    }
-
-    fn tag(&self) -> Result<(), StoreError> {
-        let path = self.root.join("CACHEDIR.TAG");
-        // An empty one is what a write that failed leaves.
-        if fs::metadata(&path).is_ok_and(|found| found.len() > 0) {
-            return Ok(());
-        }
-        create_folders(&self.root)?;
-        let text = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by strata; see https://bford.info/cachedir/\n";
-        fs::write(&path, text).map_err(io_error("write", &path))
-    }
-}
-
-/// A new file, as readable as the umask says: unlike other temporary files, these become files that people share.
-fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt;
-    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(folder)
-}
-
-/// Whether a file is there. A disk that does not say is an error: what is whole must not count as lost.
-fn is_there(path: &Path) -> Result<bool, StoreError> {
-    path.try_exists().map_err(io_error("read", path))
-}
-
-/// Makes a folder and those above it, as far as they are not there.
-fn create_folders(folder: &Path) -> Result<(), StoreError> {
-    match fs::create_dir_all(folder) {
-        // It also says so of a folder at which it could not look, and then the reason is what hindered the look.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::metadata(folder) {
-            Ok(found) if found.is_dir() => Ok(()),
-            Ok(_) => Err(io_error("create", folder)(error)),
-            Err(hindrance) => Err(io_error("create", folder)(hindrance)),
-        },
-        made => made.map_err(io_error("create", folder)),
-    }
-}
-
-/// Deletes a file. One that is not there is fine.
-fn remove(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("delete", path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(io_error("list", folder)(error)),
-    };
-    entries.map(|entry| entry.map(|e| e.path()).map_err(io_error("list", folder))).collect()
-}
-
-fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).expect("records have string keys and finite or null numbers")
 }

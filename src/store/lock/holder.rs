@@ -42,10 +42,13 @@ impl Holder {
         Self { host, pid, started, progress: "starting".to_owned(), needs, began: 0, token }
     }
 
-    /// Who holds a lock that cannot be read: nobody knows. It counts as lost once it is old, as any other.
-    pub(super) fn unknown() -> Self {
-        let (host, progress) = ("an unknown machine".to_owned(), "its lock cannot be read".to_owned());
-        Self { host, pid: 0, started: 0, progress, needs: BTreeSet::new(), began: 0, token: String::new() }
+    /// Returns the holder that the bytes of a lock name. Of a lock that cannot be read nobody knows the holder; it counts
+    /// as lost once it is old, as any other.
+    pub(super) fn of(lock: &[u8]) -> Self {
+        serde_json::from_slice(lock).unwrap_or_else(|_| {
+            let (host, progress) = ("an unknown machine".to_owned(), "its lock cannot be read".to_owned());
+            Self { host, pid: 0, started: 0, progress, needs: BTreeSet::new(), began: 0, token: String::new() }
+        })
     }
 
     /// True if it was a process of this machine that is certainly not there any more. Of a process that this one may not

@@ -1,21 +1,31 @@
-//! One holder for a key at a time, over processes and machines that share a cache.
+//! Locks: one holder for a key at a time, over all processes and machines that share a cache.
 //!
-//! A lock is a file that only one can create. Its holder writes it anew every [`BEAT`], with its progress; a lock whose
-//! file has not changed for [`STALE`] has lost its holder and is taken away. Ages are read from the file system's own
-//! clock, so machines with different clocks agree. A holder on this machine that is gone is seen at once.
+//! A lock is a blob that only one process can create. Its holder writes it anew every [`BEAT`], with its progress. A lock
+//! that has not been written for [`STALE`] has lost its holder, and whoever wants it takes it away. Ages are measured by
+//! the store's own clock, so machines with different clocks agree. `holder.rs` knows whether a process of this machine is
+//! still there; this file does not know how.
+//!
+//! ```text
+//!            create                      written by its holder every 2 s
+//! (no blob) --------> held by a token -----------------------------------.
+//!     ^                  |   |   ^_______________________________________|
+//!     |    drop          |   |
+//!     |------------------'   |  process gone, or no beat for 30 s
+//!     |                      v
+//!     '------------------- lost     only one process deletes it, and only while it has the token that was seen
+//!        delete_if
+//! ```
 
 mod holder;
 
 use std::{
     collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 pub use holder::Holder;
 
-use super::{Store, StoreError, create_folders, io_error, list};
+use super::{Store, StoreError, blobs::Put, json::record::to_json, names};
 use crate::digest::StageKey;
 
 /// How often a holder shows that it lives.
@@ -23,10 +33,10 @@ pub const BEAT: Duration = Duration::from_secs(2);
 /// After how long without a beat a lock has lost its holder.
 pub const STALE: Duration = Duration::from_secs(30);
 
-/// A held lock. Dropping it lets go.
+/// A held lock. Dropping it releases it.
 #[derive(Debug)]
 pub struct Lock {
-    path: PathBuf,
+    name: String,
     store: Store,
     holder: Holder,
 }
@@ -34,201 +44,159 @@ pub struct Lock {
 /// The outcome of trying to lock.
 #[derive(Debug)]
 pub enum Attempt {
-    /// It is ours.
+    /// This process holds the lock.
     Held(Lock),
-    /// Someone else has it.
+    /// Another process holds it.
     Busy(Holder),
 }
 
 impl Store {
-    /// Tries to become the one who works on `key`.
+    /// Tries to take the lock on `key`.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the lock cannot be written or read.
     pub fn try_lock(&self, key: &StageKey) -> Result<Attempt, StoreError> {
-        let path = self.root.join("locks-v1").join(format!("{key}.json"));
-        let folder = path.parent().unwrap_or(&self.root);
-        create_folders(folder)?;
+        let name = names::lock(key);
         let holder = Holder::here();
         loop {
-            // The content must be there the moment the name is, so it is linked, not created and then written.
-            let tmp = self.written(&holder)?;
-            match tmp.persist_noclobber(&path) {
-                Ok(_) => return Ok(Attempt::Held(Lock { path, store: self.clone(), holder })),
-                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(io_error("write", &path)(error.error)),
+            if self.blobs.put(&name, &to_json(&holder), Put::Create)? {
+                return Ok(Attempt::Held(Lock { name, store: self.clone(), holder }));
             }
-            let Some(other) = read(&path)? else { continue };
-            if !self.is_lost(&path, &other)? {
+            let Some(other) = self.read_lock(&name)? else { continue };
+            if !self.is_lost(&name, &other) {
                 return Ok(Attempt::Busy(other));
             }
-            self.take_away(&path, &other)?;
+            self.take_away(&name, &other)?;
         }
     }
 
-    /// Tells upkeep that a run goes on. The lock is on nothing but a name of its own.
+    /// Registers this process with garbage collection by locking a name of its own.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the lock cannot be written.
     pub fn announce(&self) -> Result<Option<Lock>, StoreError> {
         let name = StageKey::of(Holder::here().token.as_bytes());
         let Attempt::Held(mut lock) = self.try_lock(&name)? else { return Ok(None) };
-        lock.holder.began = modified(&lock.path).unwrap_or_else(now_secs);
+        let head = self.blobs.head(&lock.name).ok().flatten();
+        lock.holder.began = seconds(head.map_or_else(SystemTime::now, |head| head.modified));
         Ok(Some(lock))
     }
 
-    /// Those at work, wherever they are: all holders of locks that live.
+    /// Returns the holders of all locks that are not lost, on whatever machine they are.
     ///
     /// # Errors
     /// If the locks cannot be read.
     pub fn holders(&self) -> Result<Vec<Holder>, StoreError> {
         let mut holders = Vec::new();
-        for path in list(&self.root.join("locks-v1"))? {
-            if let Some(holder) = read(&path)?
-                && !self.is_lost(&path, &holder)?
-            {
-                holders.push(holder);
-            }
+        for name in self.blobs.list(names::LOCKS)? {
+            holders.extend(self.living(&name)?);
         }
         Ok(holders)
     }
 
-    /// Who works on `key`, if anybody does.
+    /// Returns the process that works on `key`, if there is one.
     ///
     /// # Errors
     /// If the lock cannot be read.
     pub fn holder(&self, key: &StageKey) -> Result<Option<Holder>, StoreError> {
-        let path = self.root.join("locks-v1").join(format!("{key}.json"));
-        let Some(holder) = read(&path)? else { return Ok(None) };
-        Ok(if self.is_lost(&path, &holder)? { None } else { Some(holder) })
+        self.living(&names::lock(key))
     }
 
-    /// The lock files that nobody holds any more: their process is known to be gone, or they have had no beat for `age`.
-    pub(in crate::store) fn lost_locks(&self, age: Duration) -> Result<Vec<PathBuf>, StoreError> {
+    fn living(&self, name: &str) -> Result<Option<Holder>, StoreError> {
+        Ok(self.read_lock(name)?.filter(|holder| !self.is_lost(name, holder)))
+    }
+
+    /// Lists the locks that nobody holds any more: their process is known to be gone, or they have had no beat for `age`.
+    pub(super) fn lost_locks(&self, age: Duration) -> Result<Vec<String>, StoreError> {
         let mut lost = Vec::new();
-        for path in list(&self.root.join("locks-v1"))? {
-            if self.lost(&path, age)?.is_some() {
-                lost.push(path);
+        for name in self.blobs.list(names::LOCKS)? {
+            if self.last_holder(&name, age)?.is_some() {
+                lost.push(name);
             }
         }
         Ok(lost)
     }
 
     /// Deletes a lost lock, unless someone has taken it since.
-    pub(in crate::store) fn clear_lost(&self, path: &Path, age: Duration) -> Result<(), StoreError> {
-        match self.lost(path, age)? {
-            Some(holder) => self.take_away(path, &holder),
+    pub(super) fn clear_lost(&self, name: &str, age: Duration) -> Result<(), StoreError> {
+        match self.last_holder(name, age)? {
+            Some(holder) => self.take_away(name, &holder),
             None => Ok(()),
         }
     }
 
-    /// The last holder of a lock, if the lock is lost.
-    fn lost(&self, path: &Path, age: Duration) -> Result<Option<Holder>, StoreError> {
-        let Some(holder) = read(path)? else { return Ok(None) };
-        let beat = fs::metadata(path).and_then(|found| found.modified()).ok();
+    /// Returns the last holder of a lock, if the lock is lost.
+    fn last_holder(&self, name: &str, age: Duration) -> Result<Option<Holder>, StoreError> {
+        let Some(holder) = self.read_lock(name)? else { return Ok(None) };
+        let beat = self.blobs.head(name).ok().flatten().map(|head| head.modified);
         let silent = beat.and_then(|beat| SystemTime::now().duration_since(beat).ok()).is_some_and(|beat| beat > age);
-        let lost = holder.is_gone() || (silent && self.is_lost(path, &holder)?);
+        let lost = holder.is_gone() || (silent && self.is_lost(name, &holder));
         Ok(lost.then_some(holder))
     }
 
-    fn written(&self, holder: &Holder) -> Result<tempfile::NamedTempFile, StoreError> {
-        let tmp = self.root.join("tmp");
-        create_folders(&tmp)?;
-        let file = super::temporary(&tmp).map_err(io_error("create a file in", &tmp))?;
-        fs::write(file.path(), super::to_json(holder)).map_err(io_error("write", file.path()))?;
-        Ok(file)
+    /// Reads who holds a lock; `None` if there is no lock.
+    fn read_lock(&self, name: &str) -> Result<Option<Holder>, StoreError> {
+        Ok(self.blobs.get(name)?.map(|bytes| Holder::of(&bytes)))
     }
 
-    /// Whether nobody holds the lock at `path` any more.
-    fn is_lost(&self, path: &Path, holder: &Holder) -> Result<bool, StoreError> {
+    /// Returns whether nobody holds a lock any more.
+    fn is_lost(&self, name: &str, holder: &Holder) -> bool {
         if holder.is_gone() {
-            return Ok(true);
+            return true;
         }
-        let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified());
-        // A new file tells the time of the file system. Where none can be made, nobody works, and any clock will do.
-        let probe = self.written(holder).ok();
-        let now = probe.and_then(|probe| modified(probe.path()).ok()).unwrap_or_else(SystemTime::now);
-        let Ok(beat) = modified(path) else { return Ok(false) };
-        Ok(match now.duration_since(beat) {
+        // Where nothing can be written, nobody works, and any clock will do.
+        let now = self.blobs.probe().unwrap_or_else(|_| SystemTime::now());
+        let Ok(Some(head)) = self.blobs.head(name) else { return false };
+        match now.duration_since(head.modified) {
             Ok(age) => age > STALE,
             Err(ahead) => {
                 // The clock was set back. A living holder writes its lock soon; a dead one's would look fresh for as
                 // long as the clock needs to get there again, so its time is set to now, and it grows old from here.
                 if ahead.duration() > BEAT {
-                    let file = fs::File::options().write(true).open(path);
-                    let _ = file.and_then(|file| file.set_modified(now));
+                    self.blobs.touch(name, now);
                 }
                 false
             }
-        })
+        }
     }
 
-    /// Moves a lost lock out of the way. Only one of several can: the others find it gone.
-    fn take_away(&self, path: &Path, lost: &Holder) -> Result<(), StoreError> {
-        // The token is what a file said, so no part of a path.
-        let name = StageKey::of(lost.token.as_bytes());
-        let aside = self.root.join("tmp").join(format!("lost-{name}"));
-        match fs::rename(path, &aside) {
-            Ok(()) => {
-                // Between the look and the move someone else may have done the same and locked: give that back.
-                if read(&aside)?.is_some_and(|moved| moved.token != lost.token) {
-                    let _ = fs::hard_link(&aside, path);
-                }
-                let _ = fs::remove_file(&aside);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io_error("rename", path)(error)),
-        }
+    /// Deletes a lost lock, unless another process has taken it since.
+    fn take_away(&self, name: &str, lost: &Holder) -> Result<(), StoreError> {
+        self.blobs.delete_if(name, &|now| Holder::of(now).token == lost.token).map(drop)
     }
 }
 
 impl Lock {
-    /// Shows that the holder lives, and how far it is. False if the lock was taken away meanwhile (the machine slept).
+    /// Shows that the holder lives, and its progress. Returns false if the lock was taken away meanwhile, as when the
+    /// machine slept.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the lock cannot be read or written.
     pub fn beat(&mut self, progress: &str, needs: &BTreeSet<StageKey>) -> Result<bool, StoreError> {
-        if read(&self.path)?.is_none_or(|now| now.token != self.holder.token) {
-            return Ok(false);
-        }
         progress.clone_into(&mut self.holder.progress);
         needs.clone_into(&mut self.holder.needs);
-        let tmp = self.store.written(&self.holder)?;
-        tmp.persist(&self.path).map_err(|error| io_error("write", &self.path)(error.error))?;
-        Ok(true)
+        self.store.blobs.put(&self.name, &to_json(&self.holder), Put::If(&|now| self.is_ours(now)))
+    }
+
+    fn is_ours(&self, lock: &[u8]) -> bool {
+        Holder::of(lock).token == self.holder.token
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if read(&self.path).is_ok_and(|now| now.is_some_and(|now| now.token == self.holder.token)) {
-            let _ = fs::remove_file(&self.path);
-        }
+        let _ = self.store.blobs.delete_if(&self.name, &|now| self.is_ours(now));
     }
 }
 
-/// When a file was last changed, in seconds of the file system's clock.
-fn modified(path: &Path) -> Option<u64> {
-    let time = fs::metadata(path).and_then(|found| found.modified()).ok()?;
-    time.duration_since(SystemTime::UNIX_EPOCH).ok().map(|since| since.as_secs())
-}
-
-fn now_secs() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// The holder that a lock names; `None` if there is no lock.
-fn read(path: &Path) -> Result<Option<Holder>, StoreError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).unwrap_or_else(|_| Holder::unknown()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io_error("read", path)(error)),
-    }
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn store() -> (tempfile::TempDir, Store) {
@@ -262,7 +230,7 @@ mod tests {
         let path = folder.path().join("locks-v1").join(format!("{key}.json"));
         fs::create_dir_all(folder.path().join("locks-v1")).expect("made");
         let lost = Holder { started: 1, ..Holder::here() };
-        fs::write(&path, super::super::to_json(&lost)).expect("written");
+        fs::write(&path, to_json(&lost)).expect("written");
         assert!(store.holder(&key)?.is_none());
         assert!(matches!(store.try_lock(&key)?, Attempt::Held(_)));
         Ok(())
@@ -275,7 +243,7 @@ mod tests {
         let path = folder.path().join("locks-v1").join(format!("{key}.json"));
         fs::create_dir_all(folder.path().join("locks-v1")).expect("made");
         let other = Holder { host: "elsewhere".to_owned(), ..Holder::here() };
-        fs::write(&path, super::super::to_json(&other)).expect("written");
+        fs::write(&path, to_json(&other)).expect("written");
         assert!(matches!(store.try_lock(&key)?, Attempt::Busy(_)));
         let file = fs::File::options().write(true).open(&path).expect("opened");
         file.set_modified(SystemTime::now() - STALE - Duration::from_secs(1)).expect("set");
@@ -290,7 +258,7 @@ mod tests {
         let path = folder.path().join("locks-v1").join(format!("{key}.json"));
         fs::create_dir_all(folder.path().join("locks-v1")).expect("made");
         let elsewhere = Holder { host: "elsewhere".to_owned(), token: "../a/b".to_owned(), ..Holder::here() };
-        for content in [b"torn".to_vec(), Vec::new(), super::super::to_json(&elsewhere)] {
+        for content in [b"torn".to_vec(), Vec::new(), to_json(&elsewhere)] {
             fs::write(&path, content).expect("written");
             let age = |change: &dyn Fn(SystemTime) -> SystemTime| {
                 let file = fs::File::options().write(true).open(&path).expect("opened");

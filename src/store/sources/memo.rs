@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{Store, StoreError, io_error, json::record},
+    super::{Store, StoreError, blobs::Put, error::io_error, json::record, names},
     witness::{Stat, Witness, content, stat},
 };
 use crate::{digest::SourceHash, threads};
@@ -23,7 +23,7 @@ struct Entry {
 /// Remembered hashes of the source files below one folder.
 #[derive(Debug, Default)]
 pub struct Memo {
-    path: PathBuf,
+    name: String,
     entries: BTreeMap<PathBuf, Entry>,
 }
 
@@ -31,10 +31,9 @@ impl Store {
     /// The memo of files below `base`. One that cannot be read counts as empty.
     #[must_use]
     pub fn memo(&self, base: &Path) -> Memo {
-        let id = blake3::hash(base.as_os_str().as_encoded_bytes()).to_hex();
-        let path = self.root.join("memo-v1").join(format!("{}.json", &id[..32]));
-        let entries = record::open(&path).ok().flatten().unwrap_or_default();
-        Memo { path, entries }
+        let name = names::memo(base);
+        let entries = record::open(&*self.blobs, &name).ok().flatten().unwrap_or_default();
+        Memo { name, entries }
     }
 
     /// The digest of `files` (their content, and their paths relative to `base`), and what the file system said of them
@@ -87,7 +86,7 @@ impl Store {
             let known: std::collections::BTreeSet<_> = files.iter().collect();
             memo.entries.retain(|file, _| known.contains(file));
             // Lost memos cost time, not results.
-            let _ = self.write_atomically(&memo.path, &record::seal(&memo.path, &memo.entries));
+            let _ = self.blobs.put(&memo.name, &record::seal(&memo.name, &memo.entries), Put::Replace);
         }
         Ok((digest.finalize().into(), witness))
     }

@@ -1,42 +1,33 @@
-//! Work that upkeep must leave alone.
+//! Pins: work that garbage collection must leave alone.
 
-use std::{collections::BTreeSet, fs, io, path::PathBuf};
+use std::collections::BTreeSet;
 
-use super::super::{Store, StoreError, io_error, list};
+use super::super::{Store, StoreError, blobs::Put, names};
 use crate::digest::StageKey;
 
 impl Store {
-    fn pin_path(&self, key: &StageKey) -> PathBuf {
-        self.root.join("pins-v1").join(key.hex())
-    }
-
-    /// Keeps the results under `key`, or the saved states of the trajectory `key`, whatever upkeep is asked for.
+    /// Keeps the results under `key`, or the saved states of the trajectory `key`, from garbage collection.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the pin cannot be written.
     pub fn pin(&self, key: &StageKey) -> Result<(), StoreError> {
-        self.write_atomically(&self.pin_path(key), b"")
+        self.blobs.put(&names::pin(key), b"", Put::Replace).map(drop)
     }
 
-    /// Lets upkeep have the results or states under `key` again. False if they were not pinned.
+    /// Takes the pin off again. Returns false if there was none.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the pin cannot be deleted.
     pub fn unpin(&self, key: &StageKey) -> Result<bool, StoreError> {
-        let path = self.pin_path(key);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(io_error("delete", &path)(error)),
-        }
+        self.blobs.delete(&names::pin(key))
     }
 
-    /// The keys that are pinned.
+    /// Returns the keys that are pinned.
     ///
     /// # Errors
-    /// If the folder cannot be listed.
+    /// If the pins cannot be listed.
     pub fn pins(&self) -> Result<BTreeSet<StageKey>, StoreError> {
-        let files = list(&self.root.join("pins-v1"))?;
-        Ok(files.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect())
+        let pins = self.blobs.list(names::PINS)?;
+        Ok(pins.iter().filter_map(|name| names::last(name).parse().ok()).collect())
     }
 }

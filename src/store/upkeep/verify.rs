@@ -1,24 +1,22 @@
-//! Is everything what its name says?
-
-use std::{fs, path::PathBuf};
+//! Checks that every object has the hash in its name, and that every manifest has its objects.
 
 use rayon::prelude::*;
 
-use super::super::{Damage, Lookup, Store, StoreError, artifact};
+use super::super::{Damage, Lookup, Store, StoreError, artifact, names, objects::other_hash};
 use crate::{
     digest::{ArtifactHash, StageKey},
     threads,
 };
 
-/// What a look at every object found.
+/// What the check of every object found.
 #[derive(Clone, Debug, Default)]
 pub struct Verification {
-    /// Objects that are what their names say.
+    /// Number of objects that have the hash in their names.
     pub sound: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Files below `objects/` that are not, with what is wrong.
-    pub corrupt: Vec<(PathBuf, String)>,
+    /// Where the other objects are, and what is wrong with each.
+    pub corrupt: Vec<(String, String)>,
     /// Finished work with an object that is missing without having been evicted: key, port.
     pub missing: Vec<(StageKey, String)>,
 }
@@ -32,17 +30,17 @@ impl Verification {
 }
 
 impl Store {
-    /// Hashes every object anew and looks for the objects of every manifest. With `repair`, corrupt files are deleted,
+    /// Hashes every object anew and looks for the objects of every manifest. With `repair`, corrupt objects are deleted,
     /// so that the next run that needs them makes them again.
     ///
     /// # Errors
-    /// If the cache cannot be read, or a corrupt file cannot be deleted.
+    /// If the cache cannot be read, or a corrupt object cannot be deleted.
     pub fn verify(&self, repair: bool) -> Result<Verification, StoreError> {
         let objects = self.objects()?;
-        let check = || objects.par_iter().map(|(path, bytes)| (path, *bytes, fault(path))).collect();
+        let check = || objects.par_iter().map(|(name, bytes)| (name, *bytes, self.fault(name))).collect();
         let checked: Vec<_> = threads::shared(check);
         let mut found = Verification::default();
-        for (path, bytes, fault) in checked {
+        for (name, bytes, fault) in checked {
             match fault {
                 None => {
                     found.sound += 1;
@@ -50,9 +48,9 @@ impl Store {
                 }
                 Some(message) => {
                     if repair {
-                        fs::remove_file(path).map_err(super::super::io_error("delete", path))?;
+                        self.blobs.delete(name)?;
                     }
-                    found.corrupt.push((path.clone(), message));
+                    found.corrupt.push((self.blobs.place(name), message));
                 }
             }
         }
@@ -63,15 +61,17 @@ impl Store {
         }
         Ok(found)
     }
-}
 
-/// What is wrong with the object in a file, if anything is.
-fn fault(path: &std::path::Path) -> Option<String> {
-    let name = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse::<ArtifactHash>().ok());
-    let Some(name) = name else { return Some("its name is not a hash".to_owned()) };
-    match fs::read(path) {
-        Ok(bytes) if artifact::hash(&bytes) == name => None,
-        Ok(bytes) => Some(format!("its {} bytes have another hash than its name", bytes.len())),
-        Err(error) => Some(error.to_string()),
+    /// Returns what is wrong with an object, if anything is.
+    fn fault(&self, name: &str) -> Option<String> {
+        let Some(hash) = names::id::<ArtifactHash>(name) else { return Some("its name is not a hash".to_owned()) };
+        match self.blobs.get(name) {
+            Ok(Some(bytes)) if artifact::hash(&bytes) == hash => None,
+            Ok(Some(bytes)) => Some(other_hash(&bytes)),
+            Ok(None) => Some("it was deleted meanwhile".to_owned()),
+            // The place is named beside the message.
+            Err(StoreError::Io { source, .. }) => Some(source.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 }
