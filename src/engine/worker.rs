@@ -101,6 +101,7 @@ pub(super) fn execute(job: &Job<'_>, tell: &mut dyn FnMut(Note)) -> Result<Manif
         finished: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
         device: if job.device.is_cpu() { "cpu".to_owned() } else { format!("{:?}", job.device.location()) },
         threads: job.threads,
+        instructions: None,
         rows: job.rows,
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, warnings, seconds, provenance };

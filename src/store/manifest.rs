@@ -1,4 +1,4 @@
-//! What is written about a finished piece of work: how it was made, and what came out.
+//! Manifests: the records of finished work, how it was made and what came out.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::digest::ArtifactHash;
 pub struct Output {
     /// The hash of its bytes.
     pub hash: ArtifactHash,
-    /// Their number.
+    /// Its size.
     pub bytes: u64,
 }
 
-/// A curve: a value for each of some epochs.
+/// A curve: epochs with a value each.
 pub type Series = Vec<(u64, f64)>;
 
-/// The record of a finished piece of work. Where it stands, the work is done.
+/// The record of finished work. The work is done as soon as its manifest exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// How it was made.
@@ -32,10 +32,10 @@ pub struct Manifest {
     /// Curves over epochs, by name.
     #[serde(with = "number::curves")]
     pub series: BTreeMap<String, Series>,
-    /// Why the results should be read with care, in words.
+    /// Reasons to read the results with care, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Wall-clock seconds that the stage's code took, in all the runs that it went on over.
+    /// Wall-clock seconds that the stage's code took, summed over all the runs that the work was resumed in.
     pub seconds: f64,
     /// Where and when it was made. Never part of a key.
     pub provenance: Provenance,
@@ -54,7 +54,12 @@ pub struct Provenance {
     pub device: String,
     /// The number of threads it was given.
     pub threads: usize,
-    /// Rows (images, features, …) that came in, where the graph knew it; what work of another size is priced by.
+    /// The instruction set that its code was compiled for or chose at run time, such as `avx512`; results of different
+    /// instruction sets can differ in rounding. `None` in manifests of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Number of input rows (images, features, …), if the graph knew it; the duration of work of another size is
+    /// estimated from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
 }
