@@ -1,4 +1,4 @@
-//! What stages hand to each other: named tensors and a few JSON attributes, as safetensors.
+//! Artifacts: what stages pass to each other, named tensors and a few JSON attributes, as safetensors.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::canonical;
 use crate::{digest::ArtifactHash, threads};
 
-/// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
+/// The one entry of the safetensors metadata. With several, their order in the file would vary.
 const METADATA: &str = "strata";
 /// The number of bytes that hold the length of the header.
 const HEAD: u64 = 8;
@@ -31,11 +31,11 @@ pub struct NotFinite {
     pub tensor: String,
     /// The number.
     pub value: f64,
-    /// Its place along the first dimension, from 0.
+    /// Its index along the first dimension, from 0.
     pub row: usize,
 }
 
-/// Why an artifact is not what its reader needs. Messages fit behind "failed to …:".
+/// Why an artifact is not what its reader needs. Messages fit behind "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// No tensor of that name.
@@ -63,7 +63,7 @@ pub enum ArtifactError {
 }
 
 impl Artifact {
-    /// An artifact without tensors or attributes.
+    /// Returns an artifact without tensors and attributes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -90,22 +90,22 @@ impl Artifact {
         self
     }
 
-    /// All tensors, by name.
+    /// Returns all tensors by name.
     #[must_use]
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
-    /// All attributes, by name.
+    /// Returns all attributes by name.
     #[must_use]
     pub fn attributes(&self) -> &Map<String, Value> {
         &self.attributes
     }
 
-    /// The tensor `name`.
+    /// Returns the tensor `name`.
     ///
     /// # Errors
-    /// If there is none; the error names those there are.
+    /// If there is none. The error names the tensors that there are.
     pub fn tensor(&self, name: &str) -> Result<&Tensor, ArtifactError> {
         self.tensors.get(name).ok_or_else(|| ArtifactError::NoTensor {
             name: name.to_owned(),
@@ -113,7 +113,7 @@ impl Artifact {
         })
     }
 
-    /// The attribute `name`, read as `T`.
+    /// Returns the attribute `name`, parsed as `T`.
     ///
     /// # Errors
     /// If there is none, or it is not a `T`.
@@ -123,7 +123,7 @@ impl Artifact {
         T::deserialize(value).map_err(|error| fail(error.to_string()))
     }
 
-    /// The first number in its tensors that is NaN or infinite.
+    /// Finds the first number in its tensors that is NaN or infinite.
     ///
     /// # Errors
     /// If a tensor cannot be copied to the CPU.
@@ -145,7 +145,7 @@ impl Artifact {
         Ok(None)
     }
 
-    /// The hash of its bytes.
+    /// Returns the hash of its bytes.
     ///
     /// # Errors
     /// If a tensor cannot be copied to the CPU.
@@ -153,7 +153,7 @@ impl Artifact {
         Ok(hash(&self.to_bytes()?))
     }
 
-    /// The safetensors bytes: equal artifacts give equal bytes.
+    /// Returns its safetensors bytes. Equal artifacts give equal bytes.
     ///
     /// # Errors
     /// If a tensor cannot be copied to the CPU.
@@ -168,7 +168,7 @@ impl Artifact {
         Ok(safetensors::serialize(tensors, Some(metadata))?)
     }
 
-    /// Reads what [`Artifact::to_bytes`] wrote.
+    /// Parses the bytes of [`Artifact::to_bytes`].
     ///
     /// # Errors
     /// If the bytes are something else.
@@ -186,13 +186,13 @@ impl Artifact {
     }
 }
 
-/// How many bytes the header at the start of a safetensors file takes, as far as the first 8 bytes tell.
+/// Returns the size of the header of safetensors bytes, given at least their first 8.
 pub(super) fn header_bytes(start: &[u8]) -> u64 {
     HEAD + start.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)).min(LONGEST_HEADER)
 }
 
-/// Reads the attributes at the start of the bytes of [`Artifact::to_bytes`], without the tensors. Bytes that are something
-/// else have none.
+/// Reads the attributes at the start of the bytes of [`Artifact::to_bytes`], without the tensors. Bytes that are
+/// something else have none.
 pub(super) fn attributes_in(start: &[u8]) -> Map<String, Value> {
     let end = usize::try_from(header_bytes(start)).unwrap_or(usize::MAX).min(start.len());
     let header = start.get(HEAD as usize..end).and_then(|json| serde_json::from_slice::<Value>(json).ok());
@@ -200,15 +200,15 @@ pub(super) fn attributes_in(start: &[u8]) -> Map<String, Value> {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
-/// The first element that is not fine.
+/// Returns the index of the first element that is not fine.
 fn first<T: Sync>(values: &[T], is_fine: impl Fn(&T) -> bool + Sync) -> Option<usize> {
     values.par_iter().position_first(|value| !is_fine(value))
 }
 
-/// So many bytes are worth several threads.
+/// From this many bytes on, hashing on several threads is faster.
 const LARGE: usize = 1 << 18;
 
-/// The digest of an artifact's bytes; large ones are hashed on all threads.
+/// Returns the hash of an artifact's bytes. Large ones are hashed on all threads.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> ArtifactHash {
     if bytes.len() < LARGE {

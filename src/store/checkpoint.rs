@@ -1,7 +1,7 @@
-//! Progress of work that is not finished, or that can be taken further.
+//! Saved states: the progress of training that is not finished, or that more epochs can continue.
 //!
-//! States of one trajectory lie in one folder, `checkpoints-v1/ab/ab12…/EPOCH-STEP-HASH.safetensors`. The hash in the name
-//! is the blake3 of the bytes, so a torn or rotten file is seen and passed over, and the one before it is used.
+//! The states of one trajectory are in one folder, `checkpoints-v1/ab/ab12…/EPOCH-STEP-HASH.safetensors`. The hash in
+//! the name is the blake3 of the bytes, so a damaged state is noticed and skipped, and the one before it is used.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Artifact, Store, StoreError, artifact, blobs::Put, names};
 use crate::digest::{ArtifactHash, StageKey};
 
-/// How far a state is: whole epochs, and steps into the next one.
+/// How far training has come: whole epochs, and steps into the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// Epochs done.
@@ -18,29 +18,29 @@ pub struct Position {
     pub step: u64,
 }
 
-/// The saved states of one trajectory: all work that agrees in everything but how far it goes.
+/// The saved states of one trajectory: all work that is equal except for how long it trains.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     store: Store,
     folder: String,
-    /// The name of the work, for people.
+    /// The instance that saves states here (`PIPELINE/INSTANCE`), for people.
     instance: Option<String>,
 }
 
 /// A saved state, as listed for garbage collection and for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedState {
-    /// The trajectory that it is on.
+    /// The trajectory that it belongs to.
     pub trajectory: StageKey,
-    /// How far the work had come.
+    /// How far the training had come.
     pub at: Position,
     /// The name of its blob.
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Seconds of work in it; 0 if the file does not say.
+    /// Seconds of work in it; 0 if the state does not say.
     pub seconds: f64,
-    /// The instance that saved it (`PIPELINE/INSTANCE`), if the file says so.
+    /// The instance that saved it (`PIPELINE/INSTANCE`), if the state says so.
     pub instance: Option<String>,
 }
 
@@ -48,7 +48,7 @@ pub struct SavedState {
 pub const SECONDS: &str = "seconds";
 /// The attribute of a state that holds the name of the instance that saved it.
 const INSTANCE: &str = "instance";
-/// Bytes that are read at first to find the attributes: more than nearly all headers have.
+/// Bytes that are read at first to find the attributes. Nearly all headers are shorter.
 const START: u64 = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,13 +59,13 @@ struct Saved {
 }
 
 impl Store {
-    /// The saved states of a trajectory.
+    /// Returns the saved states of a trajectory. Reads nothing yet.
     #[must_use]
     pub fn checkpoints(&self, trajectory: &StageKey) -> Checkpoints {
         Checkpoints { store: self.clone(), folder: names::states(trajectory), instance: None }
     }
 
-    /// Every saved state, ordered by trajectory, the furthest of each last.
+    /// Describes every saved state, ordered by trajectory and then by position.
     ///
     /// # Errors
     /// If a folder or a file cannot be read.
@@ -83,7 +83,7 @@ impl Store {
         Ok(states)
     }
 
-    /// True if there may be saved states of any trajectory.
+    /// Returns whether there may be saved states of any trajectory. False is certain.
     ///
     /// # Errors
     /// If the folder cannot be listed.
@@ -91,7 +91,7 @@ impl Store {
         Ok(!self.blobs.is_empty(names::STATES)?)
     }
 
-    /// Reads the description in a state, not its tensors; `None` if it is gone.
+    /// Reads the attributes of a state, not its tensors; `None` if the state is gone.
     fn describe(&self, trajectory: StageKey, saved: Saved) -> Result<Option<SavedState>, StoreError> {
         let Saved { at, name, .. } = saved;
         let Some(head) = self.blobs.head(&name)? else { return Ok(None) };
@@ -108,17 +108,17 @@ impl Store {
 }
 
 impl Checkpoints {
-    /// Adds the name of the work, `PIPELINE/INSTANCE`, which states that are saved from now on carry.
+    /// Sets the name `PIPELINE/INSTANCE` that is written into the states saved from now on.
     #[must_use]
     pub fn of(mut self, name: String) -> Self {
         self.instance = Some(name);
         self
     }
 
-    /// Saves a state, and drops earlier ones within the same run that `kept` does not name.
+    /// Saves a state, and deletes the earlier ones of the trajectory for which `kept` is false.
     ///
     /// # Errors
-    /// If the disk refuses. What was saved before is then still there.
+    /// If the state cannot be written. What was saved before is then still there.
     pub fn save(&self, at: Position, state: &Artifact, kept: impl Fn(Position) -> bool) -> Result<(), StoreError> {
         let named = self.instance.as_ref().map(|name| state.clone().attribute(INSTANCE, name.as_str()));
         let bytes = named.as_ref().unwrap_or(state).to_bytes()?;
@@ -133,7 +133,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// The furthest sound state that is not beyond `limit`. A torn or rotten one is passed over.
+    /// Reads the last undamaged state at or before `limit`.
     ///
     /// # Errors
     /// If the folder cannot be listed, or a state is there and cannot be read: it may hold hours of work.
@@ -149,7 +149,7 @@ impl Checkpoints {
         Ok(None)
     }
 
-    /// Where the furthest state that is not beyond `limit` stands, without reading it.
+    /// Returns the position of the last state at or before `limit`, without reading it.
     ///
     /// # Errors
     /// If the folder cannot be listed.
@@ -157,15 +157,15 @@ impl Checkpoints {
         Ok(self.saved()?.into_iter().rev().map(|saved| saved.at).find(|at| *at <= limit))
     }
 
-    /// Forgets all states.
+    /// Deletes all states.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If a state cannot be deleted.
     pub fn clear(&self) -> Result<(), StoreError> {
         self.store.blobs.delete_all(&self.folder)
     }
 
-    /// All states, the furthest last.
+    /// Lists all states, the last position last.
     fn saved(&self) -> Result<Vec<Saved>, StoreError> {
         let mut saved: Vec<Saved> = self.store.blobs.list(&self.folder)?.into_iter().filter_map(Saved::parse).collect();
         saved.sort();

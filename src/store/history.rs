@@ -18,8 +18,8 @@ pub struct History {
 }
 
 impl Store {
-    /// The history of a pipeline file, by its path: files of one name are different experiments. One that cannot be read
-    /// counts as empty: only explanations need it.
+    /// Reads the history of the pipeline file at `file`. Files of the same name in different folders have different
+    /// histories. A history that cannot be read counts as empty: only explanations need it.
     #[must_use]
     pub fn history(&self, file: &Path) -> History {
         let name = names::history(file);
@@ -27,10 +27,10 @@ impl Store {
         History { name, ..read.unwrap_or_default() }
     }
 
-    /// Writes what changed in a history.
+    /// Writes a history, if it has changed.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If it cannot be written.
     pub fn save(&self, history: &History) -> Result<(), StoreError> {
         if history.changed {
             self.blobs.put(&history.name, &record::seal(&history.name, history), Put::Replace)?;
@@ -40,14 +40,15 @@ impl Store {
 }
 
 impl History {
-    /// The last key of an instance (`clusters@clusters.clusters=8`), else of any instance of its stage (`clusters`).
+    /// Returns the last key of an instance (`clusters@clusters.clusters=8`), or else of any instance of its stage
+    /// (`clusters`).
     #[must_use]
     pub fn last(&self, instance: &str) -> Option<StageKey> {
         let stage = instance.split('@').next().unwrap_or(instance);
         self.keys.get(instance).or_else(|| self.keys.get(stage)).copied()
     }
 
-    /// Notes that `instance` is up to date under `key`.
+    /// Records that `instance` is up to date under `key`.
     pub fn note(&mut self, instance: &str, key: StageKey) {
         let stage = instance.split('@').next().unwrap_or(instance);
         if self.keys.insert(instance.to_owned(), key) != Some(key) {

@@ -22,8 +22,8 @@
 //! 1. `blobs/`: named bytes, the few operations on them, and the local folder that implements them. All files below
 //!    depend on these operations alone. `names.rs` spells the tree above.
 //! 2. `artifact.rs` and `objects.rs`: the bytes that stages make, and how they are kept.
-//! 3. `recipe.rs`, `manifest.rs`, `finished.rs`: what decides a result, the record of it, and its commit. `json/` says how
-//!    records are written.
+//! 3. `recipe.rs`, `manifest.rs`, `finished.rs`: what decides a result, the record of it, and its commit. `json/` says
+//!    how records are written.
 //! 4. `checkpoint.rs`: states of work that is not finished. `lock/`: who works on what.
 //! 5. `sources/` and `history.rs`: hashes of files outside the cache, and the keys of earlier runs.
 //! 6. `upkeep/`: garbage collection, pins, verification.

@@ -1,4 +1,4 @@
-//! What decides the result of a stage, and the keys that follow from it.
+//! Recipes: what decides the result of a stage, and the keys that are computed from it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::canonical;
 use crate::digest::{ArtifactHash, SourceHash, StageKey};
 
-/// Everything that decides what a stage computes, and nothing else. Its canonical JSON is what a key hashes.
+/// Everything that decides what a stage computes, and nothing else. A key is the hash of its canonical JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     /// The kind of the stage.
@@ -26,13 +26,13 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The name of this piece of work.
+    /// Returns the key of this work.
     #[must_use]
     pub fn key(&self) -> StageKey {
         StageKey::of(canonical(self).as_bytes())
     }
 
-    /// The name of the way that this work goes, the same for recipes that differ in nothing but the `free` parameters.
+    /// Returns the trajectory of this work: the same key for all recipes that differ only in the parameters `free`.
     #[must_use]
     pub fn trajectory(&self, free: &[&str]) -> StageKey {
         let mut way = self.clone();
@@ -43,7 +43,7 @@ impl Recipe {
     }
 }
 
-/// Parameters that many recipes share, written and read as if each had its own.
+/// Serializes parameters that many recipes share as if each recipe had its own.
 mod shared {
     use std::sync::Arc;
 

@@ -71,8 +71,8 @@ impl Local {
         Ok(file)
     }
 
-    /// A new file in `tmp/`, as readable as the umask says: unlike other temporary files, these become files that people
-    /// share.
+    /// A new file in `tmp/`, as readable as the umask says: unlike other temporary files, these become files that
+    /// people share.
     fn temporary(&self) -> Result<NamedTempFile, StoreError> {
         let tmp = self.path(names::TMP);
         create_folders(&tmp)?;

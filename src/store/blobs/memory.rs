@@ -1,4 +1,5 @@
-//! Blobs in memory, with a clock that tests can move: a proof that the operations are enough, and unit tests without a disk.
+//! Blobs in memory, with a clock that tests can move: a proof that the operations are enough, and unit tests without a
+//! disk.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! Named bytes, and the few operations on them that the whole room depends on. Knows nothing of what the bytes mean.
 //!
-//! [`Local`] keeps them as files. A bucket can stand in its place: the operations are those that object stores have. What
-//! a local folder can do beyond them is asked for by [`Blobs::local_root`] and never assumed.
+//! [`Local`] keeps them as files. A bucket can stand in its place: the operations are those that object stores have.
+//! What a local folder can do beyond them is asked for by [`Blobs::local_root`] and never assumed.
 
 mod local;
 #[cfg(test)]
@@ -120,8 +120,8 @@ pub enum Put<'a> {
     Create,
     /// Always.
     Replace,
-    /// If there is a blob of that name and its bytes pass the test. A store without such conditions tests just before it
-    /// writes; locks are made so that a writer that comes between costs double work, never a wrong result.
+    /// If there is a blob of that name and its bytes pass the test. A store without such conditions tests just before
+    /// it writes; locks are made so that a writer that comes between costs double work, never a wrong result.
     If(Test<'a>),
 }
 

@@ -1,4 +1,4 @@
-//! How values are written as JSON: the text that is hashed, numbers that JSON has no form for, files that show damage.
+//! How values are written as JSON: the text that is hashed, numbers that are not finite, and records that show damage.
 
 pub(super) mod canonical;
 pub(super) mod number;

@@ -1,7 +1,7 @@
-//! Small JSON files that say whether they are whole: their first entry is a hash of the rest and of the file's name.
+//! Records: small JSON blobs that show damage. Their first entry is a hash of the rest and of the blob's name.
 //!
-//! A manifest holds numbers that stand nowhere else, so a flipped bit in one must not pass for a result. A record whose
-//! hash is not that of its bytes, or that was copied to another name, counts as not there.
+//! A manifest holds numbers that are kept nowhere else, so a flipped bit in one must not pass for a result. A record
+//! whose hash does not match its bytes, or that was copied to another name, counts as absent.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -9,20 +9,20 @@ use super::super::{Blobs, StoreError, names};
 
 /// The first bytes, up to the hash.
 const HEAD: &[u8] = b"{\"blake3\": \"";
-/// The bytes behind the hash.
+/// The bytes after the hash.
 const TAIL: &[u8] = b"\",";
 const DIGITS: usize = 64;
-/// Where the content goes on.
+/// Where the content continues.
 const BODY: usize = HEAD.len() + DIGITS + TAIL.len();
 
-/// Returns the bytes of a record with the name `name`.
+/// Returns the bytes of a record that will be called `name`.
 pub(in crate::store) fn seal(name: &str, value: &impl Serialize) -> Vec<u8> {
     let json = to_json(value);
     let body = &json[1..];
     [HEAD, digest(name, body).as_bytes(), TAIL, body].concat()
 }
 
-/// Reads a record. `None` if there is none, or none that is whole.
+/// Reads a record; `None` if it is absent or damaged.
 ///
 /// # Errors
 /// If the record is there but cannot be read.
@@ -35,7 +35,7 @@ pub(in crate::store) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("records have string keys and finite or null numbers")
 }
 
-/// Returns the content of a record, if its hash is right.
+/// Returns the content of a record, if its hash matches.
 fn unseal<T: DeserializeOwned>(name: &str, mut bytes: Vec<u8>) -> Option<T> {
     let written = bytes.get(..BODY)?.strip_prefix(HEAD)?.strip_suffix(TAIL)?;
     if written != digest(name, &bytes[BODY..]).as_bytes() {

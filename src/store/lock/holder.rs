@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::StageKey;
 
-/// Who holds a lock, and how far it is.
+/// The process that holds a lock, and its progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The machine's name.
     pub host: String,
     /// The process there.
     pub pid: u32,
-    /// What tells two holders of one pid apart: the start of the process in the system's ticks.
+    /// When the process started, in the system's ticks: this tells two processes with the same pid apart.
     pub started: u64,
-    /// What it says of its progress, for people: `epoch 3/10`.
+    /// Its progress, for people: `epoch 3/10`.
     pub progress: String,
-    /// The finished work and the trajectories that it needs, which upkeep must leave alone.
+    /// The finished work and the trajectories that it needs, which garbage collection must not delete.
     #[serde(default)]
     pub needs: BTreeSet<StageKey>,
-    /// When it began, by the clock of the file system, in seconds.
+    /// When it began, in seconds of the store's clock.
     #[serde(default)]
     pub began: u64,
     /// Different for every acquisition.
@@ -42,8 +42,8 @@ impl Holder {
         Self { host, pid, started, progress: "starting".to_owned(), needs, began: 0, token }
     }
 
-    /// Returns the holder that the bytes of a lock name. Of a lock that cannot be read nobody knows the holder; it counts
-    /// as lost once it is old, as any other.
+    /// Returns the holder that the bytes of a lock name. If they cannot be parsed, the holder is unknown, and only the
+    /// lock's age shows that it is lost.
     pub(super) fn of(lock: &[u8]) -> Self {
         serde_json::from_slice(lock).unwrap_or_else(|_| {
             let (host, progress) = ("an unknown machine".to_owned(), "its lock cannot be read".to_owned());
@@ -51,8 +51,8 @@ impl Holder {
         })
     }
 
-    /// True if it was a process of this machine that is certainly not there any more. Of a process that this one may not
-    /// look at (another user's, where `/proc` is mounted with `hidepid`) only its beat tells whether it lives.
+    /// Returns whether it was a process of this machine that has certainly ended. If this process may not look at it
+    /// (another user's, where `/proc` is mounted with `hidepid`), only its beat shows whether it is alive.
     pub(super) fn is_gone(&self) -> bool {
         // Without `/proc` the machine's name is not known, and a pid means nothing.
         self.host == host()
@@ -71,7 +71,8 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The machine's name, with the id of its boot: a pid means nothing after a restart or in another container.
+/// Returns the machine's name with the ids of its boot and of the process namespace: a pid means nothing after a
+/// restart or in another container.
 fn host() -> String {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
@@ -80,13 +81,13 @@ fn host() -> String {
     format!("{}-{boot}-{space}", read("/proc/sys/kernel/hostname"))
 }
 
-/// What can be known of a process of this machine.
+/// What is known of a process of this machine.
 enum Process {
-    /// It has ended, or never was.
+    /// It has ended, or never existed.
     Gone,
     /// It began at this tick since the boot.
     Began(u64),
-    /// There is one, of which nothing more is shown.
+    /// It exists, but the system shows nothing more.
     Hidden,
 }
 
@@ -94,20 +95,20 @@ fn process(pid: u32) -> Process {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return if exists(pid) { Process::Hidden } else { Process::Gone };
     };
-    // The name in parentheses may hold anything, so fields are counted from its end: the start is the 22nd of all.
+    // The name in parentheses may contain anything, so fields are counted from its end: the start is the 22nd of all.
     let mut fields = stat.rfind(')').and_then(|end| stat.get(end + 2..)).unwrap_or_default().split(' ');
     match fields.next() {
-        // A zombie has ended; only its parent does not know yet.
+        // A zombie has ended, but its parent has not asked for its exit code yet.
         Some("Z" | "X") => Process::Gone,
         _ => fields.nth(18).and_then(|ticks| ticks.parse().ok()).map_or(Process::Hidden, Process::Began),
     }
 }
 
-/// Whether there is a process, even one that must not be signalled.
+/// Returns whether a process exists, even one that this process must not signal.
 fn exists(pid: u32) -> bool {
-    // 0 and numbers below it mean groups of processes.
+    // 0 and negative numbers mean groups of processes.
     let Some(pid) = libc::pid_t::try_from(pid).ok().filter(|pid| *pid > 0) else { return false };
-    // SAFETY: signal 0 is not sent; it only asks whether it could be.
+    // SAFETY: signal 0 sends nothing; the call only checks whether a signal could be sent.
     let answer = unsafe { libc::kill(pid, 0) };
     answer == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }

@@ -1,9 +1,9 @@
 //! Locks: one holder for a key at a time, over all processes and machines that share a cache.
 //!
-//! A lock is a blob that only one process can create. Its holder writes it anew every [`BEAT`], with its progress. A lock
-//! that has not been written for [`STALE`] has lost its holder, and whoever wants it takes it away. Ages are measured by
-//! the store's own clock, so machines with different clocks agree. `holder.rs` knows whether a process of this machine is
-//! still there; this file does not know how.
+//! A lock is a blob that only one process can create. Its holder writes it anew every [`BEAT`], with its progress. A
+//! lock that has not been written for [`STALE`] has lost its holder, and whoever wants it takes it away. Ages are
+//! measured by the store's own clock, so machines with different clocks agree. `holder.rs` knows whether a process of
+//! this machine is still there; this file does not know how.
 //!
 //! ```text
 //!            create                      written by its holder every 2 s
@@ -106,7 +106,8 @@ impl Store {
         Ok(self.read_lock(name)?.filter(|holder| !self.is_lost(name, holder)))
     }
 
-    /// Lists the locks that nobody holds any more: their process is known to be gone, or they have had no beat for `age`.
+    /// Lists the locks that nobody holds any more: their process is known to be gone, or they have had no beat for
+    /// `age`.
     pub(super) fn lost_locks(&self, age: Duration) -> Result<Vec<String>, StoreError> {
         let mut lost = Vec::new();
         for name in self.blobs.list(names::LOCKS)? {
@@ -139,7 +140,7 @@ impl Store {
         Ok(self.blobs.get(name)?.map(|bytes| Holder::of(&bytes)))
     }
 
-    /// Returns whether nobody holds a lock any more.
+    /// Returns whether a lock has lost its holder.
     fn is_lost(&self, name: &str, holder: &Holder) -> bool {
         if holder.is_gone() {
             return true;
@@ -150,8 +151,8 @@ impl Store {
         match now.duration_since(head.modified) {
             Ok(age) => age > STALE,
             Err(ahead) => {
-                // The clock was set back. A living holder writes its lock soon; a dead one's would look fresh for as
-                // long as the clock needs to get there again, so its time is set to now, and it grows old from here.
+                // The clock was set back. A living holder writes its lock soon. The lock of a dead one would look fresh
+                // until the clock is past its time again, so its time is set to now, and its age counts from here.
                 if ahead.duration() > BEAT {
                     self.blobs.touch(name, now);
                 }

@@ -1,4 +1,4 @@
-//! Hashes of source files, remembered by what the file system says of them, so that a run without changes reads none.
+//! Memos: hashes of source files, remembered with their size, times and inode, so that a run reads only changed files.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ pub struct Memo {
 }
 
 impl Store {
-    /// The memo of files below `base`. One that cannot be read counts as empty.
+    /// Reads the memo of the files below `base`. A memo that cannot be read counts as empty.
     #[must_use]
     pub fn memo(&self, base: &Path) -> Memo {
         let name = names::memo(base);
@@ -36,11 +36,11 @@ impl Store {
         Memo { name, entries }
     }
 
-    /// The digest of `files` (their content, and their paths relative to `base`), and what the file system said of them
-    /// before they were read. With `remember`, new hashes are kept for the next time.
+    /// Returns the digest of `files` (their content, and their paths relative to `base`), and a witness of their state
+    /// just before they were read. With `remember`, new hashes are kept for the next time.
     ///
     /// # Errors
-    /// If a file cannot be read; the error names it. A memo that cannot be written is no error.
+    /// If a file cannot be read; the error names it. A memo that cannot be written is not an error.
     pub fn hash_sources(
         &self,
         base: &Path,
@@ -57,13 +57,13 @@ impl Store {
         let hash = |(file, (stat, known)): (&PathBuf, (Stat, Option<SourceHash>))| match known {
             Some(hash) => Ok(Hashed { stat, hash, fresh: false, settled: true }),
             None => {
-                // Asked before it is read: a change after this moment has a later time.
+                // The clock is read before the file: a change after this moment has a later time.
                 let settled = stat.is_settled();
                 let hash = content(file).map_err(io_error("read", file))?;
                 Ok(Hashed { stat, hash, fresh: true, settled })
             }
         };
-        // Threads are only started for files that must be read.
+        // Threads are started only for files that must be read.
         let hashed: Vec<Hashed> = if known.iter().all(|(_, hash)| hash.is_some()) {
             files.iter().zip(known).map(hash).collect::<Result<_, StoreError>>()?
         } else {
@@ -85,19 +85,19 @@ impl Store {
         if changed && remember {
             let known: std::collections::BTreeSet<_> = files.iter().collect();
             memo.entries.retain(|file, _| known.contains(file));
-            // Lost memos cost time, not results.
+            // Without a memo the files are hashed again; no result depends on it.
             let _ = self.blobs.put(&memo.name, &record::seal(&memo.name, &memo.entries), Put::Replace);
         }
         Ok((digest.finalize().into(), witness))
     }
 }
 
-/// A file that was hashed.
+/// A file with its hash.
 struct Hashed {
     stat: Stat,
     hash: SourceHash,
     /// Its hash was not remembered.
     fresh: bool,
-    /// It had not changed for a while before it was read.
+    /// It had not changed for so long that any later change shows in its times.
     settled: bool,
 }

@@ -1,4 +1,4 @@
-//! Files outside the cache that stages read.
+//! Source files: files outside the cache that stages read.
 
 pub(super) mod memo;
 pub(super) mod witness;

@@ -1,4 +1,4 @@
-//! The proof that source files did not change while a stage read them.
+//! Witnesses: proof that source files did not change while a stage read them.
 
 use std::{
     fs,
@@ -12,26 +12,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::SourceHash;
 
-/// A file changed this shortly before it was hashed might change again within the clock's grain, unseen.
+/// Nanoseconds after which a change of a file certainly shows in its times. A file that was changed later than this
+/// before it was hashed could change again unnoticed.
 const GRAIN: i64 = 1_000_000_000;
 /// Bytes of a file that are read and hashed at a time.
 const BLOCK: u64 = 8 << 20;
 
-/// What the file system says of a file: size, times of change in ns, inode.
+/// The state of a file: size, modification and change time in ns, inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stat(u64, i64, i64, u64);
 
-/// What the file system said of source files just before they were hashed. Files that still look the same later did not
-/// change in between, whoever read them meanwhile.
+/// The state of source files just before they were hashed. If it is the same later, the files did not change in
+/// between, and whoever read them meanwhile read the content that was hashed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Witness {
-    /// Each file with its stat; and with its hash where it was so young that a change might not show in its times.
+    /// Each file with its state, and with its hash if it was so young that a change might not show in its times.
     pub(super) files: Vec<(PathBuf, Stat, Option<SourceHash>)>,
 }
 
 impl Witness {
-    /// The first file that is not as it was: another one now stands at its place in the list, it cannot be read, or the file
-    /// system or its content says that it changed.
+    /// Returns the first file that changed, given the list of files now: it is not at its place in the list, it cannot
+    /// be read, or its state or content is different.
     #[must_use]
     pub fn changed(&self, now: &[PathBuf]) -> Option<PathBuf> {
         let same = |(file, seen, young): &&(PathBuf, Stat, Option<SourceHash>)| {
@@ -54,13 +55,14 @@ impl Stat {
 
 pub(super) fn stat(file: &Path) -> io::Result<Stat> {
     let m = fs::metadata(file)?;
-    // Times beyond the year 2262 are possible, and all one here.
+    // Times after the year 2262 are possible; here they are all the same.
     let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);
     Ok(Stat(m.len(), ns(m.mtime(), m.mtime_nsec()), ns(m.ctime(), m.ctime_nsec()), m.ino()))
 }
 
 pub(super) fn content(file: &Path) -> io::Result<SourceHash> {
-    // Not mapped into memory: a file that is cut or fails meanwhile would end the process instead of being an error.
+    // Not mapped into memory: if the file were truncated meanwhile, that would end the process instead of being an
+    // error.
     let mut file = fs::File::open(file)?;
     let length = file.metadata()?.len().min(BLOCK);
     let mut block = vec![0; usize::try_from(length).unwrap_or_default().max(1)];

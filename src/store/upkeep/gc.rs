@@ -1,13 +1,13 @@
 //! Garbage collection: deletes what is cheapest to make again, and only as much as the limit asks for.
 //!
 //! Files left behind by dead processes (`leftovers.rs`) are always deleted. Everything else stays while there is room.
-//! Beyond the limit, objects and saved states are deleted in the order of the seconds of work per byte in them, which counts
-//! for less the longer they have not been used. The state of an unfinished training keeps its full value, however old it
-//! is, because nothing else holds its work.
+//! Beyond the limit, objects and saved states are deleted in the order of the seconds of work per byte in them, which
+//! counts for less the longer they have not been used. The state of an unfinished training keeps its full value,
+//! however old it is, because nothing else holds its work.
 //!
-//! An evicted object keeps its manifest and leaves a mark, so everything that depends on it stays valid; it is made again
-//! only when a stage that must run needs its bytes. Never deleted: pinned work and its saved states, work that a live run
-//! needs, states whose trajectory is locked, and anything written since the oldest live run began.
+//! An evicted object keeps its manifest and leaves a mark, so everything that depends on it stays valid; it is made
+//! again only when a stage that must run needs its bytes. Never deleted: pinned work and its saved states, work that a
+//! live run needs, states whose trajectory is locked, and anything written since the oldest live run began.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,14 +20,14 @@ use super::{
 };
 use crate::digest::{ArtifactHash, StageKey};
 
-/// Results that have not been used for this long count for half of their seconds.
+/// Results of this age count for half of their seconds.
 const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The folders whose bytes count against the limit.
 const COUNTED: [&str; 7] =
     [names::OBJECTS, names::MANIFESTS, names::STATES, names::MEMO, names::HISTORY, names::LOCKS, names::TMP];
 
-/// What kind of file a victim is, which decides how it is deleted.
+/// What a victim is, which decides how it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thing {
     /// An object that a manifest names. Its deletion leaves a mark.
@@ -36,41 +36,41 @@ pub enum Thing {
     State(StageKey),
     /// A lock without a holder. It is not deleted if someone has taken it since.
     Lock,
-    /// Anything else.
+    /// Anything else, which is just deleted.
     File,
 }
 
-/// Something that can go.
+/// A blob to delete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Victim {
     /// The name of its blob.
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Seconds of work in it; 0 for files that nothing needs.
+    /// Seconds of work in it; 0 if nothing needs it.
     pub seconds: f64,
     /// A description for people: the instance that made it.
     pub what: String,
-    /// What kind of file it is.
+    /// What it is.
     pub thing: Thing,
 }
 
-/// What upkeep did, or would do.
+/// What garbage collection deletes, or would delete.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collection {
     /// Bytes in the cache before.
     pub before: u64,
-    /// What goes, in order.
+    /// The blobs to delete, in order.
     pub victims: Vec<Victim>,
     /// Seconds that making everything again would take. The outputs of one run are made together, and work that a
     /// remaining saved state holds is not repeated.
     pub seconds: f64,
-    /// Bytes that must stay although the limit asks for less.
+    /// Bytes above the limit that cannot be deleted.
     pub over: u64,
 }
 
 impl Collection {
-    /// Bytes that go.
+    /// Returns the bytes that are deleted.
     #[must_use]
     pub fn freed(&self) -> u64 {
         self.victims.iter().map(|victim| victim.bytes).sum()
@@ -95,8 +95,8 @@ struct Survey {
 }
 
 impl Store {
-    /// Chooses what to delete so that at most `limit` bytes remain. Deletes nothing. `trajectory` gives the trajectory of a
-    /// manifest's work, if its kind saves states.
+    /// Chooses what to delete so that at most `limit` bytes remain. Deletes nothing. `trajectory` gives the trajectory
+    /// of a manifest's work, if its kind saves states.
     ///
     /// # Errors
     /// If the cache cannot be read.
@@ -139,7 +139,7 @@ impl Store {
         Ok(collection)
     }
 
-    /// Everything that may be deleted if there is no room for it.
+    /// Lists everything that may be deleted if there is no room for it.
     fn survey(
         &self,
         trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
@@ -200,7 +200,7 @@ impl Store {
     /// Deletes what was chosen. Evicted objects leave a mark.
     ///
     /// # Errors
-    /// If the disk refuses; what was deleted before that stays deleted, and the cache is sound.
+    /// If something cannot be deleted. What was deleted before that stays deleted, and the cache is sound.
     pub fn collect(&self, collection: &Collection) -> Result<(), StoreError> {
         for victim in &collection.victims {
             match &victim.thing {
@@ -221,7 +221,7 @@ impl Store {
         Ok(())
     }
 
-    /// Bytes of everything below the cache's folder that upkeep counts: objects, manifests, states, unfinished files.
+    /// Returns the bytes of everything that counts against the limit.
     ///
     /// # Errors
     /// If a folder cannot be listed.
@@ -232,7 +232,7 @@ impl Store {
         }
         Ok(bytes)
     }
-    /// The size of a blob; 0 if it is gone.
+    /// Returns the size of a blob; 0 if it is gone.
     pub(super) fn size(&self, name: &str) -> u64 {
         self.blobs.head(name).ok().flatten().map_or(0, |head| head.bytes)
     }

@@ -1,4 +1,4 @@
-//! What stays in the cache and what goes.
+//! Upkeep: what is deleted to make room, what is kept in any case, and whether everything is undamaged.
 
 pub(super) mod gc;
 mod leftovers;

@@ -30,8 +30,8 @@ impl Verification {
 }
 
 impl Store {
-    /// Hashes every object anew and looks for the objects of every manifest. With `repair`, corrupt objects are deleted,
-    /// so that the next run that needs them makes them again.
+    /// Hashes every object anew and looks for the objects of every manifest. With `repair`, corrupt objects are
+    /// deleted, so that the next run that needs them makes them again.
     ///
     /// # Errors
     /// If the cache cannot be read, or a corrupt object cannot be deleted.
