@@ -26,7 +26,7 @@
 //!    how records are written.
 //! 4. `checkpoint.rs`: states of work that is not finished. `lock/`: who works on what.
 //! 5. `sources/` and `history.rs`: hashes of files outside the cache, and the keys of earlier runs.
-//! 6. `upkeep/`: garbage collection, pins, verification.
+//! 6. `maintenance/`: garbage collection, pins, verification.
 
 mod artifact;
 mod blobs;
@@ -36,6 +36,7 @@ mod finished;
 mod history;
 mod json;
 mod lock;
+mod maintenance;
 mod manifest;
 mod names;
 mod objects;
@@ -43,7 +44,6 @@ mod recipe;
 mod sources;
 #[cfg(test)]
 mod tests;
-mod upkeep;
 
 use std::{
     path::{Path, PathBuf},
@@ -61,13 +61,13 @@ pub use json::{
     number::{Real, real, reals},
 };
 pub use lock::{Attempt, BEAT, Holder, Lock};
-pub use manifest::{Manifest, Output, Provenance, Series};
-pub use recipe::Recipe;
-pub use sources::{memo::Memo, witness::Witness};
-pub use upkeep::{
+pub use maintenance::{
     gc::{Collection, Thing, Victim},
     verify::Verification,
 };
+pub use manifest::{Manifest, Output, Provenance, Series};
+pub use recipe::Recipe;
+pub use sources::{memo::Memo, witness::Witness};
 
 /// A cache: what stages made, and what is known of it.
 #[derive(Clone, Debug)]
