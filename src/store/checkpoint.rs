@@ -213,7 +213,7 @@ mod tests {
             store.saved_states()?.iter().map(|state| (state.at.epoch, state.seconds)).collect();
         assert_eq!(known, [(2, 0.0), (3, 0.0), (4, 0.0)]);
         store.blobs.put(&last.name, b"torn", Put::Replace)?;
-        assert_eq!(store.saved_states()?.len(), 3, "upkeep sees it all the same");
+        assert_eq!(store.saved_states()?.len(), 3, "a damaged state is listed all the same");
         assert_eq!(value(checkpoints.latest(at(9))?), Some((3, 3.0)), "a torn state is passed over");
         assert_eq!(checkpoints.saved()?.iter().map(|s| s.at.epoch).collect::<Vec<_>>(), [2, 3, 4]);
         Ok(())

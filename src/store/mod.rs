@@ -51,7 +51,7 @@ use std::{
 };
 
 pub use artifact::{Artifact, ArtifactError, NotFinite};
-pub use blobs::{Blobs, Head, Local, Put, Test};
+pub use blobs::{Blobs, Condition, Head, Local, Put};
 pub use checkpoint::{Checkpoints, Position, SECONDS, SavedState};
 pub use error::StoreError;
 pub use finished::{Damage, Lookup};
@@ -62,7 +62,7 @@ pub use json::{
 };
 pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use maintenance::{
-    gc::{Collection, Thing, Victim},
+    gc::{Collection, Victim, VictimKind},
     verify::Verification,
 };
 pub use manifest::{Manifest, Output, Provenance, Series};

@@ -35,11 +35,11 @@ impl Recipe {
     /// Returns the trajectory of this work: the same key for all recipes that differ only in the parameters `free`.
     #[must_use]
     pub fn trajectory(&self, free: &[&str]) -> StageKey {
-        let mut way = self.clone();
-        if let Value::Object(params) = Arc::make_mut(&mut way.params) {
+        let mut recipe = self.clone();
+        if let Value::Object(params) = Arc::make_mut(&mut recipe.params) {
             params.retain(|name, _| !free.contains(&name.as_str()));
         }
-        StageKey::of(canonical(&("trajectory", way)).as_bytes())
+        StageKey::of(canonical(&("trajectory", recipe)).as_bytes())
     }
 }
 

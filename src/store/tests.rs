@@ -95,8 +95,8 @@ fn garbage_collection_evicts_what_is_cheap_and_leaves_a_mark() -> Result<(), Sto
     let states = store.checkpoints(&StageKey::of(b"way")).of("p/toy".to_owned());
     states.save(Position { epoch: 1, step: 0 }, &artifact(4.0).attribute(SECONDS, 50.0), |_| false)?;
     let chosen = store.plan_gc(store.bytes()? - 1, &|_| None)?;
-    let things: Vec<Thing> = chosen.victims.iter().map(|victim| victim.thing).collect();
-    assert_eq!(things, [Thing::Object(cheap.1.hash)]);
+    let kinds: Vec<VictimKind> = chosen.victims.iter().map(|victim| victim.kind).collect();
+    assert_eq!(kinds, [VictimKind::Object(cheap.1.hash)]);
     store.collect(&chosen)?;
     assert!(store.is_evicted(&cheap.1.hash)? && matches!(store.lookup(&cheap.0)?, Lookup::Found(_)));
 

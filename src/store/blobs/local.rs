@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     super::{StoreError, error::io_error, names},
-    Blobs, Head, Put, Test,
+    Blobs, Condition, Head, Put,
 };
 
 /// A folder, on one machine or on a file system that several share. It need not exist: the first write makes it.
@@ -159,7 +159,7 @@ impl Blobs for Local {
 
     /// The file is moved aside first, which only one of several can do; the others find it gone. A file that someone
     /// else put there between the test and the move is given back.
-    fn delete_if(&self, name: &str, test: Test<'_>) -> Result<bool, StoreError> {
+    fn delete_if(&self, name: &str, test: Condition<'_>) -> Result<bool, StoreError> {
         let path = self.path(name);
         let Some(seen) = self.get(name)?.filter(|seen| test(seen)) else { return Ok(false) };
         let aside = self.path(names::TMP).join(format!("lost-{}", blake3::hash(&seen)));

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     super::StoreError,
-    {Blobs, Head, Put, Test},
+    {Blobs, Condition, Head, Put},
 };
 
 /// Blobs by their names, gone with the process.
@@ -75,7 +75,7 @@ impl Blobs for Memory {
         Ok(self.state().blobs.remove(name).is_some())
     }
 
-    fn delete_if(&self, name: &str, test: Test<'_>) -> Result<bool, StoreError> {
+    fn delete_if(&self, name: &str, test: Condition<'_>) -> Result<bool, StoreError> {
         let mut state = self.state();
         let is_it = state.blobs.get(name).is_some_and(|(now, _)| test(now));
         Ok(is_it && state.blobs.remove(name).is_some())

@@ -57,7 +57,7 @@ pub trait Blobs: Debug + Send + Sync {
     ///
     /// # Errors
     /// If the blob cannot be read or deleted.
-    fn delete_if(&self, name: &str, test: Test<'_>) -> Result<bool, StoreError>;
+    fn delete_if(&self, name: &str, test: Condition<'_>) -> Result<bool, StoreError>;
 
     /// Writes something, removes it again, and returns the time by the clock that [`Head::modified`] is taken from.
     ///
@@ -110,8 +110,8 @@ pub trait Blobs: Debug + Send + Sync {
     }
 }
 
-/// A test of a blob's present bytes.
-pub type Test<'a> = &'a dyn Fn(&[u8]) -> bool;
+/// A condition on the present bytes of a blob.
+pub type Condition<'a> = &'a dyn Fn(&[u8]) -> bool;
 
 /// When [`Blobs::put`] writes.
 #[derive(Clone, Copy)]
@@ -122,7 +122,7 @@ pub enum Put<'a> {
     Replace,
     /// If there is a blob of that name and its bytes pass the test. A store without such conditions tests just before
     /// it writes; locks are made so that a writer that comes between costs double work, never a wrong result.
-    If(Test<'a>),
+    If(Condition<'a>),
 }
 
 /// What is known of a blob without reading it.

@@ -29,7 +29,7 @@ const COUNTED: [&str; 7] =
 
 /// What a victim is, which decides how it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thing {
+pub enum VictimKind {
     /// An object that a manifest names. Its deletion leaves a mark.
     Object(ArtifactHash),
     /// A saved state of this trajectory. It is not deleted while the trajectory is locked.
@@ -52,7 +52,7 @@ pub struct Victim {
     /// A description for people: the instance that made it.
     pub what: String,
     /// What it is.
-    pub thing: Thing,
+    pub kind: VictimKind,
 }
 
 /// What garbage collection deletes, or would delete.
@@ -103,11 +103,11 @@ impl Store {
     pub fn plan_gc(
         &self,
         limit: u64,
-        trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
+        trajectory_of: &dyn Fn(&Manifest) -> Option<StageKey>,
     ) -> Result<Collection, StoreError> {
         let now = SystemTime::now();
         let age = |name: &str| self.modified(name).and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-        let Survey { mut candidates, named, states } = self.survey(trajectory, &age)?;
+        let Survey { mut candidates, named, states } = self.survey(trajectory_of, &age)?;
         candidates.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.victim.name.cmp(&b.victim.name)));
 
         let before = self.bytes()?;
@@ -142,7 +142,7 @@ impl Store {
     /// Lists everything that may be deleted if there is no room for it.
     fn survey(
         &self,
-        trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
+        trajectory_of: &dyn Fn(&Manifest) -> Option<StageKey>,
         age: &dyn Fn(&str) -> Duration,
     ) -> Result<Survey, StoreError> {
         let holders = self.holders()?;
@@ -159,9 +159,9 @@ impl Store {
         let mut finished: BTreeMap<StageKey, bool> = BTreeMap::new();
         for (key, manifest) in self.manifests()? {
             let record = names::manifest(&key);
-            let (pinned, way) = (stays(&key), trajectory(&manifest));
-            if let Some(way) = way {
-                *finished.entry(way).or_default() |= pinned;
+            let (pinned, trajectory) = (stays(&key), trajectory_of(&manifest));
+            if let Some(trajectory) = trajectory {
+                *finished.entry(trajectory).or_default() |= pinned;
             }
             for output in manifest.outputs.values() {
                 named.insert(output.hash);
@@ -170,15 +170,15 @@ impl Store {
                     protected.insert(output.hash);
                 }
                 if self.has(&output.hash)? {
-                    let (bytes, seconds, thing) = (output.bytes, manifest.seconds, Thing::Object(output.hash));
+                    let (bytes, seconds, kind) = (output.bytes, manifest.seconds, VictimKind::Object(output.hash));
                     let value = seconds / (bytes.max(1) as f64) / fading(&record);
                     let what = manifest.provenance.instance.clone();
-                    let work = way.unwrap_or(key);
-                    candidates.push(Candidate { victim: Victim { name, bytes, seconds, what, thing }, value, work });
+                    let work = trajectory.unwrap_or(key);
+                    candidates.push(Candidate { victim: Victim { name, bytes, seconds, what, kind }, value, work });
                 }
             }
         }
-        candidates.retain(|one| !matches!(one.victim.thing, Thing::Object(hash) if protected.contains(&hash)));
+        candidates.retain(|one| !matches!(one.victim.kind, VictimKind::Object(hash) if protected.contains(&hash)));
 
         let states = self.saved_states()?;
         for state in &states {
@@ -187,11 +187,11 @@ impl Store {
             if stays(&trajectory) || done == Some(&true) || young(&name) || self.holder(&trajectory)?.is_some() {
                 continue;
             }
-            let whose = state.instance.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
-            let what = format!("the state{whose} after epoch {}, step {}", at.epoch, at.step);
+            let of = state.instance.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            let what = format!("the state{of} after epoch {}, step {}", at.epoch, at.step);
             let fading = if done.is_some() { fading(&name) } else { 1.0 };
             let value = seconds / (bytes.max(1) as f64) / fading;
-            let victim = Victim { name, bytes, seconds, what, thing: Thing::State(trajectory) };
+            let victim = Victim { name, bytes, seconds, what, kind: VictimKind::State(trajectory) };
             candidates.push(Candidate { victim, value, work: trajectory });
         }
         Ok(Survey { candidates, named, states })
@@ -203,18 +203,18 @@ impl Store {
     /// If something cannot be deleted. What was deleted before that stays deleted, and the cache is sound.
     pub fn collect(&self, collection: &Collection) -> Result<(), StoreError> {
         for victim in &collection.victims {
-            match &victim.thing {
-                Thing::Object(hash) => {
+            match &victim.kind {
+                VictimKind::Object(hash) => {
                     // The mark comes first: an object that is gone without one would count as damage.
                     self.blobs.put(&names::eviction_mark(hash), b"", Put::Create)?;
                 }
                 // A run may have started on it since it was chosen.
-                Thing::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
-                Thing::Lock => {
+                VictimKind::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
+                VictimKind::Lock => {
                     self.clear_lost(&victim.name, OLD)?;
                     continue;
                 }
-                Thing::State(_) | Thing::File => {}
+                VictimKind::State(_) | VictimKind::File => {}
             }
             self.blobs.delete(&victim.name)?;
         }

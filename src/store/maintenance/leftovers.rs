@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     super::{Store, StoreError, names},
-    gc::{Thing, Victim},
+    gc::{Victim, VictimKind},
 };
 use crate::digest::ArtifactHash;
 
@@ -20,21 +20,21 @@ impl Store {
     ) -> Result<Vec<Victim>, StoreError> {
         let mut found = Vec::new();
         for name in self.blobs.list(names::TMP)?.into_iter().filter(|name| age(name) > OLD) {
-            found.push(self.waste(name, "an unfinished file", Thing::File));
+            found.push(self.waste(name, "an unfinished file", VictimKind::File));
         }
         for (name, _) in self.objects()?.into_iter().filter(|(name, _)| age(name) > OLD) {
             if names::id(&name).is_none_or(|hash| !named.contains(&hash)) {
-                found.push(self.waste(name, "an object that no result names", Thing::File));
+                found.push(self.waste(name, "an object that no result names", VictimKind::File));
             }
         }
         for name in self.lost_locks(OLD)? {
-            found.push(self.waste(name, "the lock of a process that is gone", Thing::Lock));
+            found.push(self.waste(name, "the lock of a process that is gone", VictimKind::Lock));
         }
         Ok(found)
     }
 
-    fn waste(&self, name: String, what: &str, thing: Thing) -> Victim {
+    fn waste(&self, name: String, what: &str, kind: VictimKind) -> Victim {
         let bytes = self.size(&name);
-        Victim { name, bytes, seconds: 0.0, what: what.to_owned(), thing }
+        Victim { name, bytes, seconds: 0.0, what: what.to_owned(), kind }
     }
 }
