@@ -1,4 +1,4 @@
-//! Content hashes with a meaning: what a stage would do, and what an artifact is.
+//! Hashes as types: one that names work, one that names an artifact, one that names source files.
 
 use std::{fmt, str::FromStr};
 
@@ -11,25 +11,25 @@ macro_rules! digest {
         pub struct $name(blake3::Hash);
 
         impl $name {
-            /// The digest of these bytes.
+            /// Returns the hash of these bytes.
             #[must_use]
             pub fn of(bytes: &[u8]) -> Self {
                 Self(blake3::hash(bytes))
             }
 
-            /// All 64 hexadecimal digits.
+            /// Returns all 64 hexadecimal digits.
             #[must_use]
             pub fn hex(&self) -> String {
                 self.0.to_hex().to_string()
             }
 
-            /// The first 12 digits, for people.
+            /// Returns the first 12 digits, for people.
             #[must_use]
             pub fn short(&self) -> String {
                 self.hex()[..12].to_owned()
             }
 
-            /// The first two digits, the folder that a file of this name lies in.
+            /// Returns the first two digits: the folder that a file of this name is in.
             #[must_use]
             pub fn shard(&self) -> String {
                 self.hex()[..2].to_owned()
@@ -90,11 +90,11 @@ macro_rules! digest {
 }
 
 digest! {
-    /// Names one piece of work: the digest of the canonical JSON of its recipe.
+    /// Names a piece of work: the hash of the canonical JSON of its recipe.
     StageKey
 }
 digest! {
-    /// Names an artifact: the digest of its safetensors bytes, so `b3sum` of an object gives its file name.
+    /// Names an artifact: the hash of its safetensors bytes, so `b3sum` of an object gives its file name.
     ArtifactHash
 }
 digest! {

@@ -103,12 +103,14 @@ impl CacheArgs {
         }
         let here = std::env::current_dir().unwrap_or_default();
         let above = here.ancestors().map(|folder| folder.join("cache"));
-        let known = above.filter(|folder| folder != store.root()).find(|folder| folder.join("CACHEDIR.TAG").exists());
+        let known = above
+            .filter(|folder| Some(folder.as_path()) != store.root())
+            .find(|folder| folder.join("CACHEDIR.TAG").exists());
         let help = match known {
             Some(known) => format!("there is one at {}: `--cache-dir {}`", known.display(), known.display()),
             None => "a run makes it; `--cache-dir DIR` names another".to_owned(),
         };
-        Err(Failure::Usage(format!("there is no cache at {}; {help}", store.root().display())))
+        Err(Failure::Usage(format!("there is no cache at {}; {help}", store.place())))
     }
 }
 

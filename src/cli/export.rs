@@ -87,7 +87,12 @@ impl Args {
             let (_, hash) = &chosen[at];
             // Nothing leaves the cache that is not what its name says.
             let bytes = store.read_bytes(hash)?;
-            Ok(if self.link { files::link(&store.object_path(hash), file)? } else { files::write(file, &bytes)? })
+            match store.object_path(hash) {
+                Some(object) if self.link => files::link(&object, file)?,
+                None if self.link => return Err(Failure::Usage("`--link` needs a cache in a local folder".to_owned())),
+                _ => files::write(file, &bytes)?,
+            }
+            Ok(())
         };
         self.write(folder, &chosen, write, console)
     }

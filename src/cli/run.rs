@@ -282,15 +282,16 @@ fn metrics<S: Serializer>(metrics: &Option<&BTreeMap<String, f64>>, to: S) -> Re
 struct Output {
     hash: ArtifactHash,
     bytes: u64,
-    path: PathBuf,
+    /// `None` if the cache is not a local folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<PathBuf>,
 }
 
 fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Document<'a> {
     let line = |outcome: &'a Outcome| {
         let instance = &graph.instances[outcome.index];
         let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {
-            let path = store.object_path(&output.hash);
-            let path = std::path::absolute(&path).unwrap_or(path);
+            let path = store.object_path(&output.hash).map(|path| std::path::absolute(&path).unwrap_or(path));
             (port.as_str(), Output { hash: output.hash, bytes: output.bytes, path })
         });
         Line {

@@ -1,11 +1,6 @@
-//! What stages hand to each other: named tensors and a few JSON attributes, as safetensors.
+//! Artifacts: what stages pass to each other, named tensors and a few JSON attributes, as safetensors.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    io::{self, Read},
-    path::Path,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -15,7 +10,7 @@ use serde_json::{Map, Value};
 use super::canonical;
 use crate::{digest::ArtifactHash, threads};
 
-/// The one entry of safetensors metadata. With more than one, the order of bytes would vary.
+/// The one entry of the safetensors metadata. With several, their order in the file would vary.
 const METADATA: &str = "strata";
 /// The number of bytes that hold the length of the header.
 const HEAD: u64 = 8;
@@ -36,11 +31,11 @@ pub struct NotFinite {
     pub tensor: String,
     /// The number.
     pub value: f64,
-    /// Its place along the first dimension, from 0.
+    /// Its index along the first dimension, from 0.
     pub row: usize,
 }
 
-/// Why an artifact is not what its reader needs. Messages fit behind "failed to …:".
+/// Why an artifact is not what its reader needs. Messages fit behind "failed to …".
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// No tensor of that name.
@@ -68,7 +63,7 @@ pub enum ArtifactError {
 }
 
 impl Artifact {
-    /// An artifact without tensors or attributes.
+    /// Returns an artifact without tensors and attributes.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -95,22 +90,22 @@ impl Artifact {
         self
     }
 
-    /// All tensors, by name.
+    /// Returns all tensors by name.
     #[must_use]
     pub fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
 
-    /// All attributes, by name.
+    /// Returns all attributes by name.
     #[must_use]
     pub fn attributes(&self) -> &Map<String, Value> {
         &self.attributes
     }
 
-    /// The tensor `name`.
+    /// Returns the tensor `name`.
     ///
     /// # Errors
-    /// If there is none; the error names those there are.
+    /// If there is none. The error names the tensors that there are.
     pub fn tensor(&self, name: &str) -> Result<&Tensor, ArtifactError> {
         self.tensors.get(name).ok_or_else(|| ArtifactError::NoTensor {
             name: name.to_owned(),
@@ -118,7 +113,7 @@ impl Artifact {
         })
     }
 
-    /// The attribute `name`, read as `T`.
+    /// Returns the attribute `name`, parsed as `T`.
     ///
     /// # Errors
     /// If there is none, or it is not a `T`.
@@ -128,7 +123,7 @@ impl Artifact {
         T::deserialize(value).map_err(|error| fail(error.to_string()))
     }
 
-    /// The first number in its tensors that is NaN or infinite.
+    /// Finds the first number in its tensors that is NaN or infinite.
     ///
     /// # Errors
     /// If a tensor cannot be copied to the CPU.
@@ -150,7 +145,7 @@ impl Artifact {
         Ok(None)
     }
 
-    /// The hash of its bytes.
+    /// Returns the hash of its bytes.
     ///
     /// # Errors
     /// If a tensor cannot be copied to the CPU.
@@ -158,7 +153,7 @@ impl Artifact {
         Ok(hash(&self.to_bytes()?))
     }
 
-    /// The safetensors bytes: equal artifacts give equal bytes.
+    /// Returns its safetensors bytes. Equal artifacts give equal bytes.
     ///
     /// # Errors
     /// If a tensor cannot be copied to the CPU.
@@ -173,23 +168,7 @@ impl Artifact {
         Ok(safetensors::serialize(tensors, Some(metadata))?)
     }
 
-    /// Reads the attributes in a file of [`Artifact::to_bytes`] without reading its tensors. A file that holds something else
-    /// has none.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn attributes_in(path: &Path) -> io::Result<Map<String, Value>> {
-        let mut file = fs::File::open(path)?;
-        let mut header = Vec::new();
-        file.by_ref().take(HEAD).read_to_end(&mut header)?;
-        let length = header.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
-        file.by_ref().take(length.min(LONGEST_HEADER)).read_to_end(&mut header)?;
-        let known: Value = header.get(8..).and_then(|json| serde_json::from_slice(json).ok()).unwrap_or_default();
-        let text = known["__metadata__"][METADATA].as_str();
-        Ok(text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
-    }
-
-    /// Reads what [`Artifact::to_bytes`] wrote.
+    /// Parses the bytes of [`Artifact::to_bytes`].
     ///
     /// # Errors
     /// If the bytes are something else.
@@ -207,15 +186,29 @@ impl Artifact {
     }
 }
 
-/// The first element that is not fine.
+/// Returns the size of the header of safetensors bytes, given at least their first 8.
+pub(super) fn header_bytes(start: &[u8]) -> u64 {
+    HEAD + start.first_chunk().map_or(0, |length| u64::from_le_bytes(*length)).min(LONGEST_HEADER)
+}
+
+/// Reads the attributes at the start of the bytes of [`Artifact::to_bytes`], without the tensors. Bytes that are
+/// something else have none.
+pub(super) fn attributes_in(start: &[u8]) -> Map<String, Value> {
+    let end = usize::try_from(header_bytes(start)).unwrap_or(usize::MAX).min(start.len());
+    let header = start.get(HEAD as usize..end).and_then(|json| serde_json::from_slice::<Value>(json).ok());
+    let text = header.as_ref().and_then(|header| header["__metadata__"][METADATA].as_str());
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Returns the index of the first element that is not fine.
 fn first<T: Sync>(values: &[T], is_fine: impl Fn(&T) -> bool + Sync) -> Option<usize> {
     values.par_iter().position_first(|value| !is_fine(value))
 }
 
-/// So many bytes are worth several threads.
+/// From this many bytes on, hashing on several threads is faster.
 const LARGE: usize = 1 << 18;
 
-/// The digest of an artifact's bytes; large ones are hashed on all threads.
+/// Returns the hash of an artifact's bytes. Large ones are hashed on all threads.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> ArtifactHash {
     if bytes.len() < LARGE {
@@ -247,15 +240,16 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_read_without_the_tensors() -> Result<(), Box<dyn std::error::Error>> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("a");
+    fn attributes_are_read_without_the_tensors() -> Result<(), ArtifactError> {
         let written = Artifact::new().with("a", Tensor::new(&[1f32, 2.0], &Device::Cpu)?).attribute("x", 0.5);
-        fs::write(&path, written.to_bytes()?)?;
-        assert_eq!(&Artifact::attributes_in(&path)?, written.attributes());
-        for torn in [&b""[..], b"\xff\xff\xff\xff\xff\xff\xff\xff{}", b"\x02\0\0\0\0\0\0\0{}", b"short"] {
-            fs::write(&path, torn)?;
-            assert!(Artifact::attributes_in(&path)?.is_empty());
+        let bytes = written.to_bytes()?;
+        let header = usize::try_from(header_bytes(&bytes[..8])).expect("a short header");
+        for enough in [&bytes[..], &bytes[..header]] {
+            assert_eq!(&attributes_in(enough), written.attributes());
+        }
+        let torn: [&[u8]; 4] = [b"", b"\xff\xff\xff\xff\xff\xff\xff\xff{}", b"\x02\0\0\0\0\0\0\0{}", b"short"];
+        for torn in torn.into_iter().chain([&bytes[..header / 2]]) {
+            assert!(attributes_in(torn).is_empty());
         }
         Ok(())
     }

@@ -1,17 +1,15 @@
-//! Progress of work that is not finished, or that can be taken further.
+//! Saved states: the progress of training that is not finished, or that more epochs can continue.
 //!
-//! States of one trajectory lie in one folder, `checkpoints-v1/ab/ab12…/EPOCH-STEP-HASH.safetensors`. The hash in the name
-//! is the blake3 of the bytes, so a torn or rotten file is seen and passed over, and the one before it is used.
-
-use std::{fs, path::PathBuf};
+//! The states of one trajectory are in one folder, `checkpoints-v1/ab/ab12…/EPOCH-STEP-HASH.safetensors`. The hash in
+//! the name is the blake3 of the bytes, so a damaged state is noticed and skipped, and the one before it is used.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Artifact, Store, StoreError, artifact, io_error, list, remove};
+use super::{Artifact, Store, StoreError, artifact, blobs::Put, names};
 use crate::digest::{ArtifactHash, StageKey};
 
-/// How far a state is: whole epochs, and steps into the next one.
+/// How far training has come: whole epochs, and steps into the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// Epochs done.
@@ -20,29 +18,29 @@ pub struct Position {
     pub step: u64,
 }
 
-/// The saved states of one trajectory: all work that agrees in everything but how far it goes.
+/// The saved states of one trajectory: all work that is equal except for how long it trains.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     store: Store,
-    folder: PathBuf,
-    /// The name of the work, for people.
-    name: Option<String>,
+    folder: String,
+    /// The instance that saves states here (`PIPELINE/INSTANCE`), for people.
+    instance: Option<String>,
 }
 
 /// A saved state, as listed for garbage collection and for people.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SavedState {
-    /// The trajectory that it is on.
+    /// The trajectory that it belongs to.
     pub trajectory: StageKey,
-    /// How far the work had come.
+    /// How far the training had come.
     pub at: Position,
-    /// The file.
-    pub path: PathBuf,
+    /// The name of its blob.
+    pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Seconds of work in it; 0 if the file does not say.
+    /// Seconds of work in it; 0 if the state does not say.
     pub seconds: f64,
-    /// The instance that saved it (`PIPELINE/INSTANCE`), if the file says so.
+    /// The instance that saved it (`PIPELINE/INSTANCE`), if the state says so.
     pub instance: Option<String>,
 }
 
@@ -50,101 +48,98 @@ pub struct SavedState {
 pub const SECONDS: &str = "seconds";
 /// The attribute of a state that holds the name of the instance that saved it.
 const INSTANCE: &str = "instance";
+/// Bytes that are read at first to find the attributes. Nearly all headers are shorter.
+const START: u64 = 64 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Saved {
     at: Position,
-    path: PathBuf,
+    name: String,
     hash: ArtifactHash,
 }
 
 impl Store {
-    /// The saved states of a trajectory.
+    /// Returns the saved states of a trajectory. Reads nothing yet.
     #[must_use]
     pub fn checkpoints(&self, trajectory: &StageKey) -> Checkpoints {
-        let folder = self.root.join("checkpoints-v1").join(trajectory.shard()).join(trajectory.hex());
-        Checkpoints { store: self.clone(), folder, name: None }
+        Checkpoints { store: self.clone(), folder: names::states(trajectory), instance: None }
     }
 
-    /// Every saved state, ordered by trajectory, the furthest of each last.
+    /// Describes every saved state, ordered by trajectory and then by position.
     ///
     /// # Errors
     /// If a folder or a file cannot be read.
     pub fn saved_states(&self) -> Result<Vec<SavedState>, StoreError> {
         let mut states = Vec::new();
-        for shard in list(&self.root.join("checkpoints-v1"))? {
-            for folder in list(&shard)? {
-                let name = folder.file_name().and_then(|name| name.to_str());
-                let Some(trajectory) = name.and_then(|name| name.parse().ok()) else { continue };
-                for saved in self.checkpoints(&trajectory).saved()? {
-                    states.extend(saved.look(trajectory)?);
-                }
+        for name in self.blobs.list(names::STATES)? {
+            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+            if let Ok(trajectory) = names::last(folder).parse()
+                && let Some(saved) = Saved::parse(name)
+            {
+                states.extend(self.describe(trajectory, saved)?);
             }
         }
         states.sort_by_key(|state| (state.trajectory, state.at));
         Ok(states)
     }
 
-    /// True if there may be saved states of any trajectory.
+    /// Returns whether there may be saved states of any trajectory. False is certain.
     ///
     /// # Errors
     /// If the folder cannot be listed.
     pub fn has_checkpoints(&self) -> Result<bool, StoreError> {
-        Ok(!list(&self.root.join("checkpoints-v1"))?.is_empty())
+        Ok(!self.blobs.is_empty(names::STATES)?)
     }
-}
 
-impl Saved {
-    /// Reads the description in the file; `None` if the file is gone.
-    fn look(self, trajectory: StageKey) -> Result<Option<SavedState>, StoreError> {
-        let Self { at, path, .. } = self;
-        let looked = fs::metadata(&path).and_then(|found| Ok((found.len(), Artifact::attributes_in(&path)?)));
-        let (bytes, attributes) = match looked {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            looked => looked.map_err(io_error("read", &path))?,
-        };
+    /// Reads the attributes of a state, not its tensors; `None` if the state is gone.
+    fn describe(&self, trajectory: StageKey, saved: Saved) -> Result<Option<SavedState>, StoreError> {
+        let Saved { at, name, .. } = saved;
+        let Some(head) = self.blobs.head(&name)? else { return Ok(None) };
+        let Some(mut start) = self.blobs.get_start(&name, START)? else { return Ok(None) };
+        let whole = artifact::header_bytes(&start);
+        if whole > START {
+            start = self.blobs.get_start(&name, whole)?.unwrap_or_default();
+        }
+        let attributes = artifact::attributes_in(&start);
         let seconds = attributes.get(SECONDS).and_then(Value::as_f64).unwrap_or_default();
         let instance = attributes.get(INSTANCE).and_then(Value::as_str).map(str::to_owned);
-        Ok(Some(SavedState { trajectory, at, path, bytes, seconds, instance }))
+        Ok(Some(SavedState { trajectory, at, name, bytes: head.bytes, seconds, instance }))
     }
 }
 
 impl Checkpoints {
-    /// Adds the name of the work, `PIPELINE/INSTANCE`, which states that are saved from now on carry.
+    /// Sets the name `PIPELINE/INSTANCE` that is written into the states saved from now on.
     #[must_use]
     pub fn of(mut self, name: String) -> Self {
-        self.name = Some(name);
+        self.instance = Some(name);
         self
     }
 
-    /// Saves a state, and drops earlier ones within the same run that `kept` does not name.
+    /// Saves a state, and deletes the earlier ones of the trajectory for which `kept` is false.
     ///
     /// # Errors
-    /// If the disk refuses. What was saved before is then still there.
+    /// If the state cannot be written. What was saved before is then still there.
     pub fn save(&self, at: Position, state: &Artifact, kept: impl Fn(Position) -> bool) -> Result<(), StoreError> {
-        let named = self.name.as_ref().map(|name| state.clone().attribute(INSTANCE, name.as_str()));
+        let named = self.instance.as_ref().map(|name| state.clone().attribute(INSTANCE, name.as_str()));
         let bytes = named.as_ref().unwrap_or(state).to_bytes()?;
         let name = format!("{:06}-{:08}-{}.safetensors", at.epoch, at.step, artifact::hash(&bytes));
-        let path = self.folder.join(name);
-        self.store.write_atomically(&path, &bytes)?;
+        let name = format!("{}/{name}", self.folder);
+        self.store.blobs.put(&name, &bytes, Put::Replace)?;
         for old in self.saved()? {
-            if old.path != path && old.at <= at && !kept(old.at) {
-                remove(&old.path)?;
+            if old.name != name && old.at <= at && !kept(old.at) {
+                self.store.blobs.delete(&old.name)?;
             }
         }
         Ok(())
     }
 
-    /// The furthest sound state that is not beyond `limit`. A torn or rotten one is passed over.
+    /// Reads the last undamaged state at or before `limit`.
     ///
     /// # Errors
     /// If the folder cannot be listed, or a state is there and cannot be read: it may hold hours of work.
     pub fn latest(&self, limit: Position) -> Result<Option<(Position, Artifact)>, StoreError> {
         for saved in self.saved()?.into_iter().rev().filter(|saved| saved.at <= limit) {
-            let bytes = match fs::read(&saved.path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                read => read.map_err(io_error("read", &saved.path))?,
-            };
+            let Some(bytes) = self.store.blobs.get(&saved.name)? else { continue };
             if artifact::hash(&bytes) == saved.hash
                 && let Ok(state) = Artifact::from_bytes(&bytes)
             {
@@ -154,7 +149,7 @@ impl Checkpoints {
         Ok(None)
     }
 
-    /// Where the furthest state that is not beyond `limit` stands, without reading it.
+    /// Returns the position of the last state at or before `limit`, without reading it.
     ///
     /// # Errors
     /// If the folder cannot be listed.
@@ -162,31 +157,29 @@ impl Checkpoints {
         Ok(self.saved()?.into_iter().rev().map(|saved| saved.at).find(|at| *at <= limit))
     }
 
-    /// Forgets all states.
+    /// Deletes all states.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If a state cannot be deleted.
     pub fn clear(&self) -> Result<(), StoreError> {
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io_error("delete", &self.folder)(error)),
-            _ => Ok(()),
-        }
+        self.store.blobs.delete_all(&self.folder)
     }
 
-    /// All states, the furthest last.
+    /// Lists all states, the last position last.
     fn saved(&self) -> Result<Vec<Saved>, StoreError> {
-        let mut saved: Vec<Saved> = list(&self.folder)?.into_iter().filter_map(parse).collect();
+        let mut saved: Vec<Saved> = self.store.blobs.list(&self.folder)?.into_iter().filter_map(Saved::parse).collect();
         saved.sort();
         Ok(saved)
     }
 }
 
-fn parse(path: PathBuf) -> Option<Saved> {
-    let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
-    let mut parts = name.splitn(3, '-');
-    let at = Position { epoch: parts.next()?.parse().ok()?, step: parts.next()?.parse().ok()? };
-    let hash = parts.next()?.parse().ok()?;
-    Some(Saved { at, path, hash })
+impl Saved {
+    fn parse(name: String) -> Option<Self> {
+        let mut parts = names::last(&name).strip_suffix(".safetensors")?.splitn(3, '-');
+        let at = Position { epoch: parts.next()?.parse().ok()?, step: parts.next()?.parse().ok()? };
+        let hash = parts.next()?.parse().ok()?;
+        Some(Self { at, name, hash })
+    }
 }
 
 #[cfg(test)]
@@ -219,8 +212,8 @@ mod tests {
         let known: Vec<(u64, f64)> =
             store.saved_states()?.iter().map(|state| (state.at.epoch, state.seconds)).collect();
         assert_eq!(known, [(2, 0.0), (3, 0.0), (4, 0.0)]);
-        fs::write(&last.path, b"torn").expect("written");
-        assert_eq!(store.saved_states()?.len(), 3, "upkeep sees it all the same");
+        store.blobs.put(&last.name, b"torn", Put::Replace)?;
+        assert_eq!(store.saved_states()?.len(), 3, "a damaged state is listed all the same");
         assert_eq!(value(checkpoints.latest(at(9))?), Some((3, 3.0)), "a torn state is passed over");
         assert_eq!(checkpoints.saved()?.iter().map(|s| s.at.epoch).collect::<Vec<_>>(), [2, 3, 4]);
         Ok(())

@@ -1,13 +1,10 @@
 //! The last key of each instance of a pipeline file, so that `why` can say what changed since.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, record};
+use super::{Store, StoreError, blobs::Put, json::record, names};
 use crate::digest::StageKey;
 
 /// Which key each instance of a pipeline file had when it was last up to date.
@@ -15,45 +12,43 @@ use crate::digest::StageKey;
 pub struct History {
     keys: BTreeMap<String, StageKey>,
     #[serde(skip)]
-    path: PathBuf,
+    name: String,
     #[serde(skip)]
     changed: bool,
 }
 
 impl Store {
-    /// The history of a pipeline file, by its path: files of one name are different experiments. One that cannot be read
-    /// counts as empty: only explanations need it.
+    /// Reads the history of the pipeline file at `file`. Files of the same name in different folders have different
+    /// histories. A history that cannot be read counts as empty: only explanations need it.
     #[must_use]
     pub fn history(&self, file: &Path) -> History {
-        let id = blake3::hash(file.as_os_str().as_encoded_bytes()).to_hex();
-        let name = file.file_stem().unwrap_or_default().to_string_lossy();
-        let readable: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
-        let path = self.root.join("history-v2").join(format!("{readable}-{}.json", &id[..8]));
-        let read: Option<History> = record::open(&path).ok().flatten();
-        History { path, ..read.unwrap_or_default() }
+        let name = names::history(file);
+        let read: Option<History> = record::open(&*self.blobs, &name).ok().flatten();
+        History { name, ..read.unwrap_or_default() }
     }
 
-    /// Writes what changed in a history.
+    /// Writes a history, if it has changed.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If it cannot be written.
     pub fn save(&self, history: &History) -> Result<(), StoreError> {
-        if !history.changed {
-            return Ok(());
+        if history.changed {
+            self.blobs.put(&history.name, &record::seal(&history.name, history), Put::Replace)?;
         }
-        self.write_atomically(&history.path, &record::seal(&history.path, history))
+        Ok(())
     }
 }
 
 impl History {
-    /// The last key of an instance (`clusters@clusters.clusters=8`), else of any instance of its stage (`clusters`).
+    /// Returns the last key of an instance (`clusters@clusters.clusters=8`), or else of any instance of its stage
+    /// (`clusters`).
     #[must_use]
     pub fn last(&self, instance: &str) -> Option<StageKey> {
         let stage = instance.split('@').next().unwrap_or(instance);
         self.keys.get(instance).or_else(|| self.keys.get(stage)).copied()
     }
 
-    /// Notes that `instance` is up to date under `key`.
+    /// Records that `instance` is up to date under `key`.
     pub fn note(&mut self, instance: &str, key: StageKey) {
         let stage = instance.split('@').next().unwrap_or(instance);
         if self.keys.insert(instance.to_owned(), key) != Some(key) {

@@ -167,16 +167,17 @@ fn targets_force_and_failures() {
 fn damaged_objects_are_seen_and_made_again() {
     let bench = Bench::new();
     bench.run(CHAIN);
-    let objects = bench.store().objects().expect("listed");
-    for (path, size) in objects {
-        std::fs::write(&path, vec![7u8; size as usize]).expect("overwritten");
+    let store = bench.store();
+    let file = |name: String| store.root().expect("a folder").join(name);
+    for (name, size) in store.objects().expect("listed") {
+        std::fs::write(file(name), vec![7u8; size as usize]).expect("overwritten");
     }
     // The sizes are right, so only reading shows the damage: `shift` cannot run, and what it needs is made again.
     let ran = bench.run(&CHAIN.replace("add = 10.0", "add = 12.0"));
     assert!(ran.all.iter().all(|(_, status)| *status != Status::Failed), "{:?}", ran.messages);
     assert_eq!(ran.started, ["shift", "round", "source", "round", "shift"]);
-    for (path, _) in bench.store().objects().expect("listed") {
-        std::fs::remove_file(path).expect("removed");
+    for (name, _) in store.objects().expect("listed") {
+        std::fs::remove_file(file(name)).expect("removed");
     }
     assert_eq!(bench.plan(CHAIN)[0].2, "the object of `out` is missing");
     assert_eq!(bench.run(CHAIN).started, ["source", "round", "shift"]);

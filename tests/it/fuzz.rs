@@ -211,7 +211,7 @@ fn manifest() -> Manifest {
 
 /// The one file below a folder of the cache.
 fn only(store: &Store, folder: &str) -> std::path::PathBuf {
-    let mut path = store.root().join(folder);
+    let mut path = store.root().expect("a folder").join(folder);
     while path.is_dir() {
         path = fs::read_dir(path).expect("a folder").next().expect("one entry").expect("an entry").path();
     }

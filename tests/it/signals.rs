@@ -9,7 +9,7 @@ use std::{
 use strata::run::{self, Event, Reporter};
 
 use crate::{
-    support::{Project, is_event, lines_come, send},
+    support::{Project, hears_signals, is_event, lines_come, send},
     toys::Bench,
 };
 
@@ -37,6 +37,7 @@ fn a_signal_that_was_ignored_stays_ignored() {
         let script = format!("trap '' {signal}; exec \"$0\" run pipelines/p.toml --events events.jsonl --threads 1");
         let mut command = Command::new("sh");
         command.args(["-c", &script]).arg(binary).current_dir(project.path(""));
+        hears_signals(&mut command);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a shell");
         let events = project.path("events.jsonl");
         assert!(lines_come(&events, &mut child, 1, |line| is_event(line, "stage_started", "net")), "{signal}");

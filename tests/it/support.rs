@@ -76,6 +76,20 @@ pub fn offered(files: &[&str]) -> Option<PathBuf> {
     beside
 }
 
+/// Lets a child hear signals: tests may run below `nohup` or in the background, where they are ignored, and a child
+/// inherits that.
+pub fn hears_signals(command: &mut Command) {
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+}
+
 /// A folder with `pipelines/`; deleted with the value.
 pub struct Project {
     folder: tempfile::TempDir,
@@ -145,16 +159,7 @@ impl Project {
         for name in ["STRATA_CACHE_DIR", "NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "COLUMNS"] {
             command.env_remove(name);
         }
-        // Tests may run below `nohup` or in the background, where signals are ignored, and a child inherits that.
-        // SAFETY: `signal` may be called between fork and exec.
-        unsafe {
-            command.pre_exec(|| {
-                for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
-                    libc::signal(signal, libc::SIG_DFL);
-                }
-                Ok(())
-            });
-        }
+        hears_signals(&mut command);
         command
     }
 

@@ -27,7 +27,7 @@ pub(super) fn size(shown: &Shown, console: &Console) -> Result<(), Failure> {
     let store = shown.cache.open_here()?;
     let (objects, states) = (store.objects()?, store.saved_states()?);
     let size = Size {
-        path: store.root().display().to_string(),
+        path: store.place(),
         objects: objects.len(),
         manifests: store.manifests()?.len(),
         bytes: objects.iter().map(|(_, bytes)| bytes).sum(),

@@ -28,9 +28,9 @@ impl Verify {
     pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let store = self.cache.open_here()?;
         let found = store.verify(self.repair)?;
-        for (path, message) in &found.corrupt {
+        for (place, message) in &found.corrupt {
             let done = if self.repair { "; deleted" } else { "" };
-            console.print(&format!("corrupt  {}: {message}{done}\n", path.display()))?;
+            console.print(&format!("corrupt  {place}: {message}{done}\n"))?;
         }
         for (key, port) in &found.missing {
             console.print(&format!("missing  {}: the object of `{port}`\n", key.short()))?;

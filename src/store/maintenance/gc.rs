@@ -1,71 +1,76 @@
 //! Garbage collection: deletes what is cheapest to make again, and only as much as the limit asks for.
 //!
 //! Files left behind by dead processes (`leftovers.rs`) are always deleted. Everything else stays while there is room.
-//! Beyond the limit, objects and saved states are deleted in the order of the seconds of work per byte in them, which counts
-//! for less the longer they have not been used. The state of an unfinished training keeps its full value, however old it
-//! is, because nothing else holds its work.
+//! Beyond the limit, objects and saved states are deleted in the order of the seconds of work per byte in them, which
+//! counts for less the longer they have not been used. The state of an unfinished training keeps its full value,
+//! however old it is, because nothing else holds its work.
 //!
-//! An evicted object keeps its manifest and leaves a mark, so everything that depends on it stays valid; it is made again
-//! only when a stage that must run needs its bytes. Never deleted: pinned work and its saved states, work that a live run
-//! needs, states whose trajectory is locked, and anything written since the oldest live run began.
+//! An evicted object keeps its manifest and leaves a mark, so everything that depends on it stays valid; it is made
+//! again only when a stage that must run needs its bytes. Never deleted: pinned work and its saved states, work that a
+//! live run needs, states whose trajectory is locked, and anything written since the oldest live run began.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use super::{Manifest, SavedState, Store, StoreError, io_error, is_there, leftovers::OLD, list, remove};
+use super::{
+    super::{Manifest, SavedState, Store, StoreError, blobs::Put, names},
+    leftovers::OLD,
+};
 use crate::digest::{ArtifactHash, StageKey};
 
-/// Results that have not been used for this long count for half of their seconds.
+/// Results of this age count for half of their seconds.
 const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What kind of file a victim is, which decides how it is deleted.
+/// The folders whose bytes count against the limit.
+const COUNTED: [&str; 7] =
+    [names::OBJECTS, names::MANIFESTS, names::STATES, names::MEMO, names::HISTORY, names::LOCKS, names::TMP];
+
+/// What a victim is, which decides how it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thing {
+pub enum VictimKind {
     /// An object that a manifest names. Its deletion leaves a mark.
     Object(ArtifactHash),
     /// A saved state of this trajectory. It is not deleted while the trajectory is locked.
     State(StageKey),
     /// A lock without a holder. It is not deleted if someone has taken it since.
     Lock,
-    /// Anything else.
+    /// Anything else, which is just deleted.
     File,
 }
 
-/// Something that can go.
+/// A blob to delete.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Victim {
-    /// The file.
-    pub path: PathBuf,
+    /// The name of its blob.
+    pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Seconds of work in it; 0 for files that nothing needs.
+    /// Seconds of work in it; 0 if nothing needs it.
     pub seconds: f64,
     /// A description for people: the instance that made it.
     pub what: String,
-    /// What kind of file it is.
-    pub thing: Thing,
+    /// What it is.
+    pub kind: VictimKind,
 }
 
-/// What upkeep did, or would do.
+/// What garbage collection deletes, or would delete.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collection {
     /// Bytes in the cache before.
     pub before: u64,
-    /// What goes, in order.
+    /// The blobs to delete, in order.
     pub victims: Vec<Victim>,
     /// Seconds that making everything again would take. The outputs of one run are made together, and work that a
     /// remaining saved state holds is not repeated.
     pub seconds: f64,
-    /// Bytes that must stay although the limit asks for less.
+    /// Bytes above the limit that cannot be deleted.
     pub over: u64,
 }
 
 impl Collection {
-    /// Bytes that go.
+    /// Returns the bytes that are deleted.
     #[must_use]
     pub fn freed(&self) -> u64 {
         self.victims.iter().map(|victim| victim.bytes).sum()
@@ -90,24 +95,24 @@ struct Survey {
 }
 
 impl Store {
-    /// Chooses what to delete so that at most `limit` bytes remain. Deletes nothing. `trajectory` gives the trajectory of a
-    /// manifest's work, if its kind saves states.
+    /// Chooses what to delete so that at most `limit` bytes remain. Deletes nothing. `trajectory` gives the trajectory
+    /// of a manifest's work, if its kind saves states.
     ///
     /// # Errors
     /// If the cache cannot be read.
     pub fn plan_gc(
         &self,
         limit: u64,
-        trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
+        trajectory_of: &dyn Fn(&Manifest) -> Option<StageKey>,
     ) -> Result<Collection, StoreError> {
         let now = SystemTime::now();
-        let age = |path: &Path| modified(path).and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-        let Survey { mut candidates, named, states } = self.survey(trajectory, &age)?;
-        candidates.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.victim.path.cmp(&b.victim.path)));
+        let age = |name: &str| self.modified(name).and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
+        let Survey { mut candidates, named, states } = self.survey(trajectory_of, &age)?;
+        candidates.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.victim.name.cmp(&b.victim.name)));
 
         let before = self.bytes()?;
         let mut collection = Collection { before, victims: self.leftovers(&named, &age)?, ..Collection::default() };
-        let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
+        let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut lost: BTreeMap<StageKey, f64> = BTreeMap::new();
         let mut left = before.saturating_sub(collection.freed());
         for Candidate { victim, work, .. } in candidates {
@@ -115,7 +120,7 @@ impl Store {
                 break;
             }
             // Several manifests may name one object.
-            if taken.insert(victim.path.clone()) {
+            if taken.insert(victim.name.clone()) {
                 left = left.saturating_sub(victim.bytes);
                 let seconds = lost.entry(work).or_default();
                 *seconds = seconds.max(victim.seconds);
@@ -123,7 +128,7 @@ impl Store {
             }
         }
         let mut saved: BTreeMap<StageKey, f64> = BTreeMap::new();
-        for state in states.iter().filter(|state| !taken.contains(&state.path)) {
+        for state in states.iter().filter(|state| !taken.contains(&state.name)) {
             if lost.get(&state.trajectory).is_some_and(|lost| state.seconds <= *lost) {
                 let most = saved.entry(state.trajectory).or_default();
                 *most = most.max(state.seconds);
@@ -134,59 +139,59 @@ impl Store {
         Ok(collection)
     }
 
-    /// Everything that may be deleted if there is no room for it.
+    /// Lists everything that may be deleted if there is no room for it.
     fn survey(
         &self,
-        trajectory: &dyn Fn(&Manifest) -> Option<StageKey>,
-        age: &dyn Fn(&Path) -> Duration,
+        trajectory_of: &dyn Fn(&Manifest) -> Option<StageKey>,
+        age: &dyn Fn(&str) -> Duration,
     ) -> Result<Survey, StoreError> {
         let holders = self.holders()?;
         let needed: BTreeSet<StageKey> = holders.iter().flat_map(|holder| holder.needs.iter().copied()).collect();
         let first = holders.iter().map(|holder| holder.began).filter(|&began| began > 0).min();
         let began = first.and_then(|first| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(first)));
-        let young = |path: &Path| began.zip(modified(path)).is_some_and(|(began, made)| made >= began);
+        let young = |name: &str| began.zip(self.modified(name)).is_some_and(|(began, made)| made >= began);
         let pins = self.pins()?;
         let stays = |key: &StageKey| pins.contains(key) || needed.contains(key);
-        let fading = |path: &Path| 1.0 + age(path).as_secs_f64() / HALF.as_secs_f64();
+        let fading = |name: &str| 1.0 + age(name).as_secs_f64() / HALF.as_secs_f64();
 
         let (mut candidates, mut protected, mut named) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         // The trajectories of finished work, and whether that work is held.
         let mut finished: BTreeMap<StageKey, bool> = BTreeMap::new();
         for (key, manifest) in self.manifests()? {
-            let record = self.manifest_path(&key);
-            let (pinned, way) = (stays(&key), trajectory(&manifest));
-            if let Some(way) = way {
-                *finished.entry(way).or_default() |= pinned;
+            let record = names::manifest(&key);
+            let (pinned, trajectory) = (stays(&key), trajectory_of(&manifest));
+            if let Some(trajectory) = trajectory {
+                *finished.entry(trajectory).or_default() |= pinned;
             }
             for output in manifest.outputs.values() {
                 named.insert(output.hash);
-                let path = self.object_path(&output.hash);
+                let name = names::object(&output.hash);
                 if pinned || young(&record) {
                     protected.insert(output.hash);
                 }
-                if is_there(&path)? {
-                    let (bytes, seconds, thing) = (output.bytes, manifest.seconds, Thing::Object(output.hash));
+                if self.has(&output.hash)? {
+                    let (bytes, seconds, kind) = (output.bytes, manifest.seconds, VictimKind::Object(output.hash));
                     let value = seconds / (bytes.max(1) as f64) / fading(&record);
                     let what = manifest.provenance.instance.clone();
-                    let work = way.unwrap_or(key);
-                    candidates.push(Candidate { victim: Victim { path, bytes, seconds, what, thing }, value, work });
+                    let work = trajectory.unwrap_or(key);
+                    candidates.push(Candidate { victim: Victim { name, bytes, seconds, what, kind }, value, work });
                 }
             }
         }
-        candidates.retain(|one| !matches!(one.victim.thing, Thing::Object(hash) if protected.contains(&hash)));
+        candidates.retain(|one| !matches!(one.victim.kind, VictimKind::Object(hash) if protected.contains(&hash)));
 
         let states = self.saved_states()?;
         for state in &states {
-            let SavedState { trajectory, at, path, bytes, seconds, .. } = state.clone();
+            let SavedState { trajectory, at, name, bytes, seconds, .. } = state.clone();
             let done = finished.get(&trajectory);
-            if stays(&trajectory) || done == Some(&true) || young(&path) || self.holder(&trajectory)?.is_some() {
+            if stays(&trajectory) || done == Some(&true) || young(&name) || self.holder(&trajectory)?.is_some() {
                 continue;
             }
-            let whose = state.instance.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
-            let what = format!("the state{whose} after epoch {}, step {}", at.epoch, at.step);
-            let fading = if done.is_some() { fading(&path) } else { 1.0 };
+            let of = state.instance.as_ref().map(|name| format!(" of {name}")).unwrap_or_default();
+            let what = format!("the state{of} after epoch {}, step {}", at.epoch, at.step);
+            let fading = if done.is_some() { fading(&name) } else { 1.0 };
             let value = seconds / (bytes.max(1) as f64) / fading;
-            let victim = Victim { path, bytes, seconds, what, thing: Thing::State(trajectory) };
+            let victim = Victim { name, bytes, seconds, what, kind: VictimKind::State(trajectory) };
             candidates.push(Candidate { victim, value, work: trajectory });
         }
         Ok(Survey { candidates, named, states })
@@ -195,56 +200,44 @@ impl Store {
     /// Deletes what was chosen. Evicted objects leave a mark.
     ///
     /// # Errors
-    /// If the disk refuses; what was deleted before that stays deleted, and the cache is sound.
+    /// If something cannot be deleted. What was deleted before that stays deleted, and the cache is sound.
     pub fn collect(&self, collection: &Collection) -> Result<(), StoreError> {
         for victim in &collection.victims {
-            match &victim.thing {
-                Thing::Object(hash) => {
+            match &victim.kind {
+                VictimKind::Object(hash) => {
                     // The mark comes first: an object that is gone without one would count as damage.
-                    let mark = self.eviction_mark(hash);
-                    fs::write(&mark, b"").map_err(io_error("write", &mark))?;
+                    self.blobs.put(&names::eviction_mark(hash), b"", Put::Create)?;
                 }
                 // A run may have started on it since it was chosen.
-                Thing::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
-                Thing::Lock => {
-                    self.clear_lost(&victim.path, OLD)?;
+                VictimKind::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
+                VictimKind::Lock => {
+                    self.clear_lost(&victim.name, OLD)?;
                     continue;
                 }
-                Thing::State(_) | Thing::File => {}
+                VictimKind::State(_) | VictimKind::File => {}
             }
-            remove(&victim.path)?;
+            self.blobs.delete(&victim.name)?;
         }
         Ok(())
     }
 
-    /// Bytes of everything below the cache's folder that upkeep counts: objects, manifests, states, unfinished files.
+    /// Returns the bytes of everything that counts against the limit.
     ///
     /// # Errors
     /// If a folder cannot be listed.
     pub fn bytes(&self) -> Result<u64, StoreError> {
         let mut bytes = 0;
-        for folder in ["objects", "manifests-v1", "checkpoints-v1", "memo-v1", "history-v2", "locks-v1", "tmp"] {
-            for file in walk(&self.root.join(folder))? {
-                bytes += fs::metadata(&file).map_or(0, |found| found.len());
-            }
+        for folder in COUNTED {
+            bytes += self.blobs.list(folder)?.iter().map(|name| self.size(name)).sum::<u64>();
         }
         Ok(bytes)
     }
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|found| found.modified()).ok()
-}
-
-/// All files below a folder.
-pub(super) fn walk(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut files = Vec::new();
-    for path in list(folder)? {
-        if path.is_dir() {
-            files.extend(walk(&path)?);
-        } else {
-            files.push(path);
-        }
+    /// Returns the size of a blob; 0 if it is gone.
+    pub(super) fn size(&self, name: &str) -> u64 {
+        self.blobs.head(name).ok().flatten().map_or(0, |head| head.bytes)
     }
-    Ok(files)
+
+    fn modified(&self, name: &str) -> Option<SystemTime> {
+        self.blobs.head(name).ok().flatten().map(|head| head.modified)
+    }
 }

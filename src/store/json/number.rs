@@ -1,4 +1,5 @@
-//! Numbers in JSON, which has no form for those that are not finite: they are the strings `NaN`, `Infinity`, `-Infinity`.
+//! Numbers in JSON, which cannot express NaN and infinities: they are written as the strings `NaN`, `Infinity` and
+//! `-Infinity`.
 
 use std::fmt;
 
@@ -7,7 +8,7 @@ use serde::{
     de::{Error, Visitor},
 };
 
-/// A number that may be NaN or infinite, as JSON.
+/// A number that may be NaN or infinite and is written as JSON.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Real(pub f64);
 
@@ -80,7 +81,7 @@ pub mod reals {
     }
 
     /// # Errors
-    /// If a value is no number.
+    /// If a value is not a number.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
         let values = BTreeMap::<String, Real>::deserialize(deserializer)?;
         Ok(values.into_iter().map(|(name, Real(value))| (name, value)).collect())
@@ -91,7 +92,7 @@ pub mod reals {
 pub mod curves {
     use std::collections::BTreeMap;
 
-    use super::{super::Series, Deserialize, Deserializer, Real, Serializer};
+    use super::{super::super::Series, Deserialize, Deserializer, Real, Serializer};
 
     /// # Errors
     /// Those of the serializer.
@@ -101,7 +102,7 @@ pub mod curves {
     }
 
     /// # Errors
-    /// If a value is no number.
+    /// If a value is not a number.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Series>, D::Error> {
         let curves = BTreeMap::<String, Vec<(u64, Real)>>::deserialize(deserializer)?;
         let points = |curve: Vec<(u64, Real)>| curve.into_iter().map(|(epoch, Real(value))| (epoch, value)).collect();

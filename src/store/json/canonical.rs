@@ -1,12 +1,13 @@
-//! One text for each JSON value, the form that is hashed.
+//! Canonical JSON: one text for each value. This text is what is hashed.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// JSON with sorted keys and one way to write each number: RFC 8785, except that integers keep all their digits.
+/// Returns JSON with sorted keys and one way to write each number: RFC 8785, except that integers keep all their
+/// digits.
 ///
-/// RFC 8785 writes every number as a double, so integers from 2^53 on would share a text with their neighbours, and two
-/// seeds a key.
+/// RFC 8785 writes every number as a double, so from 2^53 on neighbouring integers would have the same text, and two
+/// seeds the same key.
 ///
 /// # Panics
 /// Never for plain data with string keys.
@@ -49,14 +50,14 @@ fn list<T>(
     text.push(close);
 }
 
-/// The entries by their keys, in the order of RFC 8785: that of UTF-16 code units.
+/// Sorts entries by key in the order of RFC 8785, which compares UTF-16 code units.
 fn sorted(entries: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut entries: Vec<_> = entries.iter().collect();
     entries.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
     entries
 }
 
-/// A string or a double, which need no exception.
+/// Writes a string or a double exactly as RFC 8785 says.
 fn rfc8785(value: &impl Serialize) -> String {
     serde_json_canonicalizer::to_string(value).expect("JSON has a canonical form")
 }
