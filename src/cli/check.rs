@@ -107,7 +107,7 @@ fn extends<'a>(graph: &'a Graph<'_>) -> Extends<'a> {
     let mut extends = Extends::default();
     for instance in &graph.instances {
         match instance.work.extent() {
-            Some(extent) if extent.extends() => extends.yes.insert(instance.stage.as_str()),
+            Some(extent) if extent.extends => extends.yes.insert(instance.stage.as_str()),
             Some(_) => extends.no.insert(instance.stage.as_str()),
             None => continue,
         };

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     plan,
-    results::{Arm, Comparison, ResultsError, compare, grid},
+    results::{Arm, Comparison, Metrics, ResultsError, compare, grid},
     stage::Registry,
     store::Manifest,
 };
@@ -34,8 +34,8 @@ pub struct Args {
     /// Other arms
     #[arg(value_name = "B", required = true)]
     others: Vec<String>,
-    /// What to compare; may be given several times
-    #[arg(long, value_name = "NAME", default_value = "test_accuracy")]
+    /// What to compare; may be given several times [default: what the stage is judged by, such as test_accuracy]
+    #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
     #[command(flatten)]
     cache: CacheArgs,
@@ -62,7 +62,9 @@ impl Args {
         let plan = plan::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
         console.warnings(plan.warnings(&graph));
         let made: BTreeMap<usize, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
-        let comparisons = compare(&graph, &made, &baseline, &arms, &self.metric).map_err(|error| match &error {
+        let metrics = Metrics::of(&graph);
+        let wanted = if self.metric.is_empty() { vec![metrics.default()?] } else { self.metric.clone() };
+        let comparisons = compare(&graph, &made, &baseline, &arms, &wanted).map_err(|error| match &error {
             ResultsError::Missing { arm, .. } => {
                 let run = self.pipeline.run(&[arm]);
                 let help = format!("`{run}` runs what has not run; what failed must be mended, or left out of the arm");
@@ -75,7 +77,7 @@ impl Args {
         }
         match self.output {
             Format::Json => console.json(&Document { baseline: baseline.text, comparisons })?,
-            format => console.grid(&grid(baseline.text, &comparisons), format)?,
+            format => console.grid(&grid(&metrics, baseline.text, &comparisons), format)?,
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -103,7 +103,7 @@ pub fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -
                 reason: planned.reason(graph),
                 seconds: planned.price.map(|price| price.seconds),
                 resumes: planned.resumes,
-                extends: instance.work.extent().map(|extent| extent.extends()),
+                extends: instance.work.extent().map(|extent| extent.extends),
             }
         })
         .collect();

@@ -46,9 +46,9 @@ pub struct Args {
     /// Add seeds until no 95 % interval over them is wider than this (`0.01`), or the budget is spent
     #[arg(long, value_name = "WIDTH", value_parser = above_zero)]
     until_ci: Option<f64>,
-    /// The metric whose intervals `--until-ci` looks at
-    #[arg(long, value_name = "NAME", default_value = "test_accuracy", requires = "until_ci")]
-    metric: String,
+    /// The metric whose intervals `--until-ci` looks at [default: what stages are judged by, such as test_accuracy]
+    #[arg(long, value_name = "NAME", requires = "until_ci")]
+    metric: Option<String>,
     /// Write every event to this file as it happens, one JSON object a line
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     events: Option<PathBuf>,

@@ -34,9 +34,9 @@ pub struct Args {
     /// The axis whose values are the columns
     #[arg(long, value_name = "AXIS", requires = "rows")]
     columns: Option<String>,
-    /// The metric in the cells, of one stage or of the only one that has it
-    #[arg(long, value_name = "[STAGE.]METRIC", default_value = "test_accuracy", requires = "rows")]
-    value: String,
+    /// The metric in the cells, of one stage or of the only one that has it [default: what stages are judged by]
+    #[arg(long, value_name = "[STAGE.]METRIC", requires = "rows")]
+    value: Option<String>,
     /// Show differences from this too: `axis=value` (the same with that value) or `STAGE@axis=value`
     #[arg(long, value_name = "ARM", conflicts_with = "rows")]
     baseline: Option<String>,
@@ -65,7 +65,12 @@ impl Args {
         console.warnings(plan.warnings(&graph));
         if let (Some(rows), Some(columns)) = (&self.rows, &self.columns) {
             let (rows, columns) = (results.axis(rows), results.axis(columns));
-            let pivot = Pivot { rows, columns, metric: &self.value, repeats: results.repeats() };
+            let metric = match &self.value {
+                Some(metric) => metric.clone(),
+                None => results.metrics().default()?,
+            };
+            let pivot =
+                Pivot { rows, columns, metric: &metric, repeats: results.repeats(), metrics: results.metrics() };
             let pivoted = pivot.of(results.rows())?;
             match self.output {
                 Format::Json => console.json(&pivoted.cells)?,

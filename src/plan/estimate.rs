@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     graph::{Graph, Instance},
+    stage::StageKind,
     store::{History, Manifest, Store, StoreError},
 };
 
@@ -24,10 +25,12 @@ pub struct Known {
     rows: Option<f64>,
 }
 
-impl From<&Manifest> for Known {
-    fn from(manifest: &Manifest) -> Self {
+impl Known {
+    /// What a record says of work of this kind.
+    #[must_use]
+    pub fn of(kind: &StageKind, manifest: &Manifest) -> Self {
         let bytes = manifest.outputs.values().map(|output| output.bytes as f64).sum();
-        let epochs = manifest.recipe.params.get("epochs").and_then(serde_json::Value::as_f64);
+        let epochs = kind.extend.and_then(|param| manifest.recipe.params.get(param)?.as_f64());
         let rows = manifest.provenance.rows.map(|rows| rows as f64);
         Self { price: Price { seconds: manifest.seconds, bytes }, epochs: epochs.filter(|epochs| *epochs > 0.0), rows }
     }
@@ -40,7 +43,7 @@ impl From<&Manifest> for Known {
 pub fn last(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<Option<Known>>, StoreError> {
     let last = |instance: &Instance<'_>| {
         let last = history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten();
-        Ok(last.as_ref().map(Known::from))
+        Ok(last.as_ref().map(|last| Known::of(&instance.kind, last)))
     };
     graph.instances.iter().map(last).collect()
 }

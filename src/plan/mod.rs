@@ -181,8 +181,8 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             Err(on) => Decision::without_recipe(Verdict::Waiting(on)),
         };
         let known = match &decision.verdict {
-            Verdict::Cached(manifest) => Some(Known::from(manifest.as_ref())),
-            _ => around.last(&instance.name)?.as_deref().map(Known::from),
+            Verdict::Cached(manifest) => Some(Known::of(&instance.kind, manifest)),
+            _ => around.last(&instance.name)?.as_deref().map(|last| Known::of(&instance.kind, last)),
         };
         let resumes = if saves { resumes(&decision, store)? } else { None };
         // It can be made again, and a plan has many lines.

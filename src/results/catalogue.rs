@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use candle_core::Tensor;
 
-use super::{images::Images, rows::Results};
+use super::rows::Results;
 use crate::{
     digest::ArtifactHash,
     graph::{Graph, Instance},
     pipeline::plain,
     plan::{Plan, Planned},
-    stage::Form,
+    stage::{Drawing, Form, View},
     store::{Artifact, Manifest, Store},
 };
 
@@ -97,10 +97,22 @@ impl<'a, 't> Catalogue<'a, 't> {
         self.instance(index).kind.name
     }
 
-    /// The parameters of an instance, after defaults.
+    /// The kinds of the instances, in the order of the graph.
     #[must_use]
-    pub fn params(&self, index: usize) -> Value {
-        self.instance(index).params()
+    pub fn kinds(&self) -> Vec<&'a str> {
+        let mut kinds: Vec<&str> = Vec::new();
+        for instance in &self.graph.instances {
+            if !kinds.contains(&instance.kind.name) {
+                kinds.push(instance.kind.name);
+            }
+        }
+        kinds
+    }
+
+    /// The pictures that its kind draws of a cached instance.
+    #[must_use]
+    pub fn draw(&self, index: usize) -> Vec<Drawing> {
+        self.instance(index).work.draw(&Seen { catalogue: self, index })
     }
 
     /// The instances that the inputs of an instance come from.
@@ -157,15 +169,9 @@ impl<'a, 't> Catalogue<'a, 't> {
         if words.is_empty() { instance.stage.clone() } else { words }
     }
 
-    /// The clean images that an input port of an instance stands on: the nearest above with `count` of them.
-    #[must_use]
-    pub fn images_above(&self, index: usize, port: &str, count: usize) -> Option<Images> {
-        Some(self.named_images_above(index, port, count)?.1)
-    }
-
-    /// The same with the hash of their bytes.
-    #[must_use]
-    pub fn named_images_above(&self, index: usize, port: &str, count: usize) -> Option<(ArtifactHash, Images)> {
+    /// The clean images that an input port of an instance depends on: the nearest above with `count` of them, and the hash of
+    /// their bytes.
+    fn images_above(&self, index: usize, port: &str, count: usize) -> Option<(ArtifactHash, Tensor)> {
         let mut links: Vec<(usize, &str)> = self
             .instance(index)
             .inputs
@@ -182,9 +188,9 @@ impl<'a, 't> Catalogue<'a, 't> {
             };
             if self.holds_images(from, output)
                 && let Some(artifact) = self.artifact(from, output).filter(fits)
-                && let Some(images) = artifact.tensors().get("images").and_then(Images::of)
+                && let Some(images) = artifact.tensors().get("images")
             {
-                return Some((self.made.get(&from)?.outputs.get(output)?.hash, images));
+                return Some((self.made.get(&from)?.outputs.get(output)?.hash, images.clone()));
             }
             for link in &self.instance(from).inputs {
                 if !links.contains(&(link.from, &*link.output)) {
@@ -197,6 +203,41 @@ impl<'a, 't> Catalogue<'a, 't> {
 
     fn holds_images(&self, index: usize, output: &str) -> bool {
         self.instance(index).kind.output(output).is_some_and(|port| port.forms.contains(&Form::Images))
+    }
+}
+
+/// A cached instance as its kind sees it.
+struct Seen<'c, 'a, 't> {
+    catalogue: &'c Catalogue<'a, 't>,
+    index: usize,
+}
+
+impl View for Seen<'_, '_, '_> {
+    fn output(&self, port: &str) -> Option<Artifact> {
+        self.catalogue.artifact(self.index, port)
+    }
+
+    fn input(&self, port: &str) -> Option<Artifact> {
+        self.catalogue.input(self.index, port)
+    }
+
+    fn images(&self, port: &str, count: usize) -> Option<Tensor> {
+        Some(self.catalogue.images_above(self.index, port, count)?.1)
+    }
+
+    fn labels(&self, port: &str, count: usize) -> Option<(String, Vec<u32>)> {
+        let (images, _) = self.catalogue.images_above(self.index, port, count)?;
+        self.catalogue.made.keys().find_map(|&other| {
+            let instance = self.catalogue.instance(other);
+            let labelling = instance.kind.outputs.iter().find(|port| port.forms.contains(&Form::Labels))?;
+            let is_of_same = instance.inputs.iter().any(|link| {
+                let above = self.catalogue.images_above(other, link.port, count);
+                above.is_some_and(|(hash, _)| hash == images)
+            });
+            let artifact = self.catalogue.artifact(other, labelling.name).filter(|_| is_of_same)?;
+            let labels = artifact.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
+            (labels.len() == count).then(|| (instance.name.clone(), labels))
+        })
     }
 }
 

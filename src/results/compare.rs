@@ -8,7 +8,7 @@ use super::{
     contrast::Arm,
     error::ResultsError,
     grid::{Align, Grid},
-    metric::{header, shown},
+    metric::Metrics,
     statistics::{Estimate, differs, holm, paired_p},
 };
 use crate::{
@@ -215,18 +215,18 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
 
 /// The comparisons as a table.
 #[must_use]
-pub fn grid(baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
+pub fn grid(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
     let left = ["arm", "metric"].map(|header| (header.to_owned(), Align::Left));
     let right = ["pairs", "seeds", baseline, "arm's mean", "difference", "95 % interval", "p (Holm)"];
     let right = right.map(|header| (header.to_owned(), Align::Right));
     let mut grid = Grid::new(left.into_iter().chain(right).chain([("verdict".to_owned(), Align::Left)]));
     for one in comparisons {
-        let number = |value: Option<f64>| value.map(|value| shown(one.metric, value)).unwrap_or_default();
+        let number = |value: Option<f64>| value.map(|value| about.shown(one.metric, value)).unwrap_or_default();
         let interval = one.difference_low.zip(one.difference_high);
         let interval = interval.map(|(low, high)| format!("[{}, {}]", number(Some(low)), number(Some(high))));
         grid.push(vec![
             one.arm.to_owned(),
-            header(one.metric),
+            about.header(one.metric),
             one.pairs.to_string(),
             one.seeds.to_string(),
             number(one.baseline_mean),

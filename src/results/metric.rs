@@ -1,36 +1,111 @@
-//! What a metric is to people: its unit, and its name in a header.
+//! What the metrics of a pipeline are to people, by what its kinds say of them.
 
-use super::statistics::Estimate;
-use crate::amount::{number, percent};
+use super::{error::ResultsError, statistics::Estimate};
+use crate::{
+    amount::{number, percent},
+    graph::Graph,
+    stage::{Metric, Role, Unit},
+};
 
-/// True for metrics that are fractions of something and read better in percent.
-fn is_fraction(name: &str) -> bool {
-    ["accuracy", "accuracy_low", "accuracy_high", "rate", "rate_expected", "top1", "purity"]
-        .iter()
-        .any(|end| name.ends_with(end))
-}
+/// The metrics that the kinds of a pipeline describe, each once, in the order of the graph. Others are plain numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(Vec<Metric>);
 
-/// The name of a metric in words, with the unit in which [`shown`] gives it.
-pub fn header(name: &str) -> String {
-    let words = name.replace('_', " ");
-    if is_fraction(name) { format!("{words} %") } else { words }
-}
+impl Metrics {
+    /// The metrics of the kinds of a graph.
+    #[must_use]
+    pub fn of(graph: &Graph<'_>) -> Self {
+        let (mut kinds, mut all) = (Vec::new(), Vec::<Metric>::new());
+        for kind in graph.instances.iter().map(|instance| &instance.kind) {
+            if kinds.contains(&kind.name) {
+                continue;
+            }
+            kinds.push(kind.name);
+            for metric in kind.metrics() {
+                if !all.iter().any(|known| known.name == metric.name) {
+                    all.push(metric);
+                }
+            }
+        }
+        Self(all)
+    }
 
-/// A metric as people read it; fractions in percent.
-pub fn shown(name: &str, value: f64) -> String {
-    if is_fraction(name) { percent(value) } else { number(value) }
-}
+    /// What is known of a metric.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Metric> {
+        self.0.iter().find(|metric| metric.name == name)
+    }
 
-/// A mean, with half the width of its interval where there are several values.
-pub fn cell(name: &str, estimate: Option<Estimate>) -> String {
-    let Some(estimate) = estimate else { return String::new() };
-    let half = estimate.half_width().map(|half| format!(" ± {}", shown(name, half)));
-    format!("{}{}", shown(name, estimate.mean), half.unwrap_or_default())
-}
+    /// Every metric that a kind describes.
+    pub fn iter(&self) -> impl Iterator<Item = &Metric> {
+        self.0.iter()
+    }
 
-/// A difference with its sign, and half the width of its interval where there are several.
-pub(super) fn signed(name: &str, estimate: Option<Estimate>) -> String {
-    let sign = if estimate.is_some_and(|estimate| estimate.mean >= 0.0) { "+" } else { "" };
-    let cell = cell(name, estimate);
-    if cell.is_empty() { cell } else { format!("{sign}{cell}") }
+    /// The metrics that stages are judged by.
+    pub fn scores(&self) -> impl Iterator<Item = &Metric> {
+        self.0.iter().filter(|metric| matches!(metric.role, Role::Score { .. }))
+    }
+
+    /// The first metric that stages are judged by, which verbs take unless they are told another one.
+    ///
+    /// # Errors
+    /// If no kind of the pipeline has one.
+    pub fn default(&self) -> Result<String, ResultsError> {
+        let score = self.scores().next().map(|score| score.name.clone().into_owned());
+        score.ok_or_else(|| ResultsError::Ask("no stage of this pipeline is judged by a metric; name one".to_owned()))
+    }
+
+    /// The metrics that explain the scores of what depends on their stage.
+    pub fn explaining(&self) -> impl Iterator<Item = &Metric> {
+        self.0.iter().filter(|metric| metric.role == Role::Explains)
+    }
+
+    /// Whether a metric always stands beside the score.
+    #[must_use]
+    pub fn is_beside_score(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|metric| metric.role == Role::BesideScore)
+    }
+
+    /// The place of a metric among others: in the order of the kinds, those that no kind describes last.
+    #[must_use]
+    pub fn rank(&self, name: &str) -> usize {
+        self.0.iter().position(|metric| metric.name == name).unwrap_or(self.0.len())
+    }
+
+    /// What a value is multiplied with where the header of a metric is: 100 for a fraction.
+    #[must_use]
+    pub fn factor(&self, name: &str) -> f64 {
+        if self.is_fraction(name) { 100.0 } else { 1.0 }
+    }
+
+    fn is_fraction(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|metric| metric.unit == Unit::Fraction)
+    }
+
+    /// The name of a metric in words, with the unit in which [`Metrics::shown`] gives it.
+    #[must_use]
+    pub fn header(&self, name: &str) -> String {
+        let words = name.replace('_', " ");
+        if self.is_fraction(name) { format!("{words} %") } else { words }
+    }
+
+    /// A value as people read it; fractions in percent.
+    #[must_use]
+    pub fn shown(&self, name: &str, value: f64) -> String {
+        if self.is_fraction(name) { percent(value) } else { number(value) }
+    }
+
+    /// A mean, with half the width of its interval where there are several values.
+    pub(super) fn cell(&self, name: &str, estimate: Option<Estimate>) -> String {
+        let Some(estimate) = estimate else { return String::new() };
+        let half = estimate.half_width().map(|half| format!(" ± {}", self.shown(name, half)));
+        format!("{}{}", self.shown(name, estimate.mean), half.unwrap_or_default())
+    }
+
+    /// A difference with its sign, and half the width of its interval where there are several.
+    pub(super) fn signed(&self, name: &str, estimate: Option<Estimate>) -> String {
+        let sign = if estimate.is_some_and(|estimate| estimate.mean >= 0.0) { "+" } else { "" };
+        let cell = self.cell(name, estimate);
+        if cell.is_empty() { cell } else { format!("{sign}{cell}") }
+    }
 }

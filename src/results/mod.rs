@@ -26,8 +26,8 @@ pub use self::{
     error::ResultsError,
     grid::{Align, Grid},
     images::{Images, jpeg, png},
-    metric::{header, shown},
+    metric::Metrics,
     pivot::{Pivot, Pivoted},
-    rows::{JsonRow, Results, Row, SCORE, score},
+    rows::{JsonRow, Results, Row, score},
     statistics::{Estimate, differs, holm, paired_p},
 };

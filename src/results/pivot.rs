@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     error::ResultsError,
     grid::{Align, Grid},
-    metric::{cell, header},
+    metric::Metrics,
     rows::{Row, over},
     statistics::Estimate,
 };
@@ -27,6 +27,8 @@ pub struct Pivot<'a> {
     pub metric: &'a str,
     /// The axis over seeds, if there is one: what alone makes an interval.
     pub repeats: Option<&'a str>,
+    /// What the metrics are.
+    pub metrics: &'a Metrics,
 }
 
 /// One cell, for scripts.
@@ -104,12 +106,12 @@ impl Pivot<'_> {
             let repeated = self.repeats.is_some() && !others.iter().any(|axis| differs(rows, axis));
             Some(Estimate { interval: estimate.interval.filter(|_| repeated), ..estimate })
         };
-        let corner = format!("{}: {} \\ {}", header(metric), self.rows, self.columns);
+        let corner = format!("{}: {} \\ {}", self.metrics.header(metric), self.rows, self.columns);
         let headers = across.iter().map(|value| (value.clone(), Align::Right));
         let mut grid = Grid::new([(corner, Align::Left)].into_iter().chain(headers));
         for down in &down {
             let found = |across: &String| cells.get(&(down.clone(), across.clone())).and_then(estimate);
-            let line = across.iter().map(|across| cell(metric, found(across)));
+            let line = across.iter().map(|across| self.metrics.cell(metric, found(across)));
             grid.push([down.clone()].into_iter().chain(line).collect());
         }
         let for_scripts = |rows: &Vec<&Row<'_>>| {

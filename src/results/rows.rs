@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::statistics::Estimate;
+use super::{metric::Metrics, statistics::Estimate};
 use crate::{
     graph::{Axes, Graph},
     pipeline::plain,
     run::Summary,
+    stage::{Metric, Role, Unit},
     store::{Manifest, Recipe, reals},
 };
 
-/// The metric that makes an instance a line of the main table.
-pub const SCORE: &str = "test_accuracy";
 /// The instances that have metrics, in the order of the graph.
 pub struct Results<'a> {
     /// The axes with more than one value in the sweep, in its order, whatever of it is cached: key, and header of the
@@ -24,6 +23,8 @@ pub struct Results<'a> {
     lost: Vec<Row<'a>>,
     /// The axis over seeds: people see means over it.
     pub(super) repeats: Option<&'a str>,
+    /// What the metrics are.
+    pub(super) metrics: Metrics,
     /// What differences are from.
     pub(super) baseline: Option<String>,
 }
@@ -115,6 +116,7 @@ impl<'a> Results<'a> {
             rows,
             lost: Vec::new(),
             repeats: graph.pipeline.repeats.as_deref(),
+            metrics: Metrics::of(graph),
             baseline: None,
         }
     }
@@ -158,6 +160,19 @@ impl<'a> Results<'a> {
     /// The axis over seeds.
     pub fn repeats(&self) -> Option<&'a str> {
         self.repeats
+    }
+
+    /// What the metrics are.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The first score that there are results of, with the rows that have it.
+    pub fn scored(&self) -> Option<(&Metric, Vec<&Row<'a>>)> {
+        self.metrics.scores().find_map(|score| {
+            let rows: Vec<&Row<'a>> = self.rows.iter().filter(|row| row.metrics.contains_key(&*score.name)).collect();
+            (!rows.is_empty()).then_some((score, rows))
+        })
     }
 
     /// Every row.
@@ -220,18 +235,24 @@ pub fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r
     Estimate::of(&distinct(group).into_iter().filter_map(value).copied().collect::<Vec<_>>())
 }
 
-/// The mean test accuracy of a group with its 95 % interval: over the seeds, or of a single run over its test images.
-pub fn score(group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f64)>)> {
-    let estimate = over(group, |row| row.metrics.get(SCORE))?;
+/// The mean score of a group with its 95 % interval: over the seeds, or of a single run over its test images.
+pub fn score(metric: &Metric, group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f64)>)> {
+    let estimate = over(group, |row| row.metrics.get(&*metric.name))?;
     let end = |name: &str| group.iter().find_map(|row| row.metrics.get(name)).copied().filter(|end| end.is_finite());
-    let over_images = || end("test_accuracy_low").zip(end("test_accuracy_high"));
-    // Student's t knows no bounds; an accuracy has some.
-    let over_seeds = || estimate.interval.map(|(low, high)| (low.max(0.0), high.min(1.0)));
-    Some((estimate.mean, if estimate.n > 1 { over_seeds() } else { over_images() }))
+    let over_images = || {
+        let Role::Score { interval: Some([low, high]) } = &metric.role else { return None };
+        end(low).zip(end(high))
+    };
+    // Student's t knows no bounds; a fraction has some.
+    let bounded = |(low, high): (f64, f64)| match metric.unit {
+        Unit::Fraction => (low.max(0.0), high.min(1.0)),
+        Unit::Number => (low, high),
+    };
+    Some((estimate.mean, if estimate.n > 1 { estimate.interval.map(bounded) } else { over_images() }))
 }
 
-/// Metrics of what an instance stands on, each of the nearest above that has it. A name that several have at the same
-/// distance is left out: which would it be?
+/// Metrics of the dependencies of an instance, each of the nearest that has it. If several at the same distance have the
+/// metric, it is ambiguous and omitted.
 fn beneath<'a>(graph: &Graph<'_>, made: &BTreeMap<usize, &'a Manifest>, index: usize) -> BTreeMap<&'a str, f64> {
     let mut seen = BTreeSet::from([index]);
     let mut level = vec![index];

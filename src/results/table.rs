@@ -4,18 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     grid::{Align, Grid},
-    metric::{cell, header, signed},
-    rows::{Results, Row, SCORE, distinct, over, score},
+    metric::Metrics,
+    rows::{Results, Row, distinct, over, score},
 };
-use crate::{amount::percent, pipeline::plain, run::Status};
-
-/// The same on the training images.
-const TRAIN_SCORE: &str = "train_accuracy";
-/// Metrics that come first where there are many columns; the others follow by name.
-const FIRST: [&str; 6] =
-    ["train_accuracy", "val_accuracy", "nmi", "false_negative_rate", "false_negative_rate_expected", "loss"];
-/// Metrics of what an instance stands on, worth showing beside its own.
-const BENEATH: [&str; 4] = ["nmi", "false_negative_rate", "same_cluster_rate", "contrastive_top1"];
+use crate::{
+    pipeline::plain,
+    run::Status,
+    stage::{Metric, Role},
+};
 
 /// What a table shows in place of a number that there is not, because of a failure.
 const FAILED: &str = Status::Failed.word();
@@ -40,24 +36,29 @@ impl<'a> Results<'a> {
         grid
     }
 
-    /// The tables that people read, each with a title: that of test accuracies; without one (or with `all`) one for
-    /// each other kind with metrics.
-    pub fn tables(&self, all: bool) -> Vec<(&'static str, Grid)> {
-        let scored: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.metrics.contains_key(SCORE)).collect();
-        let mut tables = Vec::new();
-        if !scored.is_empty() {
-            tables.push(("", self.scores(&scored, all)));
+    /// The tables that people read, each with a title: one for each score; without any (or with `all`) also one for each other
+    /// kind with metrics.
+    pub fn tables(&self, all: bool) -> Vec<(&str, Grid)> {
+        let mut rest: Vec<&Row<'_>> = self.rows.iter().collect();
+        let mut tables: Vec<(&str, Grid)> = Vec::new();
+        for metric in self.metrics.scores() {
+            let (scored, others): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+                rest.into_iter().partition(|row| row.metrics.contains_key(&*metric.name));
+            rest = others;
+            if !scored.is_empty() {
+                tables.push((if tables.is_empty() { "" } else { &metric.name }, self.scores(metric, &scored, all)));
+            }
         }
-        if all || scored.is_empty() {
-            let mut kinds: Vec<&'static str> = Vec::new();
-            for row in self.rows.iter().filter(|row| !row.metrics.contains_key(SCORE)) {
+        if all || tables.is_empty() {
+            let mut kinds: Vec<&str> = Vec::new();
+            for row in rest {
                 if !kinds.contains(&row.kind) {
                     kinds.push(row.kind);
                 }
             }
             for kind in kinds {
                 let rows: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.kind == kind).collect();
-                tables.push((kind, self.metrics(&rows)));
+                tables.push((kind, self.details(&rows)));
             }
         }
         tables
@@ -68,37 +69,44 @@ impl<'a> Results<'a> {
         self.axes.len() + 2 + usize::from(self.repeats.is_some())
     }
 
-    fn scores(&self, rows: &[&Row<'_>], all: bool) -> Grid {
-        // A network that does not know its training images is no fair baseline, so that is always shown.
-        let own = |name: &str| if all { !name.starts_with(SCORE) } else { name == TRAIN_SCORE };
-        let names = names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own);
-        let below = if all { names_of(&BENEATH, rows) } else { vec![] };
+    fn scores(&self, metric: &Metric, rows: &[&Row<'_>], all: bool) -> Grid {
+        let about = &self.metrics;
+        let is_of_score = |name: &str| match &metric.role {
+            Role::Score { interval: Some(ends) } => name == metric.name || ends.iter().any(|end| end == name),
+            _ => name == metric.name,
+        };
+        let own = |name: &str| if all { !is_of_score(name) } else { about.is_beside_score(name) };
+        let names = names(about, rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own);
+        let has = |name: &str| rows.iter().any(|row| row.beneath.contains_key(name));
+        let below: Vec<&str> = about.explaining().map(|metric| &*metric.name).filter(|name| all && has(name)).collect();
         let (axes, kept) = self.reaching(rows);
         let from = self.baseline.as_ref().map(|baseline| (format!("less {baseline}"), Align::Right));
-        let scored = [("test accuracy % [95 %]".to_owned(), Align::Right)].into_iter().chain(from);
-        let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
+        let scored = [(format!("{} [95 %]", about.header(&metric.name)), Align::Right)].into_iter().chain(from);
+        let others = names.iter().chain(&below).map(|name| (about.header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(scored).chain(others));
+        let shown = |value: f64| about.shown(&metric.name, value);
         for group in self.groups(&self.with_gaps(rows)) {
             let mut cells = self.start(&group, &kept);
-            let found = score(&group);
+            let found = score(metric, &group);
             let interval = found.and_then(|(_, interval)| interval);
-            let interval = interval.map(|(low, high)| format!(" [{:>4}, {:>4}]", percent(low), percent(high)));
-            let mean = found.map_or_else(|| FAILED.to_owned(), |(mean, _)| percent(mean));
+            let interval = interval.map(|(low, high)| format!(" [{:>4}, {:>4}]", shown(low), shown(high)));
+            let mean = found.map_or_else(|| FAILED.to_owned(), |(mean, _)| shown(mean));
             cells.push(format!("{mean}{}", interval.unwrap_or_default()));
             if self.baseline.is_some() {
-                cells.push(signed(SCORE, over(&group, |row| row.differences.get(SCORE))));
+                cells.push(about.signed(&metric.name, over(&group, |row| row.differences.get(&*metric.name))));
             }
-            cells.extend(names.iter().map(|name| cell(name, over(&group, |row| row.metrics.get(*name)))));
-            cells.extend(below.iter().map(|name| cell(name, over(&group, |row| row.beneath.get(*name)))));
+            cells.extend(names.iter().map(|name| about.cell(name, over(&group, |row| row.metrics.get(*name)))));
+            cells.extend(below.iter().map(|name| about.cell(name, over(&group, |row| row.beneath.get(*name)))));
             grid.push(cells);
         }
         grid
     }
 
-    fn metrics(&self, rows: &[&Row<'_>]) -> Grid {
-        let names = names(rows.iter().map(|row| row.metrics.keys().map(String::as_str)), |_| true);
+    fn details(&self, rows: &[&Row<'_>]) -> Grid {
+        let about = &self.metrics;
+        let names = names(about, rows.iter().map(|row| row.metrics.keys().map(String::as_str)), |_| true);
         let (axes, kept) = self.reaching(rows);
-        let headers = names.iter().map(|name| (header(name), Align::Right));
+        let headers = names.iter().map(|name| (about.header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(headers));
         for group in self.groups(&self.with_gaps(rows)) {
             let mut cells = self.start(&group, &kept);
@@ -109,8 +117,8 @@ impl<'a> Results<'a> {
                 continue;
             }
             cells.extend(names.iter().map(|name| {
-                let difference = signed(name, over(&group, |row| row.differences.get(*name)));
-                let value = cell(name, over(&group, |row| row.metrics.get(*name)));
+                let difference = about.signed(name, over(&group, |row| row.differences.get(*name)));
+                let value = about.cell(name, over(&group, |row| row.metrics.get(*name)));
                 if difference.is_empty() { value } else { format!("{value} ({difference})") }
             }));
             grid.push(cells);
@@ -148,13 +156,14 @@ impl<'a> Results<'a> {
     }
 }
 
-fn names<'r>(rows: impl Iterator<Item = impl Iterator<Item = &'r str>>, wanted: impl Fn(&str) -> bool) -> Vec<&'r str> {
+/// The names of metrics that are wanted, in the order of the kinds, then by name.
+fn names<'r>(
+    about: &Metrics,
+    rows: impl Iterator<Item = impl Iterator<Item = &'r str>>,
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<&'r str> {
     let names: BTreeSet<&str> = rows.flatten().filter(|name| wanted(name)).collect();
     let mut names: Vec<&str> = names.into_iter().collect();
-    names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+    names.sort_by_key(|name| about.rank(name));
     names
-}
-
-fn names_of(of: &[&'static str], rows: &[&Row<'_>]) -> Vec<&'static str> {
-    of.iter().copied().filter(|name| rows.iter().any(|row| row.beneath.contains_key(name))).collect()
 }

@@ -89,7 +89,7 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, warnings, seconds, provenance };
     store.commit(&manifest).map_err(failed)?;
-    if extent.is_some_and(|extent| !extent.extends()) {
+    if extent.is_some_and(|extent| !extent.extends) {
         // Nothing can continue from these states. Failing to delete them costs space only.
         let _ = states.clear();
     }

@@ -70,7 +70,7 @@ impl<'a, 't> Ladder<'a, 't> {
     pub fn note(&self) -> Option<String> {
         let stage = self.halving.over.split('.').next().unwrap_or_default();
         let mut of_stage = self.graph.instances.iter().filter(|instance| instance.stage == stage);
-        let anew = of_stage.any(|instance| instance.work.extent().is_none_or(|extent| !extent.extends()));
+        let anew = of_stage.any(|instance| instance.work.extent().is_none_or(|extent| !extent.extends));
         let most = self.halving.rungs.last()?;
         anew.then(|| {
             format!(

@@ -3,21 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::error::SearchError;
-use crate::{
-    amount::listed,
-    graph::Graph,
-    pipeline::quoted,
-    results::{Results, header, shown},
-    run::Summary,
-};
+use crate::{amount::listed, graph::Graph, pipeline::quoted, results::Results, run::Summary};
 
 /// How narrow the 95 % intervals of a metric must be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Precision {
     /// The most that both ends of an interval may be apart.
     pub width: f64,
-    /// The metric.
-    pub metric: String,
+    /// The metric; by default the first that stages are judged by.
+    pub metric: Option<String>,
 }
 
 /// What a run comes to.
@@ -38,18 +32,23 @@ impl Precision {
     /// If no result that is repeated over seeds has the metric.
     pub fn judge(&self, graph: &Graph<'_>, summary: &Summary) -> Result<Verdict, SearchError> {
         let results = Results::of(graph, summary);
-        let mut broken = results.lost_points(&self.metric);
+        let metrics = results.metrics();
+        let metric = match &self.metric {
+            Some(metric) => metric.clone(),
+            None => metrics.default().map_err(|error| SearchError::NoMetric(error.to_string()))?,
+        };
+        let metric = &metric;
+        let mut broken = results.lost_points(metric);
         let (finite, others): (Vec<_>, Vec<_>) =
-            results.estimates(&self.metric).into_iter().partition(|(_, estimate)| estimate.mean.is_finite());
+            results.estimates(metric).into_iter().partition(|(_, estimate)| estimate.mean.is_finite());
         broken.extend(others.into_iter().map(|(name, _)| name));
         let estimates: Vec<_> = finite.into_iter().filter(|(name, _)| !broken.contains(name)).collect();
         let mut words = Vec::new();
         if !broken.is_empty() {
-            let (metric, names) = (header(&self.metric), broken.iter().collect::<Vec<_>>());
+            let (metric, names) = (metrics.header(metric), broken.iter().collect::<Vec<_>>());
             let which = listed(&names);
             words.push(format!("no interval of {metric} where a seed failed or has no finite value: {which}"));
         }
-        let metric = &self.metric;
         let repeats = graph.pipeline.repeats.as_ref();
         let axis = graph.pipeline.axes.iter().find(|axis| Some(axis.key.get_ref()) == repeats);
         let seeds = axis.map_or(0, |axis| axis.values.len());
@@ -70,9 +69,9 @@ impl Precision {
             let message = format!("no result that is repeated over seeds has the metric `{metric}`");
             return Err(SearchError::NoMetric(format!("{message}; there are {names}")));
         };
-        let header = header(metric);
+        let header = metrics.header(metric);
         let wide = match widest.is_finite() {
-            true => format!("at most {} wide", shown(metric, widest)),
+            true => format!("at most {} wide", metrics.shown(metric, widest)),
             false => "not known yet".to_owned(),
         };
         let count = if seeds == 1 { "1 seed".to_owned() } else { format!("{seeds} seeds") };

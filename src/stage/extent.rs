@@ -11,14 +11,8 @@ pub struct Extent {
     pub free: &'static [&'static str],
     /// The epoch to reach.
     pub epochs: u64,
+    /// True if more epochs continue where fewer ended.
+    pub extends: bool,
     /// Earlier epochs whose states are outputs too, as `PORT@EPOCH`.
     pub keep: Vec<u64>,
-}
-
-impl Extent {
-    /// True if more epochs go on where fewer ended.
-    #[must_use]
-    pub fn extends(&self) -> bool {
-        self.free.contains(&"epochs")
-    }
 }

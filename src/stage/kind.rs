@@ -6,7 +6,9 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Context, Extent, Foresight, Inputs, Need, Outputs, Port, Problems, Source, Stage, StageError};
+use super::{
+    Context, Drawing, Extent, Foresight, Inputs, Metric, Need, Outputs, Port, Problems, Source, Stage, StageError, View,
+};
 
 /// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
 pub trait AnyStage: Send + Sync {
@@ -27,6 +29,8 @@ pub trait AnyStage: Send + Sync {
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError>;
     /// See [`Stage::extent`].
     fn extent(&self) -> Option<Extent>;
+    /// See [`Stage::draw`].
+    fn draw(&self, view: &dyn View) -> Vec<Drawing>;
     /// See [`Stage::run`].
     ///
     /// # Errors
@@ -55,6 +59,9 @@ impl<S: Stage> AnyStage for S {
     }
     fn extent(&self) -> Option<Extent> {
         Stage::extent(self)
+    }
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        Stage::draw(self, view)
     }
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         Stage::run(self, inputs, cx)
@@ -90,6 +97,9 @@ pub struct StageKind {
     pub inputs: &'static [Port],
     /// See [`Stage::OUTPUTS`].
     pub outputs: &'static [Port],
+    /// See [`Stage::EXTEND`].
+    pub extend: Option<&'static str>,
+    metrics: fn() -> Vec<Metric>,
     parse: Parse,
     restore: fn(&Value) -> Result<Box<dyn AnyStage>, serde_json::Error>,
     schema: fn() -> schemars::Schema,
@@ -105,6 +115,8 @@ impl StageKind {
             version: S::VERSION,
             inputs: S::INPUTS,
             outputs: S::OUTPUTS,
+            extend: S::EXTEND,
+            metrics: S::metrics,
             parse: |table| {
                 let deserializer = toml::de::Deserializer::from(table);
                 S::deserialize(deserializer).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
@@ -129,6 +141,12 @@ impl StageKind {
     /// If they are not parameters of this kind.
     pub fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
         (self.restore)(params)
+    }
+
+    /// See [`Stage::metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> Vec<Metric> {
+        (self.metrics)()
     }
 
     /// The JSON schema of the parameters.

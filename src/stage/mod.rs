@@ -50,9 +50,11 @@
 mod check;
 mod context;
 mod device;
+mod drawing;
 mod extent;
 mod foresight;
 mod kind;
+mod metric;
 mod port;
 
 use std::path::Path;
@@ -63,9 +65,11 @@ use serde::{Serialize, de::DeserializeOwned};
 pub use check::{BadParam, Need, Problems, Root, Source};
 pub use context::{Context, Note, Progress, Saving};
 pub use device::{DeviceId, NoDevice, instructions};
+pub use drawing::{Drawing, Groups, View};
 pub use extent::Extent;
 pub use foresight::{Foreseen, Foresight};
 pub use kind::{AnyStage, Registry, StageKind};
+pub use metric::{Better, Metric, Prediction, Role, Unit};
 pub use port::{Form, Inputs, Outputs, Port};
 
 pub use crate::store::Position;
@@ -80,6 +84,22 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
     const INPUTS: &'static [Port];
     /// What comes out.
     const OUTPUTS: &'static [Port];
+
+    /// The parameter by which finished work goes on, `epochs` for a training: a whole number. Work with more of it may
+    /// continue where work with less ended ([`Stage::extent`]), and its expected time grows with it.
+    const EXTEND: Option<&'static str> = None;
+
+    /// What it reports, in the order in which people want to see it. Numbers that are not named here are plain ones.
+    #[must_use]
+    fn metrics() -> Vec<Metric> {
+        Vec::new()
+    }
+
+    /// Pictures of what finished work made, for reports.
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        let _ = view;
+        Vec::new()
+    }
 
     /// Notes parameters that cannot be right, each by its key path. Sees only the parameters.
     fn check(&self, problems: &mut Problems) {

@@ -9,6 +9,7 @@ use super::{
     images::Images,
     network,
     session::{Part, Session},
+    tested,
 };
 use crate::{
     ml::{
@@ -22,7 +23,7 @@ use crate::{
         schedule::Schedule,
         train::{Classify, Judge, Order, Run, Settings, diverged, remedy},
     },
-    stage::{Inputs, Outputs, Problems, StageError},
+    stage::{Inputs, Metric, Outputs, Problems, StageError},
 };
 
 /// Refuses epochs to be kept that a training of so many epochs does not reach; more of them are known by `check`.
@@ -346,4 +347,12 @@ mod tests {
         assert_eq!(Ending { stopped: true, ..ending(900, &falling) }.unfinished(0.5), None, "early stopping said so");
         assert_eq!(ending(0, &[]).unfinished(0.1), None, "a network that is not trained is meant to be one");
     }
+}
+
+/// The metrics of every trained classifier.
+pub(super) fn metrics() -> Vec<Metric> {
+    let mut all = tested::metrics();
+    all.push(Metric::new("val_accuracy", "accuracy on held-out images").fraction().higher());
+    all.extend(super::losses());
+    all
 }

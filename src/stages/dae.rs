@@ -22,7 +22,10 @@ use crate::{
         schedule::Schedule,
         train::{Denoise, Order, Run, Settings, diverged, remedy},
     },
-    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{
+        Context, Drawing, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage,
+        StageError, View,
+    },
     store::Artifact,
 };
 
@@ -98,6 +101,7 @@ impl Stage for Dae {
         Port::new("noisy", &[Form::Images], "the same images with noise; epoch e sees draw e modulo their number"),
         Port::optional("test", &[Form::Images], "test images, for `stop_on = \"test\"`; not trained on"),
     ];
+    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
     const OUTPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the autoencoder; its level is `latent`"),
         Port::new("reconstructions", &[Form::Matrix], "u8 images: `clean`, `noisy` and `reconstruction` side by side"),
@@ -156,6 +160,27 @@ impl Stage for Dae {
 
     fn extent(&self) -> Option<Extent> {
         super::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
+    }
+
+    fn metrics() -> Vec<Metric> {
+        super::losses()
+    }
+
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        let picture = || {
+            let made = view.output("reconstructions")?;
+            let rows = ["clean", "noisy", "reconstruction"].map(|name| made.tensor(name).ok());
+            let [Some(clean), Some(noisy), Some(reconstruction)] = rows else { return None };
+            let columns = clean.dims().first().copied()?;
+            Some(Drawing::Images {
+                title: "reconstructions".to_owned(),
+                caption: "From above: the image, what the autoencoder saw, what it made of that.".to_owned(),
+                images: candle_core::Tensor::cat(&[clean, noisy, reconstruction], 0).ok()?,
+                shown: (0..3 * columns).map(Some).collect(),
+                columns,
+            })
+        };
+        picture().into_iter().collect()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

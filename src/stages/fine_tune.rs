@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    classifier::{Classifier, Phase, Statistics, Subset, require_kept},
+    classifier::{self, Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
     idle, network,
     session::Session,
@@ -18,7 +18,7 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Puts a linear classifier on a pretrained encoder and trains on a fraction of the labels: first the classifier alone
@@ -133,6 +133,7 @@ impl Stage for FineTune {
         Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),
     ];
+    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
     const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
 
     fn check(&self, problems: &mut Problems) {
@@ -181,6 +182,10 @@ impl Stage for FineTune {
     fn extent(&self) -> Option<Extent> {
         let steps = self.steps.map(|steps| self.warmup_epochs + steps);
         super::extent(self.warmup_epochs + self.epochs, steps, &self.schedule, &self.keep_epochs)
+    }
+
+    fn metrics() -> Vec<Metric> {
+        classifier::metrics()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

@@ -1,5 +1,7 @@
 //! `kmeans`: pseudo labels from features.
 
+mod drawing;
+
 use std::path::Path;
 
 use candle_core::{Device, Tensor};
@@ -13,7 +15,10 @@ use crate::{
         features::Normalize,
         metric,
     },
-    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
+    stage::{
+        Context, Drawing, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Progress, Stage,
+        StageError, View,
+    },
     store::Artifact,
 };
 
@@ -87,6 +92,20 @@ impl Stage for KMeans {
             problems.add_with_help("clusters", message, format!("use at most {images}"));
         }
         Foresight::from([("labels", Foreseen::rows(images)), ("centroids", Foreseen::rows(self.clusters))])
+    }
+
+    fn metrics() -> Vec<Metric> {
+        vec![
+            Metric::new("nmi", "normalised mutual information of clusters and classes").higher().explains(),
+            Metric::new("ari", "adjusted Rand index of clusters and classes").higher(),
+            Metric::new("purity", "share of the images in the most common class of their cluster").fraction().higher(),
+            Metric::new("inertia", "sum of squared distances to the centres").lower(),
+            Metric::new("cluster_size_cv", "coefficient of variation of the cluster sizes").lower(),
+        ]
+    }
+
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        drawing::draw(view, self.at.as_deref()).into_iter().collect()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     level::{self, Level},
-    linear_probe::tested,
+    tested,
 };
 use crate::{
     ml::probe::Knn,
-    stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Classifies images by the votes of their nearest neighbours in cosine similarity: needs no training.
@@ -58,11 +58,15 @@ impl Stage for KnnProbe {
         Foresight::new()
     }
 
+    fn metrics() -> Vec<Metric> {
+        tested::metrics()
+    }
+
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let (train, test) = Level::pair(inputs, self.at.as_deref())?;
         let knn = Knn { k: self.k, temperature: self.temperature };
         let predictions = knn.predict_until(train.labelled(), test.features.view(), false, &cx.stop())?;
-        let confusion = tested(cx, &predictions, &test.labels, train.classes.max(test.classes))?;
+        let confusion = tested::tested(cx, &predictions, &test.labels, train.classes.max(test.classes))?;
         Ok(Outputs::new().with("confusion", confusion))
     }
 }

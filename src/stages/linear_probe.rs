@@ -1,5 +1,7 @@
 //! `linear_probe`: a linear classifier on frozen features.
 
+mod drawing;
+
 use std::{cell::Cell, path::Path};
 
 use candle_core::{Device, Tensor};
@@ -9,16 +11,16 @@ use serde::{Deserialize, Serialize};
 use super::{
     held_out::HeldOut,
     level::{self, Level},
+    tested,
 };
 use crate::{
     ml::{
         data::split,
-        metric,
         probe::{self, Accuracy, AdamEarlyStop, Fit, Logistic},
         rng::Stream,
         stop::Stop,
     },
-    stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Drawing, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError, View},
     store::Artifact,
 };
 
@@ -237,6 +239,23 @@ impl Stage for LinearProbe {
         Foresight::new()
     }
 
+    fn metrics() -> Vec<Metric> {
+        let mut all = tested::metrics();
+        all.extend([
+            Metric::new("cv_accuracy", "mean accuracy over the folds").fraction().higher(),
+            Metric::new("cv_accuracy_low", "lower end of its 95 % interval").fraction(),
+            Metric::new("cv_accuracy_high", "upper end of its 95 % interval").fraction(),
+            Metric::new("loss", "the cost at the end").lower(),
+            Metric::new("val_loss", "the least cost on held-out images").lower(),
+            Metric::new("converged", "1 if the cost is within a thousandth of its minimum").higher(),
+        ]);
+        all
+    }
+
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        drawing::draw(view)
+    }
+
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let (mut train, test) = Level::pair(inputs, self.at.as_deref())?;
         let classes = train.classes.max(test.classes);
@@ -272,26 +291,11 @@ impl Stage for LinearProbe {
         let on_train = Accuracy::of(&fit.model.predict(train.features.view())?, &train.labels);
         cx.metric("train_accuracy", on_train.value);
         let predictions = fit.model.predict(test.features.view())?;
-        let confusion = tested(cx, &predictions, &test.labels, classes)?;
+        let confusion = tested::tested(cx, &predictions, &test.labels, classes)?;
         let weights = Artifact::new()
             .with("weight", level::tensor(fit.model.weight.view())?)
             .with("bias", Tensor::new(fit.model.bias.to_vec(), &Device::Cpu)?)
             .attribute("at", train.name);
         Ok(Outputs::new().with("weights", weights).with("confusion", confusion))
     }
-}
-
-/// Records the test accuracy with its 95 % interval; gives the confusion matrix.
-pub(super) fn tested(
-    cx: &mut Context<'_>,
-    predictions: &[u32],
-    labels: &[u32],
-    classes: usize,
-) -> Result<Artifact, StageError> {
-    let Accuracy { value, low, high } = Accuracy::of(predictions, labels);
-    cx.metric("test_accuracy", value);
-    cx.metric("test_accuracy_low", low);
-    cx.metric("test_accuracy_high", high);
-    let counts = metric::confusion(predictions, labels, classes);
-    Ok(Artifact::new().with("confusion", Tensor::from_vec(counts, (classes, classes), &Device::Cpu)?))
 }

@@ -20,11 +20,12 @@ mod sampler;
 mod session;
 mod simclr;
 mod supervised;
+mod tested;
 mod tsne;
 
 use crate::{
     ml::{self, schedule::Schedule},
-    stage::{Context, Extent, Problems, Registry, StageError, StageKind},
+    stage::{Context, Extent, Metric, Problems, Registry, StageError, StageKind},
 };
 
 /// Every kind that a pipeline file may use.
@@ -65,13 +66,16 @@ fn nested(problems: &mut Problems, table: &str, checked: Result<(), (&'static st
     }
 }
 
+/// The parameter that says how far a training goes.
+const EPOCHS: &str = "epochs";
+
 /// How far a training goes. Its way depends on its end where the learning rate does. One that is told its `steps` has as
 /// many epochs at most, and ends within one: no longer training goes on from there.
 fn extent(epochs: usize, steps: Option<usize>, schedule: &Schedule, keep: &[usize]) -> Option<Extent> {
     let fixed = steps.is_some() || schedule.depends_on_epochs();
-    let free: &[&str] = if fixed { &["keep_epochs"] } else { &["epochs", "keep_epochs"] };
+    let free: &[&str] = if fixed { &["keep_epochs"] } else { &[EPOCHS, "keep_epochs"] };
     let epochs = steps.unwrap_or(epochs) as u64;
-    Some(Extent { free, epochs, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
+    Some(Extent { free, epochs, extends: !fixed, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
 }
 
 /// A training has one length.
@@ -123,6 +127,15 @@ fn check_warmup(problems: &mut Problems, schedule: &Schedule, epochs: usize) {
 fn check_kept(problems: &mut Problems, keep: &[usize], epochs: usize) {
     let fine = keep.iter().all(|epoch| (1..epochs).contains(epoch));
     problems.require(fine, "keep_epochs", format!("must be epochs from 1 to below {epochs}, got {keep:?}"));
+}
+
+/// The metrics of every training.
+fn losses() -> Vec<Metric> {
+    vec![
+        Metric::new("loss", "mean loss of the epoch").lower(),
+        Metric::new("val_loss", "mean loss on held-out images").lower(),
+        Metric::new("lr", "learning rate"),
+    ]
 }
 
 /// Records the named series of a run as metrics: their values at the epoch whose weights are kept.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ml::sampler::{Policy, draw, draw_buffered},
-    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{
+        Context, Drawing, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError, View,
+    },
     store::Artifact,
 };
 
@@ -68,6 +70,40 @@ impl Stage for Sampler {
             problems.add_with_help("batch_size", message, format!("use at most {images}"));
         }
         Foresight::from([("batches", Foreseen::rows(self.rounds))])
+    }
+
+    fn metrics() -> Vec<Metric> {
+        vec![
+            Metric::new("false_negative_rate", "share of an image's negatives that are of its class")
+                .fraction()
+                .lower()
+                .explains(),
+            Metric::new("same_cluster_rate", "share of an image's negatives that are of its cluster")
+                .fraction()
+                .lower()
+                .explains(),
+            Metric::new("false_negative_rate_expected", "the closed form for batches without two of one cluster")
+                .fraction()
+                .predicts("false_negative_rate", Some("same_cluster_rate")),
+            Metric::new("distinct_clusters", "mean number of clusters in a batch"),
+        ]
+    }
+
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        let picture = || {
+            let batches = view.output("batches")?.tensor("batches").ok()?.to_vec3::<u32>().ok()?;
+            let last = batches.first()?.last()?;
+            let labels = view.input("labels")?;
+            let images = match labels.tensors().get("images") {
+                Some(images) => images.clone(),
+                None => view.images("labels", labels.tensor("labels").ok()?.dims().first().copied()?)?,
+            };
+            let shown: Vec<Option<usize>> = last.iter().take(96).map(|&image| Some(image as usize)).collect();
+            let caption = "The last batch of the first round.".to_owned();
+            let columns = 16.min(shown.len());
+            Some(Drawing::Images { title: "a batch".to_owned(), caption, images, shown, columns })
+        };
+        picture().into_iter().collect()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

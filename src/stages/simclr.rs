@@ -28,7 +28,10 @@ use crate::{
         schedule::Schedule,
         train::{Contrastive, Latest, Run, Settings, Task, diverged, remedy},
     },
-    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Need, Outputs, Port, Problems, Stage, StageError},
+    stage::{
+        Context, Drawing, Extent, Foreseen, Foresight, Form, Inputs, Metric, Need, Outputs, Port, Problems, Stage,
+        StageError, View,
+    },
     store::Artifact,
 };
 
@@ -164,6 +167,7 @@ impl Stage for Simclr {
             "images to measure `knn_accuracy` on, by the votes of the training images",
         ),
     ];
+    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
     const OUTPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "encoder and head; levels `p3`, `p2`, `p1`"),
         Port::new("views", &[Form::Matrix], "u8 images [images, views, C, H, W]: random views of the first images"),
@@ -227,6 +231,44 @@ impl Stage for Simclr {
 
     fn extent(&self) -> Option<Extent> {
         super::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
+    }
+
+    fn metrics() -> Vec<Metric> {
+        let mut all = super::losses();
+        all.extend([
+            Metric::new("contrastive_top1", "share of views whose nearest other view is of their image")
+                .fraction()
+                .higher()
+                .explains(),
+            Metric::new("knn_accuracy", "accuracy on `val` by the votes of the nearest training images")
+                .fraction()
+                .higher(),
+            Metric::new("false_negative_rate", "share of negatives of an image's own class")
+                .fraction()
+                .lower()
+                .explains(),
+            Metric::new("false_negative_rate_expected", "its closed form for batches drawn at random")
+                .fraction()
+                .predicts("false_negative_rate", None),
+            Metric::new("alignment", "mean squared distance of the views of an image").lower(),
+            Metric::new("uniformity", "logarithm of the mean Gaussian potential of all pairs").lower(),
+        ]);
+        all
+    }
+
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        let picture = || {
+            let images = view.output("views")?.tensor("images").ok()?.clone();
+            let [rows, columns, ..] = *images.dims() else { return None };
+            Some(Drawing::Images {
+                title: "augmentation".to_owned(),
+                caption: "A row for each image: random views of it.".to_owned(),
+                images,
+                shown: (0..rows * columns).map(Some).collect(),
+                columns,
+            })
+        };
+        picture().into_iter().collect()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    classifier::{Classifier, Phase, Statistics, Subset, require_kept},
+    classifier::{self, Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
     idle,
     session::Session,
@@ -18,7 +18,7 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
+    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError},
 };
 
 /// Trains an encoder and a linear classifier from random weights, on all labels or a fraction of them: with the fraction
@@ -116,6 +116,7 @@ impl Stage for Supervised {
         Port::new("train", &[Form::Images], "the training images"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),
     ];
+    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
     const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
 
     fn check(&self, problems: &mut Problems) {
@@ -155,6 +156,10 @@ impl Stage for Supervised {
 
     fn extent(&self) -> Option<Extent> {
         super::extent(self.epochs, self.steps, &self.schedule, &self.keep_epochs)
+    }
+
+    fn metrics() -> Vec<Metric> {
+        classifier::metrics()
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

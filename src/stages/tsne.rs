@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::level::{self, Level};
 use crate::{
     ml::{data::split, features::Normalize, rng::Stream, tsne},
-    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},
+    stage::{
+        Context, Drawing, Foreseen, Foresight, Form, Groups, Inputs, Metric, Outputs, Port, Problems, Progress, Stage,
+        StageError, View,
+    },
     store::Artifact,
 };
 
@@ -73,6 +76,17 @@ impl Stage for Tsne {
         Foresight::from([("map", Foreseen::rows(images))])
     }
 
+    fn metrics() -> Vec<Metric> {
+        vec![
+            Metric::new("trustworthiness", "how far neighbours in the map are neighbours in the features").higher(),
+            Metric::new("kl_divergence", "divergence of the map's similarities from those of the features").lower(),
+        ]
+    }
+
+    fn draw(&self, view: &dyn View) -> Vec<Drawing> {
+        map(view).into_iter().collect()
+    }
+
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let level = Level::read(inputs, "features", self.at.as_deref())?;
         let classes: Vec<String> = inputs.at("features").get("classes")?;
@@ -101,4 +115,35 @@ impl Stage for Tsne {
             .attribute("classes", classes);
         Ok(Outputs::new().with("map", map))
     }
+}
+
+/// The map, coloured by class and by what other stages made of the same images.
+fn map(view: &dyn View) -> Option<Drawing> {
+    let artifact = view.output("map")?;
+    let points = artifact.tensor("points").ok()?.to_vec2::<f32>().ok()?;
+    // More digits than the screen has pixels would only make the page larger.
+    let rounded = |value: f32| (f64::from(value) * 1e3).round() / 1e3;
+    let points: Vec<(f64, f64)> = points.iter().map(|point| (rounded(point[0]), rounded(point[1]))).collect();
+    let indices: Vec<u32> = artifact.tensor("indices").ok()?.to_vec1().ok()?;
+    let own: Vec<usize> = indices.into_iter().map(|index| index as usize).collect();
+    let class = Groups {
+        by: "class".to_owned(),
+        of: artifact.tensor("labels").ok()?.to_vec1().ok()?,
+        names: artifact.get("classes").ok()?,
+    };
+    let features = view.input("features");
+    let all = features.as_ref().and_then(|features| features.tensor("labels").ok()?.dims().first().copied());
+    let count = all.unwrap_or(points.len());
+    let cluster = view.labels("features", count).map(|(name, labels)| Groups {
+        by: format!("cluster of {name}"),
+        of: own.iter().map(|&image| labels[image]).collect(),
+        names: Vec::new(),
+    });
+    Some(Drawing::Map {
+        caption: "t-SNE: near points are alike, distances between groups mean little. The image is under the pointer."
+            .to_owned(),
+        points,
+        groups: [class].into_iter().chain(cluster).collect(),
+        images: view.images("features", count).map(|images| (images, own)),
+    })
 }

@@ -22,7 +22,7 @@ const FLOORS: [(&str, &[&str]); 19] = [
     ("run", &["plan", "graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
     ("results", &["run", "plan", "graph", "pipeline", "stage", "store", "digest", "amount"]),
     ("search", &["results", "run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
-    ("report", &["results", "run", "plan", "graph", "pipeline", "store", "digest", "amount"]),
+    ("report", &["results", "run", "plan", "graph", "pipeline", "stage", "store", "digest", "amount"]),
     ("ml", &[]),
     ("stages", &["stage", "ml"]),
     (

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    amount::number,
     pipeline::plain,
     report::{
         Figure,
         figure::{Bar, Chart},
-        page::Part,
+        page::{Part, slug},
     },
-    results::{Align, Catalogue, Grid, Row, SCORE, score, short, words},
+    results::{Align, Catalogue, Grid, Metrics, Row, score, short, words},
+    stage::{Metric, Unit},
 };
 
 /// So many bars can be read.
@@ -19,7 +21,7 @@ const BARS: usize = 40;
 const ROWS: usize = 24;
 const BEST: usize = 10;
 
-/// A value with its interval, in percent.
+/// A value with its interval.
 struct Answer {
     value: f64,
     interval: Option<(f64, f64)>,
@@ -30,16 +32,15 @@ pub(super) type Arm<'a> = Vec<(&'a str, String)>;
 
 /// Everything about accuracy.
 pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
-    let rows: Vec<&Row<'_>> = source.results().rows().iter().filter(|row| row.metrics.contains_key(SCORE)).collect();
-    if rows.is_empty() {
+    let Some((metric, rows)) = source.results().scored() else {
         return source
             .results()
             .tables(true)
             .into_iter()
             .map(|(kind, grid)| Part::Table(kind.to_owned(), grid))
             .collect();
-    }
-    let split = Split::of(source, &rows);
+    };
+    let split = Split::of(source, metric, &rows);
     let mut parts = Vec::new();
     let words = split.differences(&rows);
     if !words.is_empty() {
@@ -62,13 +63,36 @@ pub(super) struct Split<'a> {
     /// The level of the features: `probe.at`.
     level: Option<&'a str>,
     pub(super) seeds: Option<&'a str>,
+    /// What arms are judged by, and how its values are shown.
+    pub(super) metric: &'a Metric,
+    pub(super) metrics: &'a Metrics,
 }
 
 impl<'a> Split<'a> {
-    fn of(source: &'a Catalogue<'_, '_>, rows: &[&'a Row<'a>]) -> Self {
+    fn of(source: &'a Catalogue<'_, '_>, metric: &'a Metric, rows: &[&'a Row<'a>]) -> Self {
         let is_level = |axis: &&str| axis.ends_with(".at");
         let level = rows.iter().flat_map(|row| row.axes.iter().map(|(axis, _)| axis)).find(is_level);
-        Self { level, seeds: source.seeds() }
+        Self { level, seeds: source.seeds(), metric, metrics: source.results().metrics() }
+    }
+
+    fn header(&self) -> String {
+        self.metrics.header(&self.metric.name)
+    }
+
+    /// The score of a group, as its header says.
+    fn answer(&self, group: &[&Row<'_>]) -> Option<Answer> {
+        let factor = self.metrics.factor(&self.metric.name);
+        let (mean, interval) = score(self.metric, group)?;
+        Some(Answer { value: factor * mean, interval: interval.map(|(low, high)| (factor * low, factor * high)) })
+    }
+
+    fn words(&self, answer: &Answer) -> String {
+        let number = |value: f64| match self.metric.unit {
+            Unit::Fraction => format!("{value:.1}"),
+            Unit::Number => number(value),
+        };
+        let interval = answer.interval.map(|(low, high)| format!(" [{}, {}]", number(low), number(high)));
+        format!("{}{}", number(answer.value), interval.unwrap_or_default())
     }
 
     /// The axes that make an arm.
@@ -107,13 +131,14 @@ impl<'a> Split<'a> {
         let left = axes.iter().map(|axis| (short(axis).to_owned(), Align::Left));
         let mut table = Grid::new(left.chain(columns.iter().map(|column| (column.clone(), Align::Right))));
         arms.retain(|arm| !arm.is_empty());
-        let mut title =
-            "Test accuracy in %, with its 95 % interval: over seeds where there are several, else of the test images"
-                .to_owned();
+        let mut title = format!(
+            "{}, with its 95 % interval: over seeds where there are several, else of the test images",
+            capital(&self.header())
+        );
         if arms.len() > ROWS {
             let by = judge(&columns);
             let all = arms.len();
-            keep_best(&mut arms, |arm| answer(cells.get(&(arm.clone(), by.to_owned()))?));
+            keep_best(&mut arms, |arm| self.answer(cells.get(&(arm.clone(), by.to_owned()))?));
             title.push_str(&format!(
                 ". The {BEST} best of {all} by {by}: picked by what they are judged by, which flatters them"
             ));
@@ -123,13 +148,14 @@ impl<'a> Split<'a> {
             let start = axes.iter().map(|axis| value(axis).unwrap_or_default());
             let words = columns.iter().map(|column| {
                 let group = cells.get(&(arm.clone(), column.clone()));
-                group.and_then(|group| answer(group)).map(|answer| answer.words()).unwrap_or_default()
+                group.and_then(|group| self.answer(group)).map(|answer| self.words(&answer)).unwrap_or_default()
             });
             table.push(start.chain(words).collect());
         }
-        let mut controls = Grid::new([("", Align::Left), ("test accuracy %", Align::Right)]);
+        let mut controls = Grid::new([(String::new(), Align::Left), (self.header(), Align::Right)]);
         for ((_, column), group) in cells.iter().filter(|((arm, _), _)| arm.is_empty()) {
-            controls.push(vec![column.clone(), answer(group).map(|answer| answer.words()).unwrap_or_default()]);
+            controls
+                .push(vec![column.clone(), self.answer(group).map(|answer| self.words(&answer)).unwrap_or_default()]);
         }
         (title, table, controls)
     }
@@ -145,15 +171,15 @@ impl<'a> Split<'a> {
             }
         }
         let bar = |(name, group): &(String, Vec<&Row<'_>>)| {
-            let Answer { value, interval } = answer(group)?;
+            let Answer { value, interval } = self.answer(group)?;
             Some(Bar { name: name.clone(), value, interval })
         };
         let bars: Vec<Bar> = groups.iter().filter_map(bar).collect();
         (2..=BARS).contains(&bars.len()).then(|| Figure {
-            name: "accuracy".to_owned(),
-            title: "Test accuracy".to_owned(),
+            name: slug(&self.metric.name),
+            title: capital(&self.metric.name.replace('_', " ")),
             caption: "Bars end at the mean; lines are 95 % intervals.".to_owned(),
-            chart: Chart::Bars { value: "test accuracy %".to_owned(), bars },
+            chart: Chart::Bars { value: self.header(), bars },
         })
     }
 }
@@ -172,14 +198,8 @@ fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer
     arms.truncate(BEST);
 }
 
-fn answer(group: &[&Row<'_>]) -> Option<Answer> {
-    let (mean, interval) = score(group)?;
-    Some(Answer { value: 100.0 * mean, interval: interval.map(|(low, high)| (100.0 * low, 100.0 * high)) })
-}
-
-impl Answer {
-    fn words(&self) -> String {
-        let interval = self.interval.map(|(low, high)| format!(" [{low:.1}, {high:.1}]"));
-        format!("{:.1}{}", self.value, interval.unwrap_or_default())
-    }
+/// A text with its first letter large.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -9,13 +9,11 @@ use crate::{
         figure::{Chart, Line},
         page::{Part, slug},
     },
-    results::{Catalogue, header},
+    results::Catalogue,
 };
 
 /// More curves than this cannot be told apart.
 const CURVES: usize = 24;
-/// What comes first; other series follow by name.
-const FIRST: [&str; 7] = ["loss", "val_loss", "contrastive_top1", "knn_accuracy", "lr", "alignment", "uniformity"];
 
 /// All curves.
 pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
@@ -33,7 +31,7 @@ pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
         let names: BTreeSet<&str> =
             made.iter().flat_map(|index| source.made()[index].series.keys().map(String::as_str)).collect();
         let mut names: Vec<&str> = names.into_iter().collect();
-        names.sort_by_key(|name| FIRST.iter().position(|first| first == name).unwrap_or(FIRST.len()));
+        names.sort_by_key(|name| source.results().metrics().rank(name));
         parts.extend(
             names.into_iter().filter_map(|name| figure(source, stage, name, &made)).map(|f| Part::Figure(Box::new(f))),
         );
@@ -50,8 +48,9 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize])
             None => arms.push((name, vec![index])),
         }
     }
+    let metrics = source.results().metrics();
     // As the header says.
-    let unit = if header(series).ends_with('%') { 100.0 } else { 1.0 };
+    let unit = metrics.factor(series);
     let line = |(name, indices): &(String, Vec<usize>)| {
         let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
         for (epoch, value) in indices.iter().filter_map(|index| source.made()[index].series.get(series)).flatten() {
@@ -77,6 +76,6 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize])
         name: slug(&format!("{stage} {series}")),
         title: format!("{stage}: {}", series.replace('_', " ")),
         caption: format!("The mean of each epoch.{mean}{most}"),
-        chart: Chart::Lines { x: "epoch".to_owned(), y: header(series), lines },
+        chart: Chart::Lines { x: "epoch".to_owned(), y: metrics.header(series), lines },
     })
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::{Arm, Split};
 use crate::{
-    amount::percent,
     pipeline::plain,
-    results::{Estimate, Row, SCORE, by_seed, differs, holm, paired_p},
+    results::{Estimate, Row, by_seed, differs, holm, paired_p},
+    stage::Unit,
 };
 
 impl<'a> Split<'a> {
@@ -38,7 +38,7 @@ impl<'a> Split<'a> {
                             .map(|(own, value)| (own, plain(value)))
                             .collect()
                     };
-                    rows.iter().filter(is_one).map(|row| (pairing(row), row.metrics[SCORE])).collect()
+                    rows.iter().filter(is_one).map(|row| (pairing(row), row.metrics[&*self.metric.name])).collect()
                 };
                 let base = of(first);
                 for other in others {
@@ -60,25 +60,27 @@ impl<'a> Split<'a> {
         found
             .iter()
             .enumerate()
-            .filter_map(|(at, (what, values))| said(what, values, adjusted.get(&at).copied()))
+            .filter_map(|(at, (what, values))| self.said(what, values, adjusted.get(&at).copied()))
             .collect()
     }
-}
 
-/// A difference in words.
-fn said(what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
-    let Estimate { mean, interval, n } = Estimate::of(differences)?;
-    if !mean.is_finite() {
-        return Some(format!("{what}: not comparable, as an accuracy is not a finite number."));
+    /// A difference in words.
+    fn said(&self, what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
+        let Estimate { mean, interval, n } = Estimate::of(differences)?;
+        if !mean.is_finite() {
+            return Some(format!("{what}: not comparable, as a value is not a finite number."));
+        }
+        let side = if mean < 0.0 { "lower" } else { "higher" };
+        let unit = if self.metric.unit == Unit::Fraction { " points" } else { "" };
+        let shown = |value: f64| self.metrics.shown(&self.metric.name, value);
+        let size = shown(mean.abs());
+        let Some(((low, high), p)) = interval.zip(p) else {
+            return Some(format!("{what}: {size}{unit} {side}; one seed: the spread over seeds is unknown."));
+        };
+        let verdict = if differs(p) { "a difference" } else { "no difference shown" };
+        let (low, high) = (shown(low), shown(high));
+        Some(format!(
+            "{what}: {size}{unit} {side} (95 % interval {low} to {high} over {n} seeds; p = {p:.3}, corrected for all of these): {verdict}."
+        ))
     }
-    let side = if mean < 0.0 { "lower" } else { "higher" };
-    let size = percent(mean.abs());
-    let Some(((low, high), p)) = interval.zip(p) else {
-        return Some(format!("{what}: {size} points {side}; one seed: the spread over seeds is unknown."));
-    };
-    let verdict = if differs(p) { "a difference" } else { "no difference shown" };
-    let (low, high) = (percent(low), percent(high));
-    Some(format!(
-        "{what}: {size} points {side} (95 % interval {low} to {high} over {n} seeds; p = {p:.3}, corrected for all of these): {verdict}."
-    ))
 }

@@ -1,15 +1,14 @@
 //! The sections of the page, from what is in the cache.
 //!
-//! `answers` and `differences` (the table of the arms), `sweeps`, `curves`, `maps`, `pictures`, `provenance`; `exports` gives
+//! `answers` and `differences` (the table of the arms), `sweeps`, `curves`, `drawings`, `provenance`; `exports` gives
 //! what is in them as files for papers.
 
 mod answers;
 mod curves;
 mod differences;
+mod drawings;
 mod exports;
 mod images;
-mod maps;
-mod pictures;
 mod provenance;
 mod sweeps;
 
@@ -28,12 +27,13 @@ use crate::results::Catalogue;
 #[must_use]
 pub fn page(source: &Catalogue<'_, '_>, file: &Path, search: &[String]) -> Page {
     let mut sprites: Vec<Sprite> = Vec::new();
+    let (maps, pictures) = drawings::parts(source, &mut sprites);
     let sections = [
         ("Results", answers::parts(source)),
         ("Sweeps", sweeps::parts(source)),
         ("Curves", curves::parts(source)),
-        ("Maps", maps::parts(source, &mut sprites)),
-        ("Images", pictures::parts(source)),
+        ("Maps", maps),
+        ("Images", pictures),
         ("Stages", provenance::stages(source)),
         ("Provenance", provenance::parts(source, file)),
     ];

@@ -11,24 +11,25 @@ use crate::{
         figure::{Chart, Dimension, Line},
         page::{Part, slug},
     },
-    results::{Catalogue, Row, SCORE, header, short},
+    results::{Catalogue, Metrics, Row, short},
+    stage::{Metric, Prediction},
 };
-
-const RATE: &str = "false_negative_rate";
-/// Metrics that are worth a map over two axes, of an instance or of what it stands on.
-const MAPPED: [&str; 4] = [SCORE, RATE, "nmi", "contrastive_top1"];
 
 /// All figures of the sweep.
 pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
-    let rows = source.results().rows();
-    let mut figures = heatmaps(source, rows);
-    figures.extend(predicted(rows));
-    figures.extend(against_rate(rows));
-    figures.extend(parallel(source, rows));
+    let (rows, metrics) = (source.results().rows(), source.results().metrics());
+    let mut figures: Vec<Figure> = metrics.iter().filter_map(|metric| predicted(metrics, metric, rows)).collect();
+    if let Some((score, scored)) = source.results().scored() {
+        let explaining = || metrics.explaining().map(|metric| &*metric.name);
+        let mapped: Vec<&str> = [&*score.name].into_iter().chain(explaining()).collect();
+        figures.splice(0..0, heatmaps(source, &scored, &mapped));
+        figures.extend(explaining().filter_map(|name| against(metrics, name, &score.name, &scored)));
+        figures.extend(parallel(source, &score.name, &scored));
+    }
     figures.into_iter().map(|figure| Part::Figure(Box::new(figure))).collect()
 }
 
-/// A metric of a row, or of what it stands on.
+/// A metric of a row, or of what it depends on.
 fn metric(row: &Row<'_>, name: &str) -> Option<f64> {
     row.metrics.get(name).or_else(|| row.beneath.get(name)).copied()
 }
@@ -50,13 +51,12 @@ fn values(rows: &[&Row<'_>], axis: &str) -> Vec<Value> {
     values
 }
 
-fn heatmaps(source: &Catalogue<'_, '_>, rows: &[Row<'_>]) -> Vec<Figure> {
-    let mut stages: Vec<&str> = rows.iter().map(|row| row.stage).collect();
+fn heatmaps(source: &Catalogue<'_, '_>, scored: &[&Row<'_>], mapped: &[&str]) -> Vec<Figure> {
+    let mut stages: Vec<&str> = scored.iter().map(|row| row.stage).collect();
     stages.dedup();
     let mut figures = Vec::new();
     for stage in stages {
-        let of_stage: Vec<&Row<'_>> =
-            rows.iter().filter(|row| row.stage == stage && row.metrics.contains_key(SCORE)).collect();
+        let of_stage: Vec<&Row<'_>> = scored.iter().copied().filter(|row| row.stage == stage).collect();
         let axes = varying(source, &of_stage);
         let numeric = |axis: &str| values(&of_stage, axis).iter().all(Value::is_number);
         // Two axes of numbers, or one of them and one of words.
@@ -66,20 +66,25 @@ fn heatmaps(source: &Catalogue<'_, '_>, rows: &[Row<'_>]) -> Vec<Figure> {
             ([along], [down, ..]) => (*down, *along),
             _ => continue,
         };
-        for name in MAPPED {
-            figures.extend(heatmap(stage, &of_stage, (down, along), name));
-        }
+        let metrics = source.results().metrics();
+        figures.extend(mapped.iter().filter_map(|name| heatmap(metrics, stage, &of_stage, (down, along), name)));
     }
     figures
 }
 
-fn heatmap(stage: &str, rows: &[&Row<'_>], (down, along): (&str, &str), name: &str) -> Option<Figure> {
+fn heatmap(
+    metrics: &Metrics,
+    stage: &str,
+    rows: &[&Row<'_>],
+    (down, along): (&str, &str),
+    name: &str,
+) -> Option<Figure> {
     let (lines, columns) = (values(rows, down), values(rows, along));
-    let percent = if header(name).ends_with('%') { 100.0 } else { 1.0 };
+    let factor = metrics.factor(name);
     let cell = |line: &Value, column: &Value| {
         let here = rows.iter().filter(|row| row.axes.get(down) == Some(line) && row.axes.get(along) == Some(column));
         let found: Vec<f64> = here.filter_map(|row| metric(row, name)).collect();
-        let mean = percent * found.iter().sum::<f64>() / found.len() as f64;
+        let mean = factor * found.iter().sum::<f64>() / found.len() as f64;
         // A colour cannot say that a number is not finite, or that there is none; the tables do.
         Some(mean).filter(|mean| mean.is_finite())
     };
@@ -93,35 +98,35 @@ fn heatmap(stage: &str, rows: &[&Row<'_>], (down, along): (&str, &str), name: &s
         chart: Chart::Heatmap {
             rows: (short(down).to_owned(), words(&lines)),
             columns: (short(along).to_owned(), words(&columns)),
-            value: header(name),
+            value: metrics.header(name),
             cells,
         },
     })
 }
 
-/// The closed form against what was counted.
-fn predicted(rows: &[Row<'_>]) -> Option<Figure> {
+/// A metric that foretells another one, against what was measured.
+fn predicted(metrics: &Metrics, by: &Metric, rows: &[Row<'_>]) -> Option<Figure> {
+    let Prediction { of, where_zero } = by.predicts.as_ref()?;
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
-        let expected = row.metrics.get("false_negative_rate_expected");
-        // The closed form of a sampler is that of batches without two of one cluster.
-        if row.metrics.get("same_cluster_rate").is_some_and(|rate| *rate > 0.0) {
+        let holds = |name: &str| row.metrics.get(name).is_none_or(|value| *value <= 0.0);
+        if !where_zero.iter().all(|name| holds(name)) {
             continue;
         }
-        if let Some((expected, measured)) = expected.zip(row.metrics.get(RATE)).filter(are_finite) {
-            groups.entry(row.stage).or_default().push((100.0 * expected, 100.0 * measured));
+        if let Some((predicted, measured)) = row.metrics.get(&*by.name).zip(row.metrics.get(&**of)).filter(are_finite) {
+            let factor = metrics.factor(of);
+            groups.entry(row.stage).or_default().push((factor * predicted, factor * measured));
         }
     }
     let groups: Vec<Line> = groups.into_iter().map(|(name, points)| Line { name: name.to_owned(), points }).collect();
+    let (words, unit) = (of.replace('_', " "), if metrics.factor(of) > 1.0 { " %" } else { "" });
     (groups.iter().map(|group| group.points.len()).sum::<usize>() > 1).then(|| Figure {
-        name: "false-negatives".to_owned(),
-        title: "False negatives: predicted and measured".to_owned(),
-        caption: "The share of negatives of an image's own class. Predicted for batches without two of one cluster \
-                  (samplers) or for the mask (simclr); on the dotted line both agree."
-            .to_owned(),
+        name: slug(&format!("{of} predicted")),
+        title: format!("{words}: predicted and measured"),
+        caption: format!("Predicted by {}; on the dotted line both agree.", by.doc),
         chart: Chart::Points {
-            x: "predicted %".to_owned(),
-            y: "measured %".to_owned(),
+            x: format!("predicted{unit}"),
+            y: format!("measured{unit}"),
             groups,
             diagonal: true,
             tiles: None,
@@ -134,23 +139,24 @@ fn are_finite((x, y): &(&f64, &f64)) -> bool {
     x.is_finite() && y.is_finite()
 }
 
-fn against_rate(rows: &[Row<'_>]) -> Option<Figure> {
+/// The score over a metric that explains it.
+fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Option<Figure> {
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
-        if let Some((rate, score)) = row.beneath.get(RATE).zip(row.metrics.get(SCORE)).filter(are_finite) {
-            groups.entry(row.stage).or_default().push((100.0 * rate, 100.0 * score));
+        if let Some((x, y)) = row.beneath.get(name).zip(row.metrics.get(score)).filter(are_finite) {
+            groups.entry(row.stage).or_default().push((metrics.factor(name) * x, metrics.factor(score) * y));
         }
     }
     let groups: Vec<Line> = groups.into_iter().map(|(name, points)| Line { name: name.to_owned(), points }).collect();
     let spread = groups.iter().flat_map(|group| &group.points).map(|point| point.0);
     let (low, high) = spread.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
     (low < high).then(|| Figure {
-        name: "accuracy-by-false-negatives".to_owned(),
-        title: "Accuracy by false negatives".to_owned(),
-        caption: "Every result over the rate of false negatives that it was trained with.".to_owned(),
+        name: slug(&format!("{score} by {name}")),
+        title: format!("{} by {}", score.replace('_', " "), name.replace('_', " ")),
+        caption: format!("Every result over the {} of what it depends on.", name.replace('_', " ")),
         chart: Chart::Points {
-            x: "false negatives %".to_owned(),
-            y: "test accuracy %".to_owned(),
+            x: metrics.header(name),
+            y: metrics.header(score),
             groups,
             diagonal: false,
             tiles: None,
@@ -159,24 +165,24 @@ fn against_rate(rows: &[Row<'_>]) -> Option<Figure> {
 }
 
 /// More than two axes side by side.
-fn parallel(source: &Catalogue<'_, '_>, rows: &[Row<'_>]) -> Option<Figure> {
+fn parallel(source: &Catalogue<'_, '_>, score: &str, rows: &[&Row<'_>]) -> Option<Figure> {
     let scored = |stage: &str| {
-        let is_drawn =
-            |row: &&Row<'_>| row.stage == stage && row.metrics.get(SCORE).is_some_and(|score| score.is_finite());
-        rows.iter().filter(is_drawn).collect::<Vec<_>>()
+        let is_drawn = |row: &&Row<'_>| row.stage == stage && row.metrics[score].is_finite();
+        rows.iter().copied().filter(is_drawn).collect::<Vec<_>>()
     };
     let mut stages: Vec<&str> = rows.iter().map(|row| row.stage).collect();
     stages.dedup();
     let (stage, rows) =
         stages.into_iter().map(|stage| (stage, scored(stage))).find(|(_, rows)| varying(source, rows).len() > 2)?;
+    let metrics = source.results().metrics();
     let mut axes: Vec<Dimension> = varying(source, &rows)
         .into_iter()
         .filter(|axis| rows.iter().all(|row| row.axes.contains_key(axis)))
         .map(|axis| dimension(&rows, axis))
         .collect();
     axes.push(Dimension {
-        name: "test accuracy %".to_owned(),
-        values: rows.iter().map(|row| 100.0 * row.metrics[SCORE]).collect(),
+        name: metrics.header(score),
+        values: rows.iter().map(|row| metrics.factor(score) * row.metrics[score]).collect(),
         words: None,
     });
     Some(Figure {
