@@ -1,6 +1,9 @@
 //! `strata table`: the results of the cached instances.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+};
 
 use serde::Serialize;
 
@@ -13,7 +16,7 @@ use crate::{
     graph::{Graph, Selection},
     plan::Plan,
     report::Styles,
-    results::{Baseline, Grid, JsonRow, Pivot, Results},
+    results::{Baseline, Described, Grid, JsonRow, Pivot, Results},
     search,
     stage::Registry,
 };
@@ -48,6 +51,8 @@ pub struct Args {
 #[derive(Serialize)]
 struct Document<'a> {
     rows: Vec<JsonRow<'a>>,
+    /// What the kinds say of their metrics.
+    metrics: BTreeMap<&'a str, Described<'a>>,
 }
 
 impl Args {
@@ -135,7 +140,7 @@ fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results
 /// Prints results.
 pub fn show(results: &Results<'_>, format: Format, console: &Console) -> Result<(), Failure> {
     match format {
-        Format::Json => console.json(&Document { rows: results.json() }),
+        Format::Json => console.json(&Document { rows: results.json(), metrics: results.described() }),
         Format::Csv => console.print(&results.flat().csv()),
         Format::Markdown | Format::Latex => {
             let tables = results.tables(console.verbose);

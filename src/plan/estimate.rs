@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::{
     graph::{Graph, Instance},
     stage::StageKind,
@@ -30,10 +32,14 @@ impl Known {
     #[must_use]
     pub fn of(kind: &StageKind, manifest: &Manifest) -> Self {
         let bytes = manifest.outputs.values().map(|output| output.bytes as f64).sum();
-        let epochs = kind.extend.and_then(|param| manifest.recipe.params.get(param)?.as_f64());
         let rows = manifest.provenance.rows.map(|rows| rows as f64);
-        Self { price: Price { seconds: manifest.seconds, bytes }, epochs: epochs.filter(|epochs| *epochs > 0.0), rows }
+        Self { price: Price { seconds: manifest.seconds, bytes }, epochs: length(kind, &manifest.recipe.params), rows }
     }
+}
+
+/// The value of the parameter by which work of a kind goes on, above 0; without it the length is not known.
+fn length(kind: &StageKind, params: &Value) -> Option<f64> {
+    params.get(kind.extend?)?.as_f64().filter(|length| *length > 0.0)
 }
 
 /// What was known of each instance when it last ran.
@@ -65,8 +71,9 @@ pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>
         let instance = &graph.instances[index];
         let own = known.map(|known| Mean::default().with(known));
         let mean = || stages.get(&*instance.stage).or_else(|| kinds.get(instance.kind.name)).copied();
-        let epochs = instance.work.extent().map(|extent| extent.epochs as f64).filter(|epochs| *epochs > 0.0);
-        own.or_else(mean).map(|mean| mean.price(epochs, graph.rows_of(index).map(|rows| rows as f64)))
+        let mean = own.or_else(mean)?;
+        let epochs = length(&instance.kind, &instance.work.effective());
+        Some(mean.price(epochs, graph.rows_of(index).map(|rows| rows as f64)))
     };
     known.iter().enumerate().map(price).collect()
 }

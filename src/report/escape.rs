@@ -60,6 +60,8 @@ pub fn for_latex(text: &str) -> String {
             '<' => safe.push_str("\\textless{}"),
             '>' => safe.push_str("\\textgreater{}"),
             '±' => safe.push_str("$\\pm$"),
+            '↑' => safe.push_str("$\\uparrow$"),
+            '↓' => safe.push_str("$\\downarrow$"),
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
                 safe.push('\\');
                 safe.push(c);

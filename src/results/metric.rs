@@ -1,11 +1,26 @@
 //! What the metrics of a pipeline are to people, by what its kinds say of them.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
 use super::{error::ResultsError, statistics::Estimate};
 use crate::{
     amount::{number, percent},
     graph::Graph,
-    stage::{Metric, Role, Unit},
+    stage::{Better, Metric, Role, Unit},
 };
+
+/// A metric as scripts read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Described<'a> {
+    /// `fraction` or `number`.
+    unit: &'static str,
+    /// `higher` or `lower`, where that can be said.
+    better: Option<&'static str>,
+    /// What it is.
+    doc: &'a str,
+}
 
 /// The metrics that the kinds of a pipeline describe, each once, in the order of the graph. Others are plain numbers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,6 +102,30 @@ impl Metrics {
     pub fn header(&self, name: &str) -> String {
         let words = name.replace('_', " ");
         if self.is_fraction(name) { format!("{words} %") } else { words }
+    }
+
+    /// The same with an arrow where higher or lower values are better: `nmi ↑`.
+    pub(super) fn directed_header(&self, name: &str) -> String {
+        let arrow = match self.get(name).and_then(|metric| metric.better) {
+            Some(Better::Higher) => " ↑",
+            Some(Better::Lower) => " ↓",
+            None => "",
+        };
+        format!("{}{arrow}", self.header(name))
+    }
+
+    /// What is known of some metrics, for scripts.
+    pub(super) fn described<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeMap<&'n str, Described<'_>> {
+        let described = |name: &'n str| {
+            let metric = self.get(name)?;
+            let unit = if metric.unit == Unit::Fraction { "fraction" } else { "number" };
+            let better = metric.better.map(|better| match better {
+                Better::Higher => "higher",
+                Better::Lower => "lower",
+            });
+            Some((name, Described { unit, better, doc: &metric.doc }))
+        };
+        names.filter_map(described).collect()
     }
 
     /// A value as people read it; fractions in percent.

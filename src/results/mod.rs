@@ -26,7 +26,7 @@ pub use self::{
     error::ResultsError,
     grid::{Align, Grid},
     images::{Images, jpeg, png},
-    metric::Metrics,
+    metric::{Described, Metrics},
     pivot::{Pivot, Pivoted},
     rows::{JsonRow, Results, Row, score},
     statistics::{Estimate, differs, holm, paired_p},

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{metric::Metrics, statistics::Estimate};
+use super::{
+    metric::{Described, Metrics},
+    statistics::Estimate,
+};
 use crate::{
     graph::{Axes, Graph},
     pipeline::plain,
@@ -187,6 +190,12 @@ impl<'a> Results<'a> {
             JsonRow { stage, instance, axes, metrics, differences: row.differences.clone() }
         };
         self.rows.iter().map(row).collect()
+    }
+
+    /// What is known of the metrics of the rows, for scripts.
+    pub fn described(&self) -> BTreeMap<&str, Described<'_>> {
+        let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
+        self.metrics.described(names.into_iter())
     }
 
     /// The means of a metric over seeds, each with the name of its point.

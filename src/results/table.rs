@@ -82,7 +82,8 @@ impl<'a> Results<'a> {
         let (axes, kept) = self.reaching(rows);
         let from = self.baseline.as_ref().map(|baseline| (format!("less {baseline}"), Align::Right));
         let scored = [(format!("{} [95 %]", about.header(&metric.name)), Align::Right)].into_iter().chain(from);
-        let others = names.iter().chain(&below).map(|name| (about.header(name), Align::Right));
+        let header = |name: &str| if all { about.directed_header(name) } else { about.header(name) };
+        let others = names.iter().chain(&below).map(|name| (header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(scored).chain(others));
         let shown = |value: f64| about.shown(&metric.name, value);
         for group in self.groups(&self.with_gaps(rows)) {
@@ -106,7 +107,7 @@ impl<'a> Results<'a> {
         let about = &self.metrics;
         let names = names(about, rows.iter().map(|row| row.metrics.keys().map(String::as_str)), |_| true);
         let (axes, kept) = self.reaching(rows);
-        let headers = names.iter().map(|name| (about.header(name), Align::Right));
+        let headers = names.iter().map(|name| (about.directed_header(name), Align::Right));
         let mut grid = Grid::new(axes.into_iter().chain(self.seeds()).chain(headers));
         for group in self.groups(&self.with_gaps(rows)) {
             let mut cells = self.start(&group, &kept);

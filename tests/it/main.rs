@@ -22,6 +22,7 @@ mod idle;
 mod io_errors;
 mod kept_text;
 mod not_finite;
+mod own_kind;
 mod pipelines;
 mod price;
 mod readers;
