@@ -2,9 +2,9 @@
 //! float images.
 //!
 //! Two differences from torchvision: nothing is rounded to 8 bits between operations, and grey uses the luma
-//! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). The colour operations of TensorFlow
-//! (`tf.image.adjust_*`) can be chosen one by one. What is drawn for a view is in `draw.rs`, which operations there are in
-//! `colour.rs`, what is done to the pixels in `pixels.rs`.
+//! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). The colour operations of
+//! TensorFlow (`tf.image.adjust_*`) can be chosen one by one. Read `colour` (the operations on colours), `draw` (the
+//! random choices of a view), then `pixels` (the view itself).
 
 mod colour;
 mod draw;
@@ -46,7 +46,8 @@ pub struct Augment {
     pub crop_ratio: [f64; 2],
     /// Probability of a horizontal flip.
     pub flip: f64,
-    /// Strengths of the jitter of brightness, contrast, saturation (factors in 1 ± strength) and hue (turns, up to 0.5).
+    /// Strengths of the jitter of brightness, contrast, saturation (factors in 1 ± strength) and hue (turns, up to
+    /// 0.5).
     pub jitter: [f64; 4],
     /// Probability that colours are jittered at all.
     pub jitter_probability: f64,
@@ -54,7 +55,8 @@ pub struct Augment {
     pub jitter_order: JitterOrder,
     /// What jitters brightness: "factor", or "additive": a number in ± strength added to all values (TensorFlow).
     pub brightness: Brightness,
-    /// What contrast is measured from: "luma", the mean luma of the image, or "channel", each channel's mean (TensorFlow).
+    /// What contrast is measured from: "luma", the mean luma of the image, or "channel", each channel's mean
+    /// (TensorFlow).
     pub contrast: Contrast,
     /// What jitters saturation: "luma", distances from the luma of the pixel, or "hsv", the S of HSV (TensorFlow).
     pub saturation: Saturation,
@@ -96,10 +98,10 @@ impl Augment {
         Self { jitter_probability: 0.0, grey: 0.0, crop_scale: [0.5, 1.0], ..Self::default() }
     }
 
-    /// Checks the ranges.
+    /// Checks the ranges of the parameters.
     ///
     /// # Errors
-    /// The key of the first parameter that is out of range, and what would be right.
+    /// The key of the first parameter that is out of range, and the range that it must be in.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let within = |key, range: [f64; 2], low: f64, high: f64| {
             let right = low <= range[0] && range[0] <= range[1] && range[1] <= high;
@@ -152,15 +154,15 @@ impl Augment {
         idle
     }
 
-    /// The colour operations that are chosen.
+    /// The chosen operations on colours.
     #[must_use]
     pub fn colour(&self) -> Colour {
         let Self { brightness, contrast, saturation, clip, .. } = *self;
         Colour { brightness, contrast, saturation, clip }
     }
 
-    /// `count` views of each of the images at `indices`: f32 `[count B, H, W, C]` in [0, 1], all first views, then all
-    /// second ones, and so on. View v of the image at place i draws from child i of child v of `stream`.
+    /// `count` views of each of the images at `indices`: f32 `[count B, H, W, C]` in [0, 1], first view 0 of each
+    /// image, then view 1 of each, and so on. View v of the image at place i draws from child i of child v of `stream`.
     ///
     /// # Errors
     /// If images have neither 1 nor 3 channels, or the tensor cannot be made on the device.

@@ -1,4 +1,4 @@
-//! The layers as methods of an activation: shapes are checked here, then an implementation is chosen.
+//! The layers as methods of an activation. Each checks the shapes and chooses an implementation.
 
 use candle_core::Tensor;
 
@@ -20,9 +20,10 @@ impl Activation {
         }
     }
 
-    /// `act(bn(conv(x)) + residual)`: `[N, H', W', O]`, and the statistics of the batch when its norm is [`Norm::Train`].
+    /// `act(bn(conv(x)) + residual)`: `[N, H', W', O]`, and the statistics of the batch when its norm is
+    /// [`Norm::Train`].
     ///
-    /// `residual` has the shape of the result; `act` is ReLU if `relu`, else the identity.
+    /// `residual` has the shape of the result; `act` is ReLU if `relu` is set, otherwise the identity.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -50,7 +51,7 @@ impl Activation {
         }
     }
 
-    /// Batch normalisation over all but the last dimension of `[…, C]`, followed by ReLU if `relu`.
+    /// Batch normalisation over all but the last dimension of `[…, C]`, followed by ReLU if `relu` is set.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -84,7 +85,7 @@ impl Activation {
         }
     }
 
-    /// Maximum over windows of `[N, H, W, C]`; positions outside the image never win. The first maximum takes the
+    /// Maximum over windows of `[N, H, W, C]`; positions outside the image are ignored. The first maximum receives the
     /// gradient.
     ///
     /// # Errors
@@ -102,7 +103,7 @@ impl Activation {
         }
     }
 
-    /// Each pixel of `[N, H, W, C]` twice along both axes: `[N, 2H, 2W, C]`.
+    /// Repeats each pixel of `[N, H, W, C]` twice along both axes: `[N, 2H, 2W, C]`.
     ///
     /// # Errors
     /// If it is not of rank 4.

@@ -1,4 +1,4 @@
-//! What a layer reads: floats, or a normalisation that is formed where it is read.
+//! The input of a layer: floats, or a normalisation that is computed where it is read.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::ml::kernels::{
     norm::normalise::Affine,
 };
 
-/// `act(affine(y))`, which is never stored: reading `y` and forming it anew costs less than a pass over memory.
+/// `act(affine(y))`, which is never stored. Computing it from `y` again costs less than a pass over memory.
 #[derive(Debug)]
 pub(crate) struct Normalised {
     /// `[pixels, channels]`.
@@ -50,7 +50,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Elements in all.
+    /// Number of elements.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Floats(floats) => floats.len(),
@@ -67,7 +67,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The elements of a span: in place, or formed in `scratch`.
+    /// The elements of a span, in place or computed in `scratch`.
     pub(crate) fn chunk<'s>(&'s self, span: Range<usize>, scratch: &'s mut Scratch) -> &'s [f32] {
         match self {
             Self::Floats(floats) => &floats[span],
@@ -80,7 +80,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The elements of a span if they are stored, else none.
+    /// The elements of a span, or an empty slice if they are not stored.
     pub(crate) fn stored(&self, span: Range<usize>) -> &[f32] {
         match self {
             Self::Floats(floats) => &floats[span],

@@ -9,8 +9,8 @@ use crate::ml::kernels::{
     simd::strip::{Kernel, Strip},
 };
 
-/// `y = x * weights` for `weights` packed by [`pack`]; `done(outputs of a unit)` sees each unit's
-/// outputs while they are in the cache. What it returns is returned in the order of the units.
+/// `y = x * weights` for `weights` packed by [`pack`]; `done` receives the outputs of each unit while they are in the
+/// cache, and its results are returned in the order of the units.
 pub(crate) fn forward<T: Send>(
     plan: &Plan,
     x: &Source,
@@ -40,7 +40,7 @@ pub(crate) fn forward<T: Send>(
     tasks.collect::<Vec<_>>().into_iter().flatten().collect()
 }
 
-/// One unit from its tile of inputs.
+/// Computes one unit from its tile of inputs.
 pub(crate) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
@@ -84,8 +84,8 @@ pub(crate) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y
     }
 }
 
-/// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
-/// rows, columns and input channels.
+/// Packs the weights `[out, in, k, k]` for the forward product: panels of output channels, and in each panel the rows,
+/// columns and input channels of the window.
 pub(crate) fn pack(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     if plan.winograd {
         return winograd::pack_forward(plan, weights);

@@ -1,5 +1,5 @@
-//! The gradients of a convolution, unit by unit: the gradient of the outputs is formed once in a tile of the L2 cache,
-//! and both products read it there.
+//! The gradients of a convolution, unit by unit. The gradient of the outputs is computed once in a tile that fits the
+//! L2 cache, and both products read it there.
 
 use rayon::prelude::*;
 
@@ -14,10 +14,10 @@ use crate::ml::kernels::{
     simd::strip::{Kernel, Strip},
 };
 
-/// Floats of all partial weight gradients together.
+/// Largest number of floats in all partial weight gradients together.
 const PARTIALS: usize = 1 << 20;
 
-/// The weights as the gradient of the inputs needs them: one matrix for each pair of phases.
+/// The weights for the gradient of the inputs: one matrix for each pair of phases.
 pub(crate) struct Transposed {
     rows: Vec<Phase>,
     columns: Vec<Phase>,
@@ -34,11 +34,11 @@ impl Transposed {
     }
 }
 
-/// Gradients of the inputs (where `dx` is wanted) and of the weights: returns `[out, in, k, k]`.
+/// Computes the gradients of the inputs, if `dx` is given, and returns that of the weights, `[out, in, k, k]`.
 ///
-/// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
-/// With `accumulate` the gradient of the inputs is added to what `dx` holds. `finish(first element, gradients)` sees each
-/// unit of `dx` while it is in the cache; what it returns is returned in the order of the units.
+/// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels. With
+/// `accumulate` the gradient of the inputs is added to `dx`. `finish(first element, gradients)` receives each unit of
+/// `dx` while it is in the cache, and its results are returned in the order of the units.
 pub(crate) fn backward<T: Send>(
     plan: &Plan,
     x: &Source,
@@ -129,9 +129,9 @@ fn weight_gradient(
     assert!(tile.len() >= last_row * line + ((columns - 1) * stride + k) * inputs);
     assert!(gradients.data.len() >= gradients.position(images - 1, rows - 1, columns) + kernel.width);
     assert!(partial.len() >= plan.weights());
-    // Rows of a panel that lie far apart fall on few sets of the L1: they are brought together.
+    // Rows of a panel that are far apart share few sets of the L1 cache, so they are copied next to each other.
     let pack = plan.many_weights();
-    // A band of an unpacked panel has one step from row to row, so it ends with its image.
+    // A band of a panel that is not packed has one stride between its rows, so it ends where its image ends.
     let bands = starts.chunks(if pack { plan.band() } else { rows }).flat_map(|image| image.chunks(plan.band()));
     for band in bands {
         let segments: Vec<usize> = band.iter().map(|&[tile, _]| tile).collect();
@@ -163,8 +163,8 @@ fn weight_gradient(
                     cols,
                     accumulate: true,
                 };
-                // SAFETY: the last elements of the operands are checked above: `A` ends with the last window of the tile,
-                // `B` is packed in whole rows or followed by slack for one, `C` is this task's own.
+                // SAFETY: the last elements of the operands are checked above: `A` ends with the last window of the
+                // tile, `B` is packed in whole rows or followed by slack for one, `C` is this task's own.
                 unsafe { kernel.run(&strip) };
             }
         }
@@ -242,8 +242,8 @@ fn input_gradient(plan: &Plan, unit: usize, gradients: &Tile, weights: &Transpos
                     cols: kernel.width.min(inputs - first),
                     accumulate: add,
                 };
-                // SAFETY: the last element of `A` is checked above; a panel of `B` holds taps * depth rows; the inputs of
-                // a phase lie in this unit's own `dx`, whose length is checked above.
+                // SAFETY: the last element of `A` is checked above; a panel of `B` holds taps * depth rows; the inputs
+                // of a phase lie in this unit's own `dx`, whose length is checked above.
                 unsafe { kernel.run(&strip) };
             }
         }
@@ -278,8 +278,8 @@ fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
     weights
 }
 
-/// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
-/// channels, in each the taps of the phases and the output channels.
+/// Packs the weights for the gradient of the inputs, for one phase of rows and one of columns: panels of input
+/// channels, and in each panel the taps of the phases and the output channels.
 fn pack(plan: &Plan, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
     if plan.winograd {
         return winograd::pack_backward(plan, weights);
@@ -303,7 +303,7 @@ fn pack(plan: &Plan, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32>
     packed
 }
 
-/// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
+/// Number of groups of units, each with a partial weight gradient. It depends on the sizes and never on the threads.
 fn groups(plan: &Plan) -> usize {
     (PARTIALS / partial_len(plan).max(1)).clamp(8, 64).min(plan.units.max(1))
 }

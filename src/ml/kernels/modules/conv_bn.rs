@@ -33,11 +33,11 @@ use crate::ml::{
 #[derive(Debug)]
 struct ConvBn {
     plan: Plan,
-    /// With the outputs of the convolution, without its bias.
+    /// The normalisation, with the outputs of the convolution without its bias.
     normalised: Arc<Normalised>,
     bias: bool,
     residual: bool,
-    /// Whether the statistics are running ones.
+    /// Whether the statistics are running averages.
     frozen: bool,
 }
 
@@ -112,7 +112,7 @@ impl Module for ConvBn {
         let weights = into_input(&self.plan, &mut x[0], weight, fill);
         let mut gradients = vec![weights, bn.gamma.clone(), bn.beta.clone()];
         if self.bias {
-            // The batch's mean takes a bias away again.
+            // Subtracting the mean of the batch cancels a bias, so its gradient is zero.
             gradients.push(if self.frozen { bn.bias() } else { vec![0.0; self.plan.outputs] });
         }
         drop(bn);

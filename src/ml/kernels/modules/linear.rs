@@ -27,7 +27,7 @@ use crate::ml::{
     },
 };
 
-/// A convolution or linear map with an optional bias and ReLU.
+/// A convolution or a linear map, with an optional bias and ReLU.
 #[derive(Debug)]
 struct Linear {
     plan: Plan,

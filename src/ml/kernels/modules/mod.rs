@@ -18,7 +18,7 @@ use super::{ConvParams, Stats};
 
 use crate::ml::Result;
 
-/// Gradients of a convolution's weights, and of its input where that is wanted.
+/// Computes the gradient of a convolution's input, if it is tracked, and returns that of the weights.
 fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     if !x.tracked {
         return backward(plan, &x.value, None, false, fill, |_, _| ()).0;

@@ -36,7 +36,7 @@ impl Sizes {
 #[derive(Debug)]
 struct MaxPool {
     sizes: Sizes,
-    /// For each output the pixel of its image that won.
+    /// For each output the pixel of the image that holds the maximum.
     winners: Vec<u32>,
 }
 
