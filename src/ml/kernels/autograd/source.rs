@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::ml::kernels::{
-    memory::{buffer::buffer, floats::Floats, scratch::Scratch},
+    memory::{buffer::in_chunks, floats::Floats, scratch::Scratch},
     norm::normalise::Affine,
 };
 
@@ -22,16 +20,16 @@ impl Normalised {
     /// `act(affine(y) + residual)` of all of `y`.
     pub(crate) fn plus(&self, residual: &Source) -> Vec<f32> {
         let Self { y, affine, relu } = self;
-        let mut out = buffer(y.len());
-        let chunks = out.par_chunks_mut(affine.chunk).with_min_len(8).enumerate();
-        chunks.for_each_init(
+        in_chunks(
+            y.len(),
+            affine.chunk,
+            8,
             || Scratch::any(0),
-            |scratch, (j, out)| {
+            |scratch, j, out| {
                 let span = j * affine.chunk..j * affine.chunk + out.len();
                 affine.add_line(&y[span.clone()], residual.chunk(span, scratch), *relu, out);
             },
-        );
-        out
+        )
     }
 }
 

@@ -1,11 +1,9 @@
 //! The forward convolution: windows are read in place from an image, or from a padded copy that stays in the cache.
 
-use rayon::prelude::*;
-
 use crate::ml::kernels::{
     autograd::source::Source,
     conv::{plan::Plan, tile::Tile, winograd},
-    memory::scratch::Scratch,
+    memory::{buffer::in_tasks, scratch::Scratch},
     simd::strip::{Kernel, Strip},
 };
 
@@ -15,12 +13,13 @@ pub(crate) fn forward<T: Send>(
     plan: &Plan,
     x: &Source,
     packed: &[f32],
-    y: &mut [f32],
     done: impl Fn(&mut [f32]) -> T + Sync,
-) -> Vec<T> {
+) -> (Vec<f32>, Vec<T>) {
     let (whole_in, whole_out) = (plan.whole_input() * plan.inputs, plan.whole_unit() * plan.outputs);
     let per_task = plan.units.div_ceil(64).max(1);
-    let tasks = y.par_chunks_mut(per_task * whole_out).enumerate().map(|(task, y)| {
+    let (all, task) = (plan.pixels * plan.outputs, (per_task * whole_out).max(1));
+    let lengths: Vec<usize> = (0..all).step_by(task).map(|start| task.min(all - start)).collect();
+    let (y, results) = in_tasks(&lengths, whole_out, |task, y| {
         let mut tile = plan.needs_padding().then(|| Tile::of_inputs(plan));
         let mut scratch = Scratch::any(0);
         let unit = |(j, y): (usize, &mut [f32])| {
@@ -35,9 +34,9 @@ pub(crate) fn forward<T: Send>(
             }
             done(y)
         };
-        y.chunks_mut(whole_out).enumerate().map(unit).collect::<Vec<_>>()
+        y.enumerate().map(unit).collect::<Vec<_>>()
     });
-    tasks.collect::<Vec<_>>().into_iter().flatten().collect()
+    (y, results.into_iter().flatten().collect())
 }
 
 /// Computes one unit from its tile of inputs.

@@ -1,6 +1,8 @@
 //! The gradients of a convolution, unit by unit. The gradient of the outputs is computed once in a tile that fits the
 //! L2 cache, and both products read it there.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::ml::kernels::{
@@ -10,7 +12,7 @@ use crate::ml::kernels::{
         tile::Tile,
         winograd,
     },
-    memory::scratch::Scratch,
+    memory::{buffer::in_tasks, scratch::Scratch},
     simd::strip::{Kernel, Strip},
 };
 
@@ -34,76 +36,122 @@ impl Transposed {
     }
 }
 
-/// Computes the gradients of the inputs, if `dx` is given, and returns that of the weights, `[out, in, k, k]`.
+/// Where the gradient of the inputs goes.
+pub(crate) struct Target<'a> {
+    pub transposed: &'a Transposed,
+    /// The gradient so far, to which this one is added.
+    pub sum: Option<Vec<f32>>,
+}
+
+/// The gradients of one convolution.
+pub(crate) struct Gradients<T> {
+    /// Of the weights, `[out, in, k, k]`.
+    pub weights: Vec<f32>,
+    /// Of the inputs, if there was a target, added to its sum.
+    pub inputs: Option<Vec<f32>>,
+    /// What `finish` returned for each unit of the inputs, in their order.
+    pub finished: Vec<T>,
+}
+
+/// Computes the gradients of the weights and, if there is a target, of the inputs.
 ///
-/// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels. With
-/// `accumulate` the gradient of the inputs is added to `dx`. `finish(first element, gradients)` receives each unit of
-/// `dx` while it is in the cache, and its results are returned in the order of the units.
+/// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
+/// `finish(first element, gradients)` receives each unit of the inputs' gradient while it is in the cache.
 pub(crate) fn backward<T: Send>(
     plan: &Plan,
     x: &Source,
-    dx: Option<(&Transposed, &mut [f32])>,
-    accumulate: bool,
+    target: Option<Target>,
     fill: impl Fn(usize, &mut [f32]) + Sync,
     finish: impl Fn(usize, &mut [f32]) -> T + Sync,
-) -> (Vec<f32>, Vec<T>) {
+) -> Gradients<T> {
     let groups = groups(plan);
     let whole_in = plan.whole_input() * plan.inputs;
-    let bounds = |group: usize| group * plan.units / groups;
-    let (transposed, dx) = dx.map_or((None, &mut [][..]), |(t, dx)| (Some(t), dx));
-    let mut rest = dx;
-    let mut tasks = Vec::with_capacity(groups);
-    for group in 0..groups {
-        let end = (bounds(group + 1) * whole_in).min(x.len()) - bounds(group) * whole_in;
-        let (own, after) = rest.split_at_mut(if transposed.is_some() { end } else { 0 });
-        rest = after;
-        tasks.push((bounds(group)..bounds(group + 1), own));
-    }
-    let groups: Vec<(Scratch, Vec<T>)> = tasks
-        .into_par_iter()
-        .map(|(units, dx)| {
-            let mut partial = Scratch::zeros(partial_len(plan));
-            let mut gradients = Tile::of_gradients(plan);
-            let mut packed = Vec::new();
-            let mut scratch = Scratch::any(0);
-            let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
-            let mut dx = dx.chunks_mut(whole_in);
-            let mut finished = Vec::new();
-            for unit in units {
-                let first = unit * whole_in;
-                let span = first..x.len().min((unit + 1) * whole_in);
-                let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
-                for line in 0..images * plan.rows.output {
-                    let (image, row) = (line / plan.rows.output, line % plan.rows.output);
-                    fill(unit * plan.whole_unit() + line * columns, gradients.row(image, row, columns));
-                }
-                let tile = match &mut padded {
-                    Some(tile) => {
-                        tile.fill(plan, x, first, images);
-                        &tile.data
-                    }
-                    None => x.chunk(span, &mut scratch),
-                };
-                if plan.winograd {
-                    winograd::weight_gradient(plan, images, tile, &gradients, &mut partial);
-                } else if plan.inputs_in_lanes() {
-                    pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
-                } else {
-                    weight_gradient(plan, unit, tile, &gradients, &mut packed, &mut partial);
-                }
-                if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
-                    if !accumulate && plan.kernel < plan.stride {
-                        dx.fill(0.0);
-                    }
-                    input_gradient(plan, unit, &gradients, transposed, dx, accumulate);
-                    finished.push(finish(first, dx));
-                }
+    let units = |group: usize| group * plan.units / groups..(group + 1) * plan.units / groups;
+    let floats = |units: Range<usize>| (units.end * whole_in).min(x.len()) - units.start * whole_in;
+    let lengths: Vec<usize> = (0..groups).map(|group| floats(units(group))).collect();
+    let (transposed, sum) = target.map_or((None, None), |target| (Some(target.transposed), Some(target.sum)));
+    let pass = Pass { plan, x, transposed, accumulate: sum.as_ref().is_some_and(Option::is_some), fill, finish };
+    let (inputs, results) = match sum {
+        None => {
+            let groups = (0..groups).into_par_iter().map(|group| pass.group(units(group), std::iter::empty()));
+            (None, groups.collect::<Vec<_>>())
+        }
+        Some(None) => {
+            let (inputs, results) = in_tasks(&lengths, whole_in, |group, dx| pass.group(units(group), dx));
+            (Some(inputs), results)
+        }
+        Some(Some(mut sum)) => {
+            let mut rest = &mut sum[..];
+            let mut parts = Vec::with_capacity(groups);
+            for &length in &lengths {
+                let (own, after) = rest.split_at_mut(length);
+                rest = after;
+                parts.push(own);
             }
-            (partial, finished)
-        })
-        .collect();
-    let (partials, finished): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
-    (reduce(plan, &partials), finished.into_iter().flatten().collect())
+            let group = |(group, dx): (usize, &mut [f32])| pass.group(units(group), dx.chunks_mut(whole_in));
+            let results = parts.into_par_iter().enumerate().map(group).collect();
+            (Some(sum), results)
+        }
+    };
+    let (partials, finished): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    Gradients { weights: reduce(plan, &partials), inputs, finished: finished.into_iter().flatten().collect() }
+}
+
+/// A backward pass over all units.
+struct Pass<'a, F, D> {
+    plan: &'a Plan,
+    x: &'a Source<'a>,
+    transposed: Option<&'a Transposed>,
+    accumulate: bool,
+    fill: F,
+    finish: D,
+}
+
+impl<F: Fn(usize, &mut [f32]) + Sync, D: Sync> Pass<'_, F, D> {
+    /// The partial weight gradient of a group of units, and what `finish` returned. `dx` are the units' inputs' gradients:
+    /// zeros, or sums to which they are added.
+    fn group<'d, T>(&self, units: Range<usize>, dx: impl IntoIterator<Item = &'d mut [f32]>) -> (Scratch, Vec<T>)
+    where
+        D: Fn(usize, &mut [f32]) -> T,
+    {
+        let Self { plan, x, .. } = *self;
+        let whole_in = plan.whole_input() * plan.inputs;
+        let mut partial = Scratch::zeros(partial_len(plan));
+        let mut gradients = Tile::of_gradients(plan);
+        let mut packed = Vec::new();
+        let mut scratch = Scratch::any(0);
+        let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
+        let mut dx = dx.into_iter();
+        let mut finished = Vec::new();
+        for unit in units {
+            let first = unit * whole_in;
+            let span = first..x.len().min((unit + 1) * whole_in);
+            let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
+            for line in 0..images * plan.rows.output {
+                let (image, row) = (line / plan.rows.output, line % plan.rows.output);
+                (self.fill)(unit * plan.whole_unit() + line * columns, gradients.row(image, row, columns));
+            }
+            let tile = match &mut padded {
+                Some(tile) => {
+                    tile.fill(plan, x, first, images);
+                    &tile.data
+                }
+                None => x.chunk(span, &mut scratch),
+            };
+            if plan.winograd {
+                winograd::weight_gradient(plan, images, tile, &gradients, &mut partial);
+            } else if plan.inputs_in_lanes() {
+                pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
+            } else {
+                weight_gradient(plan, unit, tile, &gradients, &mut packed, &mut partial);
+            }
+            if let (Some(transposed), Some(dx)) = (self.transposed, dx.next()) {
+                input_gradient(plan, unit, &gradients, transposed, dx, self.accumulate);
+                finished.push((self.finish)(first, dx));
+            }
+        }
+        (partial, finished)
+    }
 }
 
 /// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`. `packed` is scratch memory.

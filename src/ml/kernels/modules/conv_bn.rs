@@ -18,10 +18,7 @@ use crate::ml::{
             forward::{forward, pack},
             plan::Plan,
         },
-        memory::{
-            buffer::buffer,
-            floats::{Floats, contiguous},
-        },
+        memory::floats::{Floats, contiguous},
         norm::{
             channel::{self, Sums},
             normalise::Affine,
@@ -54,23 +51,22 @@ pub(crate) fn conv_bn(
     let [weight, gamma, beta] = [contiguous(weight)?, contiguous(gamma)?, contiguous(beta)?];
     let bias = bias.map(contiguous).transpose()?;
     let offset = bias.as_ref().map_or_else(|| vec![0.0; plan.outputs], |bias| Floats::of(bias).to_vec());
-    let mut y = buffer(plan.pixels * plan.outputs);
     let packed = pack(&plan, &Floats::of(&weight));
 
     let (scale, shift) = (Floats::of(&gamma), Floats::of(&beta));
-    let (affine, stats) = match norm {
+    let (y, affine, stats) = match norm {
         Norm::Train => {
-            let chunks = forward(&plan, &x.source(), &packed, &mut y, |y| channel::moments(y, plan.outputs));
+            let (y, chunks) = forward(&plan, &x.source(), &packed, |y| channel::moments(y, plan.outputs));
             let affine = Affine::of_batch(&channel::combine_moments(&chunks), &scale, &shift, eps);
             let mean = affine.mean.iter().zip(&offset).map(|(mean, bias)| mean + bias).collect();
             let stats = stats(mean, affine.var.clone())?;
-            (affine, Some(stats))
+            (y, affine, Some(stats))
         }
         Norm::Eval { mean, var } => {
-            forward(&plan, &x.source(), &packed, &mut y, |_| {});
+            let (y, _) = forward(&plan, &x.source(), &packed, |_| ());
             let [mean, var] = [contiguous(mean)?, contiguous(var)?];
             let mean: Vec<f32> = Floats::of(&mean).iter().zip(&offset).map(|(mean, bias)| mean - bias).collect();
-            (Affine::of_running(&mean, &Floats::of(&var), &scale, &shift, eps), None)
+            (y, Affine::of_running(&mean, &Floats::of(&var), &scale, &shift, eps), None)
         }
     };
     drop((scale, shift));

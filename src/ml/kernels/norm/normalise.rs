@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::ml::kernels::{
-    memory::buffer::buffer,
+    memory::buffer::in_chunks,
     norm::channel::{self, Combination, Row, ScaleShift, Sums},
     simd::Isa,
 };
@@ -74,10 +74,15 @@ impl Affine {
 
     /// `act(affine(y))` of all of `y`.
     pub(crate) fn apply(&self, y: &[f32], relu: bool) -> Vec<f32> {
-        let mut out = buffer(y.len());
-        let chunks = out.par_chunks_mut(self.chunk).with_min_len(8).zip(y.par_chunks(self.chunk));
-        chunks.for_each(|(out, y)| self.line(y, relu, out));
-        out
+        in_chunks(
+            y.len(),
+            self.chunk,
+            8,
+            || (),
+            |(), j, out| {
+                self.line(&y[j * self.chunk..][..out.len()], relu, out);
+            },
+        )
     }
 
     fn map(&self) -> ScaleShift<'_> {
@@ -210,13 +215,8 @@ impl Backward<'_> {
 
     /// The gradient of all of `y`.
     pub(crate) fn all(&self) -> Vec<f32> {
-        let mut dy = buffer(self.y.len());
-        let chunk = self.affine.chunk;
-        dy.par_chunks_mut(chunk)
-            .with_min_len(8)
-            .enumerate()
-            .for_each(|(j, dy)| self.line(j * chunk / self.affine.channels, dy));
-        dy
+        let Affine { chunk, channels, .. } = *self.affine;
+        in_chunks(self.y.len(), chunk, 8, || (), |(), j, dy| self.line(j * chunk / channels, dy))
     }
 }
 
