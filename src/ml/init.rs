@@ -148,7 +148,7 @@ impl Params {
     /// If a wanted name is missing or a shape differs.
     pub fn load_matching(&self, tensors: &BTreeMap<String, Tensor>, wanted: impl Fn(&str) -> bool) -> Result<()> {
         for (name, var) in self.all().filter(|(name, _)| wanted(name)) {
-            let tensor = tensors.get(name).ok_or_else(|| Error::Invalid(format!("the weights lack {name}")))?;
+            let tensor = tensors.get(name).ok_or_else(|| Error::Invalid(format!("the weights have no {name}")))?;
             if tensor.dims() != var.dims() {
                 let (got, want) = (tensor.dims(), var.dims());
                 return Err(Error::Invalid(format!("{name} is {got:?}, not {want:?}")));

@@ -46,8 +46,7 @@ pub struct Augment {
     pub crop_ratio: [f64; 2],
     /// Probability of a horizontal flip.
     pub flip: f64,
-    /// Strengths of the jitter of brightness, contrast, saturation (factors in 1 ± strength) and hue (turns, up to
-    /// 0.5).
+    /// Strengths of the jitter of brightness, contrast, saturation (factors in 1 ± strength) and hue (turns, up to 0.5).
     pub jitter: [f64; 4],
     /// Probability that colours are jittered at all.
     pub jitter_probability: f64,
@@ -55,8 +54,7 @@ pub struct Augment {
     pub jitter_order: JitterOrder,
     /// What jitters brightness: "factor", or "additive": a number in ± strength added to all values (TensorFlow).
     pub brightness: Brightness,
-    /// What contrast is measured from: "luma", the mean luma of the image, or "channel", each channel's mean
-    /// (TensorFlow).
+    /// What contrast is measured from: "luma", the mean luma of the image, or "channel", each channel's mean (TensorFlow).
     pub contrast: Contrast,
     /// What jitters saturation: "luma", distances from the luma of the pixel, or "hsv", the S of HSV (TensorFlow).
     pub saturation: Saturation,
@@ -201,7 +199,10 @@ impl Augment {
             return Ok(());
         }
         if images * stride == 0 || !out.len().is_multiple_of(images * stride) {
-            return Err(Error::Invalid(format!("{} floats hold no whole views of {images} images", out.len())));
+            return Err(Error::Invalid(format!(
+                "{} floats are not a whole number of views of {images} images",
+                out.len()
+            )));
         }
         let draw = |view: usize, place: usize| {
             let mut stream = match self.scope {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::lloyd::distances;
 
-/// What the confidence of a label is, from the margin of its point: 1 less the distance to the own centroid over that
-/// to the nearest other one.
+/// What the confidence of a label is, from the margin of its point: 1 less the distance to the own centroid over that to
+/// the nearest other one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {

@@ -59,7 +59,9 @@ impl Loss {
             )));
         }
         match labels.map(|labels| labels.labels.len()) {
-            Some(count) if count != images => Err(Error::Invalid(format!("{count} labels for {images} images"))),
+            Some(count) if count != images => {
+                Err(Error::Invalid(format!("there are {count} labels for {images} images")))
+            }
             _ => Ok(images),
         }
     }

@@ -19,15 +19,13 @@ pub struct Encoder {
     pub init: WeightInit,
     /// Zeros around the image: `symmetric` (PyTorch) or `same` (TensorFlow, more at the bottom and right).
     pub padding: Padding,
-    /// First layers of `resnet18`, `resnet50` and `resnet50_keras`: `3x3`, `7x7` (stride 2, then max-pool), or `auto`
-    /// by image size.
+    /// First layers of `resnet18`, `resnet50` and `resnet50_keras`: `3x3`, `7x7` (stride 2, then max-pool), or `auto` by image size.
     pub stem: Stem,
     /// Added to the variance in batch normalisation.
     pub bn_eps: f64,
     /// Weight of a new batch in the running statistics, in (0, 1].
     pub bn_momentum: f64,
-    /// Whether another batch normalisation and ReLU stand before the last pooling, as in the reference's supervised
-    /// model.
+    /// Whether another batch normalisation and ReLU stand before the last pooling, as in the reference's supervised model.
     pub final_norm: bool,
 }
 

@@ -223,7 +223,7 @@ impl Optim {
         let find = |name: String, like: &Tensor| -> Result<Tensor> {
             match tensors.get(&name) {
                 Some(tensor) if tensor.dims() == like.dims() => Ok(tensor.to_device(like.device())?),
-                _ => Err(Error::Invalid(format!("the optimiser's memory lacks {name} of {:?}", like.dims()))),
+                _ => Err(Error::Invalid(format!("the optimiser's memory has no {name} of shape {:?}", like.dims()))),
             }
         };
         for slot in &mut self.slots {
@@ -233,7 +233,7 @@ impl Optim {
             }
         }
         let steps =
-            tensors.get("steps").ok_or_else(|| Error::Invalid("the optimiser's memory lacks steps".to_owned()))?;
+            tensors.get("steps").ok_or_else(|| Error::Invalid("the optimiser's memory has no steps".to_owned()))?;
         self.steps = steps.to_vec1::<i64>()?.first().copied().unwrap_or(0) as u64;
         Ok(())
     }

@@ -65,7 +65,7 @@ impl AdamEarlyStop {
         same_width(train.features, held_out.features)?;
         let largest = train.classes().max(held_out.classes());
         if largest > classes {
-            return Err(Error::Invalid(format!("a label of {} with {classes} classes", largest - 1)));
+            return Err(Error::Invalid(format!("label {} is not below the {classes} classes", largest - 1)));
         }
         if self.batch_size == 0 || self.epochs == 0 {
             return Err(Error::Invalid("the probe needs a batch of at least one row, and one epoch".into()));

@@ -65,7 +65,7 @@ impl Logistic {
     pub fn fit_until(&self, train: Labelled<'_>, classes: usize, stop: Stop<'_>) -> Result<Fit> {
         train.check()?;
         if train.classes() > classes {
-            return Err(Error::Invalid(format!("a label of {} with {classes} classes", train.classes() - 1)));
+            return Err(Error::Invalid(format!("label {} is not below the {classes} classes", train.classes() - 1)));
         }
         if !(self.c > 0.0 && self.tolerance > 0.0) {
             return Err(Error::Invalid(

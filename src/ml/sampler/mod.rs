@@ -27,8 +27,7 @@ pub enum Policy {
     Stratified,
     /// The reference: one fixed order by (rank inside the cluster, cluster), cut into batches; the rest is never seen.
     Rank,
-    /// As few pairs of one cluster as can be: batch size / clusters images of each, rounded up, at most. Small clusters
-    /// repeat.
+    /// As few pairs of one cluster as can be: batch size / clusters images of each, rounded up, at most. Small clusters repeat.
     Balanced,
 }
 

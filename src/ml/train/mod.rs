@@ -199,7 +199,7 @@ pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer
     let steps = task.steps();
     let (epochs, total) = (settings.epochs(steps), settings.total(steps));
     if steps == 0 && (settings.epochs > 0 || total > 0) {
-        return Err(Error::Invalid("there is not one batch to train on".to_owned()));
+        return Err(Error::Invalid("there is no batch to train on".to_owned()));
     }
     let mut rate = Rate::default();
     while run.epoch < epochs && !run.stopped(settings.patience) {

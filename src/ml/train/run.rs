@@ -142,7 +142,7 @@ impl Run {
         self.sums = lists("sums")?.into_iter().filter_map(|(name, sum)| Some((name, *sum.first()?))).collect();
         let run = lists("run")?;
         let Some(&[epoch, step, images]) = run.get("position").map(Vec::as_slice) else {
-            return Err(Error::Invalid("the checkpoint lacks run/position".to_owned()));
+            return Err(Error::Invalid("the checkpoint has no run/position".to_owned()));
         };
         (self.epoch, self.step, self.images) = (epoch as usize, step as usize, images);
         self.best = match run.get("best").map(Vec::as_slice) {

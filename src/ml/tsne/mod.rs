@@ -66,7 +66,9 @@ impl Tsne {
         let (rows, least) = (features.nrows(), Self::least_images(self.perplexity));
         if rows < least {
             let perplexity = self.perplexity;
-            return Err(Error::Invalid(format!("a perplexity of {perplexity} needs {least} images, there are {rows}")));
+            return Err(Error::Invalid(format!(
+                "a perplexity of {perplexity} needs {least} images, but there are {rows}"
+            )));
         }
         let mut points = self.normalize.apply(features);
         // Only the order and the ratios of distances matter.
@@ -159,7 +161,7 @@ mod tests {
     fn too_few_images_are_refused_and_the_watcher_can_stop() {
         let points = blobs(2);
         let message = Tsne::default().fit(points.view()).unwrap_err().to_string();
-        assert_eq!(message, "a perplexity of 30 needs 91 images, there are 60");
+        assert_eq!(message, "a perplexity of 30 needs 91 images, but there are 60");
         let steps = AtomicUsize::new(0);
         let stop = || steps.load(Ordering::Relaxed) == 7;
         let stopped = small().fit_watched(points.view(), &stop, &mut |done| steps.store(done, Ordering::Relaxed));

@@ -166,7 +166,9 @@ impl CustomOp2 for Link {
 impl Chain {
     fn forward(&self) -> candle_core::Result<(CpuStorage, Shape)> {
         let out = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let out = out.ok_or_else(|| candle_core::Error::Msg("a chain of layers runs once".to_owned()))?;
+        let out = out.ok_or_else(|| {
+            candle_core::Error::Msg("the result of a chain of layers can be taken only once".to_owned())
+        })?;
         Ok((CpuStorage::F32(out), Shape::from(self.dims.clone())))
     }
 
@@ -174,7 +176,7 @@ impl Chain {
     fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<()> {
         let mut nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(last) = nodes.len().checked_sub(1) else {
-            return Err(candle_core::Error::Msg("the backward pass of a chain of layers runs once".to_owned()));
+            return Err(candle_core::Error::Msg("the backward pass of a chain of layers can run only once".to_owned()));
         };
         let mut flow = Flow::new(&nodes);
         flow.gradients[last] = Some(Floats::of(&gradient.contiguous()?).to_vec());

@@ -108,8 +108,8 @@ struct Pass<'a, F, D> {
 }
 
 impl<F: Fn(usize, &mut [f32]) + Sync, D: Sync> Pass<'_, F, D> {
-    /// The partial weight gradient of a group of units, and what `finish` returned. `dx` are the units' inputs' gradients:
-    /// zeros, or sums to which they are added.
+    /// The partial weight gradient of a group of units, and what `finish` returned. `dx` are the units' inputs'
+    /// gradients: zeros, or sums to which they are added.
     fn group<'d, T>(&self, units: Range<usize>, dx: impl IntoIterator<Item = &'d mut [f32]>) -> (Scratch, Vec<T>)
     where
         D: Fn(usize, &mut [f32]) -> T,

@@ -33,8 +33,8 @@ fn zeroed(piece: &mut [MaybeUninit<f32>]) -> &mut [f32] {
     unsafe { piece.assume_init_mut() }
 }
 
-/// A vector that tasks write in parallel. Task `t` receives `lengths[t]` floats in pieces of `size` floats; the results of
-/// the tasks are returned in their order.
+/// A vector that tasks write in parallel. Task `t` receives `lengths[t]` floats in pieces of `size` floats; the results
+/// of the tasks are returned in their order.
 pub(crate) fn in_tasks<T: Send>(
     lengths: &[usize],
     size: usize,
@@ -55,14 +55,14 @@ pub(crate) fn in_tasks<T: Send>(
         result
     };
     let results = tasks.into_par_iter().enumerate().map(run).collect();
-    // SAFETY: the capacity is at least `len`. The pieces of the tasks cover all `len` floats, and each piece was set to zero
-    // when it was taken, by `write` or by the loop after it.
+    // SAFETY: the capacity is at least `len`. The pieces of the tasks cover all `len` floats, and each piece was set to
+    // zero when it was taken, by `write` or by the loop after it.
     unsafe { floats.set_len(len) };
     (floats, results)
 }
 
-/// A vector of `len` floats that is written in parallel, in chunks of `size` floats of which a thread takes at least `least`.
-/// `write(scratch, index, chunk)` receives each chunk as zeros.
+/// A vector of `len` floats that is written in parallel, in chunks of `size` floats of which a thread takes at least
+/// `least`. `write(scratch, index, chunk)` receives each chunk as zeros.
 pub(crate) fn in_chunks<S>(
     len: usize,
     size: usize,

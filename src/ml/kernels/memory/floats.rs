@@ -47,7 +47,7 @@ impl Floats<'_> {
 /// The tensor itself if it is contiguous, otherwise a contiguous copy.
 pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
     if tensor.dtype() != DType::F32 {
-        return Err(Error::Invalid(format!("kernels: float32 is needed, not {:?}", tensor.dtype())));
+        return Err(Error::Invalid(format!("the kernels need float32, not {:?}", tensor.dtype())));
     }
     Ok(tensor.contiguous()?)
 }

@@ -125,7 +125,7 @@ unsafe fn all_rows<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(st
 #[inline(always)]
 unsafe fn block<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(strip: &Strip, row: usize) {
     // SAFETY: the caller vouches for the instructions, for all elements of `A` and `C` that the strip names and for
-    // whole rows of `B`; `row + Q <= rows`, and the pointers only step behind the last element after its last use.
+    // whole rows of `B`; `row + Q <= rows`, and the pointers only move past the last element after its last use.
     unsafe {
         let a_row = if UNIT { 1 } else { strip.a_row };
         let start = strip.a.add(row * a_row);
