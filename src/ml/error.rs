@@ -1,10 +1,10 @@
-//! What can go wrong while computing.
+//! The error of this room.
 
 use std::path::PathBuf;
 
 use super::data::{Fault, Faults};
 
-/// An error of the `ml` floor. Messages are fragments that fit behind "failed to …:".
+/// An error of `ml`. Messages are fragments that fit after "failed to …:".
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tensor operation failed (shapes, memory, device).
@@ -15,10 +15,10 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Files of a dataset are not as they should be: everything that is wrong, with remedies.
+    /// The files of a dataset have faults; the message names all of them with remedies.
     #[error("{0}")]
     Data(Faults),
     /// The inputs do not fit each other or the parameters.
@@ -27,23 +27,23 @@ pub enum Error {
     /// A number that should be finite is not.
     #[error("{} in {what}; the training that it comes from may have diverged", noun(*value))]
     NotFinite {
-        /// Where it was found: a parameter, the features of a row, the logits of an image.
+        /// The place of the number: a parameter, the features of a row, the logits of an image.
         what: String,
         /// The number.
         value: f64,
     },
-    /// A training has left the finite numbers.
+    /// A training diverged: a number is no longer finite.
     #[error("{what} became {} at epoch {epoch}{}; {remedy}", word(*value), of_step(*step))]
     Diverged {
-        /// What is not finite: the loss, a parameter, a value of the evaluation.
+        /// The name of the number: the loss, a parameter, a value of the evaluation.
         what: String,
-        /// The number that it became.
+        /// The number.
         value: f64,
         /// Epoch, from 1.
         epoch: usize,
-        /// Step within the epoch, from 1; none where the end of the epoch showed it.
+        /// Step within the epoch, from 1; `None` if it was noticed at the end of the epoch.
         step: Option<usize>,
-        /// What may help.
+        /// What the user should try.
         remedy: String,
     },
     /// The observer asked to stop.
@@ -63,7 +63,7 @@ impl From<Faults> for Error {
     }
 }
 
-/// Result of the `ml` floor.
+/// A result of `ml`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A number that is not finite, in words.

@@ -1,4 +1,4 @@
-//! Feature matrices, one row for each image, and how they are brought to a common scale.
+//! Feature matrices, one row for each image, and their scaling.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ pub enum Normalize {
 }
 
 impl Normalize {
-    /// A scaled copy of `features` `[N, D]`. Rows and columns without extent stay zero.
+    /// A scaled copy of `features` `[N, D]`. Rows of length 0 and constant columns become 0.
     #[must_use]
     pub fn apply(self, features: ArrayView2<'_, f32>) -> Array2<f32> {
         let mut out = features.as_standard_layout().into_owned();
@@ -46,7 +46,8 @@ impl Normalize {
 pub struct Scaler {
     /// Means, `[D]`.
     pub mean: Vec<f64>,
-    /// Population standard deviations, `[D]`; for a constant column 1, or the rounding errors of a larger value.
+    /// Population standard deviations, `[D]`; for a constant column 1, or the rounding error of its value if that is
+    /// larger.
     pub deviation: Vec<f64>,
 }
 
@@ -55,7 +56,7 @@ impl Scaler {
     #[must_use]
     pub fn fit(features: ArrayView2<'_, f32>) -> Self {
         let (mean, variance) = moments(features);
-        // A column of one repeated value has a variance of rounding errors; dividing by them would make noise of it.
+        // The variance of a constant column consists of rounding errors, and dividing by them would turn it into noise.
         let floor = |m: f64| (f64::from(f32::EPSILON) * m.abs()).powi(2);
         let constant = |m: f64| floor(m).sqrt().max(1.0);
         let deviation =
@@ -78,7 +79,7 @@ impl Scaler {
 pub fn moments(features: ArrayView2<'_, f32>) -> (Vec<f64>, Vec<f64>) {
     let n = features.nrows().max(1) as f64;
     let sum = |term: &(dyn Fn(f64, f64) -> f64 + Sync), centre: &[f64]| {
-        // Fixed chunks, added in order: the same sum at any number of threads.
+        // Chunks are fixed and added in order, so the sum does not depend on the number of threads.
         let partial: Vec<Vec<f64>> = features
             .axis_chunks_iter(Axis(0), 1024)
             .into_par_iter()
@@ -121,8 +122,8 @@ pub(crate) fn check(features: ArrayView2<'_, f32>) -> Result<()> {
 /// Largest values between which squared distances of features neither overflow nor vanish in single precision.
 const ORDINARY: std::ops::RangeInclusive<f32> = 1e-9..=1e12;
 
-/// The power of two by which `features` are to be multiplied before squared distances are taken in single precision: 1 for
-/// ordinary ones, else such that the largest value comes to lie below 1. Multiplying by it loses nothing.
+/// The power of two by which `features` must be multiplied before squared distances are computed in single precision.
+/// It is 1 for ordinary features, and otherwise makes the largest value less than 1. Multiplying by it loses no digits.
 pub(crate) fn distance_scale(features: ArrayView2<'_, f32>) -> f64 {
     let largest = features.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
     if largest == 0.0 || !largest.is_finite() || ORDINARY.contains(&largest) {
@@ -138,7 +139,7 @@ pub(crate) fn rescale(features: &mut Array2<f32>, scale: f64) {
     }
 }
 
-/// How many different rows there are, counted up to `enough`.
+/// The number of different rows, counted up to `enough`.
 #[must_use]
 pub fn distinct_rows(features: ArrayView2<'_, f32>, enough: usize) -> usize {
     let mut seen = HashSet::new();
@@ -146,7 +147,7 @@ pub fn distinct_rows(features: ArrayView2<'_, f32>, enough: usize) -> usize {
         if seen.len() == enough {
             break;
         }
-        // 0 and -0 are the same place.
+        // 0 and -0 are equal.
         seen.insert(row.iter().map(|value| (value + 0.0).to_bits()).collect::<Vec<u32>>());
     }
     seen.len()

@@ -1,4 +1,4 @@
-//! Whether numbers are finite: what a diverged network, its values and its logits are refused by.
+//! Checks that numbers are finite. They refuse a diverged network, its values and its logits.
 
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 use rayon::prelude::*;
@@ -7,10 +7,10 @@ pub use super::error::word;
 
 use super::{Error, Result};
 
-/// Elements that one thread looks at before another decision.
+/// Number of elements that a thread checks at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// The first element of a tensor of floats that is not finite, row by row, and its place; none in whole numbers.
+/// The position and value of the first element, row by row, that is not finite. Tensors of integers have none.
 ///
 /// # Errors
 /// If the tensor cannot be read.
@@ -29,7 +29,7 @@ pub fn first(tensor: &Tensor) -> Result<Option<(usize, f64)>> {
 }
 
 fn search<T: Copy + Sync>(values: &[T], number: impl Fn(T) -> f64 + Sync) -> Option<(usize, f64)> {
-    // Without a branch for each element, which keeps the usual case one pass at the speed of memory.
+    // There is no branch for each element, so that the usual case is one pass at the speed of memory.
     let broken = |chunk: &[T]| !chunk.iter().fold(true, |fine, &value| fine & number(value).is_finite());
     let at = values.par_chunks(CHUNK).position_first(broken)? * CHUNK;
     let place = at + values[at..].iter().position(|&value| !number(value).is_finite())?;

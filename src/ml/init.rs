@@ -1,8 +1,8 @@
 //! Named, seeded parameters in a fixed order.
 //!
 //! Each parameter draws from a stream of its own, named by the seed and its name: its initial value depends on nothing
-//! else, so that two encoders of one seed start equal whatever head they bear. candle's `VarMap` is a `HashMap` (no
-//! order) and its CPU generator cannot be seeded, so neither is used.
+//! else, so two encoders of one seed start equal, whatever head they have. candle's `VarMap` is a `HashMap` (no order)
+//! and its CPU generator cannot be seeded, so neither is used.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use super::{Error, Result, finite, rng::Stream};
 
-/// How a parameter starts. `fan_in` is inputs times window, `fan_out` outputs times window.
+/// The distribution of the initial values of a parameter. `fan_in` is inputs times window, `fan_out` outputs times
+/// window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
     /// Zeros.
@@ -30,7 +31,7 @@ pub enum Init {
 }
 
 impl Init {
-    /// Values for a tensor of `shape`: `[out, in]` or `[out, in, height, width]` where a fan is needed.
+    /// Values for a tensor of `shape`, which is `[out, in]` or `[out, in, height, width]` if a fan is needed.
     #[must_use]
     pub fn values(self, shape: &[usize], stream: &mut Stream) -> Vec<f32> {
         let count = shape.iter().product();
@@ -52,7 +53,7 @@ impl Init {
     }
 }
 
-/// Normal values within two deviations, which together have `deviation`.
+/// Normal values, cut at two deviations and scaled to have the standard deviation `deviation`.
 fn truncated(count: usize, deviation: f64, stream: &mut Stream) -> Vec<f32> {
     /// Deviation of a standard normal variable that is cut at -2 and 2.
     const CUT: f64 = 0.879_625_661_034_239_8;
@@ -72,7 +73,7 @@ fn uniform(count: usize, bound: f64, stream: &mut Stream) -> Vec<f32> {
     (0..count).map(|_| stream.between(-bound as f32, bound as f32)).collect()
 }
 
-/// The parameters (trained) and buffers (kept: running statistics) of a network, in the order of their creation.
+/// The parameters (trained) and buffers (running statistics) of a network, in the order of their creation.
 ///
 /// Layers hold clones of the same variables, so that setting one here sets it in the network.
 #[derive(Clone, Debug)]
@@ -90,7 +91,7 @@ impl Params {
         Self { seed, device: device.clone(), parameters: Vec::new(), buffers: Vec::new() }
     }
 
-    /// Where to create the parameters of a network's top level.
+    /// The scope of a network's top level.
     pub fn root(&mut self) -> Scope<'_> {
         Scope { params: self, prefix: String::new() }
     }
@@ -107,7 +108,7 @@ impl Params {
         &self.buffers
     }
 
-    /// Trained numbers and buffers, as Keras counts them.
+    /// The number of trained values and values in buffers, as Keras counts them.
     #[must_use]
     pub fn total(&self) -> usize {
         self.all().map(|(_, var)| var.elem_count()).sum()
@@ -117,7 +118,7 @@ impl Params {
         self.parameters.iter().chain(&self.buffers)
     }
 
-    /// Refuses parameters and running statistics that are not finite, by the name of the first.
+    /// Refuses parameters and running statistics that are not finite; the error names the first.
     ///
     /// # Errors
     /// [`Error::NotFinite`], or if a tensor cannot be read.
@@ -147,26 +148,26 @@ impl Params {
     /// If a wanted name is missing or a shape differs.
     pub fn load_matching(&self, tensors: &BTreeMap<String, Tensor>, wanted: impl Fn(&str) -> bool) -> Result<()> {
         for (name, var) in self.all().filter(|(name, _)| wanted(name)) {
-            let tensor = tensors.get(name).ok_or_else(|| Error::Invalid(format!("the weights lack {name}")))?;
+            let tensor = tensors.get(name).ok_or_else(|| Error::Invalid(format!("the weights have no {name}")))?;
             if tensor.dims() != var.dims() {
                 let (got, want) = (tensor.dims(), var.dims());
                 return Err(Error::Invalid(format!("{name} is {got:?}, not {want:?}")));
             }
-            // The copy keeps `set` sound when `tensor` is this very variable.
+            // `set` needs a copy if `tensor` is this variable itself.
             var.set(&tensor.to_device(&self.device)?.to_dtype(DType::F32)?.copy()?)?;
         }
         Ok(())
     }
 }
 
-/// A place in the tree of names: creates parameters below a prefix.
+/// A scope of names, which creates parameters below a prefix.
 pub struct Scope<'a> {
     params: &'a mut Params,
     prefix: String,
 }
 
 impl Scope<'_> {
-    /// The place `name` below this one.
+    /// The scope `name` below this one.
     pub fn at(&mut self, name: &str) -> Scope<'_> {
         let prefix = self.name(name);
         Scope { params: self.params, prefix }

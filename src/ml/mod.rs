@@ -1,6 +1,8 @@
-//! Tensors in, tensors out: data sources, networks, losses, optimisers and the training loop.
+//! The machine learning: data sources, networks, losses, optimisers and the training loop.
 //!
-//! Nothing here knows a pipeline file, a cache or a terminal. Activations are channels-last, `[N, H, W, C]`;
+//! Nothing here knows a pipeline file, a cache or a terminal. Read `data` and `augment`, then `nn` with `kernels`,
+//! `loss` and `optim`, then `train`, which brings them together. `features`, `cluster`, `sampler`, `probe`, `metric`
+//! and `tsne` work on the features that a trained network gives. Activations are channels-last, `[N, H, W, C]`;
 //! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
 
 pub mod augment;

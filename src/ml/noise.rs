@@ -1,4 +1,4 @@
-//! Images with Gaussian noise, the input of a denoising autoencoder.
+//! Images with Gaussian noise, which are the input of a denoising autoencoder.
 
 use candle_core::{Device, Tensor};
 use half::f16;

@@ -1,6 +1,6 @@
 //! Principal components, by subspace iteration (Halko, Martinsson and Tropp 2011, algorithm 4.4).
 //!
-//! A few products with the matrix itself; the covariance of thousands of pixels is never formed.
+//! It takes a few products with the matrix itself, and never computes the covariance of thousands of pixels.
 
 use linfa_linalg::{eigh::EigSort, eigh::EighInto, qr::QRInto};
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -8,15 +8,15 @@ use rayon::prelude::*;
 
 use super::{Error, Result, rng::Stream};
 
-/// Directions beyond those asked for, so that the last ones come out well.
+/// Number of additional directions, which make the last requested ones accurate.
 const OVERSAMPLING: usize = 10;
-/// Products with the covariance; the error of a direction falls by the ratio of variances with each.
+/// Number of products with the covariance. Each reduces the error of a direction by the ratio of variances.
 const ITERATIONS: usize = 8;
-/// Rows of one partial sum: fixed, so that sums are the same at any number of threads.
+/// Rows of one partial sum. It is fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 512;
 
-/// The scores of the rows of `centred` `[N, D]` (columns of mean 0) on their `count` principal components, largest variance
-/// first: `[N, min(count, D)]`.
+/// The scores of the rows of `centred` `[N, D]` (columns of mean 0) on their `count` principal components, largest
+/// variance first: `[N, min(count, D)]`.
 ///
 /// # Errors
 /// [`Error::Invalid`] if the values are so large that products overflow.

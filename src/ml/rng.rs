@@ -1,8 +1,7 @@
 //! The only source of randomness in the crate: named, counter-based streams.
 //!
-//! A stream is fixed by a seed and a label alone, so that work done in any order, on any number of
-//! threads, draws the same numbers. Give every use its own label (`"simclr/augment"`), and every item
-//! of parallel work its own [`Stream::at`].
+//! A seed and a label alone determine a stream, so work in any order, on any number of threads, draws the same numbers.
+//! Give every use its own label (`"simclr/augment"`), and every item of parallel work its own [`Stream::at`].
 
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -24,7 +23,8 @@ impl Stream {
         Self::from_key(hasher.finalize())
     }
 
-    /// The `index`-th child of this stream. Depends on how the stream was named, not on what was drawn from it.
+    /// The `index`-th child of this stream. It depends on the name of the stream, not on the numbers that were drawn
+    /// from it.
     #[must_use]
     pub fn at(&self, index: u64) -> Self {
         Self::from_key(blake3::keyed_hash(self.key.as_bytes(), &index.to_le_bytes()))

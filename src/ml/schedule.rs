@@ -56,10 +56,10 @@ impl Schedule {
         Self { kind: ScheduleKind::Constant, ..Self::default() }
     }
 
-    /// What is wrong with the values, as the name of the field and a message.
+    /// Checks the values of all fields.
     ///
     /// # Errors
-    /// If a value is out of range.
+    /// If a value is out of range, with the name of the field and a message.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         if !(self.warmup_epochs >= 0.0 && self.warmup_epochs.is_finite()) {
             return Err(("warmup_epochs", format!("must be at least 0, not {}", self.warmup_epochs)));
@@ -87,14 +87,15 @@ impl Schedule {
         if self.steps > 0 {
             idle.push("horizon");
         }
-        // A first cycle over all steps is the only one.
+        // A first cycle over all steps is the only cycle.
         if self.kind == ScheduleKind::Cosine || (self.steps == 0 && self.horizon == 0) {
             idle.push("cycle_factor");
         }
         idle
     }
 
-    /// Whether the rate at a step depends on the number of epochs: then more epochs are another training from the start.
+    /// Whether the rate at a step depends on the number of epochs. Then training for more epochs differs from the
+    /// start.
     #[must_use]
     pub fn depends_on_epochs(&self) -> bool {
         self.kind != ScheduleKind::Constant && self.steps == 0 && self.horizon == 0

@@ -1,17 +1,17 @@
-//! How long work is asked to end.
+//! The check whether work should end.
 
 use super::{Error, Result};
 
-/// Asked now and then, from any thread: true once the work should end with [`Error::Cancelled`].
+/// Called now and then from any thread. It returns true when the work should end with [`Error::Cancelled`].
 pub type Stop<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Nobody asks.
+/// Never stops.
 #[must_use]
 pub fn never() -> bool {
     false
 }
 
-/// Goes on unless it is time to stop.
+/// Fails if it is time to stop.
 ///
 /// # Errors
 /// [`Error::Cancelled`].

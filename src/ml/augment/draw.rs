@@ -1,4 +1,4 @@
-//! What is drawn for one view.
+//! The random choices of one view, drawn from a stream.
 
 use super::{Augment, Brightness, JitterOrder};
 use crate::ml::rng::Stream;
@@ -29,13 +29,13 @@ pub struct View {
 pub struct Jitter {
     /// A permutation of 0 to 3: brightness, contrast, saturation, hue.
     pub order: [u8; 4],
-    /// Factor of all values, or what is added to them.
+    /// Factor of all values, or the number that is added to them.
     pub brightness: f32,
     /// Factor of the distances from the mean.
     pub contrast: f32,
     /// Factor of the saturation.
     pub saturation: f32,
-    /// Turns of the hue, in -0.5 to 0.5.
+    /// Turn of the hue, from -0.5 to 0.5.
     pub hue: f32,
 }
 
@@ -123,7 +123,8 @@ mod tests {
         let area = |v: &View| (v.height * v.width) as f64 / 4096.0;
         let ratio = |v: &View| v.width as f64 / v.height as f64;
         assert!(drawn.iter().all(|v| (0.19..=1.0).contains(&area(v)) && (0.72..1.4).contains(&ratio(v))));
-        // Large crops fit at fewer ratios, so the mean is not the middle of the range, 0.6, but 0.545 (400,000 draws in NumPy).
+        // Large crops fit at fewer ratios, so the mean is not the middle of the range, 0.6, but 0.545 (400,000 draws in
+        // NumPy).
         let mean = drawn.iter().map(area).sum::<f64>() / 4000.0;
         assert!((0.53..0.56).contains(&mean), "{mean}");
     }

@@ -2,9 +2,9 @@
 //! float images.
 //!
 //! Two differences from torchvision: nothing is rounded to 8 bits between operations, and grey uses the luma
-//! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). The colour operations of TensorFlow
-//! (`tf.image.adjust_*`) can be chosen one by one. What is drawn for a view is in `draw.rs`, which operations there are in
-//! `colour.rs`, what is done to the pixels in `pixels.rs`.
+//! coefficients 0.299, 0.587, 0.114 that Pillow uses (torchvision's tensors: 0.2989). The colour operations of
+//! TensorFlow (`tf.image.adjust_*`) can be chosen one by one. Read `colour` (the operations on colours), `draw` (the
+//! random choices of a view), then `pixels` (the view itself).
 
 mod colour;
 mod draw;
@@ -96,10 +96,10 @@ impl Augment {
         Self { jitter_probability: 0.0, grey: 0.0, crop_scale: [0.5, 1.0], ..Self::default() }
     }
 
-    /// Checks the ranges.
+    /// Checks the ranges of the parameters.
     ///
     /// # Errors
-    /// The key of the first parameter that is out of range, and what would be right.
+    /// The key of the first parameter that is out of range, and the range that it must be in.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         let within = |key, range: [f64; 2], low: f64, high: f64| {
             let right = low <= range[0] && range[0] <= range[1] && range[1] <= high;
@@ -152,15 +152,15 @@ impl Augment {
         idle
     }
 
-    /// The colour operations that are chosen.
+    /// The chosen operations on colours.
     #[must_use]
     pub fn colour(&self) -> Colour {
         let Self { brightness, contrast, saturation, clip, .. } = *self;
         Colour { brightness, contrast, saturation, clip }
     }
 
-    /// `count` views of each of the images at `indices`: f32 `[count B, H, W, C]` in [0, 1], all first views, then all
-    /// second ones, and so on. View v of the image at place i draws from child i of child v of `stream`.
+    /// `count` views of each of the images at `indices`: f32 `[count B, H, W, C]` in [0, 1], first view 0 of each
+    /// image, then view 1 of each, and so on. View v of the image at place i draws from child i of child v of `stream`.
     ///
     /// # Errors
     /// If images have neither 1 nor 3 channels, or the tensor cannot be made on the device.
@@ -199,7 +199,10 @@ impl Augment {
             return Ok(());
         }
         if images * stride == 0 || !out.len().is_multiple_of(images * stride) {
-            return Err(Error::Invalid(format!("{} floats hold no whole views of {images} images", out.len())));
+            return Err(Error::Invalid(format!(
+                "{} floats are not a whole number of views of {images} images",
+                out.len()
+            )));
         }
         let draw = |view: usize, place: usize| {
             let mut stream = match self.scope {

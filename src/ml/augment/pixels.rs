@@ -1,4 +1,4 @@
-//! What a view does to the pixels, in planes of f32 that stay in the first-level cache.
+//! Makes the pixels of a view, in planes of f32 that stay in the first-level cache.
 
 use super::{
     colour::{Brightness, Clip, Colour, Contrast, Saturation},
@@ -8,7 +8,7 @@ use super::{
 /// Coefficients of luma (ITU-R BT.601).
 const LUMA: [f32; 3] = [0.299, 0.587, 0.114];
 
-/// One image being changed, with the buffers it needs; reused from image to image.
+/// An image that is being changed, with its buffers. It is used again for the next image.
 #[derive(Clone, Debug)]
 pub struct Canvas {
     height: usize,
@@ -19,7 +19,7 @@ pub struct Canvas {
     colour: Colour,
 }
 
-/// Where an output row or column reads: two neighbours and the weight of the second.
+/// The source of an output row or column: two neighbours and the weight of the second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tap {
     first: usize,
@@ -37,7 +37,7 @@ impl Tap {
 }
 
 impl Canvas {
-    /// For images of 1 or 3 `channels`.
+    /// Makes a view of images of 1 or 3 `channels`.
     #[must_use]
     pub fn new(channels: usize, height: usize, width: usize) -> Self {
         let planes = vec![vec![0.0; height * width]; channels];
@@ -45,7 +45,7 @@ impl Canvas {
         Self { height, width, planes, spare, columns, colour: Colour::default() }
     }
 
-    /// With other operations on colours.
+    /// The same with other operations on colours.
     #[must_use]
     pub fn with_colour(self, colour: Colour) -> Self {
         Self { colour, ..self }
@@ -136,7 +136,7 @@ impl Canvas {
         }
     }
 
-    /// The range that values keep to between jitters.
+    /// The range that values are clipped to between jitters.
     fn bounds(&self) -> (f32, f32) {
         if self.colour.clip == Clip::Each { (0.0, 1.0) } else { (f32::NEG_INFINITY, f32::INFINITY) }
     }
@@ -150,7 +150,8 @@ impl Canvas {
         }
     }
 
-    /// Scales the S of HSV, up to 1: the largest channel V stays, the distances of the others from it are scaled.
+    /// Scales the S of HSV, up to 1. The largest channel V stays as it is, and the distances of the others from it are
+    /// scaled.
     fn saturate(&mut self, factor: f32) {
         let (low, high) = self.bounds();
         let [r, g, b] = self.planes.as_mut_slice() else { return };
@@ -182,15 +183,15 @@ impl Canvas {
         }
     }
 
-    /// Turns the hue of HSV. With V the maximum and C the range of a pixel's channels, a channel of hue h (in sixths) is
-    /// V - C clamp(min(k, 4 - k), 0, 1), where k = (n + h) mod 6 and n = 5, 3, 1 for red, green, blue.
+    /// Turns the hue of HSV. With V the maximum and C the range of a pixel's channels, a channel of hue h (in sixths)
+    /// is V - C clamp(min(k, 4 - k), 0, 1), where k = (n + h) mod 6 and n = 5, 3, 1 for red, green, blue.
     fn turn_hue(&mut self, turns: f32) {
         let [r, g, b] = self.planes.as_mut_slice() else { return };
         let shift = 6.0 * turns;
         for ((r, g), b) in r.iter_mut().zip(g).zip(b) {
             let max = r.max(*g).max(*b);
             let range = max - r.min(*g).min(*b);
-            // No branches here, so that the loop is vectorised.
+            // The loop has no branches, so that the compiler vectorises it.
             let scale = 1.0 / if range > 0.0 { range } else { 1.0 };
             let of_blue = 4.0 + (*r - *g) * scale;
             let of_green = 2.0 + (*b - *r) * scale;

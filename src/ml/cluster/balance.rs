@@ -1,4 +1,4 @@
-//! Clusters of equal size: Lloyd's iterations whose assignment step keeps the sizes.
+//! Clusters of equal size, by Lloyd's iterations with an assignment step that keeps the sizes.
 
 use std::cmp::Ordering;
 
@@ -15,8 +15,8 @@ const SWEEPS: usize = 10;
 
 /// Makes the clusters of `found` equal in size (they differ by one at most), and improves them under that constraint.
 ///
-/// Points are first placed in order of how much they would lose by their second choice. Then pairs of points trade
-/// clusters for as long as that lowers the inertia, which is the local search of equal-size k-means.
+/// Points are placed first in the order of what they would lose by their second choice. Then pairs of points trade
+/// clusters as long as a trade lowers the inertia, which is the local search of equal-size k-means.
 pub(super) fn run(
     points: ArrayView2<'_, f32>,
     found: &mut Run,
@@ -46,7 +46,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Every point to its nearest cluster that still has room, the points with most to lose first.
+/// Assigns every point to its nearest cluster that still has room. The points with most to lose come first.
 fn place(costs: &Array2<f32>) -> Vec<u32> {
     let (rows, clusters) = costs.dim();
     let regret: Vec<f32> = costs
@@ -124,13 +124,13 @@ fn trade(costs: &Array2<f32>, labels: &mut [u32], stop: Stop<'_>) -> Result<bool
     Ok(changed)
 }
 
-/// What one point would gain by a move.
+/// The gain of one point by a move.
 struct Wish {
     point: usize,
     gain: f64,
 }
 
-/// The points of cluster `from` by what they would gain in `to`, most first.
+/// The points of cluster `from` in the order of their gain in `to`, the largest first.
 fn wishes(costs: &Array2<f32>, members: &[usize], from: usize, to: usize) -> Vec<Wish> {
     let gain = |point: usize| f64::from(costs[[point, from]]) - f64::from(costs[[point, to]]);
     let mut wishes: Vec<Wish> = members.iter().map(|&point| Wish { point, gain: gain(point) }).collect();

@@ -1,4 +1,4 @@
-//! How sure a cluster is of its points.
+//! The confidence of the labels that k-means gives.
 
 use ndarray::{ArrayView2, Axis};
 use rayon::prelude::*;
@@ -20,7 +20,7 @@ pub enum Confidence {
 }
 
 impl Confidence {
-    /// The confidence that goes with each margin, in [0, 1]; a margin of 0 has none.
+    /// The confidence of each margin, in [0, 1]; a margin of 0 has confidence 0.
     pub(super) fn of(self, margins: Vec<f32>) -> Vec<f32> {
         if self == Self::Margin {
             return margins;
@@ -38,8 +38,9 @@ const CHUNK: usize = 4096;
 /// The margin of every point of `points` `[N, D]`: 1 less its distance to its own centroid over that to the nearest
 /// other one, in [0, 1].
 ///
-/// 1 for a point on its centroid, and where there is no other; 0 on the border of two clusters, and for a point that is
-/// nearer to another cluster than its own (equal sizes put some there). It needs no scale or temperature.
+/// The margin is 1 for a point on its centroid, and where there is no other centroid. It is 0 on the border of two
+/// clusters, and for a point that is nearer to another cluster than to its own, as clusters of equal size have some. It
+/// needs no scale or temperature.
 pub(super) fn margins(points: ArrayView2<'_, f32>, labels: &[u32], centroids: ArrayView2<'_, f32>) -> Vec<f32> {
     let mut margins = Vec::with_capacity(labels.len());
     for (points, labels) in points.axis_chunks_iter(Axis(0), CHUNK).zip(labels.chunks(CHUNK)) {

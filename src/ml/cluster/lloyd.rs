@@ -9,10 +9,10 @@ use crate::ml::{
     stop::{Stop, proceed},
 };
 
-/// Points handled as one product; part of what the result means in its last bits.
+/// Points whose distances are one product. The last bits of the result depend on it.
 const CHUNK: usize = 512;
 
-/// Where one run of k-means stands.
+/// The state of one run of k-means.
 pub(super) struct Run {
     pub labels: Vec<u32>,
     pub centroids: Array2<f32>,
@@ -49,7 +49,7 @@ pub(super) fn run(
             None => settled = true,
         }
     }
-    // The labels that belong to the last centroids, and then the means that belong to those labels.
+    // Takes the labels of the last centroids, and then the means of those labels.
     let (mut labels, distances) = assign(points, &own, centroids.view());
     fill_empty(&mut labels, &distances, centroids.nrows());
     let centroids = means(points, &labels, centroids.nrows());
@@ -57,8 +57,9 @@ pub(super) fn run(
     Ok(Run { labels, centroids, inertia, iterations })
 }
 
-/// The sum of every cluster's points. Only the points that changed their cluster are added and taken away: after the first
-/// iterations these are few. The sums are float64, so that what such changes leave behind does not show in the means.
+/// The sum of every cluster's points. Only the points that changed their cluster are added and subtracted, and after
+/// the first iterations these are few. The sums are float64, so that the rounding errors of such changes do not show in
+/// the means.
 struct Sums {
     labels: Vec<u32>,
     counts: Vec<usize>,
@@ -71,7 +72,7 @@ impl Sums {
         Self { labels, counts, sums }
     }
 
-    /// The means under new labels, or none if they are the old ones.
+    /// The means of new labels, or none if no label changed.
     fn relabel(&mut self, points: ArrayView2<'_, f32>, labels: Vec<u32>) -> Option<Array2<f32>> {
         let mut changed = false;
         for ((point, &new), old) in points.rows().into_iter().zip(&labels).zip(&mut self.labels) {

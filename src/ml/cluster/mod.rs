@@ -1,8 +1,9 @@
 //! k-means: pseudo labels from features.
 //!
 //! Seeds come from linfa's k-means++ and a local search (`seed`), the iterations are Lloyd's with the distances of a
-//! whole chunk as one matrix product (`lloyd`), and `balance` evens out the sizes where that is asked for. linfa's own
-//! iterations take distances row by row, several times slower.
+//! whole chunk as one matrix product (`lloyd`), and `balance` makes the sizes equal where equal sizes are asked for.
+//! linfa's own iterations compute distances row by row, which is several times slower. Read `seed`, `nearest` and
+//! `lloyd`, then `balance` and `confidence`.
 
 mod balance;
 mod confidence;
@@ -56,15 +57,15 @@ impl Default for KMeans {
     }
 }
 
-/// What k-means found.
+/// The result of k-means.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clustering {
     /// Cluster of each row, numbered by first occurrence; every cluster has at least one row.
     pub labels: Vec<u32>,
     /// How sure each label is, in [0, 1].
     pub confidence: Vec<f32>,
-    /// The mean margin, in [0, 1]: 1 less the distance to the own centroid over that to the nearest other one, and 0 where
-    /// another one is nearer.
+    /// The mean margin, in [0, 1]: 1 less the distance to the own centroid over that to the nearest other one, and 0
+    /// where another one is nearer.
     pub margin: f64,
     /// Means of the clusters, `[clusters, D]`, in the space after normalisation.
     pub centroids: Array2<f32>,
@@ -72,22 +73,22 @@ pub struct Clustering {
     pub inertia: f64,
     /// Iterations of the run that was kept.
     pub iterations: usize,
-    /// How many different rows there are after normalisation, counted up to the number of clusters: with fewer, equal rows
-    /// are in several clusters.
+    /// How many different rows there are after normalisation, counted up to the number of clusters: with fewer, equal
+    /// rows are in several clusters.
     pub distinct: usize,
 }
 
 impl KMeans {
-    /// Clusters the rows of `features` `[N, D]`. The same at any number of threads.
+    /// Clusters the rows of `features` `[N, D]`. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with no clusters or runs, or more clusters than rows; [`Error::NotFinite`] for features that are
-    /// not finite.
+    /// [`Error::Invalid`] with no clusters or runs, or more clusters than rows; [`Error::NotFinite`] for features that
+    /// are not finite.
     pub fn fit(&self, features: ArrayView2<'_, f32>) -> Result<Clustering> {
         self.fit_watched(features, &never, &mut |_| ())
     }
 
-    /// As [`KMeans::fit`], until it is time to stop; tells `before_run` the number of runs done.
+    /// As [`KMeans::fit`], but ends when `stop` says so. `before_run` receives the number of runs that are done.
     ///
     /// # Errors
     /// Those of [`KMeans::fit`], and [`Error::Cancelled`].
@@ -113,7 +114,7 @@ impl KMeans {
         let scale = distance_scale(points.view());
         rescale(&mut points, scale);
         let (mean, variance) = moments(points.view());
-        // Around the mean, ||x||^2 - 2 x c + ||c||^2 cancels least.
+        // Around the mean, ||x||^2 - 2 x c + ||c||^2 loses the fewest digits.
         let mean = Array1::from_iter(mean.iter().map(|&m| m as f32));
         points -= &mean;
         let tolerance = self.tolerance * variance.iter().sum::<f64>() / columns as f64;

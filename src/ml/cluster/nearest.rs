@@ -8,11 +8,11 @@ const LANES: usize = 16;
 /// For each point of `points` `[N, width]` the nearest centroid of `[K, width]`, the first of several, and its squared
 /// distance less the point's own squared length. `lengths` are the squared lengths of the centroids.
 ///
-/// All values must be finite, and so small that squared distances are: a point without a finite one has no nearest
-/// centroid, and its label is `u32::MAX`. The products of points and centroids are taken as one matrix product, a unit of points at a time.
+/// All values must be finite, and so small that squared distances are finite too. A point without a finite distance has
+/// no nearest centroid, and its label is `u32::MAX`. A block of points is multiplied with all centroids at a time.
 ///
 /// # Panics
-/// If there is no centroid, or a slice is no whole number of rows.
+/// If there is no centroid, or the length of a slice is not a whole number of rows.
 #[must_use]
 pub fn nearest(points: &[f32], width: usize, centroids: &[f32], lengths: &[f32]) -> (Vec<u32>, Vec<f32>) {
     let count = lengths.len();

@@ -1,4 +1,5 @@
-//! Where k-means starts: linfa's k-means++ on a sample, carried on beyond its first centroids, then a local search.
+//! The starting centroids of k-means: linfa's k-means++ on a sample draws the first ones, more are drawn in the same
+//! way, and a local search improves them.
 
 use linfa::{DatasetBase, traits::Fit};
 use linfa_clustering::{KMeans as LinfaKMeans, KMeansInit};
@@ -12,12 +13,14 @@ use crate::ml::{
     stop::{Stop, proceed},
 };
 
-/// Centroids that linfa draws. It measures every distance anew for each one, so that its time grows with their square.
+/// The number of centroids that linfa draws. It measures every distance again for each of them, so its time grows with
+/// the square of their number.
 const FROM_LINFA: usize = 64;
 /// Points for each centroid in the sample that linfa sees.
 const LINFA_POINTS: usize = 32;
-/// Points for each centroid in the sample of the local search, and the least size of that sample. It is large because a
-/// search on 4,096 of 50,000 points ended 0.03 % above scikit-learn, which looks at all, and costs little beside Lloyd.
+/// Points for each centroid in the sample of the local search, and the least size of that sample. The sample is large
+/// because a search on 4,096 of 50,000 points ended 0.03 % above scikit-learn, which uses all points, and because the
+/// search costs little compared with Lloyd's iterations.
 const SEARCH_POINTS: usize = 64;
 const SEARCH_LEAST: usize = 65_536;
 /// Swaps tried for each centroid.
@@ -42,7 +45,8 @@ pub(super) fn centroids(
     let drawn = from_linfa(take(first * LINFA_POINTS), first)?;
     let sample = take((clusters * SEARCH_POINTS).max(SEARCH_LEAST));
     let mut search = Search::new(sample.view(), clusters);
-    // linfa has taken one step already; from the points themselves the search and Lloyd's iterations end lower.
+    // linfa has already taken one step. If they start from the points themselves, the search and Lloyd's iterations end
+    // lower.
     let distances = distances(sample.view(), drawn.view());
     for column in distances.columns() {
         let nearest = (0..column.len()).min_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap_or(0);
@@ -62,7 +66,7 @@ pub(super) fn centroids(
     Ok(search.into_centroids())
 }
 
-/// k-means++ and one iteration by linfa. Its generator is fixed; the chance is in the order of `sample`.
+/// k-means++ and one iteration by linfa. Its generator is fixed; the order of `sample` is random.
 fn from_linfa(sample: Array2<f32>, clusters: usize) -> Result<Array2<f32>> {
     let dataset = DatasetBase::from(sample);
     let params = LinfaKMeans::params(clusters).init_method(KMeansInit::KMeansPlusPlus).n_runs(1).max_n_iterations(1);
@@ -97,7 +101,7 @@ impl Nearest {
     }
 }
 
-/// Centroids under construction, and how every point of the sample lies to them.
+/// The centroids so far, and the nearest two of every point of the sample.
 struct Search<'a> {
     sample: ArrayView2<'a, f32>,
     centroids: Vec<Vec<f32>>,
@@ -140,7 +144,7 @@ impl<'a> Search<'a> {
         random.below(self.nearest.len()) // every point is a centroid
     }
 
-    /// Puts `candidate` in the place of the centroid that is missed least, if that lowers the inertia of the sample.
+    /// Replaces the centroid that is missed least by `candidate`, if that lowers the inertia of the sample.
     fn swap(&mut self, candidate: ArrayView1<'_, f32>) {
         let candidate = candidate.to_vec();
         let distances = self.distances(&candidate);

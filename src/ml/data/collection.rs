@@ -1,14 +1,14 @@
-//! Images that are known by number and label before one of them is read, so that a choice costs only what is chosen.
+//! Datasets whose numbers and labels are known before an image is read, so that reading costs only the chosen images.
 
 use super::{ImageSet, resize::Resize};
 use crate::ml::Result;
 
-/// The parts that every dataset comes in.
+/// The two parts of every dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// Images to train on.
     Train,
-    /// Images to judge by.
+    /// Images to test on.
     Test,
 }
 
@@ -21,18 +21,18 @@ pub struct Choice {
     pub indices: Vec<u32>,
 }
 
-/// A square that images are brought to: its edge in pixels, and how.
+/// The square that images are resized to: its edge in pixels, and the method.
 pub type Square = Option<(usize, Resize)>;
 
-/// Hears how many images are done so far. An error ends the reading.
+/// Receives the number of images that are done. An error ends the reading.
 pub type Watch<'a> = &'a mut dyn FnMut(usize) -> Result<()>;
 
-/// Images that were read.
+/// The images that were read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// A set for each choice.
     pub sets: Vec<ImageSet>,
-    /// What people should know of the files, though it is no mistake.
+    /// A remark about the files that users should read, although it is not an error.
     pub remarks: Vec<String>,
 }
 
@@ -50,10 +50,10 @@ pub trait Collection {
     /// The class of each image of a split, in the order of the dataset.
     fn labels(&self, split: Split) -> &[u32];
 
-    /// Reads the chosen images, and no others. All come out in one size.
+    /// Reads only the chosen images. All have one size in the end.
     ///
     /// # Errors
-    /// If one of them cannot be read, or sizes differ and no square is wanted; every such image is named. What `watch`
-    /// returns.
+    /// If an image cannot be read, or if sizes differ and no square is given; the error names every such image. Errors
+    /// of `watch` are passed on.
     fn read(&self, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Reading>;
 }

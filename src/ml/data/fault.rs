@@ -1,24 +1,24 @@
-//! What is wrong with the files of a dataset, and what the user can do about it.
+//! Faults in the files of a dataset, each with a remedy for the user.
 
 use std::{fmt, path::Path};
 
-/// The most files that one message names.
+/// The largest number of files that one message names.
 const NAMED: usize = 20;
 
-/// What to do where a path is not there.
+/// The remedy for a path that does not exist.
 pub(super) const ABSENT: &str = "put the data there, or set `path` to its folder, relative to the project root; without the \
                                  data earlier results cannot be found, since their keys contain the content of its files";
 
-/// One thing that is wrong with the files of a dataset.
+/// One fault in the files of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which files, and what is wrong with them.
+    /// The files and their fault.
     pub message: String,
-    /// What would help.
+    /// What the user should do.
     pub remedy: String,
 }
 
-/// Everything that is wrong with the files of a dataset: at least one fault.
+/// All faults in the files of a dataset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults(pub Vec<Fault>);
 
@@ -30,7 +30,8 @@ impl Fault {
 }
 
 impl Faults {
-    /// Adds a fault that any number of files share; none if there are no files. `one` and `many` say what is wrong.
+    /// Adds a fault that all `files` share, or none if there are no files. `one` and `many` word it for one file and
+    /// for several.
     pub fn shared(&mut self, files: &[String], one: &str, many: &str, remedy: &str) {
         let message = match files {
             [] => return,
@@ -40,7 +41,7 @@ impl Faults {
         self.0.push(Fault { message, remedy: remedy.to_owned() });
     }
 
-    /// Adds a fault that any number of files share, each for a reason of its own, one to a line.
+    /// Adds a fault that all `files` share, each with a reason of its own on a line of its own.
     pub fn each(&mut self, files: &[(String, String)], many: &str, remedy: &str) {
         let message = match files {
             [] => return,
@@ -75,7 +76,7 @@ impl fmt::Display for Faults {
     }
 }
 
-/// The first names of a list, and how many more there are.
+/// The first names of a list, and the number of the others.
 #[must_use]
 pub fn names(names: &[String]) -> String {
     let rest = names.len().saturating_sub(NAMED);
@@ -83,7 +84,7 @@ pub fn names(names: &[String]) -> String {
     if rest > 0 { format!("{first} and {rest} more") } else { first }
 }
 
-/// A path as text: bytes that are not UTF-8 as `\xE9`, so that two such names do not look alike.
+/// A path as text. Bytes that are not UTF-8 are written as `\xE9`, so that two such names do not look alike.
 #[must_use]
 pub fn shown(path: &Path) -> String {
     let chunks = path.as_os_str().as_encoded_bytes().utf8_chunks();

@@ -1,4 +1,5 @@
-//! Labelled images in memory, and where they come from.
+//! Labelled images in memory, and their sources. Read `collection`, which every source implements, then one of
+//! `shapes`, `cifar10` and `image_folder`.
 
 pub mod cifar10;
 mod collection;
@@ -35,7 +36,7 @@ impl ImageSet {
         self.labels.len()
     }
 
-    /// True without images.
+    /// True if there are no images.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
@@ -89,7 +90,7 @@ impl ImageSet {
         }
     }
 
-    /// As tensors, without a copy: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
+    /// The pixels and labels as tensors, without a copy: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
     ///
     /// # Errors
     /// If the sizes do not fit each other.
@@ -100,7 +101,7 @@ impl ImageSet {
         Ok((images, labels))
     }
 
-    /// A copy as tensors: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
+    /// A copy of the pixels and labels as tensors: u8 `[N, C, H, W]` and u32 `[N]`, on the CPU.
     ///
     /// # Errors
     /// If the sizes do not fit each other.

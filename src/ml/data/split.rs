@@ -1,11 +1,12 @@
-//! Which images to keep: limits, validation splits and labelled fractions.
+//! Chooses the images to keep: limits, validation splits and labelled fractions.
 //!
-//! All functions return indices in ascending order, so that what is kept stays in the order of the dataset.
+//! All functions return indices in ascending order, so that the kept images stay in the order of the dataset.
 
 use crate::ml::rng::Stream;
 
 /// `n` of the images, with the class proportions of `labels`: each class keeps its share rounded down, and the classes
-/// with the largest remainders one more, so that the total is exact. All of them if there are no more than `n`.
+/// with the largest remainders keep one more, so that the total is exact. All images are kept if there are no more than
+/// `n`.
 #[must_use]
 pub fn stratified(labels: &[u32], n: usize, stream: &Stream) -> Vec<u32> {
     let members = members(labels);
@@ -13,7 +14,7 @@ pub fn stratified(labels: &[u32], n: usize, stream: &Stream) -> Vec<u32> {
     pick(members, &quotas, stream)
 }
 
-/// Splits into what is left for training and a stratified validation part of `round(fraction * N)` images.
+/// Splits the images into a training part and a stratified validation part of `round(fraction * N)` images.
 #[must_use]
 pub fn validation(labels: &[u32], fraction: f64, stream: &Stream) -> (Vec<u32>, Vec<u32>) {
     let held_out = stratified(labels, share(fraction, labels.len()), stream);
@@ -25,8 +26,8 @@ pub fn validation(labels: &[u32], fraction: f64, stream: &Stream) -> (Vec<u32>, 
 
 /// The images whose labels may be used when only a `fraction` of them is known: `round(fraction * N)`, at least one.
 ///
-/// Stratified, each class keeps its share and at least one image (then the total may be larger); else the draw is
-/// uniform without replacement and may miss a class.
+/// If `stratified`, each class keeps its share and at least one image, and the total may be larger. Otherwise the draw
+/// is uniform without replacement and may miss a class.
 #[must_use]
 pub fn fraction(labels: &[u32], fraction: f64, stratified: bool, seed: u64) -> Vec<u32> {
     let stream = Stream::new(seed, "fraction");
@@ -43,7 +44,7 @@ pub fn fraction(labels: &[u32], fraction: f64, stratified: bool, seed: u64) -> V
     }
 }
 
-/// As many images as an unstratified [`fraction`], but each drawn from all: an image may come several times, as by
+/// As many images as an unstratified [`fraction`], drawn with replacement: an image may come several times, as with
 /// NumPy's `random.choice`.
 #[must_use]
 pub fn with_replacement(images: usize, fraction: f64, seed: u64) -> Vec<u32> {
@@ -54,8 +55,8 @@ pub fn with_replacement(images: usize, fraction: f64, seed: u64) -> Vec<u32> {
     picked
 }
 
-/// A fold from 0 to below `folds` for each image, at random: each class is spread over all folds, and no two folds differ
-/// by more than one image of a class, nor by more than one in all.
+/// A random fold from 0 to below `folds` for each image. Each class is spread over all folds: two folds differ by at
+/// most one image of a class, and by at most one image in all.
 ///
 /// # Panics
 /// If `folds` is 0.
@@ -89,7 +90,7 @@ fn members(labels: &[u32]) -> Vec<Vec<u32>> {
     members
 }
 
-/// Shares `n` out over the classes by the method of the largest remainder; ties go to the lower label.
+/// Divides `n` among the classes by the method of the largest remainder; ties go to the lower label.
 fn quotas(members: &[Vec<u32>], n: usize, total: usize) -> Vec<usize> {
     let total = total.max(1);
     let mut quotas: Vec<usize> = members.iter().map(|m| m.len() * n / total).collect();
@@ -100,7 +101,7 @@ fn quotas(members: &[Vec<u32>], n: usize, total: usize) -> Vec<usize> {
     quotas
 }
 
-/// A random `quotas[j]` of group j, all together in ascending order.
+/// `quotas[j]` random members of each group j, all in ascending order.
 fn pick(groups: Vec<Vec<u32>>, quotas: &[usize], stream: &Stream) -> Vec<u32> {
     let mut picked = Vec::new();
     for (j, (mut group, &quota)) in groups.into_iter().zip(quotas).enumerate() {

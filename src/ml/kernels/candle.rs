@@ -1,8 +1,8 @@
-//! The kernels made of candle's own differentiable operations: the fallback for every device, and the yardstick
-//! that faster ones are compared with.
+//! The layers as candle's own differentiable operations. They run on every device, and tests compare the faster kernels
+//! with them.
 //!
-//! candle's `conv2d` is avoided: its backward pass is slow and wrong for stride 2 on rectangles. A convolution here is
-//! a gather of windows and one matrix product, which keeps activations channels-last throughout.
+//! candle's `conv2d` is avoided: its backward pass is slow and wrong for stride 2 on rectangles. A convolution here
+//! gathers the windows and takes one matrix product, which keeps activations channels-last.
 
 use candle_core::{D, Tensor};
 
@@ -27,7 +27,8 @@ pub(super) fn conv2d(x: &Tensor, conv: ConvParams) -> Result<Tensor> {
     Ok(y.reshape((n, out_height, out_width, outputs))?)
 }
 
-/// Every window of `x` `[N, H, W, C]`: `[N, H', W', k, k, C]`. `source(out, tap)` is the row or column that a tap reads.
+/// Every window of `x` `[N, H, W, C]`: `[N, H', W', k, k, C]`. `source(out, tap)` is the row or column that a tap
+/// reads.
 fn windows(x: &Tensor, k: usize, out: [usize; 2], source: impl Fn(usize, usize) -> usize) -> Result<Tensor> {
     let (n, _, _, channels) = x.dims4()?;
     let index = |out: usize| -> Result<Tensor> {
@@ -85,8 +86,8 @@ pub(super) fn batch_norm(x: &Tensor, bn: BnParams, relu: bool) -> Result<(Tensor
     Ok((y.reshape(x.dims())?, stats))
 }
 
-// candle walks reductions over leading dimensions, and the sums that undo a broadcast, element by element. A product with
-// a vector of ones does the same at the speed of a matrix product, forward and backward.
+// candle computes reductions over leading dimensions, and the sums in the backward pass of a broadcast, element by
+// element. A product with a vector of ones gives the same at the speed of a matrix product, forward and backward.
 
 /// The mean of the rows of `[M, C]`: `[1, C]`.
 fn row_mean(rows: &Tensor) -> Result<Tensor> {
@@ -108,7 +109,7 @@ fn add_bias(rows: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     }
 }
 
-/// ReLU with gradient 0 at 0, as in PyTorch; candle's own has 1 there.
+/// ReLU with gradient 0 at 0, as in PyTorch; candle's own ReLU has 1 there.
 fn rectify(x: &Tensor) -> Result<Tensor> {
     let positive = x.detach().relu()?.sign()?;
     Ok((x * positive)?)

@@ -1,4 +1,4 @@
-//! The layers as methods of an activation: shapes are checked here, then an implementation is chosen.
+//! The layers as methods of an activation. Each checks the shapes and chooses an implementation.
 
 use candle_core::Tensor;
 
@@ -20,9 +20,10 @@ impl Activation {
         }
     }
 
-    /// `act(bn(conv(x)) + residual)`: `[N, H', W', O]`, and the statistics of the batch when its norm is [`Norm::Train`].
+    /// `act(bn(conv(x)) + residual)`: `[N, H', W', O]`, and the statistics of the batch when its norm is
+    /// [`Norm::Train`].
     ///
-    /// `residual` has the shape of the result; `act` is ReLU if `relu`, else the identity.
+    /// `residual` has the shape of the result; `act` is ReLU if `relu` is set, otherwise the identity.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -36,7 +37,10 @@ impl Activation {
         let out = self.check_conv(conv)?;
         check_norm(out[3], bn)?;
         if let Some(residual) = residual.filter(|residual| residual.dims() != out) {
-            return Err(Error::Invalid(format!("convolution: a residual {:?} for {out:?}", residual.dims())));
+            return Err(Error::Invalid(format!(
+                "convolution: the residual has shape {:?}, but the result has {out:?}",
+                residual.dims()
+            )));
         }
         match (&self.0, residual.map(|residual| &residual.0)) {
             (Repr::Node(x), None) => conv_bn::conv_bn(x, conv, bn, None, relu),
@@ -50,7 +54,7 @@ impl Activation {
         }
     }
 
-    /// Batch normalisation over all but the last dimension of `[…, C]`, followed by ReLU if `relu`.
+    /// Batch normalisation over all but the last dimension of `[…, C]`, followed by ReLU if `relu` is set.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -75,7 +79,9 @@ impl Activation {
             return Err(Error::Invalid(format!("linear: {:?} is not [N, features]", self.dims())));
         };
         if inputs != expected {
-            return Err(Error::Invalid(format!("linear: {inputs} features for weights of {expected} inputs")));
+            return Err(Error::Invalid(format!(
+                "linear: the input has {inputs} features, but the weights have {expected}"
+            )));
         }
         check_vector("bias", bias, outputs)?;
         match &self.0 {
@@ -84,7 +90,7 @@ impl Activation {
         }
     }
 
-    /// Maximum over windows of `[N, H, W, C]`; positions outside the image never win. The first maximum takes the
+    /// Maximum over windows of `[N, H, W, C]`; positions outside the image are ignored. The first maximum receives the
     /// gradient.
     ///
     /// # Errors
@@ -102,7 +108,7 @@ impl Activation {
         }
     }
 
-    /// Each pixel of `[N, H, W, C]` twice along both axes: `[N, 2H, 2W, C]`.
+    /// Repeats each pixel of `[N, H, W, C]` twice along both axes: `[N, 2H, 2W, C]`.
     ///
     /// # Errors
     /// If it is not of rank 4.
@@ -133,7 +139,7 @@ impl Activation {
         let (outputs, inputs, rows, columns) = weight.dims4()?;
         if channels != inputs || rows != g.kernel || columns != g.kernel {
             let (want, got) = (weight.dims(), self.dims());
-            let message = format!("convolution: {want:?} weights, kernel {} and {got:?} inputs", g.kernel);
+            let message = format!("convolution: weights {want:?} and kernel {} do not fit inputs {got:?}", g.kernel);
             return Err(Error::Invalid(message));
         }
         let too_few = || Error::Invalid(format!("convolution: {height}x{width} pixels are too few for {g:?}"));
@@ -163,7 +169,7 @@ fn check_norm(channels: usize, bn: BnParams) -> Result<()> {
 fn check_vector(name: &str, vector: Option<&Tensor>, length: usize) -> Result<()> {
     match vector {
         Some(vector) if vector.dims() != [length] => {
-            Err(Error::Invalid(format!("{name}: {:?} values for {length} channels", vector.dims())))
+            Err(Error::Invalid(format!("{name} has shape {:?}, but there are {length} channels", vector.dims())))
         }
         _ => Ok(()),
     }

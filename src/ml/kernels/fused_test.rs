@@ -8,7 +8,7 @@ use super::test_support::{close, in_pools, noise};
 use super::{Activation, BnParams, ConvParams, Geometry, Norm};
 use crate::ml::Result;
 
-/// What a chain is made of.
+/// A chain of layers.
 #[derive(Clone, Debug)]
 struct Case {
     n: usize,
@@ -17,15 +17,15 @@ struct Case {
     middle: usize,
     kernel: usize,
     stride: usize,
-    /// Batch statistics, else running ones.
+    /// Batch statistics if true, otherwise running ones.
     train: bool,
     bias: bool,
-    /// The residual is the first layer's output itself, else a convolution of it.
+    /// The residual is the output of the first layer if true, otherwise a convolution of it.
     identity: bool,
     seed: u32,
 }
 
-/// Inputs and parameters as variables, by the order in which they are asked for.
+/// Inputs and parameters as variables, in the order in which they were made.
 struct Variables {
     kind: DType,
     seed: u32,
@@ -105,7 +105,7 @@ fn check(case: &Case) {
         got.into_iter().map(|list| list.into_iter().map(|x| x as f32).collect()).collect()
     });
     assert_eq!(got.len(), want.len());
-    // Gradients that are zero but for rounding are measured by the largest of all.
+    // Gradients that are zero except for rounding are compared with the largest of all.
     let scale = want.iter().flatten().fold(0f64, |m, x| m.max(x.abs()));
     for (index, (got, want)) in got.iter().zip(&want).enumerate() {
         let (mut got, mut want) = (got.clone(), want.clone());
@@ -145,7 +145,7 @@ fn any_case() -> impl Strategy<Value = Case> {
 }
 
 proptest! {
-    // The seed is fixed: a value within rounding of zero would pass a ReLU in one precision only.
+    // The seed is fixed, because a ReLU passes a value within rounding of zero in one precision only.
     #![proptest_config(ProptestConfig { cases: 48, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
     #[test]
     fn any_chain(case in any_case()) {

@@ -1,16 +1,17 @@
 //! The layers' arithmetic: convolution, batch normalisation, linear maps and pooling, forward and backward.
 //!
-//! Layers are methods of [`Activation`] (`layer`), which check shapes and choose an implementation: the CPU kernels of
-//! this folder, or `candle`, made of candle's own operations, which runs on every device. A chain of layers has one backward
-//! pass, which begins where [`Activation::into_tensor`] ends the chain (`chain`).
+//! Layers are methods of [`Activation`] (in `fused`), which check shapes and choose an implementation: the CPU kernels
+//! of this folder, or `candle`, which consists of candle's own operations and runs on every device. A chain of layers
+//! has one backward pass, and [`Activation::into_tensor`] ends the chain.
 //!
-//! On the CPU: `strip` is the one matrix product, written once for each instruction set (`simd`) and chosen at run time.
-//! `plan` cuts a convolution into units that fit the cache, `convolve` and `convolve_grad` run it over them, `tile` holds
-//! padded copies; `winograd` computes a unit of 3x3 windows and many channels with fewer products, by the transforms of
-//! `transform`. `channel` and `normalise` are the passes of batch normalisation. Sums are split by sizes alone and added in
-//! a fixed order: the result does not depend on the number of threads. The only `unsafe` code of the crate is here.
+//! Read `operands` and `fused` first, then the folders from the bottom up, since each imports only from those before
+//! it: `simd` (vectors and the one matrix product, for each instruction set), `memory`, `norm` (batch normalisation of
+//! slices), `autograd` (values between layers, and the backward pass through a chain of them), `conv` (convolution of
+//! slices), `modules` (the layers with their backward passes). Sums are divided by sizes alone and added in a fixed
+//! order, so the result does not depend on the number of threads. `ml` has no other `unsafe` code.
 //!
-//! Layouts: activations `[N, H, W, C]` float32, convolution weights `[out, in, height, width]`, linear weights `[out, in]`.
+//! Layouts: activations `[N, H, W, C]` float32, convolution weights `[out, in, height, width]`, linear weights
+//! `[out, in]`.
 
 mod autograd;
 mod candle;

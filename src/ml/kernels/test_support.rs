@@ -1,4 +1,4 @@
-//! What the kernels' tests share: noise, pools of threads, and the measure of an error.
+//! Helpers of the tests of kernels: noise, pools of threads, and the comparison with float64.
 
 /// Numbers in [-1, 1) from a small generator.
 pub(crate) fn noise(len: usize, seed: u32) -> Vec<f32> {
@@ -10,7 +10,7 @@ pub(crate) fn noise(len: usize, seed: u32) -> Vec<f32> {
     (0..len).map(|_| next()).collect()
 }
 
-/// What `f` computes with 1, 2 and 3 threads: the same bits.
+/// The result of `f`. It must have the same bits with 1, 2 and 3 threads.
 pub(crate) fn in_pools(f: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
     let run = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a pool").install(&f);
     let [one, two, three] = [1, 2, 3].map(run);
@@ -19,7 +19,7 @@ pub(crate) fn in_pools(f: impl Fn() -> Vec<Vec<f32>> + Sync) -> Vec<Vec<f32>> {
     one
 }
 
-/// At most 1e-5 of the largest magnitude apart.
+/// Checks that the lists differ by at most 1e-5 of the largest magnitude.
 #[track_caller]
 pub(crate) fn close(what: &str, got: &[f32], want: &[f64]) {
     assert_eq!(got.len(), want.len(), "{what}");

@@ -1,4 +1,4 @@
-//! The contrastive losses: what each makes of a block of rows of similarities.
+//! The contrastive losses of a block of rows of similarities.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::ml::Result;
 
-/// What some rows add to a loss: it is the sum of the sums over the sum of the counts.
+/// The share of some rows in a loss, which is the sum of all `sum` divided by the sum of all `count`.
 pub(super) struct Part {
     pub(super) sum: Tensor,
     pub(super) count: f64,
@@ -28,7 +28,7 @@ impl Loss {
         Ok((sum / count.max(1.0))?)
     }
 
-    /// What the rows `rows` add.
+    /// The share of the rows `rows`.
     pub(super) fn part(&self, z: &Tensor, rows: Range<usize>, labels: Option<&PseudoLabels>) -> Result<Part> {
         if self.kind == LossKind::Supcon {
             let count = rows.len() as f64;
@@ -43,7 +43,7 @@ impl Loss {
         })
     }
 
-    /// What rows add whose positives have the similarities `positive` `[R]`.
+    /// The share of rows whose positives have the similarities `positive` `[R]`.
     fn against(&self, pairs: &Pairs, positive: &Tensor) -> Result<Part> {
         let mut count = positive.dim(0)? as f64;
         let losses = match self.kind {
@@ -67,8 +67,8 @@ impl Loss {
         Ok(Part { sum: losses.sum_all()?, count })
     }
 
-    /// Losses of rows whose sum over the negatives is corrected by what false negatives are expected to add. All
-    /// exponentials are over that of the row's largest similarity (its `scale`), so that at least one is 1.
+    /// Losses of rows whose sum over the negatives is corrected for the expected share of false negatives. All
+    /// exponentials are divided by that of the largest similarity of the row (its `scale`), so that at least one is 1.
     fn corrected(
         &self,
         pairs: &Pairs,
@@ -124,9 +124,9 @@ pub fn hard(
     Loss { temperature, prior, concentration, ..Loss::new(LossKind::Hard) }.of(z, labels)
 }
 
-/// SupCon (Khosla et al. 2020, `L_out`) of `z` `[2B, D]`, a scalar: minus the mean log-probability of all other views of
-/// the row's label, among all other views. The row's own other view is always among them; without labels it is the only
-/// one, which is NT-Xent.
+/// SupCon (Khosla et al. 2020, `L_out`) of `z` `[2B, D]`, a scalar: minus the mean log-probability of all other views
+/// of the row's label, among all other views. The row's own other view is always among them; without labels it is the
+/// only one, which is NT-Xent.
 ///
 /// # Errors
 /// If the shapes do not fit.

@@ -1,15 +1,15 @@
-//! A loss and its gradient without the whole table of similarities in memory.
+//! A loss and its gradient, with only a part of the similarities in memory.
 
 use candle_core::{Tensor, Var};
 
 use super::{Loss, PseudoLabels, Result};
 
-/// Similarities held at a time: 16 MiB of them.
+/// Number of similarities in memory at a time: 16 MiB.
 const CELLS: usize = 4 << 20;
 
 impl Loss {
-    /// The loss of projections `z` `[V B, D]` and its gradient with respect to them, `[V B, D]` without a graph. Rows are
-    /// taken in blocks: the memory grows with B, not with its square.
+    /// The loss of projections `z` `[V B, D]` and its gradient with respect to them, `[V B, D]` without a graph. Rows
+    /// are processed in blocks, so the memory grows with B and not with its square.
     ///
     /// # Errors
     /// If the shapes do not fit.

@@ -1,4 +1,4 @@
-//! Which contrastive loss, and with which parameters.
+//! The contrastive losses by name, with their parameters.
 
 use candle_core::Tensor;
 use schemars::JsonSchema;
@@ -26,11 +26,11 @@ pub enum LossKind {
 /// A contrastive loss with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Loss {
-    /// Which one.
+    /// The loss.
     pub kind: LossKind,
     /// Temperature of the similarities.
     pub temperature: f64,
-    /// Chance of a false negative in [0, 1), for [`LossKind::Debiased`] and [`LossKind::Hard`].
+    /// Probability of a false negative in [0, 1), for [`LossKind::Debiased`] and [`LossKind::Hard`].
     pub prior: f64,
     /// How much more near negatives count, for [`LossKind::Hard`]: the exponent of their reweighting.
     pub concentration: f64,
@@ -48,7 +48,7 @@ impl Loss {
     /// The number of images whose views are the rows of `z`.
     ///
     /// # Errors
-    /// If there are fewer than two, or another number of labels.
+    /// If there are fewer than two images, or the number of labels differs.
     pub(super) fn images(&self, z: &Tensor, labels: Option<&PseudoLabels>) -> Result<usize> {
         let (rows, _) = z.dims2()?;
         let images = rows / self.views.max(1);
@@ -59,7 +59,9 @@ impl Loss {
             )));
         }
         match labels.map(|labels| labels.labels.len()) {
-            Some(count) if count != images => Err(Error::Invalid(format!("{count} labels for {images} images"))),
+            Some(count) if count != images => {
+                Err(Error::Invalid(format!("there are {count} labels for {images} images")))
+            }
             _ => Ok(images),
         }
     }

@@ -1,22 +1,22 @@
-//! What (pseudo) labels say about pairs of images.
+//! (Pseudo) labels, and the weights that they give to pairs of images.
 
-/// Labels of images, and how sure each is.
+/// Labels of images with their confidence.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PseudoLabels {
     /// The label of each image.
     pub labels: Vec<u32>,
-    /// How sure each label is, in [0, 1]; `None`: all are certain.
+    /// Confidence of each label, in [0, 1]; `None` if all are certain.
     pub confidence: Option<Vec<f32>>,
 }
 
 impl PseudoLabels {
-    /// Labels that are taken as certain: images of one label are no negatives of each other.
+    /// Labels that are certain: images of one label are not negatives of each other.
     #[must_use]
     pub fn certain(labels: Vec<u32>) -> Self {
         Self { labels, confidence: None }
     }
 
-    /// Those of the images at `indices`.
+    /// The labels of the images at `indices`.
     ///
     /// # Panics
     /// If an index is out of range.
@@ -27,7 +27,7 @@ impl PseudoLabels {
         Self { labels, confidence: self.confidence.as_ref().map(of) }
     }
 
-    /// Whether the images at two places have one label.
+    /// Whether the images at two places have the same label.
     ///
     /// # Panics
     /// If a place is out of range.
@@ -36,8 +36,8 @@ impl PseudoLabels {
         self.labels[a] == self.labels[b]
     }
 
-    /// How much the images at two places count as negatives of each other, in [0, 1]: 1 with different labels, else
-    /// 1 less the product of their confidences.
+    /// The weight of the images at two places as negatives of each other, in [0, 1]: 1 for different labels, otherwise
+    /// 1 minus the product of their confidences.
     ///
     /// # Panics
     /// If a place is out of range.

@@ -1,4 +1,4 @@
-//! How good a contrastive representation is, beside its loss.
+//! Measures of a contrastive representation other than its loss.
 
 use candle_core::Tensor;
 use ndarray::{ArrayView2, Axis};
@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::normalize;
 use crate::ml::{Error, Result};
 
-/// Rows whose cosines are one product.
+/// Number of rows whose cosines are one product.
 const BLOCK: usize = 64;
 
 /// Measures of a batch of views.
@@ -31,10 +31,10 @@ pub fn measure(z: &Tensor, views: usize) -> Result<Measures> {
     let images = count / views;
     let z = normalize(&z.detach())?.flatten_all()?.to_vec1::<f32>()?;
     let z = ArrayView2::from_shape((count, width), &z).map_err(|error| Error::Invalid(error.to_string()))?;
-    // The squared length of a row: 1, or 0 for a projection of nothing, which has no direction.
+    // The squared length of a row: 1, or 0 for a projection of zeros, which has no direction.
     let length = |row: usize| if z.row(row).iter().any(|&x| x != 0.0) { 1.0 } else { 0.0 };
     let lengths: Vec<f64> = (0..count).map(length).collect();
-    // Rows are taken in blocks, so that the whole table of cosines is never in memory.
+    // Rows are processed in blocks, so that the whole table of cosines is never in memory.
     let blocks: Vec<Vec<(usize, f64, f64)>> = z
         .axis_chunks_iter(Axis(0), BLOCK)
         .into_par_iter()
@@ -82,7 +82,8 @@ mod tests {
         Ok(())
     }
 
-    /// Four of the six ordered pairs of the first image's views are nearer than the second image; so are all of the second's.
+    /// Four of the six ordered pairs of the first image's views are nearer than the second image; so are all of the
+    /// second's.
     #[test]
     fn three_views_have_two_positives_each() -> Result<()> {
         let rows = [[1f32, 0.0], [-1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]];
@@ -93,7 +94,8 @@ mod tests {
         Ok(())
     }
 
-    /// As in Wang and Isola's code, a projection of nothing stays nothing: equal to another, and 1 from any direction.
+    /// As in Wang and Isola's code, a projection of zeros stays zeros. Its distance is 0 to another one, and 1 to any
+    /// direction.
     #[test]
     fn projections_of_nothing_are_in_one_place() -> Result<()> {
         let measures = measure(&Tensor::zeros((4, 2), candle_core::DType::F32, &Device::Cpu)?, 2)?;
@@ -104,7 +106,7 @@ mod tests {
         Ok(())
     }
 
-    /// Equal projections rank nothing first: a collapsed encoder does not look perfect.
+    /// Of equal projections none is nearest, so a collapsed encoder does not look perfect.
     #[test]
     fn collapse_is_not_success() -> Result<()> {
         let z = Tensor::new(&[[1f32, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], &Device::Cpu)?;

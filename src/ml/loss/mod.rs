@@ -1,24 +1,26 @@
-//! Losses, as free functions, and the measures of a contrastive representation.
+//! Losses, as free functions, and measures of a contrastive representation. Read `kind` and `pairs`, then `contrastive`
+//! and `supcon`, then `gradient`.
 //!
 //! Contrastive losses take projections `z` `[2B, D]` of 2B views: rows `i` and `i + B` are the two views of one image,
-//! each the other's positive; every other row is a negative, of weight 1 unless [`PseudoLabels`] say otherwise. Rows are
-//! scaled to length one here. With `s_ij` the cosine of rows i and j over the temperature t, `w_ij` the weight, p the
-//! positive of i, and `N = sum_neg w_ij`:
+//! each the other's positive; every other row is a negative, of weight 1 unless [`PseudoLabels`] say otherwise. Rows
+//! are scaled to length one here. With `s_ij` the cosine of rows i and j over the temperature t, `w_ij` the weight, p
+//! the positive of i, and `N = sum_neg w_ij`:
 //!
 //! - [`nt_xent`] (Chen et al. 2020): `-s_ip + log(e^s_ip + sum_neg w_ij e^s_ij)`
 //! - [`dcl`] (Yeh et al. 2022): `-s_ip + log(sum_neg w_ij e^s_ij)`
 //! - [`debiased`] (Chuang et al. 2020): `-log(e^s_ip / (e^s_ip + G))` with
 //!   `G = max((sum_neg w_ij e^s_ij - prior N e^s_ip) / (1 - prior), N e^(-1/t))`
-//! - [`hard`] (Robinson et al. 2021): the same, with near negatives counted more: in place of the sum stands
+//! - [`hard`] (Robinson et al. 2021): the same, with near negatives counted more: the sum is replaced by
 //!   `N sum_neg w_ij e^((1 + b) s_ij) / sum_neg w_ij e^(b s_ij)`, b the concentration
 //! - [`supcon`] (Khosla et al. 2020, their `L_out`): every other view of the image's label is a positive:
 //!   `-mean_pos(s_ip) + log(sum_others e^s_ij)`
 //!
-//! each averaged over the 2B rows. A row without negatives has nothing to learn from: its loss and gradient are 0, and
-//! [`dcl`], whose logarithm would be of 0, leaves it out of the mean.
+//! each averaged over the 2B rows. A row without negatives has loss and gradient 0. [`dcl`] would take the logarithm of
+//! 0, so it leaves such a row out of the mean.
 //!
-//! A [`Loss`] of V views an image takes `[V B, D]`. A row has V - 1 positives then, and the first four losses are averaged
-//! over them too, each by itself against the negatives of the row (Tian et al. 2020, all pairs of views).
+//! A [`Loss`] of V views an image takes `[V B, D]`. A row then has V - 1 positives, and the first four losses are
+//! averaged over them too, each positive by itself against the negatives of the row (Tian et al. 2020, all pairs of
+//! views).
 
 mod contrastive;
 mod gradient;

@@ -8,20 +8,20 @@ use rayon::prelude::*;
 use super::{PseudoLabels, kind::Loss};
 use crate::ml::Result;
 
-/// Stands for minus infinity in logits: its exponential is zero, and it stays finite in gradients.
+/// Replaces minus infinity in logits. Its exponential is zero, and gradients stay finite.
 pub(super) const MASKED: f32 = -1e9;
 
-/// Some rows of the similarities of all views, and how much each pair counts as a negative.
+/// Some rows of the similarities of all views, with the weight of each pair as a negative.
 pub(super) struct Pairs {
     /// Cosines over the temperature, `[R, V B]`.
     pub(super) logits: Tensor,
-    /// Those of each positive, `[R]`: one for every other view of the row's image.
+    /// The same for each positive, `[R]`: one list for every other view of the row's image.
     pub(super) positives: Vec<Tensor>,
-    /// Logarithms of the negatives' weights, `[R, V B]`; [`MASKED`] for what is none.
+    /// Logarithms of the negatives' weights, `[R, V B]`; [`MASKED`] for pairs that are not negatives.
     bias: Tensor,
     /// Sum of the negatives' weights, `[R]`.
     pub(super) count: Tensor,
-    /// 1 for a row with a negative, else 0, `[R]`.
+    /// 1 for a row with a negative, otherwise 0, `[R]`.
     pub(super) any: Tensor,
 }
 
@@ -53,7 +53,7 @@ impl Pairs {
         Ok(Self { logits, positives, bias, count: vector(count)?, any: vector(any)? })
     }
 
-    /// `log(w_ij) + tilt s_ij` of the negatives, the rest masked, `[R, V B]`.
+    /// `log(w_ij) + tilt s_ij` of the negatives, `[R, V B]`; other pairs are masked.
     pub(super) fn negative_logits(&self, tilt: f64) -> Result<Tensor> {
         let logits = if tilt == 1.0 { self.logits.clone() } else { (&self.logits * tilt)? };
         Ok((logits + &self.bias)?)

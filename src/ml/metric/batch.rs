@@ -1,15 +1,15 @@
-//! What batches hold: pairs of one cluster, and pairs of one class, which contrastive losses wrongly push apart.
+//! Measures of batches: pairs of one cluster, and pairs of one class, which contrastive losses wrongly push apart.
 //!
-//! All rates are over pairs of distinct positions of one batch, every batch and pair with equal weight. Two views
-//! of each image double positions without changing a rate.
+//! All rates are over pairs of distinct positions of one batch. Every batch and pair has equal weight. A second view of
+//! each image does not change a rate.
 
 use std::collections::BTreeMap;
 
 use super::FalseNegatives;
 use crate::ml::loss::PseudoLabels;
 
-/// The fraction of pairs within a batch that share a label; where these are classes, of false negatives. `batches` holds
-/// image indices, `batch_size` to a batch.
+/// The fraction of pairs within a batch that share a label. If the labels are classes, it is the rate of false
+/// negatives. `batches` holds image indices, `batch_size` for each batch.
 ///
 /// # Panics
 /// If `batch_size` is zero or an index is out of range.
@@ -27,8 +27,8 @@ pub fn same_label_rate(batches: &[u32], batch_size: usize, labels: &[u32]) -> f6
 ///
 /// With w_j the share of a batch that cluster j has, s = sum of w_j squared, p = sum of squared class frequencies, and
 /// q = P(same class | same cluster). `shares` gives w (it need not sum to 1); without it, w_j = n_j / n, as in batches
-/// that draw clusters by their size. Then the form is exact for every pair of images of different clusters. 0 with a
-/// single cluster, whose batches have no such pair.
+/// that draw clusters by their size. Then the closed form is exact for every pair of images of different clusters. It
+/// is 0 for a single cluster, whose batches have no such pair.
 ///
 /// # Panics
 /// If the lengths differ, or a cluster is not an index into `shares`.
@@ -37,7 +37,8 @@ pub fn expected_false_negative_rate(clusters: &[u32], classes: &[u32], shares: O
     closed_form(clusters, classes, shares).0
 }
 
-/// The same for a batch of whose pairs the share `same_cluster` is of one cluster: those share a class with chance q.
+/// The same for a batch in which the share `same_cluster` of the pairs is of one cluster. Those pairs share a class
+/// with probability q.
 ///
 /// # Panics
 /// As [`expected_false_negative_rate`].
@@ -47,11 +48,11 @@ pub fn expected_rate_with_pairs(clusters: &[u32], classes: &[u32], shares: Optio
     same_cluster * together + (1.0 - same_cluster) * apart
 }
 
-/// The rate that batches drawn from these images have by expectation.
+/// The expected rate of batches that are drawn from these images.
 ///
 /// With certain labels it is the closed form (p - s q) / (1 - s): s = sum of squared cluster shares, p = sum of squared
-/// class frequencies, q = P(same class | same cluster). With none or uncertain ones it is the same of all pairs of
-/// different images: their weight with equal classes over their weight.
+/// class frequencies, q = P(same class | same cluster). Without labels, or with uncertain ones, it is the weight of all
+/// pairs of different images with equal classes divided by the weight of all pairs of different images.
 ///
 /// # Panics
 /// If the lengths differ.
@@ -63,7 +64,7 @@ pub fn expected_negatives_rate(classes: &[u32], labels: Option<&PseudoLabels>) -
     }
 }
 
-/// P(same class | other cluster) and P(same class | same cluster).
+/// P(same class | different cluster) and P(same class | same cluster).
 fn closed_form(clusters: &[u32], classes: &[u32], shares: Option<&[f64]>) -> (f64, f64) {
     assert_eq!(clusters.len(), classes.len(), "clusters and classes label the same images");
     let mut sizes = BTreeMap::<u32, f64>::new();
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(expected_negatives_rate(&[0, 0, 1, 1], Some(&PseudoLabels::certain(vec![0; 4]))), 0.0);
     }
 
-    /// Clusters as k-means finds them in features that tell classes apart in part: of unequal sizes.
+    /// Clusters as k-means finds them in features that distinguish classes in part: their sizes are unequal.
     #[test]
     fn the_closed_form_holds_for_masks_and_balanced_batches() {
         let mut stream = Stream::new(4, "features");
@@ -182,7 +183,7 @@ mod tests {
                     assert!(gap.abs() < 1e-3, "k = {clusters}, batches of {batch_size}: {gap}");
                     assert!(labels.is_none() || expected < all, "labels tell: {expected} {all}");
                 }
-                // Batches of one image a cluster at most hold no pair of one cluster.
+                // Batches with at most one image of a cluster have no pair of one cluster.
                 let batch_size = batch_size.min(clusters);
                 let balanced = draw(&found.labels, Policy::Balanced, batch_size, 16, 0).unwrap();
                 let metrics = balanced.metrics(&found.labels, Some(&classes));

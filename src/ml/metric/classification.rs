@@ -1,11 +1,11 @@
-//! How often a classifier is right, and how sure that number is.
+//! The accuracy of a classifier, and its confidence interval.
 
 /// The 97.5 % point of the standard normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
 /// The 95 % confidence interval of a proportion, by Wilson's score method (Wilson 1927).
 ///
-/// `correct` of `total` trials succeeded. Without trials nothing is known: (0, 1).
+/// `correct` of `total` trials succeeded. Without trials the interval is (0, 1).
 ///
 /// ```
 /// let (low, high) = strata::ml::metric::wilson(150, 250);
@@ -21,13 +21,13 @@ pub fn wilson(correct: usize, total: usize) -> (f64, f64) {
     let scale = 1.0 / (1.0 + Z * Z / n);
     let centre = scale * (p + Z * Z / (2.0 * n));
     let half = scale * Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // At the ends the exact value is 0 or 1; rounding would miss it by an ulp.
+    // At the ends the exact value is 0 or 1, which rounding would miss slightly.
     let low = if correct == 0 { 0.0 } else { centre - half };
     let high = if correct == total { 1.0 } else { centre + half };
     (low, high)
 }
 
-/// The fraction of `predictions` that equal `labels`; 0 where there are none.
+/// The fraction of `predictions` that equal `labels`; 0 if there are none.
 ///
 /// # Panics
 /// If the lengths differ.

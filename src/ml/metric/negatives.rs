@@ -1,13 +1,13 @@
-//! False negatives of a contrastive loss: negatives of the image's own class.
+//! False negatives of a contrastive loss: negatives that have the class of the image itself.
 //!
-//! Rates are over the pairs of distinct positions of a batch, each with the weight that it has as a negative. Two views of
-//! each image double positions without changing a rate. Pairs are never listed: their sums follow from those of groups.
+//! Rates are over the pairs of distinct positions of a batch, each with its weight as a negative. A second view of each
+//! image does not change a rate. Pairs are never listed, because their sums follow from the sums of groups.
 
 use std::collections::BTreeMap;
 
 use crate::ml::loss::PseudoLabels;
 
-/// Weight of negative pairs, and of those of one class among them.
+/// The weight of negative pairs, and of the false ones among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FalseNegatives {
     /// Weight of the negatives of the image's own class.
@@ -17,7 +17,7 @@ pub struct FalseNegatives {
 }
 
 impl FalseNegatives {
-    /// The negatives among images of these classes, `labels` (of the same images) saying what each pair counts.
+    /// The negatives among images of these classes. `labels` of the same images give the weight of each pair.
     ///
     /// # Panics
     /// If there are fewer labels than classes.
@@ -43,13 +43,13 @@ impl FalseNegatives {
         found
     }
 
-    /// Adds `times` times what another batch has.
+    /// Adds `times` times the weights of another batch.
     pub fn add(&mut self, other: Self, times: f64) {
         self.wrong += times * other.wrong;
         self.all += times * other.all;
     }
 
-    /// The share of false negatives; 0 where there are none at all.
+    /// The share of false negatives; 0 if there are no negatives.
     #[must_use]
     pub fn rate(self) -> f64 {
         if self.all > 0.0 { (self.wrong / self.all).clamp(0.0, 1.0) } else { 0.0 }

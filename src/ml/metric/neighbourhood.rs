@@ -1,4 +1,4 @@
-//! Whether neighbours on a map are neighbours in truth.
+//! Measures whether neighbours on a map are neighbours in the original space.
 
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
@@ -8,11 +8,12 @@ use crate::ml::{
     stop::{Stop, proceed},
 };
 
-/// Rows whose distances to all others are one product.
+/// Number of rows whose distances to all others are one product.
 const ROWS: usize = 64;
 
-/// How far the `k` nearest rows on a `map` `[N, d]` of `points` `[N, D]` are near in `points` too: 1 when all are among the k
-/// nearest there, less by the rank of each one that is not (Venna and Kaski 2001). It is not defined where 3 k + 1 is not below 2 N.
+/// The trustworthiness of a `map` `[N, d]` of `points` `[N, D]`: 1 if the `k` nearest rows on the map are among the `k`
+/// nearest in `points` too, and less by the rank of each row that is not (Venna and Kaski 2001). It is defined only if
+/// 3 k + 1 is less than 2 N.
 ///
 /// # Errors
 /// [`Error::Cancelled`](crate::ml::Error::Cancelled) when it is time to stop.
@@ -31,7 +32,7 @@ pub fn trustworthiness(
         return Ok(None);
     }
     let lengths: Vec<f32> = points.rows().into_iter().map(|row| row.dot(&row)).collect();
-    // Directly, as the products of a wide map would swallow small distances.
+    // Distances are computed directly, because products would lose small distances of a wide map.
     let on_map = |a: usize, b: usize| map.row(a).iter().zip(map.row(b)).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
     let chunk_starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
     let excess = chunk_starts.par_iter().map(|&start| {
@@ -40,7 +41,7 @@ pub fn trustworthiness(
         let mut excess = 0_u64;
         for (offset, products) in products.axis_iter(Axis(0)).enumerate() {
             let own = start + offset;
-            // Squared distances less the own squared length, which changes no order.
+            // The squared length of the row itself is left out, since it does not change the order.
             let distance = |other: usize| (lengths[other] - 2.0 * products[other], other);
             let nearer = |a: (f32, usize), b: (f32, usize)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).is_lt();
             let mut others: Vec<(f32, usize)> =

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-/// How many items fall into each cluster of either partition and into each pair of them.
+/// The number of items in each cluster of either partition, and in each pair of them.
 struct Contingency {
     first: Vec<f64>,
     second: Vec<f64>,
-    /// Cluster of the first partition, cluster of the second, number of items; only where there are any.
+    /// Cluster of the first partition, cluster of the second, number of items; only pairs that have items.
     cells: Vec<(usize, usize, f64)>,
     total: f64,
 }
@@ -62,7 +62,7 @@ pub fn normalized_mutual_information(first: &[u32], second: &[u32]) -> f64 {
     let mutual: f64 =
         table.cells.iter().map(|&(a, b, c)| c / n * (c * n / (table.first[a] * table.second[b])).ln()).sum();
     let mean = (entropy(&table.first, n) + entropy(&table.second, n)) / 2.0;
-    // Rounding may leave a hair below zero or above one.
+    // Rounding may give slightly less than zero or more than one.
     (mutual / mean).clamp(0.0, 1.0)
 }
 

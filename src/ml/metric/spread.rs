@@ -1,4 +1,4 @@
-//! How far features spread: the signs of a collapsed representation.
+//! The spread of features, which shows a collapsed representation.
 
 use linfa_linalg::eigh::EigValshInto;
 use ndarray::{Array2, ArrayView2, Axis, s};
@@ -8,11 +8,11 @@ use crate::ml::{
     features::{Normalize, moments},
 };
 
-/// Rows beyond these do not count: the rank of so many is telling, and its price grows with their cube.
+/// Further rows are ignored: the rank of this many is meaningful, and its cost grows with their cube.
 const ROWS: usize = 512;
 
-/// The mean over the columns of the standard deviation of `features` `[N, D]` scaled to rows of length 1, times the root
-/// of D (Chen and He 2021, figure 2): 1 for directions spread evenly over the sphere, 0 for collapsed ones.
+/// The mean over the columns of the standard deviation of `features` `[N, D]` scaled to rows of length 1, times the
+/// root of D (Chen and He 2021, figure 2): 1 for directions spread evenly over the sphere, 0 for collapsed ones.
 #[must_use]
 pub fn feature_std(features: ArrayView2<'_, f32>) -> f64 {
     let (_, variance) = moments(Normalize::L2.apply(features).view());
@@ -20,9 +20,9 @@ pub fn feature_std(features: ArrayView2<'_, f32>) -> f64 {
     variance.iter().map(|variance| variance.sqrt()).sum::<f64>() / width * width.sqrt()
 }
 
-/// The effective rank of `features` `[N, D]` around their mean (Roy and Vetterli 2007): the exponential of the entropy of
-/// the singular values, as shares of their sum. Between 1 and the rank; 0 where all rows are equal. Of more than 512 rows
-/// the first 512 count.
+/// The effective rank of `features` `[N, D]` around their mean (Roy and Vetterli 2007): the exponential of the entropy
+/// of the singular values, as shares of their sum. It is between 1 and the rank, and 0 if all rows are equal. Only the
+/// first 512 rows count.
 ///
 /// # Errors
 /// If there are no features, or a value is not finite.
@@ -31,11 +31,12 @@ pub fn effective_rank(features: ArrayView2<'_, f32>) -> Result<f64> {
     let mut centred = features.slice(s![..features.nrows().min(ROWS), ..]).mapv(f64::from);
     let mean = centred.mean_axis(Axis(0)).unwrap_or_default();
     centred -= &mean;
-    // The singular values are the roots of the eigenvalues of either product with the transpose: the smaller one.
+    // The singular values are the roots of the eigenvalues of either product with the transpose; the smaller product is
+    // taken.
     let (rows, columns) = centred.dim();
     let gram: Array2<f64> = if rows < columns { centred.dot(&centred.t()) } else { centred.t().dot(&centred) };
     let largest = gram.diag().iter().copied().fold(0.0, f64::max);
-    // Rounding errors of equal rows are no directions.
+    // Rounding errors of equal rows are not directions.
     if largest <= f64::from(f32::EPSILON).powi(2) * mean.iter().map(|m| m * m).sum::<f64>() * rows as f64 {
         return Ok(0.0);
     }

@@ -1,4 +1,4 @@
-//! What a network is rebuilt from, together with its tensors.
+//! The description from which a network is built again, together with its tensors.
 
 use std::{collections::BTreeMap, iter};
 
@@ -45,7 +45,7 @@ pub enum Architecture {
     },
 }
 
-/// The momentum of autoencoders that do not name theirs.
+/// The momentum of autoencoders whose description has none.
 fn settling_fast() -> f64 {
     Autoencoder::BN_MOMENTUM
 }
@@ -70,13 +70,13 @@ pub enum Network {
     Encoder {
         /// The encoder.
         encoder: ResNet,
-        /// What stands on its features.
+        /// The head on its features.
         head: Head,
     },
 }
 
 impl Architecture {
-    /// The network with fresh parameters of `seed`.
+    /// Builds the network with new parameters, drawn from `seed`.
     ///
     /// # Errors
     /// If a parameter cannot be made on the device.
@@ -100,7 +100,7 @@ impl Architecture {
         Ok((network, params))
     }
 
-    /// The network with the parameters that [`Params::to_tensors`] gave.
+    /// Builds the network with parameters from [`Params::to_tensors`].
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
@@ -131,11 +131,11 @@ impl Architecture {
 }
 
 impl Network {
-    /// Every representation of images `[N, H, W, C]` that the network offers, `[N, D]` each, from one forward pass
-    /// without gradients.
+    /// All representations of images `[N, H, W, C]` that the network has, `[N, D]` each, from one forward pass without
+    /// gradients.
     ///
-    /// An autoencoder has `latent`. An encoder has `p3`, its pooled features; the hidden activations of its head are `p2`,
-    /// `p1` and, in a longer head, `h3`, `h4`, … in the order of the layers.
+    /// An autoencoder has `latent`. An encoder has `p3`, its pooled features; the hidden activations of its head are
+    /// `p2`, `p1` and, in a longer head, `h3`, `h4`, … in the order of the layers.
     ///
     /// # Errors
     /// If the images do not fit the network.
@@ -158,7 +158,7 @@ impl Network {
         }
     }
 
-    /// The levels of an encoder whose head has this number of layers, in their order.
+    /// The names of the levels of an encoder whose head has this many layers.
     #[must_use]
     pub fn encoder_levels(head: usize) -> Vec<String> {
         let hidden = |index| if index < 2 { format!("p{}", 2 - index) } else { format!("h{}", index + 1) };
@@ -203,7 +203,8 @@ mod tests {
         // The reference's supervised model.
         let encoder = Encoder { n: 2, final_norm: true, ..Encoder::default() };
         assert_eq!(counts(&Architecture::Classifier { colours: 3, encoder, classes: 10 }).1, 575_114);
-        // torchvision 0.x: 11,689,512 and 25,557,032 with their 1000-class layers; solo-learn: 11,168,832 with a 3x3 stem.
+        // torchvision 0.x: 11,689,512 and 25,557,032 with their 1000-class layers; solo-learn: 11,168,832 with a 3x3
+        // stem.
         let with = |kind, stem| Encoder { kind, stem, ..Encoder::default() };
         assert_eq!(encoder_counts(with(EncoderKind::Resnet18, Stem::Large)).0, 11_689_512 - 513_000);
         assert_eq!(encoder_counts(with(EncoderKind::Resnet18, Stem::Small)).0, 11_168_832);

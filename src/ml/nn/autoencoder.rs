@@ -21,11 +21,12 @@ pub struct Autoencoder {
     last: Conv2d,
 }
 
-/// Batch normalisation as Keras has it, which the reference's autoencoder uses.
+/// The epsilon of Keras's batch normalisation, which the reference's autoencoder uses.
 const BN_EPS: f64 = 1e-3;
 
 impl Autoencoder {
-    /// The usual weight of a new batch in the running statistics. The reference has 0.01; 0.1 settles in a short run.
+    /// The usual weight of a new batch in the running statistics. The reference has 0.01; with 0.1 the statistics
+    /// settle in a short run.
     pub const BN_MOMENTUM: f64 = 0.1;
 
     /// Creates the parameters: `channels` of the stages down, an odd `kernel`, `colours` channels of the images, and

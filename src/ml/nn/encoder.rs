@@ -136,8 +136,8 @@ impl Encoder {
         ((channels as f64 * self.width).round() as usize).max(1)
     }
 
-    /// The same encoder with the stem that images of `size` (height, width) get; fields that have no effect are at their
-    /// defaults, so that they make no difference to what is written of it.
+    /// The same encoder with the stem that images of `size` (height, width) get; fields that have no effect are at
+    /// their defaults, so that they make no difference to what is written of it.
     #[must_use]
     pub fn resolved(&self, size: [usize; 2]) -> Self {
         let mut encoder = self.clone();

@@ -26,7 +26,7 @@ impl Head {
         Ok(Self { layers })
     }
 
-    /// The activations behind each layer of features `[N, F]`: the hidden ones, then the projection.
+    /// The activations after each layer for features `[N, F]`: the hidden ones, then the projection.
     ///
     /// # Errors
     /// If the features have another length.

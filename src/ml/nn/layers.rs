@@ -9,22 +9,22 @@ use crate::ml::{
     kernels::{Activation, BnParams, ConvParams, Geometry, Norm, Stats},
 };
 
-/// How a network is run.
+/// The mode in which a network runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Batch statistics, running statistics updated, gradients recorded.
     Train,
-    /// Running statistics, left as they are; gradients recorded.
+    /// Running statistics, which do not change; gradients recorded.
     Frozen,
-    /// Running statistics, no gradients: nothing is kept for a backward pass.
+    /// Running statistics, no gradients. Nothing is kept for a backward pass.
     Infer,
-    /// Batch statistics, running statistics left as they are, no gradients: a result then depends on what else is in
-    /// the batch.
+    /// Batch statistics, unchanged running statistics, no gradients. A result then depends on the other images of the
+    /// batch.
     InferBatch,
 }
 
 impl Mode {
-    /// The variable as an operand: detached where no gradient is wanted. Shares the storage.
+    /// The variable as an operand, which shares its storage and is detached if no gradient is needed.
     fn operand(self, var: &Var) -> Tensor {
         match self {
             Self::Train | Self::Frozen => var.as_tensor().clone(),
@@ -104,7 +104,8 @@ impl BatchNorm {
         })
     }
 
-    /// Takes in the statistics of a batch of `count` values a channel. The running variance is of the unbiased estimate.
+    /// Adds the statistics of a batch of `count` values for each channel. The running variance averages the unbiased
+    /// estimate.
     fn update(&self, stats: &Stats, count: usize) -> Result<()> {
         let unbiased = count as f64 / (count.max(2) - 1) as f64;
         let blend = |running: &Var, batch: &Tensor, scale: f64| -> Result<()> {
@@ -115,7 +116,7 @@ impl BatchNorm {
         blend(&self.var, &stats.var, unbiased)
     }
 
-    /// Normalises the last dimension of `x`, with ReLU behind it if `relu`.
+    /// Normalises the last dimension of `x`, followed by ReLU if `relu` is set.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -150,7 +151,7 @@ impl ConvBn {
         Self { conv, bn }
     }
 
-    /// `act(bn(conv(x)) + residual)`, with ReLU as `act` if `relu`.
+    /// `act(bn(conv(x)) + residual)`, where `act` is ReLU if `relu` is set, otherwise the identity.
     ///
     /// # Errors
     /// If the shapes do not fit.
@@ -185,7 +186,7 @@ impl Linear {
         })
     }
 
-    /// `[N, I]` to `[N, O]`, with ReLU behind it if `relu`.
+    /// `[N, I]` to `[N, O]`, followed by ReLU if `relu` is set.
     ///
     /// # Errors
     /// If the shapes do not fit.

@@ -13,13 +13,13 @@ use crate::ml::{
 
 const STEPS: usize = 50;
 
-/// The losses of SimCLR steps on a small encoder of the reference's kind, entered through `input`.
+/// The losses of SimCLR steps on a small encoder of the reference's kind. `input` chooses the implementation.
 fn curve(input: impl Fn(&Tensor) -> Result<Activation>) -> Result<Vec<f32>> {
     let encoder = Encoder { n: 1, width: 0.25, ..Encoder::default() };
     let architecture = Architecture::Contrastive { colours: 3, encoder, head: vec![] };
     let (network, params) = architecture.build(3, &Device::Cpu)?;
     let Network::Encoder { encoder, .. } = network else { panic!("an encoder") };
-    // A faster rate drives a change of 1e-6 in the images alone beyond 1e-3: units of a ReLU fall on other sides.
+    // With a larger rate, even a change of 1e-6 in the images grows beyond 1e-3, since values cross the zero of a ReLU.
     let table = Optimizer { kind: OptimizerKind::Sgd, lr: 0.002, momentum: 0.0, ..Optimizer::default() };
     let mut optimizer = Optim::new(&table, params.parameters())?;
     let mut losses = Vec::new();
@@ -42,7 +42,7 @@ fn fifty_steps_have_the_losses_of_candles_operations() -> Result<()> {
     for (step, (kernels, candle)) in kernels.iter().zip(&candle).enumerate() {
         assert!((kernels - candle).abs() < 1e-3, "step {step}: {kernels} instead of {candle}");
     }
-    // A curve that did not move would prove nothing about the updates.
+    // A constant curve would prove nothing about the updates.
     let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
     assert!((mean(&kernels[..5]) - mean(&kernels[STEPS - 5..])).abs() > 0.2, "{kernels:?}");
     Ok(())

@@ -1,7 +1,8 @@
 //! Networks: encoders, projection heads, the denoising autoencoder, and the description they are rebuilt from.
 //!
 //! A network is an [`Architecture`] (small, serialisable) and named tensors. All arithmetic goes through
-//! [`kernels`](super::kernels).
+//! [`kernels`](super::kernels). Read `layers` and `encoder`, then `resnet`, `head` and `autoencoder`, then
+//! `architecture`.
 
 mod architecture;
 mod autoencoder;

@@ -32,9 +32,9 @@ struct Block {
 #[derive(Clone, Debug)]
 enum Shortcut {
     Identity,
-    /// The reference: a biased 1x1 convolution, not normalised.
+    /// A biased 1x1 convolution without normalisation, as in the reference.
     Conv(Conv2d),
-    /// He et al. 2016.
+    /// A normalised 1x1 convolution (He et al. 2016).
     ConvBn(ConvBn),
 }
 
@@ -86,12 +86,12 @@ impl ResNet {
     /// Pooled features of images: `[N, H, W, C]` to `[N, F]`.
     ///
     /// # Errors
-    /// If the images are too small or have other channels.
+    /// If the images are too small or have another number of channels.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         self.features_of(&Activation::new(images)?, mode)?.into_tensor()
     }
 
-    /// [`ResNet::forward`] of an activation.
+    /// [`ResNet::forward`] for an activation.
     ///
     /// # Errors
     /// If the images are too small or have other channels.

@@ -1,4 +1,4 @@
-//! One pass over a tensor that changes it in place, for optimisers.
+//! One pass over a tensor that changes it in place.
 
 use candle_core::{CpuStorage, InplaceOp3, Layout, Tensor};
 use rayon::prelude::*;
@@ -10,7 +10,8 @@ const CHUNK: usize = 16 * 1024;
 
 struct Pass<F>(F);
 
-/// Calls `f(chunk of target, the same chunk of each source)` for all chunks, in parallel. All tensors are contiguous float32 of one length on the CPU.
+/// Calls `f(chunk of target, the same chunk of each source)` for all chunks in parallel. All tensors must be
+/// contiguous, float32, of one length, and on the CPU.
 ///
 /// # Errors
 /// If a tensor is on another device, of another type, not contiguous, or the target is also a source.

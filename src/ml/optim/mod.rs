@@ -69,10 +69,10 @@ pub enum OptimizerKind {
 }
 
 impl Optimizer {
-    /// What is wrong with the values, as the name of the field and a message.
+    /// Checks the values of all fields.
     ///
     /// # Errors
-    /// If a value is out of range.
+    /// If a value is out of range, with the name of the field and a message.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
         for (name, value) in [("lr", self.lr), ("eps", self.eps), ("trust", self.trust)] {
             if !(value > 0.0 && value.is_finite()) {
@@ -101,7 +101,7 @@ impl Optimizer {
             OptimizerKind::Lars => vec!["nesterov", "beta1", "beta2", "eps"],
             OptimizerKind::Adam | OptimizerKind::Adamw => vec!["momentum", "nesterov", "trust"],
         };
-        // `lars` spares biases from its scaling too.
+        // `lars` does not scale biases either.
         if self.weight_decay == 0.0 && self.kind != OptimizerKind::Lars {
             idle.push("exclude_bias_and_norm");
         }
@@ -109,7 +109,7 @@ impl Optimizer {
     }
 }
 
-/// An optimiser at work on some variables, with what it remembers of each.
+/// An optimiser of some variables, with its memory of each.
 #[derive(Debug)]
 pub struct Optim {
     table: Optimizer,
@@ -127,7 +127,7 @@ struct Slot {
 }
 
 impl Optim {
-    /// An optimiser of `parameters` that has not moved yet.
+    /// An optimiser of `parameters` before its first step.
     ///
     /// # Errors
     /// If its memory cannot be made on the device.
@@ -143,8 +143,8 @@ impl Optim {
         Ok(Self { table: table.clone(), slots, steps: 0 })
     }
 
-    /// Moves every variable against its gradient, at `factor` times the table's rate. Gradients are taken out of the
-    /// store as they are used; a variable without one stays.
+    /// Moves every variable against its gradient, with `factor` times the rate of the table. It removes the gradients
+    /// from the store; a variable without a gradient does not change.
     ///
     /// # Errors
     /// If a tensor operation fails.
@@ -173,7 +173,7 @@ impl Optim {
         self.table.lr
     }
 
-    /// Steps made so far.
+    /// Number of steps so far.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
@@ -185,7 +185,8 @@ impl Optim {
         self.table.lr * self.table.weight_decay
     }
 
-    /// Refuses a memory that is not finite: its parameter would be carried off, or (a second moment) never move again.
+    /// Refuses a memory that is not finite. Its parameter would become infinite or, if it is a second moment, never
+    /// change again.
     ///
     /// # Errors
     /// [`Error::NotFinite`], or if a tensor cannot be read.
@@ -198,7 +199,7 @@ impl Optim {
         Ok(())
     }
 
-    /// What the optimiser remembers, by name; `steps` is among it.
+    /// The memory of the optimiser by name, including `steps`.
     ///
     /// # Errors
     /// If a tensor cannot be made on the device.
@@ -214,7 +215,7 @@ impl Optim {
         Ok(tensors)
     }
 
-    /// Remembers what [`Optim::to_tensors`] gave.
+    /// Restores the memory that [`Optim::to_tensors`] gave.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
@@ -222,7 +223,7 @@ impl Optim {
         let find = |name: String, like: &Tensor| -> Result<Tensor> {
             match tensors.get(&name) {
                 Some(tensor) if tensor.dims() == like.dims() => Ok(tensor.to_device(like.device())?),
-                _ => Err(Error::Invalid(format!("the optimiser's memory lacks {name} of {:?}", like.dims()))),
+                _ => Err(Error::Invalid(format!("the optimiser's memory has no {name} of shape {:?}", like.dims()))),
             }
         };
         for slot in &mut self.slots {
@@ -232,7 +233,7 @@ impl Optim {
             }
         }
         let steps =
-            tensors.get("steps").ok_or_else(|| Error::Invalid("the optimiser's memory lacks steps".to_owned()))?;
+            tensors.get("steps").ok_or_else(|| Error::Invalid("the optimiser's memory has no steps".to_owned()))?;
         self.steps = steps.to_vec1::<i64>()?.first().copied().unwrap_or(0) as u64;
         Ok(())
     }
@@ -244,7 +245,7 @@ impl Slot {
         self.var.as_detached_tensor()
     }
 
-    /// Biases and normalisation parameters are the ones of rank 1.
+    /// Biases and the parameters of normalisations have rank 1.
     fn decay(&self, table: &Optimizer) -> f64 {
         if table.exclude_bias_and_norm && self.var.rank() <= 1 { 0.0 } else { table.weight_decay }
     }

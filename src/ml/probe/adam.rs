@@ -35,7 +35,7 @@ impl Default for AdamEarlyStop {
     }
 }
 
-/// Decay of both moments and the epsilon of Keras.
+/// The decay of both moments and the epsilon, as in Keras.
 const BETA: (f64, f64) = (0.9, 0.999);
 const EPSILON: f64 = 1e-7;
 
@@ -43,13 +43,13 @@ impl AdamEarlyStop {
     /// Trains on `train` with `classes` classes, stopping by the loss on `held_out`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for features that are empty, not finite or of different widths, or a label not below `classes`;
-    /// [`Error::Diverged`] if the loss is no longer finite.
+    /// [`Error::Invalid`] for features that are empty, not finite or of different widths, or a label not below
+    /// `classes`; [`Error::Diverged`] if the loss is no longer finite.
     pub fn fit(&self, train: Labelled<'_>, held_out: Labelled<'_>, classes: usize) -> Result<Fit> {
         self.fit_until(train, held_out, classes, &never)
     }
 
-    /// As [`AdamEarlyStop::fit`], until it is time to stop.
+    /// As [`AdamEarlyStop::fit`], but ends when `stop` says so.
     ///
     /// # Errors
     /// Those of [`AdamEarlyStop::fit`], and [`Error::Cancelled`].
@@ -65,7 +65,7 @@ impl AdamEarlyStop {
         same_width(train.features, held_out.features)?;
         let largest = train.classes().max(held_out.classes());
         if largest > classes {
-            return Err(Error::Invalid(format!("a label of {} with {classes} classes", largest - 1)));
+            return Err(Error::Invalid(format!("label {} is not below the {classes} classes", largest - 1)));
         }
         if self.batch_size == 0 || self.epochs == 0 {
             return Err(Error::Invalid("the probe needs a batch of at least one row, and one epoch".into()));
@@ -134,7 +134,7 @@ fn diverged(what: &str, value: f64, epoch: usize, step: Option<usize>) -> Error 
     Error::Diverged { what: what.to_owned(), value, epoch, step, remedy: remedy.to_owned() }
 }
 
-/// Adam (Kingma and Ba 2015), its epsilon where Keras has it.
+/// Adam (Kingma and Ba 2015), with epsilon at the same place as in Keras.
 struct Adam {
     lr: f64,
     step: i32,

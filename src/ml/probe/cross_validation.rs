@@ -5,11 +5,12 @@ use ndarray::Axis;
 use super::{Labelled, Linear};
 use crate::ml::{Error, Result};
 
-/// The predicted class of every row. Fold f (from 0) is predicted by what `fit` makes of the rows of all other folds (its
-/// first argument; the second is the fold itself, which only the leaky early stopping of the reference looks at).
+/// The predicted class of every row. `fit` receives the rows of all other folds, and then the fold itself, which only
+/// the leaky early stopping of the reference uses. Its classifier predicts the fold.
 ///
 /// # Errors
-/// [`Error::Invalid`] if there is not one fold for every row, or all rows are in one fold; and what `fit` returns.
+/// [`Error::Invalid`] if the number of folds is not that of the rows, or all rows are in one fold. Errors of `fit` are
+/// passed on.
 pub fn cross_validate<E: From<Error>>(
     data: Labelled<'_>,
     folds: &[u32],

@@ -13,7 +13,7 @@ use crate::ml::{
 /// Votes of the `k` training rows of largest cosine similarity s, each with weight exp(s / temperature).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Knn {
-    /// Number of neighbours; all rows vote where there are fewer.
+    /// Number of neighbours; all rows vote if there are fewer.
     pub k: usize,
     /// Temperature of the weights.
     pub temperature: f64,
@@ -25,22 +25,22 @@ impl Default for Knn {
     }
 }
 
-/// Queries, and training rows, whose similarities are one product.
+/// Number of queries, and of training rows, whose similarities are one product.
 const QUERIES: usize = 64;
 const ROWS: usize = 4096;
 
 impl Knn {
-    /// The class of every row of `queries` `[M, D]`. With `leave_one_out`, row i of the queries is row i of the training set
-    /// and has no vote for itself.
+    /// The class of every row of `queries` `[M, D]`. With `leave_one_out`, row i of the queries is row i of the
+    /// training set and does not vote for itself.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for features that are empty, not finite or of different widths, a `k` of zero, or a temperature
-    /// that is not positive.
+    /// [`Error::Invalid`] for features that are empty, not finite or of different widths, a `k` of zero, or a
+    /// temperature that is not positive.
     pub fn predict(&self, train: Labelled<'_>, queries: ArrayView2<'_, f32>, leave_one_out: bool) -> Result<Vec<u32>> {
         self.predict_until(train, queries, leave_one_out, &never)
     }
 
-    /// As [`Knn::predict`], until it is time to stop.
+    /// As [`Knn::predict`], but ends when `stop` says so.
     ///
     /// # Errors
     /// Those of [`Knn::predict`], and [`Error::Cancelled`].
@@ -80,7 +80,7 @@ impl Knn {
         Ok(chunks?.concat())
     }
 
-    /// Merges the rows from `start` on into the `k` nearest found so far, which are unsorted.
+    /// Merges the rows from `start` on into the `k` nearest rows so far, which are not sorted.
     fn collect(
         &self,
         found: &mut Vec<Neighbour>,
@@ -92,7 +92,7 @@ impl Knn {
         let rows = similarities.iter().enumerate().map(|(i, &similarity)| Neighbour { row: start + i, similarity });
         found.extend(rows.filter(|n| n.similarity > least && Some(n.row) != itself));
         if found.len() >= self.k {
-            // Ties go to the earlier row. The k-th nearest ends at its place, the nearer ones before it.
+            // Ties go to the earlier row. The k-th nearest moves to its place, and nearer ones come before it.
             found.select_nth_unstable_by(self.k - 1, |a, b| {
                 b.similarity.total_cmp(&a.similarity).then(a.row.cmp(&b.row))
             });
@@ -103,7 +103,7 @@ impl Knn {
     fn vote(&self, found: &[Neighbour], labels: &[u32], classes: usize) -> u32 {
         let mut ordered = found.to_vec();
         ordered.sort_unstable_by_key(|n| n.row); // sums in one order
-        // Relative to the nearest, so that no temperature is too low.
+        // Similarities are relative to the nearest, so that no temperature is too low.
         let nearest = ordered.iter().map(|n| n.similarity).fold(f32::NEG_INFINITY, f32::max);
         let mut votes = vec![0.0_f64; classes];
         for neighbour in ordered {

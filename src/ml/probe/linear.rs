@@ -1,4 +1,4 @@
-//! A linear classifier: what both solvers find.
+//! A linear classifier, the result of both solvers.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
@@ -15,7 +15,7 @@ pub struct Linear {
     pub bias: Array1<f32>,
 }
 
-/// A trained classifier and how the training went.
+/// A trained classifier, with figures of its training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
     /// The classifier.
@@ -24,15 +24,16 @@ pub struct Fit {
     pub loss: f64,
     /// Iterations (L-BFGS) or epochs (Adam).
     pub iterations: usize,
-    /// Whether the training ended by itself: at the minimum (L-BFGS), or because the held-out loss had stopped falling
-    /// (Adam). False where iterations or epochs ran out, or rounding kept the search from going lower.
+    /// Whether the training converged: it reached the minimum (L-BFGS), or the held-out loss stopped falling (Adam).
+    /// False if it used up its iterations or epochs, or if rounding kept the search from going lower.
     pub converged: bool,
     /// Mean cross-entropy on the held-out set after every epoch; empty for L-BFGS.
     pub held_out_loss: Vec<f64>,
 }
 
 impl Linear {
-    /// The classifier of parameters `[classes, D]` and then `[classes]` that were found on features scaled by `scaler`.
+    /// The classifier of parameters `[classes, D]` and then `[classes]` that were fitted to features scaled by
+    /// `scaler`.
     pub(super) fn from_parameters(parameters: &[f64], classes: usize, scaler: Option<&Scaler>) -> Self {
         let width = parameters.len() / classes - 1;
         let (weights, biases) = parameters.split_at(classes * width);
@@ -52,7 +53,7 @@ impl Linear {
     /// Logits `[N, classes]` of `features` `[N, D]`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the width is another one.
+    /// [`Error::Invalid`] if the width differs.
     pub fn logits(&self, features: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         same_width(self.weight.view(), features)?;
         let mut logits = Array2::zeros((features.nrows(), self.bias.len()));
@@ -67,7 +68,7 @@ impl Linear {
     /// The class of the largest logit of every row (the first of several).
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the width is another one, [`Error::NotFinite`] for a row of which a logit is not finite.
+    /// [`Error::Invalid`] if the width differs, [`Error::NotFinite`] if a logit is not finite.
     pub fn predict(&self, features: ArrayView2<'_, f32>) -> Result<Vec<u32>> {
         let class = |(row, logits): (usize, ArrayView1<'_, f32>)| {
             if let Some(&logit) = logits.iter().find(|logit| !logit.is_finite()) {
@@ -78,7 +79,7 @@ impl Linear {
         self.logits(features)?.rows().into_iter().enumerate().map(class).collect()
     }
 
-    /// Refuses weights that are not finite: features so small or so large that no weight fits them.
+    /// Refuses weights that are not finite, which come from features that are too small or too large.
     pub(super) fn require_finite(&self) -> Result<()> {
         match self.weight.iter().chain(&self.bias).find(|value| !value.is_finite()) {
             Some(&value) => Err(Error::NotFinite { what: "the weights of the probe".to_owned(), value: value.into() }),

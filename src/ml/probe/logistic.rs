@@ -18,16 +18,18 @@ use crate::ml::{
     stop::{Stop, never, proceed},
 };
 
-/// Multinomial logistic regression with an L2 penalty, on features standardised by their statistics in the training set.
+/// Multinomial logistic regression with an L2 penalty, on features standardised by their statistics in the training
+/// set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logistic {
     /// Inverse strength of the penalty, as in scikit-learn: the mean cross-entropy plus |W|^2 / (2 C N) is minimised.
     pub c: f64,
     /// Most iterations.
     pub max_iterations: usize,
-    /// The search ends when the gradient's Euclidean norm is at most this (scikit-learn bounds its largest entry), and so
-    /// small besides that the cost is within a thousandth of its minimum. The second matters for weak penalties, whose cost
-    /// is itself no larger than this. Where rounding ends the search before, the second alone says whether it has converged.
+    /// The search ends when the Euclidean norm of the gradient is at most this (scikit-learn bounds its largest entry),
+    /// and also so small that the cost is within a thousandth of its minimum. The second condition matters for weak
+    /// penalties, whose cost is itself no larger than this. If rounding ends the search earlier, the second condition
+    /// alone decides whether it has converged.
     pub tolerance: f64,
 }
 
@@ -40,14 +42,14 @@ impl Default for Logistic {
 /// Vectors that L-BFGS remembers, as in SciPy.
 const MEMORY: usize = 10;
 
-/// How far above its minimum the cost may be, as a share of itself.
+/// The distance of the cost from its minimum that is accepted, as a share of the cost.
 const NEAR: f64 = 1e-3;
 
-/// A cost, in nats, that counts as none: what is left where one class alone is to be told.
+/// A cost in nats that counts as zero, as with a single class.
 const NOTHING: f64 = 1e-9;
 
 impl Logistic {
-    /// Trains on `train` with `classes` classes. The same at any number of threads.
+    /// Trains on `train` with `classes` classes. The result does not depend on the number of threads.
     ///
     /// # Errors
     /// [`Error::Invalid`] for features that are empty, a label that is not below `classes`, or parameters that are not
@@ -56,14 +58,14 @@ impl Logistic {
         self.fit_until(train, classes, &never)
     }
 
-    /// As [`Logistic::fit`], until it is time to stop.
+    /// As [`Logistic::fit`], but ends when `stop` says so.
     ///
     /// # Errors
     /// Those of [`Logistic::fit`], and [`Error::Cancelled`].
     pub fn fit_until(&self, train: Labelled<'_>, classes: usize, stop: Stop<'_>) -> Result<Fit> {
         train.check()?;
         if train.classes() > classes {
-            return Err(Error::Invalid(format!("a label of {} with {classes} classes", train.classes() - 1)));
+            return Err(Error::Invalid(format!("label {} is not below the {classes} classes", train.classes() - 1)));
         }
         if !(self.c > 0.0 && self.tolerance > 0.0) {
             return Err(Error::Invalid(
@@ -80,7 +82,7 @@ impl Logistic {
         let (mut tolerance, mut iterations) = (self.tolerance, 0);
         let converged = loop {
             if norm(&best.gradient) <= tolerance {
-                // The cost is known here to a few per cent, and with it what the gradient has to be.
+                // Here the cost is known to a few per cent, which gives the norm that the gradient must reach.
                 tolerance = self.tolerance.min(near(&best, l2));
                 if norm(&best.gradient) <= tolerance {
                     break true;
@@ -92,7 +94,7 @@ impl Logistic {
             let before = best.cost;
             let search = descend(&objective, &parameters, tolerance, self.max_iterations - iterations, stop);
             let (found, steps) = match search {
-                // Rounding left the line search no way down: that is as low as it goes.
+                // The line search found nothing lower because of rounding, so this is the minimum.
                 Err(Error::Invalid(_)) if iterations > 0 => break norm(&best.gradient) <= near(&best, l2),
                 other => other?,
             };
@@ -101,7 +103,7 @@ impl Logistic {
             if value.cost < before {
                 (parameters, best) = (found, value);
             }
-            // A search ends early where rounding spoils its memory of curvature. A fresh one may still go lower.
+            // A search ends early if rounding spoils its memory of the curvature. A new search may still go lower.
             if best.cost >= before * (1.0 - 1e-9) && norm(&best.gradient) > tolerance {
                 break norm(&best.gradient) <= near(&best, l2);
             }
@@ -112,13 +114,13 @@ impl Logistic {
     }
 }
 
-/// The norm of the gradient below which the cost is [`NEAR`] its minimum: a cost whose curvature is nowhere less than `l2`
-/// lies at most `|g|^2 / (2 l2)` above it. (The biases, which have no penalty, are left out of this.)
+/// The norm of the gradient below which the cost is [`NEAR`] its minimum: a cost whose curvature is nowhere less than
+/// `l2` is at most `|g|^2 / (2 l2)` above its minimum. (The biases, which have no penalty, are left out of this.)
 fn near(value: &Value, l2: f64) -> f64 {
     (2.0 * l2 * NEAR * value.cost.max(NOTHING)).sqrt()
 }
 
-/// One search from `start`: the best parameters on its way, and its number of iterations.
+/// One search from `start`: the best parameters that it found, and its number of iterations.
 fn descend(
     objective: &Objective<'_>,
     start: &[f64],
@@ -146,7 +148,7 @@ fn norm(vector: &[f64]) -> f64 {
     vector.iter().map(|x| x * x).sum::<f64>().sqrt()
 }
 
-/// The last value, because the solver asks for the cost and the gradient one after the other.
+/// The last value, since the solver requests the cost and then the gradient of one point.
 struct Remembered<'a, 'b> {
     objective: &'a Objective<'b>,
     last: RefCell<Option<(Vec<f64>, Value)>>,

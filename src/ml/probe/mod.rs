@@ -1,7 +1,7 @@
-//! What frozen features are worth: classifiers that stand on them.
+//! Classifiers on frozen features, which measure the quality of these.
 //!
-//! [`Logistic`] is multinomial logistic regression, converged; [`AdamEarlyStop`] is the same model as the reference trains
-//! it; [`Knn`] needs no training at all.
+//! [`Logistic`] is multinomial logistic regression, converged; [`AdamEarlyStop`] trains the same model as the reference
+//! does; [`Knn`] needs no training.
 
 mod adam;
 mod cross_validation;
@@ -40,13 +40,13 @@ impl Labelled<'_> {
         self.labels.len()
     }
 
-    /// True without rows.
+    /// True if there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// One more than the largest class.
+    /// The largest class plus one.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.labels.iter().max().map_or(0, |&l| l as usize + 1)
@@ -61,10 +61,10 @@ impl Labelled<'_> {
     }
 }
 
-/// How often predictions are right.
+/// The accuracy of predictions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Accuracy {
-    /// The fraction that is right.
+    /// The fraction of correct predictions.
     pub value: f64,
     /// Lower end of the 95 % interval (Wilson).
     pub low: f64,

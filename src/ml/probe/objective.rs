@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
-/// Rows handled as one product; part of what the result means in its last bits.
+/// Number of rows that are one product. The last bits of the result depend on it.
 const CHUNK: usize = 1024;
 
 /// Mean cross-entropy plus `l2 / 2` times the squared weights (not the biases).
@@ -19,7 +19,7 @@ pub(super) struct Objective<'a> {
 pub(super) struct Value {
     /// Mean cross-entropy in nats.
     pub cross_entropy: f64,
-    /// With the penalty.
+    /// Mean cross-entropy with the penalty.
     pub cost: f64,
     /// Gradient of the cost.
     pub gradient: Vec<f64>,
@@ -31,7 +31,7 @@ impl Objective<'_> {
         self.classes * (self.features.ncols() + 1)
     }
 
-    /// Products run in single precision, sums over chunks in double, chunk by chunk in order.
+    /// Products are computed in single precision. Sums over chunks are in double precision, in the order of the chunks.
     pub fn at(&self, parameters: &[f64]) -> Value {
         let width = self.features.ncols();
         let split = self.classes * width;

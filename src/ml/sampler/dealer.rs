@@ -1,10 +1,10 @@
-//! Batches that hold the clusters in given shares.
+//! Deals images to batches that contain the clusters in given shares.
 
 use crate::ml::rng::Stream;
 
-/// Shares proportional to the sizes, but never above the cap of a balanced batch (nor above a cluster's own size).
+/// Shares proportional to the sizes, limited by the cap of a balanced batch and by the size of the cluster.
 ///
-/// Where tiny clusters cannot fill a batch under the cap, it is raised by one at a time.
+/// If small clusters cannot fill a batch under the cap, the cap is raised by one at a time.
 pub(super) fn capped_shares(sizes: &[u64], batch_size: usize) -> Vec<f64> {
     let present = sizes.iter().filter(|&&n| n > 0).count();
     let batch = batch_size as f64;
@@ -13,7 +13,7 @@ pub(super) fn capped_shares(sizes: &[u64], batch_size: usize) -> Vec<f64> {
         cap += 1;
     }
     let limit: Vec<f64> = sizes.iter().map(|&n| n.min(cap) as f64).collect();
-    // Water-filling: what a capped cluster cannot take goes to the others in proportion.
+    // The part that a capped cluster cannot take is distributed to the others in proportion (water-filling).
     let mut full = vec![false; sizes.len()];
     loop {
         let open = |full: &[bool]| (0..sizes.len()).filter(|&j| !full[j]).map(|j| sizes[j] as f64).sum::<f64>();
@@ -30,7 +30,7 @@ pub(super) fn capped_shares(sizes: &[u64], batch_size: usize) -> Vec<f64> {
     }
 }
 
-/// One cluster's images in the order in which they will be dealt.
+/// The images of a cluster in the order in which they will be dealt.
 struct Queue {
     order: Vec<u32>,
     next: usize,
@@ -77,10 +77,11 @@ impl<'a> Dealer<'a> {
         indices
     }
 
-    /// How many images of which clusters each batch of one round gets: the cluster's share, rounded down or up.
+    /// The number of images of each cluster in each batch of a round: the share of the cluster, rounded down or up.
     ///
-    /// The clusters' parts of the round lie end to end on a line, rounded at their ends, and positions go to the batches
-    /// in turn. A cluster's part is contiguous, so no two batches differ by more than one in it.
+    /// The parts of the clusters in the round are concatenated on a line, rounded at their ends, and positions are
+    /// assigned to the batches in turn. The part of a cluster is contiguous, so its numbers in two batches differ by at
+    /// most one.
     fn counts(&mut self, batches: usize, batch_size: usize) -> Vec<Vec<(usize, usize)>> {
         let total = batches * batch_size;
         let order = self.stream.permutation(self.shares.len());
@@ -91,12 +92,12 @@ impl<'a> Dealer<'a> {
         for (done, &cluster) in order.iter().enumerate() {
             let cluster = cluster as usize;
             end += self.shares[cluster] * total as f64;
-            // The hair keeps a whole number whole after rounding errors in the sum.
+            // The small term keeps a whole number whole in spite of rounding errors in the sum.
             let stop = if done + 1 == order.len() { total } else { ((end + offset + 1e-6) as usize).min(total) };
             let part = stop.saturating_sub(position);
             let (each, extra) = (part / batches, part % batches);
             for slot in 0..batches {
-                // Slots that come next on the line take the extra ones.
+                // The next slots on the line take the extra images.
                 let ahead = (slot + batches - position % batches) % batches;
                 let count = each + usize::from(ahead < extra);
                 if count > 0 {
@@ -108,7 +109,8 @@ impl<'a> Dealer<'a> {
         counts
     }
 
-    /// The next image of a cluster. At the end of its queue all are shuffled anew, behind those not yet seen this round.
+    /// The next image of a cluster. At the end of its queue all images are shuffled again, and come after those that
+    /// this round has not used yet.
     fn next(&mut self, cluster: usize, round: usize, batch: usize) -> u32 {
         let queue = &mut self.queues[cluster];
         if queue.next == queue.order.len() {

@@ -1,4 +1,4 @@
-//! Which images make a batch: drawn at random, or by their cluster.
+//! Draws batches of images, at random or by their cluster. Read `dealer`, then `shuffle_buffer`.
 
 mod dealer;
 mod shuffle_buffer;
@@ -36,32 +36,32 @@ pub enum Policy {
 pub struct Batches {
     /// Image indices, row-major `[rounds, batches, batch_size]`.
     pub indices: Vec<u32>,
-    /// Passes over the images, each in batches of its own.
+    /// Number of passes over the images, each with batches of its own.
     pub rounds: usize,
     /// Batches in a round: images / `batch_size`, rounded down.
     pub batches: usize,
     /// Images in a batch.
     pub batch_size: usize,
-    /// What share of a batch each cluster gets, by expectation; sums to 1.
+    /// The expected share of each cluster in a batch; the sum is 1.
     pub shares: Vec<f64>,
 }
 
-/// What batches hold; rates are over the pairs within a batch.
+/// Measures of batches. Rates are over the pairs within a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BatchMetrics {
     /// Fraction of pairs that share a cluster.
     pub same_cluster_rate: f64,
     /// Mean number of clusters in a batch.
     pub distinct_clusters: f64,
-    /// Fraction of pairs that share a true class, and of it what the closed form (p - s q) / (1 - s) gives for batches
-    /// of the same shares without pairs of one cluster; where classes are known.
+    /// If classes are known: the fraction of pairs that share a true class, and the value of the closed form (p - s q)
+    /// / (1 - s) for batches of the same shares without pairs of one cluster.
     pub false_negative_rate: Option<(f64, f64)>,
 }
 
 /// Draws `rounds` rounds of batches from images of these cluster labels.
 ///
-/// The images that do not fill a batch are other ones every round (`rank` excepted): what a round has left out comes
-/// first in the next one.
+/// The images that do not fill a batch differ between rounds, except with `rank`: images that a round left out come
+/// first in the next round.
 ///
 /// # Errors
 /// [`Error::Invalid`] if a batch or the number of rounds is zero, or a batch is larger than the number of images.
@@ -99,7 +99,7 @@ pub fn draw(labels: &[u32], policy: Policy, batch_size: usize, rounds: usize, se
 }
 
 impl Batches {
-    /// Measures the batches by the cluster of every image and, where it is known, its class.
+    /// Measures the batches by the cluster of every image and, if it is known, its class.
     ///
     /// # Panics
     /// If a label is missing.

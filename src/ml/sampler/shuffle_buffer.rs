@@ -3,12 +3,12 @@
 use super::{Batches, Policy, draw};
 use crate::ml::{Error, Result, rng::Stream};
 
-/// Draws random batches as `tf.data` does with `shuffle(buffer)` and `drop_remainder`: images come in the order of the
-/// dataset through a buffer of so many, of which a random one leaves at a time. An image cannot come much earlier than
-/// its place. What does not fill a batch is left out, by chance in every round anew.
+/// Draws random batches as `tf.data` does with `shuffle(buffer)` and `drop_remainder`: images enter a buffer of this
+/// size in the order of the dataset, and a random one leaves it at a time. An image cannot come much earlier than its
+/// place in the dataset. Images that do not fill a batch are left out; they are random in every round.
 ///
 /// # Errors
-/// As [`draw`]; also if `buffer` is zero.
+/// Those of [`draw`]; also if `buffer` is zero.
 pub fn draw_buffered(labels: &[u32], buffer: usize, batch_size: usize, rounds: usize, seed: u64) -> Result<Batches> {
     if buffer == 0 {
         return Err(Error::Invalid("a shuffle buffer holds at least one image".into()));

@@ -78,7 +78,7 @@ fn a_buffer_shuffles_within_its_reach() {
     for round in rounds {
         assert!(times_drawn(round, 1003).iter().all(|&n| n <= 1));
         assert!(round.iter().enumerate().all(|(place, &image)| image as usize <= place + 99));
-        // Without a look ahead an image waits 100 draws on average, so late images leave late.
+        // An image stays in the buffer for 100 draws on average, so late images leave late.
         assert!(round[..64].iter().all(|&image| image < 163) && round.iter().any(|&image| image > 900));
     }
     let one: Vec<u32> = (0..960).collect();

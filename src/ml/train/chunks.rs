@@ -1,9 +1,10 @@
 //! Large batches in little memory (GradCache, Gao et al. 2021, arXiv 2101.06983).
 //!
-//! A contrastive loss needs the projections of the whole batch at once, but its gradient with respect to them can be had
-//! without the network. So all chunks go forward once and leave nothing but their projections; the loss gives the
-//! gradient of these; and each chunk goes forward again and back, with the part of that gradient that is its own. The
-//! gradients of the chunks sum up to that of the batch, exactly, but that batch normalisation sees a chunk at a time.
+//! A contrastive loss needs the projections of the whole batch at once, but its gradient with respect to them does not
+//! need the network. So all chunks go forward once, and only their projections are kept. The loss gives the gradient of
+//! the projections. Then each chunk goes forward again and back, with its part of that gradient. The sum of the
+//! gradients of the chunks is exactly the gradient of the batch, except that batch normalisation uses the statistics of
+//! each chunk.
 
 use std::ops::Range;
 
@@ -19,11 +20,11 @@ use crate::ml::{
 pub(super) struct Projected {
     /// `[N, D]`, with its graph.
     pub z: Tensor,
-    /// `[N, F]`, without.
+    /// `[N, F]`, without a graph.
     pub features: Tensor,
 }
 
-/// What a batch gives that went through the network in chunks.
+/// The result of a batch that went through the network in chunks.
 pub(super) struct Whole {
     pub loss: f64,
     pub gradients: GradStore,
@@ -33,7 +34,7 @@ pub(super) struct Whole {
 
 /// The loss of the views `[V B, …]` of B images and its gradients, `chunk` images (all their views) at a time.
 ///
-/// Each chunk's statistics enter the running ones once.
+/// The statistics of each chunk enter the running statistics once.
 pub(super) fn gradients(
     views: &Tensor,
     labels: Option<&PseudoLabels>,
@@ -80,7 +81,7 @@ fn of(rows: &Tensor, images: &Range<usize>, views: usize) -> Result<Tensor> {
     Ok(Tensor::cat(&parts.collect::<Result<Vec<_>, _>>()?, 0)?)
 }
 
-/// Running statistics as they were.
+/// A copy of the running statistics.
 struct Running(Vec<(Var, Tensor)>);
 
 impl Running {

@@ -15,9 +15,10 @@ pub struct Classify<'a> {
     pub encoder: &'a ResNet,
     /// The classifier on its features.
     pub classifier: &'a Head,
-    /// How the encoder is run: [`Mode::Infer`] trains the classifier alone, [`Mode::Frozen`] keeps the running statistics.
+    /// The mode of the encoder: [`Mode::Infer`] trains the classifier alone, [`Mode::Frozen`] keeps the running
+    /// statistics.
     pub mode: Mode,
-    /// Training images; may be augmented, differently in each epoch.
+    /// Training images, perhaps augmented differently in each epoch.
     pub images: Loader<'a>,
     /// Labels by training image.
     pub labels: &'a [u32],
@@ -25,11 +26,11 @@ pub struct Classify<'a> {
     pub order: Order,
     /// Images of the validation; none if empty.
     pub validation: Vec<u32>,
-    /// The images that these are indices of, as they are.
+    /// The images to which the indices of `validation` refer, without augmentation.
     pub validation_images: Loader<'a>,
     /// Their labels.
     pub validation_labels: &'a [u32],
-    /// How the encoder is run in the validation: [`Mode::Infer`] or [`Mode::InferBatch`].
+    /// The mode of the encoder in the validation: [`Mode::Infer`] or [`Mode::InferBatch`].
     pub validation_mode: Mode,
     /// Images of a validation batch.
     pub batch_size: usize,
@@ -85,9 +86,9 @@ fn logits(classifier: &Head, features: &Tensor, mode: Mode) -> Result<Tensor> {
     classifier.forward(features, mode)?.pop().ok_or_else(|| Error::Invalid("a classifier without a layer".to_owned()))
 }
 
-/// How many rows of `logits` `[N, K]` have their largest value at the class of `targets` u32 `[N]`, the first of several
-/// counting as the largest. A row with a value that is not finite says nothing, so it is not right; the first such row is
-/// given too, with its value.
+/// How many rows of `logits` `[N, K]` have their largest value at the class of `targets` u32 `[N]`, the first of
+/// several counting as the largest. A row with a value that is not finite counts as wrong; the first such row is
+/// returned too, with its value.
 fn correct(logits: &Tensor, targets: &Tensor) -> Result<(usize, Option<(usize, f64)>)> {
     let (logits, targets) = (logits.to_vec2::<f32>()?, targets.to_vec1::<u32>()?);
     let (mut right, mut broken) = (0, None);
@@ -106,23 +107,23 @@ fn largest(values: &[f32]) -> Option<usize> {
     values.iter().position(|&value| value == largest)
 }
 
-/// How a classifier is judged: in batches and without gradients.
+/// The test of a classifier, in batches and without gradients.
 pub struct Judge<'a> {
     /// The encoder.
     pub encoder: &'a ResNet,
     /// The classifier on its features.
     pub classifier: &'a Head,
-    /// How the encoder is run: [`Mode::Infer`], or [`Mode::InferBatch`].
+    /// The mode of the encoder: [`Mode::Infer`] or [`Mode::InferBatch`].
     pub mode: Mode,
     /// Images of a batch.
     pub batch_size: usize,
-    /// When to end.
+    /// Says when to end.
     pub stop: &'a dyn Fn() -> bool,
 }
 
 impl Judge<'_> {
-    /// Of the images that `indices` name, each a `what` ("test image"): the mean cross-entropy, and how many are classified
-    /// as `labels` (by index) says.
+    /// The mean cross-entropy of the images at `indices`, and how many are classified as `labels` (by index) say.
+    /// Messages call an image a `what` ("test image").
     ///
     /// # Errors
     /// [`Error::NotFinite`] for logits that are not, [`Error::Cancelled`], and if the images do not fit the network.

@@ -18,10 +18,10 @@ use crate::ml::{
     nn::{Head, Mode, ResNet},
 };
 
-/// Gives the views of images, `[V B, H, W, C]`, all first views, then all second ones: (indices, epoch, step).
+/// Gives the views of images, `[V B, H, W, C]`, all first views before all second ones, for (indices, epoch, step).
 pub type Views<'a> = &'a (dyn Fn(&[u32], usize, usize) -> Result<Tensor> + Sync);
 
-/// Gives further values at the end of an epoch, whose number counts from 1.
+/// Gives further values at the end of an epoch (from 1).
 pub type Monitor<'a> = &'a (dyn Fn(usize) -> Result<Vec<(&'static str, f64)>> + Sync);
 
 /// The views of each image of a batch against all others.
@@ -30,7 +30,7 @@ pub struct Contrastive<'a> {
     pub encoder: &'a ResNet,
     /// The projection head.
     pub head: &'a Head,
-    /// How both are run.
+    /// The mode of both.
     pub mode: Mode,
     /// The loss.
     pub loss: Loss,
@@ -38,17 +38,19 @@ pub struct Contrastive<'a> {
     pub indices: &'a (dyn Fn(usize, usize) -> Vec<u32> + Sync),
     /// The views of the images, as many of each as the loss takes.
     pub views: Views<'a>,
-    /// Labels by image; images of one label are lesser negatives of each other, or none, or positives.
+    /// Labels by image. Images of one label are weaker negatives of each other, or not negatives, or positives, by the
+    /// loss.
     pub labels: Option<&'a PseudoLabels>,
     /// Batches of an epoch.
     pub steps: usize,
-    /// Whether each view is a forward pass of its own, with its own batch statistics (as in the reference code).
+    /// Whether each view has a forward pass and batch statistics of its own, as in the reference code.
     pub split_views: bool,
-    /// Images (all their views) of one forward pass, with their own batch statistics; 0: the whole batch.
+    /// Number of images (with all their views) in a forward pass, which has its own batch statistics; 0 is the whole
+    /// batch.
     pub chunk: usize,
-    /// What else is measured at the end of an epoch.
+    /// Further measures at the end of an epoch.
     pub monitor: Option<Monitor<'a>>,
-    /// What the last step left for the end of the epoch.
+    /// The results of the last step, which the end of the epoch uses.
     pub latest: Latest,
 }
 
@@ -72,7 +74,7 @@ impl Contrastive<'_> {
         Ok(Projected { features: features.detach(), z: z.unwrap_or(features) })
     }
 
-    /// The measures of a batch, whose features are kept for the end of the epoch.
+    /// The measures of a batch. Its features are kept for the end of the epoch.
     fn measured(&self, projected: &Projected) -> Result<Vec<(&'static str, f64)>> {
         *self.latest.features.lock().unwrap_or_else(PoisonError::into_inner) = Some(projected.features.clone());
         let Measures { top1, alignment, uniformity } = loss::measure(&projected.z, self.loss.views)?;
@@ -122,8 +124,8 @@ impl Task for Contrastive<'_> {
         Ok(Step { loss, gradients, values, images })
     }
 
-    /// The spread of the features of the last batch, and what the monitor says.
-    /// Does not stop half-way: the features would be lost.
+    /// The spread of the features of the last batch, and the values of the monitor. It does not stop half-way, since
+    /// the features would be lost.
     fn evaluate(&self, _stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         let mut values = Vec::new();
         if let Some(features) = &*self.latest.features.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -140,7 +142,7 @@ impl Task for Contrastive<'_> {
         Ok(values)
     }
 
-    /// Similarities are divided by the temperature, and gradients with them.
+    /// Similarities are divided by the temperature, and so are gradients.
     fn blame(&self) -> Option<&'static str> {
         (self.loss.temperature < COLD).then_some("a higher temperature")
     }
@@ -149,7 +151,7 @@ impl Task for Contrastive<'_> {
 /// A temperature below which gradients are thousands of times those of the similarities.
 const COLD: f64 = 1e-3;
 
-/// Numbers whose squares one thread adds up; part of what the sum means in its last bits.
+/// Number of values whose squares one thread adds. The last bits of the sum depend on it.
 const CHUNK: usize = 16 * 1024;
 
 /// The length of the gradient of all parameters as one vector.

@@ -9,7 +9,7 @@ use crate::ml::{
     stop::proceed,
 };
 
-/// Gives the images of the indices, `[B, H, W, C]` in [0, 1], in a given epoch.
+/// Gives the images at the indices, `[B, H, W, C]` in [0, 1], in an epoch.
 pub type Loader<'a> = &'a (dyn Fn(&[u32], usize) -> Result<Tensor> + Sync);
 
 /// Mean squared error between the clean image and the reconstruction of the noisy one.
@@ -18,13 +18,13 @@ pub struct Denoise<'a> {
     pub network: &'a Autoencoder,
     /// Clean images.
     pub clean: Loader<'a>,
-    /// Noisy images; the draw may depend on the epoch.
+    /// Noisy images; the noise may depend on the epoch.
     pub noisy: Loader<'a>,
     /// Order of the training images.
     pub order: Order,
     /// Images of the validation loss; none if empty.
     pub validation: Vec<u32>,
-    /// The images that these are indices of: clean, and as the network sees them.
+    /// The images to which the indices of `validation` refer: clean ones, and the input of the network.
     pub validation_images: [Loader<'a>; 2],
     /// Images of a validation batch.
     pub batch_size: usize,
@@ -53,7 +53,7 @@ impl Task for Denoise<'_> {
         Ok(StepLoss { loss, values: Vec::new(), images })
     }
 
-    /// The validation loss, on the noise of the first epoch so that epochs compare.
+    /// The validation loss, on the noise of the first epoch, so that epochs can be compared.
     fn evaluate(&self, stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         if self.validation.is_empty() {
             return Ok(Vec::new());

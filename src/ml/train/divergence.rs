@@ -1,10 +1,10 @@
-//! A training that has left the finite numbers: what it is told to the user as.
+//! The message about a training that diverged.
 
 use super::{Run, Settings};
 use crate::ml::Error;
 
-/// Adds the epoch, the step (both from 1; none where no single step is to blame) and what may help to an
-/// [`Error::NotFinite`]. Other errors stay as they are.
+/// Adds the epoch, the step (both from 1; `None` if it is not known) and a remedy to an [`Error::NotFinite`]. Other
+/// errors do not change.
 #[must_use]
 pub fn diverged(error: Error, epoch: usize, step: Option<usize>, remedy: String) -> Error {
     match error {
@@ -13,8 +13,8 @@ pub fn diverged(error: Error, epoch: usize, step: Option<usize>, remedy: String)
     }
 }
 
-/// What may help against divergence. `blame` is the parameter of the task that explains it whatever the optimiser does,
-/// as a noun ("a higher temperature").
+/// The remedy for a divergence. `blame` is a change of the task's parameters that would prevent it, whatever the
+/// optimiser does, as a noun ("a higher temperature").
 #[must_use]
 pub fn remedy(run: &Run, settings: &Settings, blame: Option<&str>) -> String {
     if let Some(blame) = blame {

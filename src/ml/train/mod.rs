@@ -1,11 +1,12 @@
 //! The one training loop.
 //!
-//! A [`Task`] says what a batch is and what its loss is; [`train`] does the rest: the order of steps, the optimiser, the
-//! schedule, series, early stopping, divergence and cancellation. The next batch is prepared on the thread pool while the
-//! network works on the present one.
+//! A [`Task`] gives batches and their loss; [`train`] does the rest: the order of steps, the optimiser, the schedule,
+//! series, early stopping, divergence and cancellation. The next batch is prepared on the thread pool while the network
+//! works on the present one. Read `run` and `order`, then this file, then a task (`contrastive`, `classify` or
+//! `denoise`).
 //!
-//! All that a run consists of lies in [`Run`]. A task's batch is a pure function of (epoch, step), so a run that was
-//! interrupted after any step, saved, and loaded goes on to the same bytes.
+//! [`Run`] is the whole state of a run. A batch is a pure function of (epoch, step), so a run that was interrupted
+//! after any step, saved, and loaded ends with the same bytes.
 
 mod chunks;
 mod classify;
@@ -31,15 +32,15 @@ pub use run::{Best, Run};
 
 use super::{Error, Result, finite, init::Params, schedule::Schedule};
 
-/// What is learnt, and from what.
+/// The data and the loss of a training.
 pub trait Task: Sync {
     /// The material of one step.
     type Batch: Send;
 
-    /// Steps of every epoch.
+    /// Number of steps of every epoch.
     fn steps(&self) -> usize;
 
-    /// Prepares the order of `epoch` (from 0). Depends on the epoch alone.
+    /// Prepares the order of `epoch` (from 0), which depends on the epoch alone.
     ///
     /// # Errors
     /// If the order cannot be made.
@@ -59,8 +60,8 @@ pub trait Task: Sync {
     /// If the network fails.
     fn loss(&self, batch: Self::Batch) -> Result<StepLoss>;
 
-    /// Runs the network on a batch and goes back through it. A task whose gradient does not come from one graph has its
-    /// own way; `params` are those that are trained.
+    /// Runs the network on a batch, forward and backward. A task whose gradient does not come from one graph overrides
+    /// it; `params` are the trained parameters.
     ///
     /// # Errors
     /// If the network fails.
@@ -74,14 +75,13 @@ pub trait Task: Sync {
     /// Values at the end of an epoch. Early stopping watches `val_loss` if it is among them, else `loss`.
     ///
     /// # Errors
-    /// If the evaluation fails, [`Error::NotFinite`] for outputs of the network that are not, and [`Error::Cancelled`]:
-    /// the evaluation is then made again when the run goes on.
+    /// If the evaluation fails, [`Error::NotFinite`] for outputs of the network that are not finite, and
+    /// [`Error::Cancelled`]; the evaluation is repeated when the run continues.
     fn evaluate(&self, _stop: &dyn Fn() -> bool) -> Result<Vec<(&'static str, f64)>> {
         Ok(Vec::new())
     }
 
-    /// A parameter of the task, other than those of the optimiser, that explains a divergence: what to do about it, as a
-    /// noun ("a higher temperature").
+    /// A change of the task's parameters that would prevent a divergence, as a noun ("a higher temperature").
     fn blame(&self) -> Option<&'static str> {
         None
     }
@@ -102,7 +102,7 @@ pub struct StepLoss {
 pub struct Step {
     /// The loss.
     pub loss: f64,
-    /// The gradient of every parameter that has one. Not looked at where the loss is not finite.
+    /// The gradient of every parameter that has one. It is ignored if the loss is not finite.
     pub gradients: GradStore,
     /// Further values; their means over the epoch become series.
     pub values: Vec<(&'static str, f64)>,
@@ -110,38 +110,38 @@ pub struct Step {
     pub images: usize,
 }
 
-/// What a run may take.
+/// The length of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Passes over the data.
+    /// Number of passes over the data.
     pub epochs: usize,
-    /// The number of steps in place of `epochs`; the last epoch then ends early.
+    /// The number of steps, instead of `epochs`; the last epoch then ends early.
     pub steps: Option<u64>,
     /// The learning rate over time.
     pub schedule: Schedule,
-    /// Epochs without a better value after which to stop; the best weights are then restored, also where the run
-    /// ends by itself. 0: never, and the last weights are kept.
+    /// Training stops after this many epochs without a better value, and the best weights are restored, also if the run
+    /// ends by itself. With 0 it never stops early, and the last weights are kept.
     pub patience: usize,
 }
 
 impl Settings {
-    /// Steps of the whole run, where an epoch has `steps_per_epoch`.
+    /// Number of steps of the whole run, if an epoch has `steps_per_epoch`.
     #[must_use]
     pub fn total(&self, steps_per_epoch: usize) -> u64 {
         self.steps.unwrap_or((self.epochs * steps_per_epoch) as u64)
     }
 
-    /// Epochs of the whole run; the last may be a part of one.
+    /// Number of epochs of the whole run; the last may be incomplete.
     #[must_use]
     pub fn epochs(&self, steps_per_epoch: usize) -> usize {
         self.steps.map_or(self.epochs, |steps| steps.div_ceil(steps_per_epoch.max(1) as u64) as usize)
     }
 }
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Steps done, over all epochs.
+    /// Steps that are done, over all epochs.
     pub done: u64,
     /// Steps of the whole run.
     pub total: u64,
@@ -151,11 +151,11 @@ pub struct Progress {
     pub epochs: usize,
     /// Loss of the last step.
     pub loss: f64,
-    /// Images a second, smoothed.
+    /// Images per second, smoothed.
     pub rate: f64,
 }
 
-/// Who watches a run.
+/// The observer of a run.
 pub trait Observer {
     /// A step is done.
     fn step(&mut self, _progress: &Progress) {}
@@ -173,8 +173,8 @@ pub trait Observer {
         false
     }
 
-    /// Saves the state of the run. Called when it is due, before the run stops, and at its end (before the best
-    /// weights are restored), so that more epochs can go on from there.
+    /// Saves the state of the run. Called when it is due, before the run stops, and at its end (before the best weights
+    /// are restored), so that a longer training can continue from there.
     ///
     /// # Errors
     /// If the state cannot be saved; the run then ends.
@@ -183,21 +183,23 @@ pub trait Observer {
     }
 }
 
-/// Nobody watches.
+/// An observer that ignores everything.
 impl Observer for () {}
 
-/// Trains from where `run` stands to the end.
+/// Trains from the present state of `run` to the end.
 ///
-/// After an error `run` stands behind the last whole step. At the end of each epoch, and whenever a state is saved, all
-/// parameters, running statistics and the optimiser's memory are finite, and so are the values of each epoch.
+/// After an error `run` has the state after the last complete step. At the end of each epoch, and whenever a state is
+/// saved, all parameters, running statistics and the optimiser's memory are finite, and so are the values of each
+/// epoch.
 ///
 /// # Errors
-/// [`Error::Diverged`] if a number is not finite, [`Error::Cancelled`] if the observer says so, and what the task returns.
+/// [`Error::Diverged`] if a number is not finite, [`Error::Cancelled`] if the observer asks to stop. Errors of the task
+/// are passed on.
 pub fn train<T: Task>(task: &mut T, run: &mut Run, settings: &Settings, observer: &mut dyn Observer) -> Result<()> {
     let steps = task.steps();
     let (epochs, total) = (settings.epochs(steps), settings.total(steps));
     if steps == 0 && (settings.epochs > 0 || total > 0) {
-        return Err(Error::Invalid("there is not one batch to train on".to_owned()));
+        return Err(Error::Invalid("there is no batch to train on".to_owned()));
     }
     let mut rate = Rate::default();
     while run.epoch < epochs && !run.stopped(settings.patience) {
@@ -261,7 +263,7 @@ fn require_finite<T: Task>(task: &T, run: &Run, settings: &Settings) -> Result<(
     run.require_finite().map_err(|error| diverged(error, run.epoch + 1, None, remedy(run, settings, task.blame())))
 }
 
-/// Forward, backward, update. The graph is dropped before the weights move.
+/// Forward pass, backward pass and update. The graph is dropped before the weights change.
 fn step<T: Task>(task: &T, batch: T::Batch, run: &mut Run, factor: f64) -> Result<(f64, usize)> {
     let Step { loss: value, mut gradients, values, images } = task.step(batch, &run.params)?;
     finite::require_value(value, || "the loss".to_owned())?;
@@ -275,7 +277,7 @@ fn step<T: Task>(task: &T, batch: T::Batch, run: &mut Run, factor: f64) -> Resul
     Ok((value, images))
 }
 
-/// Images a second, an exponential mean over about ten steps.
+/// Images per second, an exponential mean over about ten steps.
 #[derive(Default)]
 struct Rate(Option<f64>);
 

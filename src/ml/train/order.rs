@@ -1,9 +1,9 @@
-//! Which images make up a batch.
+//! The order of the images in an epoch.
 
 use crate::ml::rng::Stream;
 
-/// Batches of a shuffled index, reshuffled every epoch (unless [`Order::fixed`]). Images that do not fill a last batch sit the epoch out; fewer
-/// images than a batch make one batch.
+/// Batches of shuffled indices, in a new order every epoch (unless [`Order::fixed`]). Images that do not fill a last
+/// batch are left out of the epoch. If there are fewer images than a batch has, they are one batch.
 #[derive(Clone, Debug)]
 pub struct Order {
     indices: Vec<u32>,
@@ -22,7 +22,7 @@ impl Order {
         Self { indices, batch_size, stream: Stream::new(seed, "train/order"), shuffle: true, current }
     }
 
-    /// The same images in the order in which they were given, in every epoch.
+    /// Batches of `indices` in the given order, in every epoch.
     #[must_use]
     pub fn fixed(self) -> Self {
         Self { shuffle: false, ..self }

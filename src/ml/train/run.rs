@@ -6,16 +6,16 @@ use candle_core::{Device, Tensor};
 
 use crate::ml::{Error, Result, finite, init::Params, optim::Optim};
 
-/// Everything a run consists of: save these and the run goes on where it stood.
+/// The state of a run. A run continues from a saved state.
 #[derive(Debug)]
 pub struct Run {
     /// Weights and running statistics.
     pub params: Params,
     /// The optimiser and its memory.
     pub optim: Optim,
-    /// Epochs done.
+    /// Number of complete epochs.
     pub epoch: usize,
-    /// Steps done in the present epoch.
+    /// Number of steps in the present epoch so far.
     pub step: usize,
     /// Values at the end of each epoch, by name. A value that is a mean over the steps is weighted by their images.
     pub series: BTreeMap<String, Vec<f64>>,
@@ -31,21 +31,21 @@ pub struct Run {
 pub struct Best {
     /// Its number, from 1.
     pub epoch: usize,
-    /// What it was judged by; lower is better.
+    /// The value that it was chosen by; lower is better.
     pub value: f64,
-    /// Weights and running statistics behind it.
+    /// Weights and running statistics after it.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
 impl Run {
-    /// A run that has not begun.
+    /// A run before its first step.
     #[must_use]
     pub fn new(params: Params, optim: Optim) -> Self {
         let (series, sums) = (BTreeMap::new(), BTreeMap::new());
         Self { params, optim, epoch: 0, step: 0, series, best: None, sums, images: 0.0 }
     }
 
-    /// Whether `patience` epochs have passed without a better one.
+    /// Whether `patience` epochs have passed since the best one.
     pub(super) fn stopped(&self, patience: usize) -> bool {
         patience > 0 && self.best.as_ref().is_some_and(|best| self.epoch - best.epoch >= patience)
     }
@@ -64,7 +64,8 @@ impl Run {
         }
     }
 
-    /// Closes an epoch: means and evaluation join the series, and the weights are kept if they are the best yet.
+    /// Ends an epoch: means and evaluation are appended to the series, and the weights are kept if they are the best so
+    /// far.
     ///
     /// A mean that is not finite is refused, and the run stays at the end of its epoch.
     pub(super) fn finish_epoch(
@@ -121,7 +122,7 @@ impl Run {
         Ok(tensors)
     }
 
-    /// Takes on the state that [`Run::to_tensors`] gave; the network and optimiser must be of the same make.
+    /// Restores the state that [`Run::to_tensors`] gave. The network and the optimiser must be of the same kind.
     ///
     /// # Errors
     /// If a tensor is missing or has another shape.
@@ -141,7 +142,7 @@ impl Run {
         self.sums = lists("sums")?.into_iter().filter_map(|(name, sum)| Some((name, *sum.first()?))).collect();
         let run = lists("run")?;
         let Some(&[epoch, step, images]) = run.get("position").map(Vec::as_slice) else {
-            return Err(Error::Invalid("the checkpoint lacks run/position".to_owned()));
+            return Err(Error::Invalid("the checkpoint has no run/position".to_owned()));
         };
         (self.epoch, self.step, self.images) = (epoch as usize, step as usize, images);
         self.best = match run.get("best").map(Vec::as_slice) {
@@ -152,7 +153,7 @@ impl Run {
     }
 }
 
-/// A series as people call it.
+/// The name of a series for messages.
 fn spoken(name: &str) -> String {
     match name {
         "loss" => "the loss".to_owned(),

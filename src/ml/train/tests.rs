@@ -92,7 +92,7 @@ fn every_optimiser_finds_the_line() -> Result<()> {
     Ok(())
 }
 
-/// Stops after `0` steps more.
+/// Stops after `0` more steps.
 struct StopAfter(usize);
 
 impl Observer for StopAfter {
@@ -111,7 +111,7 @@ fn an_interrupted_run_goes_on_to_the_same_bytes() -> Result<()> {
         let validation = [5.0, 4.0, 6.0, 3.0, 7.0, 8.0];
         let (mut task, mut whole) = setup(kind, 0.05, &validation)?;
         train(&mut task, &mut whole, &settings(6, 5), &mut ())?;
-        // 6 steps an epoch: cut in the middle of an epoch, and behind the best one.
+        // An epoch has 6 steps. The run is cut in the middle of an epoch, and after the best one.
         for cut in [9, 26] {
             let (mut task, mut run) = setup(kind, 0.05, &validation)?;
             let outcome = train(&mut task, &mut run, &settings(6, 5), &mut StopAfter(cut));
@@ -159,7 +159,7 @@ fn no_epochs_leave_the_initial_weights() -> Result<()> {
     Ok(())
 }
 
-/// Saves after every step, and keeps what was saved.
+/// Saves after every step, and keeps the saved states.
 #[derive(Default)]
 struct Saves(Vec<std::collections::BTreeMap<String, Tensor>>);
 
@@ -189,7 +189,7 @@ fn no_state_is_saved_of_a_run_that_has_left_the_numbers() -> Result<()> {
     Ok(())
 }
 
-/// Adam would never move such a weight again.
+/// Adam would never change such a weight again.
 #[test]
 fn a_second_moment_that_overflows_is_a_divergence() -> Result<()> {
     let (task, mut run) = setup(OptimizerKind::Adam, 1e-3, &[])?;
@@ -229,7 +229,7 @@ fn a_run_of_so_many_steps_ends_within_an_epoch_and_goes_on_to_the_same_bytes() -
     let settings = Settings { steps: Some(15), ..settings(99, 0) };
     let (mut task, mut whole) = setup(OptimizerKind::Sgd, 0.05, &[])?;
     train(&mut task, &mut whole, &settings, &mut ())?;
-    // 6 steps an epoch.
+    // An epoch has 6 steps.
     assert_eq!((whole.epoch, whole.step, whole.optim.steps(), whole.series["loss"].len()), (3, 0, 15, 3));
     for cut in [4, 13] {
         let (mut task, mut run) = setup(OptimizerKind::Sgd, 0.05, &[])?;

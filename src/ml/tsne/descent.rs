@@ -1,4 +1,4 @@
-//! bhtsne's gradient descent on one thread, and the divergence it has reached.
+//! The gradient descent of bhtsne on one thread, and its final divergence.
 
 use std::{
     any::Any,
@@ -13,24 +13,26 @@ use rayon::prelude::*;
 use super::params::Tsne;
 use crate::ml::{Error, Result};
 
-/// The accuracy of the tree: cells narrower than this share of their distance count as one point. scikit-learn's default.
+/// The accuracy of the tree: cells narrower than this share of their distance count as one point. scikit-learn's
+/// default.
 const THETA: f32 = 0.5;
 
-/// Learning rate for each image once the exaggeration has ended. openTSNE takes 1 (Belkina et al. 2019), and lets the gain of
-/// a coordinate grow without bound; bhtsne's ends at 2. With 8 the divergence after 1000 steps is that of scikit-learn.
+/// Learning rate for each image once the exaggeration has ended. openTSNE takes 1 (Belkina et al. 2019), and lets the
+/// gain of a coordinate grow without bound; bhtsne's ends at 2. With 8 the divergence after 1000 steps is that of
+/// scikit-learn.
 const RATE: f64 = 8.0;
 
 /// Steps with exaggeration, at most.
 const EARLY: usize = 250;
 
-/// A map, and the affinities it was made from.
+/// A map, and the affinities from which it was made.
 pub(super) struct Found {
     /// Places, `[N, 2]`.
     pub points: Array2<f32>,
     affinities: SparseAffinities<f32>,
 }
 
-/// What a descent that was stopped unwinds with.
+/// The payload of the unwinding that stops a descent.
 struct Stopped;
 
 /// Moves the `initial` map `[N * 2]` down the gradient.
@@ -49,7 +51,8 @@ pub(super) fn run(
         scope.spawn(move |_| {
             *outcome = catch_unwind(AssertUnwindSafe(|| {
                 descend(tsne, near, initial, |step| {
-                    // Nobody listens: stop. The library cannot be told to; unwinding without a panic's message does it.
+                    // The receiver is gone, so the descent must stop. The library has no way to stop it except
+                    // unwinding, which prints no message here.
                     if tell.send(step + 1).is_err() {
                         resume_unwind(Box::new(Stopped));
                     }
@@ -66,7 +69,7 @@ pub(super) fn run(
     }
 }
 
-/// Two descents, as each may have a learning rate of its own.
+/// There are two descents, since each may have a learning rate of its own.
 fn descend(tsne: &Tsne, near: &[Vec<Neighbor<f32>>], initial: Vec<f32>, mut each: impl FnMut(usize)) -> Found {
     let rows = vec![(); near.len()];
     let early = (tsne.iterations / 4).min(EARLY);
@@ -95,19 +98,19 @@ fn descend(tsne: &Tsne, near: &[Vec<Neighbor<f32>>], initial: Vec<f32>, mut each
         .learning_rate((RATE * images).max(200.0) as f32)
         .initial_embedding(initial)
         .epoch_callback(|step, _| each(early + step))
-        // The affinities are there: no distance is asked for.
+        // The affinities exist already, so no distance is computed.
         .barnes_hut(THETA, |(), ()| 0.0);
     let points = Array2::from_shape_vec((near.len(), 2), fit.embedding()).expect("two numbers for each image");
     Found { points, affinities }
 }
 
 impl Found {
-    /// The Kullback-Leibler divergence between the affinities and those of the map, all pairs counted.
+    /// The Kullback-Leibler divergence between the affinities and those of the map, over all pairs.
     pub(super) fn divergence(&self) -> f64 {
         let point = |i: usize| [f64::from(self.points[[i, 0]]), f64::from(self.points[[i, 1]])];
         let affinity = |a: [f64; 2], b: [f64; 2]| (1.0 + (a[0] - b[0]).powi(2) + (a[1] - b[1]).powi(2)).recip();
         let rows = self.points.nrows();
-        // A sum for each row, added in order.
+        // The sums of the rows are added in order.
         let sum = |of_row: &(dyn Fn(usize) -> f64 + Sync)| -> f64 {
             (0..rows).into_par_iter().map(of_row).collect::<Vec<f64>>().iter().sum()
         };

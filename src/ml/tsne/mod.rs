@@ -1,9 +1,9 @@
 //! t-SNE: a map of features in the plane (van der Maaten and Hinton 2008; van der Maaten 2014).
 //!
-//! The gradient descent is bhtsne's, with the tree of Barnes and Hut. It runs on one thread: bhtsne recentres the map with a
-//! sum whose order depends on the number of threads. Neighbours, the initial map and the measures are taken here, on all
-//! threads and in a fixed order; bhtsne's own draw from the system's random numbers, and its divergence takes the
-//! affinities of the wrong pairs (0.7.13).
+//! The gradient descent is that of bhtsne, with the tree of Barnes and Hut. It runs on one thread: bhtsne recentres the
+//! map with a sum whose order depends on the number of threads. Neighbours, the initial map and the measures are
+//! computed here, on all threads and in a fixed order, because those of bhtsne 0.7.13 use random numbers of the system,
+//! and its divergence uses the affinities of the wrong pairs. Read `params` and `neighbours`, then `descent`.
 
 mod descent;
 mod neighbours;
@@ -21,15 +21,15 @@ use super::{
     stop::{Stop, never, proceed},
 };
 
-/// A map of features, and how good it is.
+/// A map of features, with measures of its quality.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
     /// Places, `[N, 2]`, around 0.
     pub points: Array2<f32>,
     /// The Kullback-Leibler divergence that t-SNE minimises, without exaggeration.
     pub kl_divergence: f64,
-    /// [Trustworthiness](metric::trustworthiness) of 5 neighbours; NaN where it is not defined: for at most 8 rows, and
-    /// where all rows are equal.
+    /// [Trustworthiness](metric::trustworthiness) of 5 neighbours; NaN if it is not defined: for at most 8 rows, and if
+    /// all rows are equal.
     pub trustworthiness: f64,
 }
 
@@ -40,16 +40,16 @@ impl Tsne {
         neighbour_count(perplexity) + 1
     }
 
-    /// Maps the rows of `features` `[N, D]`. The same at any number of threads.
+    /// Maps the rows of `features` `[N, D]`. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for features that are not finite or too few for the perplexity, or a perplexity or exaggeration
-    /// below 1.
+    /// [`Error::Invalid`] for features that are not finite or too few for the perplexity, or a perplexity or
+    /// exaggeration below 1.
     pub fn fit(&self, features: ArrayView2<'_, f32>) -> Result<Map> {
         self.fit_watched(features, &never, &mut |_| ())
     }
 
-    /// As [`Tsne::fit`], until it is time to stop; tells `after_step` the number of steps done.
+    /// As [`Tsne::fit`], but ends when `stop` says so. `after_step` receives the number of steps that are done.
     ///
     /// # Errors
     /// Those of [`Tsne::fit`], and [`Error::Cancelled`].
@@ -66,7 +66,9 @@ impl Tsne {
         let (rows, least) = (features.nrows(), Self::least_images(self.perplexity));
         if rows < least {
             let perplexity = self.perplexity;
-            return Err(Error::Invalid(format!("a perplexity of {perplexity} needs {least} images, there are {rows}")));
+            return Err(Error::Invalid(format!(
+                "a perplexity of {perplexity} needs {least} images, but there are {rows}"
+            )));
         }
         let mut points = self.normalize.apply(features);
         // Only the order and the ratios of distances matter.
@@ -98,8 +100,8 @@ fn neighbour_count(perplexity: f64) -> usize {
     (3.0 * perplexity) as usize
 }
 
-/// The first two components, scaled to a deviation of 1e-4 along the first; `[N * 2]`. Some noise, as openTSNE adds it, sets
-/// equal images apart, which would stay in one place for ever.
+/// The first two components, scaled to a deviation of 1e-4 along the first; `[N * 2]`. Some noise, as in openTSNE,
+/// separates equal images, which would otherwise stay in one place for ever.
 fn initial(components: &Array2<f32>, mut noise: Stream) -> Vec<f32> {
     let column = |j: usize| (j < components.ncols()).then(|| components.column(j));
     let square: f64 = column(0).iter().flatten().map(|&x| f64::from(x).powi(2)).sum();
@@ -159,7 +161,7 @@ mod tests {
     fn too_few_images_are_refused_and_the_watcher_can_stop() {
         let points = blobs(2);
         let message = Tsne::default().fit(points.view()).unwrap_err().to_string();
-        assert_eq!(message, "a perplexity of 30 needs 91 images, there are 60");
+        assert_eq!(message, "a perplexity of 30 needs 91 images, but there are 60");
         let steps = AtomicUsize::new(0);
         let stop = || steps.load(Ordering::Relaxed) == 7;
         let stopped = small().fit_watched(points.view(), &stop, &mut |done| steps.store(done, Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! The nearest other rows of each row, all pairs compared.
+//! The nearest other rows of each row, by comparing all pairs.
 
 use bhtsne::Neighbor;
 use ndarray::{ArrayView2, Axis};
@@ -9,11 +9,11 @@ use crate::ml::{
     stop::{Stop, proceed},
 };
 
-/// Rows whose distances to all others are one product.
+/// Number of rows whose distances to all others are one product.
 const ROWS: usize = 64;
 
-/// The `count` nearest other rows of each row of `points` `[N, D]` with their Euclidean distances, nearest first; of equally
-/// near ones the earlier first.
+/// The `count` nearest other rows of each row of `points` `[N, D]` with their Euclidean distances, the nearest first.
+/// Of equally near rows the earlier comes first.
 pub(super) fn nearest(points: ArrayView2<'_, f32>, count: usize, stop: Stop<'_>) -> Result<Vec<Vec<Neighbor<f32>>>> {
     let lengths: Vec<f32> = points.rows().into_iter().map(|row| row.dot(&row)).collect();
     let parts: Result<Vec<Vec<_>>> = points

@@ -2,11 +2,11 @@
 
 use crate::ml::features::Normalize;
 
-/// Parameters of t-SNE. The initial map is that of scikit-learn's `TSNE`, the first two principal components at deviation 1e-4;
-/// exaggeration and momentum are its too.
+/// Parameters of t-SNE. The initial map is that of scikit-learn's `TSNE`, the first two principal components at
+/// deviation 1e-4; exaggeration and momentum are the same as there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tsne {
-    /// How many neighbours an image has, in effect.
+    /// The effective number of neighbours of an image.
     pub perplexity: f64,
     /// Steps of the gradient descent.
     pub iterations: usize,
@@ -14,7 +14,7 @@ pub struct Tsne {
     pub exaggeration: f64,
     /// Scaling of the features beforehand.
     pub normalize: Normalize,
-    /// Principal components that distances are taken in; 0 takes all columns.
+    /// Number of principal components in which distances are computed; 0 uses all columns.
     pub pca: usize,
     /// Seed of the search for principal components, and of a little noise in the initial map.
     pub seed: u64,

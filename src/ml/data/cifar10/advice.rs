@@ -1,4 +1,5 @@
-//! What to do where the files of CIFAR-10 are not as they should be: which folder or version it is instead.
+//! Advice about a folder that does not hold the files of CIFAR-10: it names the folder or the version that the user
+//! seems to have.
 
 use std::{fs, path::Path};
 
@@ -8,11 +9,11 @@ use crate::ml::{
     data::{Fault, fault::ABSENT, shown},
 };
 
-/// What to do about a label that no class has.
+/// The remedy for a label that no class has.
 pub(super) const LABELS: &str = "use the files of CIFAR-10's binary version, all from one archive; CIFAR-100 has another \
                                  layout";
 
-/// What is wrong with a folder as a whole, if anything.
+/// Fails if the folder as a whole is wrong.
 pub(super) fn folder(dir: &Path) -> Result<()> {
     if dir.is_file() {
         let remedy = "unpack it if it is an archive, and set `path` to the folder of the unpacked files";
@@ -29,7 +30,7 @@ pub(super) fn folder(dir: &Path) -> Result<()> {
     Err(Fault::at(dir, message, missing(dir)).into())
 }
 
-/// What to do about files that are missing in a folder.
+/// The remedy for files that are missing in a folder.
 pub(super) fn missing(dir: &Path) -> String {
     let has = |name: &str| dir.join(name).is_file();
     if let Some(inside) = inside(dir) {
@@ -71,7 +72,7 @@ fn inside(dir: &Path) -> Option<String> {
     folders.first().map(|folder| shown(folder))
 }
 
-/// What is wrong with a file of so many bytes, if anything.
+/// The fault of a file of this many bytes, if it has one.
 pub(super) fn size(path: &Path, bytes: usize) -> Option<Fault> {
     let whole =
         format!("a whole file of the original dataset has {} bytes; unpack or download it anew", WHOLE * RECORD);

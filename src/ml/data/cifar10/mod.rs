@@ -16,10 +16,10 @@ use self::files::{CLASSES, EDGE, PIXELS, RECORD, TEST, TRAIN, WHOLE};
 use super::{Choice, Collection, Fault, Faults, ImageSet, Reading, Split, Square, Watch, resize};
 use crate::ml::{Error, Result};
 
-/// Images that are read and brought to their size at a time.
+/// Number of images that are read and resized at a time.
 const BLOCK: usize = 256;
 
-/// The files of the dataset: all there, and of sizes that make sense.
+/// The files of the dataset. All exist, and their sizes are whole records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listing {
     classes: PathBuf,
@@ -28,10 +28,10 @@ pub struct Listing {
     others: Vec<String>,
 }
 
-/// Looks at the names and sizes of the files, and opens none.
+/// Checks the names and sizes of the files without opening them.
 ///
 /// # Errors
-/// If the folder or a file is missing, empty, or ends inside a record: everything that is wrong at once.
+/// If the folder or a file is missing or empty, or a file ends inside a record. The error names all faults.
 pub fn list(dir: &Path) -> Result<Listing> {
     advice::folder(dir)?;
     let mut faults = Faults::default();
@@ -68,7 +68,7 @@ pub fn list(dir: &Path) -> Result<Listing> {
     Ok(Listing { classes, train, test, others: others(dir) })
 }
 
-/// The names of files that look like further ones of the dataset. The folder is not listed: it may be slow to reach.
+/// The names of files that look like further files of the dataset. The folder is not listed, because that may be slow.
 fn others(dir: &Path) -> Vec<String> {
     let names = (0..10).map(|number| format!("data_batch_{number}.bin"));
     names.filter(|name| !TRAIN.contains(&name.as_str()) && dir.join(name).exists()).collect()
@@ -81,20 +81,20 @@ impl Listing {
         [&self.classes].into_iter().chain(self.train.iter().chain(&self.test).map(|(path, _)| path)).cloned().collect()
     }
 
-    /// How many images a split has.
+    /// The number of images of a split.
     #[must_use]
     pub fn count(&self, split: Split) -> usize {
         self.split(split).iter().map(|(_, records)| records).sum()
     }
 
-    /// The files that hold another number of images than in the original dataset, with that number.
+    /// The files whose number of images differs from the original dataset, with that number.
     #[must_use]
     pub fn unusual(&self) -> Vec<(&Path, usize)> {
         let files = self.train.iter().chain(&self.test);
         files.filter(|(_, records)| *records != WHOLE).map(|(path, records)| (path.as_path(), *records)).collect()
     }
 
-    /// The names of files beside those of the dataset that look like further ones; they are not read.
+    /// The names of files that look like further files of the dataset; they are not read.
     #[must_use]
     pub fn others(&self) -> &[String] {
         &self.others
@@ -110,7 +110,7 @@ impl Listing {
     /// Reads the names of the classes and the labels.
     ///
     /// # Errors
-    /// If a file is unreadable, no class is named or one twice, or a label has no class.
+    /// If a file cannot be read, if no class is named or one is named twice, or if a label has no class.
     pub fn open(self) -> Result<Cifar10> {
         let bytes = fs::read(&self.classes).map_err(io(&self.classes))?;
         let remedy = "write the name of one class on each line, in the order of the labels";
@@ -133,7 +133,7 @@ impl Listing {
     }
 }
 
-/// The labels of one file, which is read once, a block of records at a time.
+/// The labels of one file. The file is read once, a block of records at a time.
 fn labels(path: &Path, records: usize, classes: usize) -> Result<Vec<u32>> {
     let mut file = File::open(path).map_err(io(path))?;
     let mut block = vec![0; BLOCK.min(records) * RECORD];
@@ -157,7 +157,7 @@ fn labels(path: &Path, records: usize, classes: usize) -> Result<Vec<u32>> {
     Ok(labels)
 }
 
-/// The dataset with its labels; pixels are still on disk.
+/// The dataset with its labels. The pixels are still on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cifar10 {
     listing: Listing,

@@ -46,7 +46,7 @@ fn reads_records_in_order() {
 fn only_what_is_chosen_is_read() {
     let dir = sample();
     let images = list(dir.path()).unwrap().open().unwrap();
-    // The pixels of the others are gone.
+    // The pixels of the other files are gone.
     fs::write(dir.path().join(TRAIN[1]), "").unwrap();
     let choice = |split, indices: &[u32]| Choice { split, indices: indices.to_vec() };
     let choices = [choice(Split::Train, &[1, 5, 7]), choice(Split::Test, &[2]), choice(Split::Train, &[])];

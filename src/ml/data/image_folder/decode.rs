@@ -1,4 +1,4 @@
-//! From the bytes of an image file to pixels.
+//! Decodes the bytes of an image file.
 
 use std::{fs, io::Cursor, path::Path};
 
@@ -13,15 +13,15 @@ const LIMIT: u64 = 512 << 20;
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub pixels: RgbImage,
-    /// Whether the file holds other images too.
+    /// Whether the file holds more images.
     pub is_one_of_several: bool,
 }
 
-/// Decodes one file, by its content and not by its ending: the first image in it, without its alpha channel and as it is
-/// stored, whatever its orientation in EXIF is.
+/// Decodes the first image of a file. The format is told by the content, not by the ending of the name. The alpha
+/// channel is dropped, and the EXIF orientation is ignored.
 ///
 /// # Errors
-/// Says what is wrong, as a fragment.
+/// A fragment that names the fault.
 pub(super) fn decode(path: &Path) -> Result<Decoded, String> {
     first(&fs::read(path).map_err(|error| error.to_string())?)
 }
@@ -31,7 +31,7 @@ fn first(mut bytes: &[u8]) -> Result<Decoded, String> {
         return Err("an empty file".into());
     }
     let Ok(format) = image::guess_format(bytes) else { return Err(unknown(bytes)) };
-    // The decoders of these two fill up what is missing.
+    // The decoders of these two formats fill in missing data without an error.
     let length = match format {
         ImageFormat::Jpeg => jpeg::length(bytes),
         ImageFormat::WebP => riff_length(bytes).filter(|&length| length <= bytes.len()),
@@ -76,13 +76,13 @@ fn name(format: ImageFormat) -> String {
     format!("{format:?}").to_uppercase()
 }
 
-/// The length of a RIFF file, which WebP is, as its header has it.
+/// The length of a RIFF file (WebP is one) by its header.
 fn riff_length(bytes: &[u8]) -> Option<usize> {
     let length: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
     usize::try_from(u32::from_le_bytes(length)).ok()?.checked_add(8)
 }
 
-/// What a file is whose format cannot be read.
+/// The fault of a file whose format cannot be read.
 fn unknown(bytes: &[u8]) -> String {
     match format::named(bytes) {
         Some(name) => format!("a {name} image, a format that cannot be read"),

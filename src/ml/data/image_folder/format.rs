@@ -1,40 +1,41 @@
-//! What a file is: by the ending of its name, and by its first bytes.
+//! Tells the kind of a file by the ending of its name and by its first bytes.
 
 use std::{fs::File, io::Read, path::Path};
 
-/// What the ending of a file's name says.
+/// The kind of a file by the ending of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An image in a format that can be read.
     Image,
     /// An image in a format that cannot be read.
     Unreadable,
-    /// Something else, as people and systems put it beside images.
+    /// Another file of a kind that people and systems put beside images.
     Other,
-    /// Anything.
+    /// Any file.
     Unknown,
 }
 
-/// Endings of images that are read. The format is then told by the content.
+/// Endings of images that are read. The content then tells the format.
 pub(super) const READ: [&str; 18] = [
     "jpg", "jpeg", "jpe", "jfif", "jif", "png", "apng", "webp", "bmp", "dib", "tif", "tiff", "ppm", "pgm", "pbm",
     "pnm", "pam", "gif",
 ];
-/// Endings of images that are not read. Camera raw files look like TIFF by their content, but hold a preview only.
+/// Endings of images that are not read. The content of camera raw files looks like TIFF, but it is only a preview.
 const NOT_READ: [&str; 49] = [
     "avif", "heic", "heif", "hif", "jp2", "j2k", "jpf", "jpx", "jpc", "jxl", "jxr", "wdp", "svg", "svgz", "psd", "xcf",
     "tga", "ico", "cur", "icns", "exr", "hdr", "pfm", "dds", "qoi", "pcx", "wmf", "emf", "dcm", "fits", "mng", "raw",
     "cr2", "cr3", "crw", "nef", "nrw", "arw", "srf", "sr2", "dng", "orf", "rw2", "raf", "pef", "srw", "x3f", "3fr",
     "iiq",
 ];
-/// Endings of files that are no images. Others are looked into, so that an image with an odd name is not lost.
+/// Endings of files that are not images. Files with any other ending are opened, so that an image with an odd name is
+/// not lost.
 const OTHER: [&str; 53] = [
     "txt", "csv", "tsv", "json", "jsonl", "xml", "yaml", "yml", "toml", "cfg", "conf", "md", "rst", "html", "htm",
     "css", "js", "db", "ini", "log", "py", "ipynb", "sh", "bat", "m", "r", "zip", "tar", "gz", "tgz", "bz2", "xz",
     "7z", "rar", "npy", "npz", "mat", "pkl", "pickle", "h5", "hdf5", "parquet", "arrow", "pdf", "doc", "docx", "xls",
     "xlsx", "mp4", "mov", "avi", "mkv", "wav",
 ];
-/// Files that systems leave in folders, in lower case; hidden files are such too.
+/// Names of files that operating systems leave in folders, in lower case. Hidden files are treated alike.
 const LITTER: [&str; 3] = ["thumbs.db", "desktop.ini", "ehthumbs.db"];
 
 impl Kind {
@@ -51,29 +52,30 @@ impl Kind {
     }
 }
 
-/// The ending of a file's name in lower case, without the dot; empty if it has none.
+/// The ending of a file's name in lower case, without the dot, or an empty string.
 pub(super) fn ending(path: &Path) -> String {
     path.extension().map(|ending| crate::ml::data::shown(Path::new(ending)).to_lowercase()).unwrap_or_default()
 }
 
-/// True for a file that nobody put there on purpose.
+/// True for hidden files and for files that operating systems leave in folders.
 pub(super) fn is_litter(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     name.starts_with('.') || LITTER.contains(&name.as_str())
 }
 
-/// The image format of a file that has an ending of no image, if it holds an image. A file that cannot be read holds none.
+/// The image format of a file whose name has no ending of an image, if it holds an image. `None` for a file that cannot
+/// be read.
 pub(super) fn sniff(path: &Path) -> Option<&'static str> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(32).read_to_end(&mut bytes).ok()?;
     named(&bytes)
 }
 
-/// The image format that the first bytes of a file tell, as people call it.
+/// The common name of the image format that the first bytes of a file show.
 pub(super) fn named(bytes: &[u8]) -> Option<&'static str> {
     let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic));
     let brand = |brands: &[&[u8]]| at(4, b"ftyp") && brands.iter().any(|brand| at(8, brand));
-    // The length of the header behind it tells a BMP from a text that starts with these letters.
+    // The length of the next header distinguishes a BMP from a text that starts with these letters.
     let bmp = at(0, b"BM") && bytes.get(14).is_some_and(|length| [12, 16, 40, 52, 56, 64, 108, 124].contains(length));
     let found = [
         (at(0, b"\xff\xd8\xff"), "JPEG"),

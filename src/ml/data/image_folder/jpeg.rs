@@ -1,9 +1,9 @@
-//! Where a JPEG image ends in its file.
+//! Finds the end of a JPEG image in its file.
 //!
-//! Phones put a video or more images behind it, and thumbnails within it have ends of their own, so the end is found by
-//! going from segment to segment (ITU-T T.81, annex B).
+//! Phones append a video or more images, and a thumbnail inside the image has an end of its own. The end is therefore
+//! found segment by segment (ITU-T T.81, annex B).
 
-/// The length of the image at the start of the file; none if the file is cut before its end.
+/// The length of the image at the start of the file, or `None` if the file is cut before its end.
 pub(super) fn length(bytes: &[u8]) -> Option<usize> {
     // After the marker for the start of the image.
     let mut at = 2;
@@ -12,7 +12,7 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
         at = next;
         match marker {
             END => return Some(at),
-            // They stand alone: nothing, and restarts outside a scan.
+            // These markers have no segment.
             0x01 | 0xd0..=0xd8 => {}
             _ => {
                 let length = bytes.get(at..at + 2)?;
@@ -24,12 +24,12 @@ pub(super) fn length(bytes: &[u8]) -> Option<usize> {
 
 const END: u8 = 0xd9;
 
-/// The next marker from `at` on, and the place behind it. The data of a scan is passed over: there a byte of 255 is
-/// followed by 0, or by the number of a restart.
+/// The next marker from `at` on, and the position after it. The data of a scan is skipped: in it a byte of 255 is
+/// followed by 0 or by the number of a restart.
 fn marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         at += bytes.get(at..)?.iter().position(|&byte| byte == 0xff)?;
-        // Any number of 255 may stand before a marker.
+        // Any number of bytes of 255 may come before a marker.
         at += bytes.get(at..)?.iter().position(|&byte| byte != 0xff)?;
         let marker = *bytes.get(at)?;
         at += 1;

@@ -1,4 +1,4 @@
-//! Which folder is what: splits, classes as folders or as prefixes, and what to do where the layout is another one.
+//! The layout of a dataset: splits, classes as folders or as prefixes of names, and remedies for other layouts.
 
 use std::{
     ffi::OsStr,
@@ -17,10 +17,10 @@ use crate::ml::{
     data::{Fault, Faults, fault::ABSENT, names, shown},
 };
 
-/// Looks whether `root` is a folder with both splits.
+/// Checks that `root` is a folder with both splits.
 ///
 /// # Errors
-/// If it is not; the error says what it seems to be.
+/// If it is not. The error says what `root` seems to be.
 pub(super) fn check(root: &Path) -> Result<()> {
     let belong = format!("images belong into {0}/train/CLASS/ and {0}/test/CLASS/", shown(root));
     if root.is_file() {
@@ -44,7 +44,7 @@ pub(super) fn check(root: &Path) -> Result<()> {
     Ok(faults.none()?)
 }
 
-/// What to do where the folder of a split is missing.
+/// The remedy for a missing folder of a split.
 fn missing_split(root: &Path, split: &str) -> String {
     let others: &[&str] = match split {
         "train" => &["train", "training", "trn"],
@@ -63,18 +63,18 @@ fn missing_split(root: &Path, split: &str) -> String {
     }
 }
 
-/// A folder directly inside that has both splits.
+/// A folder directly inside `root` that has both splits.
 fn inside(root: &Path) -> Option<String> {
     let found = folders(root).into_iter().find(|folder| folder.join("train").is_dir() && folder.join("test").is_dir());
     found.map(|folder| shown(&folder))
 }
 
-/// The folders directly inside, sorted, hidden ones left out.
+/// The folders directly inside, sorted, without hidden ones.
 fn folders(root: &Path) -> Vec<PathBuf> {
     entries(root).into_iter().filter(|path| path.is_dir()).collect()
 }
 
-/// What is directly inside, sorted, without hidden files and those that systems leave.
+/// The entries directly inside, sorted, without hidden files and files that operating systems leave.
 fn entries(root: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -99,7 +99,7 @@ pub(super) fn beside(root: &Path) -> Vec<String> {
 /// The images of a split in order, each with its class.
 ///
 /// # Errors
-/// If a folder cannot be listed. What is wrong with the layout is added to `faults`.
+/// If a folder cannot be listed. Mistakes in the layout are added to `faults`.
 pub(super) fn split(
     dir: &Path,
     walk: &mut Walk,
@@ -160,13 +160,13 @@ pub(super) fn split(
     Ok(found)
 }
 
-/// The class in a stem like `sea_lion_012`: what stands before the last `_`, `.` or `-`, if digits follow it.
+/// The class in a stem like `sea_lion_012`: the part before the last `_`, `.` or `-`, if digits follow.
 pub(super) fn prefix(stem: &str) -> Option<&str> {
     let (class, number) = stem.rsplit_once(['_', '.', '-'])?;
     (!class.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(class)
 }
 
-/// Notes the classes of `test` that are not among those of `train`.
+/// Reports classes of `test` that `train` does not have.
 pub(super) fn strays(test: &[(PathBuf, String)], classes: &[String], faults: &mut Faults) {
     let mut strays: Vec<&str> = Vec::new();
     for (_, class) in test {
@@ -199,7 +199,7 @@ pub(super) fn strays(test: &[(PathBuf, String)], classes: &[String], faults: &mu
     faults.0.push(Fault { message, remedy });
 }
 
-/// Text with everything but ASCII as code points.
+/// The text with all characters except ASCII written as code points.
 fn code_points(text: &str) -> String {
     let escape = |c: char| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() };
     text.chars().map(escape).collect()

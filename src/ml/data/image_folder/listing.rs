@@ -14,14 +14,14 @@ use crate::ml::{
     data::{Faults, Split, names},
 };
 
-/// One image file and its class, an index.
+/// An image file and the index of its class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub path: PathBuf,
     pub label: u32,
 }
 
-/// What a folder holds, by the names of its files: none was opened that is named like an image.
+/// The content of a folder by the names of its files. Files that are named like images were not opened.
 #[derive(Debug)]
 pub struct Listing {
     pub(super) train: Vec<Entry>,
@@ -36,7 +36,7 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Lists the dataset in `root` anew.
+    /// Lists the dataset in `root`.
     pub(super) fn new(root: &Path) -> Result<Self> {
         layout::check(root)?;
         let (mut walk, mut faults) = (Walk::default(), Faults::default());
@@ -75,25 +75,25 @@ impl Listing {
         self.train.iter().chain(&self.test).map(|entry| entry.path.clone()).collect()
     }
 
-    /// How many images a split has.
+    /// The number of images of a split.
     #[must_use]
     pub fn count(&self, split: Split) -> usize {
         self.entries(split).len()
     }
 
-    /// How many classes there are.
+    /// The number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes.len()
     }
 
-    /// How many files were passed over.
+    /// The number of skipped files.
     #[must_use]
     pub fn left_out(&self) -> usize {
         self.left_out.values().sum()
     }
 
-    /// Which files were passed over, in words, if there are any beside hidden ones and those that systems leave.
+    /// A description of the skipped files, if there are any except hidden ones and those that operating systems leave.
     #[must_use]
     pub fn left_out_words(&self) -> Option<String> {
         if self.left_out() == self.litter {

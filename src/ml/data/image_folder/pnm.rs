@@ -1,16 +1,16 @@
-//! What the decoder of PBM, PGM, PPM and PAM does not look at: samples above the largest value that the header allows,
-//! and images behind the first one (see <https://netpbm.sourceforge.net/doc/ppm.html>).
+//! Checks that the decoder of PBM, PGM, PPM and PAM does not make: samples above the largest value that the header
+//! allows, and images after the first one (see <https://netpbm.sourceforge.net/doc/ppm.html>).
 
-/// A PNM image by its bytes.
+/// The checks of one PNM image.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pnm {
     /// The first sample above the largest value that the header allows, with that value.
     pub too_large: Option<(u32, u32)>,
-    /// Whether another image lies behind it.
+    /// Whether another image follows.
     pub has_follower: bool,
 }
 
-/// Reads the header and goes through the samples; `None` if the file is no whole image.
+/// Reads the header and all samples; `None` if the file is not a whole image.
 pub(super) fn read(bytes: &[u8]) -> Option<Pnm> {
     let magic = *bytes.get(1)?;
     let mut words = Words { bytes, at: 2 };
@@ -36,17 +36,17 @@ pub(super) fn read(bytes: &[u8]) -> Option<Pnm> {
     Some(Pnm { too_large, has_follower: matches!(rest, [b'P', b'1'..=b'7', ..]) })
 }
 
-/// Width, height, samples of a pixel and the largest sample, of all formats but PAM.
+/// Width, height, samples of a pixel and the largest sample, in all formats except PAM.
 fn header(magic: u8, words: &mut Words<'_>) -> Option<(usize, usize, usize, u32)> {
     let mut number = || words.number();
     let (width, height) = (number()? as usize, number()? as usize);
     let most = if matches!(magic, b'1' | b'4') { 1 } else { number()? };
-    // One white character separates the header from the samples.
+    // One character of white space separates the header from the samples.
     words.at += 1;
     Some((width, height, if matches!(magic, b'3' | b'6') { 3 } else { 1 }, most))
 }
 
-/// The same of PAM.
+/// The same in PAM.
 fn pam(words: &mut Words<'_>) -> Option<(usize, usize, usize, u32)> {
     let (mut width, mut height, mut depth, mut most) = (None, None, None, None);
     loop {
@@ -69,7 +69,7 @@ struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Goes to the next byte that is neither white nor in a comment.
+    /// Moves to the next byte that is neither white space nor in a comment.
     fn skip(&mut self) -> Option<u8> {
         loop {
             match *self.bytes.get(self.at)? {
@@ -92,7 +92,7 @@ impl<'a> Words<'a> {
         std::str::from_utf8(self.word()?).ok()?.parse().ok()
     }
 
-    /// A bit of PBM in text, which need not be set apart from the next one.
+    /// A bit of PBM as text; no white space is needed between bits.
     fn digit(&mut self) -> Option<()> {
         self.skip()?;
         self.at += 1;

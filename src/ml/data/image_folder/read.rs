@@ -1,4 +1,4 @@
-//! Reading the images that were chosen, and naming every one that is in the way.
+//! Reads the chosen images, and names every image that cannot be read.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::ml::{
     data::{Choice, Faults, ImageSet, Reading, Square, Watch, names, resize, shown},
 };
 
-/// Images that are decoded at a time, for each thread: few, so that a stop is soon.
+/// Number of images that each thread decodes at a time. It is small, so that reading stops soon.
 const BLOCK: usize = 8;
 
 /// Height and width.
@@ -45,7 +45,7 @@ pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch:
             }
         }
         if !broken.is_empty() || !sizes.are_one() {
-            // The rest is only looked through.
+            // From here on images are only checked.
             sets.iter_mut().for_each(|set| set.pixels = Vec::new());
         }
     }
@@ -94,7 +94,7 @@ fn append(set: &mut ImageSet, size: Size, planes: &[u8]) {
     set.pixels.extend_from_slice(planes);
 }
 
-/// The sizes that images have, each with its images.
+/// The sizes of the images, each with its images.
 #[derive(Default)]
 struct Sizes<'a>(BTreeMap<Size, Vec<&'a Entry>>);
 

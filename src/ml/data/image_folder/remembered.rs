@@ -1,4 +1,4 @@
-//! Listings that were made before: `check`, the key and the run all ask for one, and a folder may hold 100,000 files.
+//! Earlier listings. `check`, the key and the run all need a listing, and a folder may hold 100,000 files.
 
 use std::{
     fs,
@@ -10,15 +10,15 @@ use std::{
 use super::{listing::Listing, walk::State};
 use crate::ml::Result;
 
-/// The latest listings, by the path that was asked for.
+/// The latest listings by their path.
 static KNOWN: Mutex<Vec<(PathBuf, Arc<Listing>)>> = Mutex::new(Vec::new());
-/// So many are kept.
+/// Number of listings that are kept.
 const MOST: usize = 4;
-/// Seconds that a folder must have been left alone before it was listed: clocks have a grain, and a change within it
-/// would not be seen.
+/// Seconds without a change before a listing is kept. The times of the file system are coarse, and a change within this
+/// time would not be seen.
 const GRAIN: i64 = 1;
 
-/// The listing of `root`, made anew unless all its folders are as they were.
+/// The listing of `root`. It is made again if one of its folders changed.
 pub(super) fn listing(root: &Path, make: impl FnOnce(&Path) -> Result<Listing>) -> Result<Arc<Listing>> {
     let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let known = lock().iter().find(|(path, _)| path == root).map(|(_, listing)| listing.clone());

@@ -1,4 +1,4 @@
-//! Files that hold more than one image: animations, pages, and PNM images behind each other. One image of them is read.
+//! Files that hold more than one image: animations, pages, and concatenated PNM images. Only the first image is read.
 
 use std::io::Cursor;
 
@@ -10,8 +10,8 @@ use tiff::{decoder::Decoder, tags::Tag};
 
 use super::pnm;
 
-/// True if a file, which was decoded without an error, holds more images than its first one. A preview of that one in
-/// lower resolution, as TIFF may have it, is no other image.
+/// True if a file that was decoded without an error holds more than one image. A preview of the first image in lower
+/// resolution, which TIFF may contain, does not count.
 pub(super) fn holds_several(bytes: &[u8], format: ImageFormat) -> bool {
     let file = Cursor::new(bytes);
     match format {

@@ -1,4 +1,4 @@
-//! Folders of images in all the ways that people have them.
+//! Folders of images in all the layouts that users have.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::ml::{
     data::{ImageSet, collection::all, resize::Resize},
 };
 
-/// Writes a plain image; its directory is made when it is missing.
+/// Writes a plain image, and makes its folder if it does not exist.
 fn write(path: &Path, image: DynamicImage, format: ImageFormat) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     image.save_with_format(path, format).unwrap();
@@ -20,7 +20,7 @@ fn rgb(width: u32, height: u32, pixel: [u8; 3]) -> DynamicImage {
     RgbImage::from_pixel(width, height, image::Rgb(pixel)).into()
 }
 
-/// Class folders `cat` and `dog`; test lacks the latter.
+/// Class folders `cat` and `dog`; `test` has no `dog`.
 fn sample() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = |path: &str| dir.path().join(path);
@@ -133,7 +133,7 @@ fn broken_files_are_named_all_at_once() {
     ] {
         assert!(text.contains(said), "{text}");
     }
-    // Those that are not chosen are not looked at.
+    // Images that are not chosen are not opened.
     let listing = list(dir.path()).unwrap();
     let choices = [Choice { split: Split::Train, indices: vec![2, 4] }];
     let sets = listing.read(&choices, None, &mut |_| Ok(())).unwrap().sets;
@@ -232,7 +232,7 @@ fn names_that_are_not_text_are_told_apart_or_refused() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
     let dir = sample();
     let odd = |bytes: &[u8]| Path::new(OsStr::from_bytes(bytes)).to_owned();
-    // The name of an image is nobody's business.
+    // The name of an image may be any bytes.
     write(&dir.path().join("train/cat").join(odd(b"\xb9\xb7.png")), rgb(8, 8, [0; 3]), ImageFormat::Png);
     assert_eq!(load(dir.path(), None).unwrap().0.len(), 4);
     for name in [b"caf\xe9", b"caf\xe8"] {

@@ -1,4 +1,4 @@
-//! Folders and files below a folder of images, sorted, and everything in them that is in the way.
+//! Lists the folders and files below a folder of images, sorted, and collects everything that prevents reading them.
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +13,7 @@ use crate::ml::{
     data::{Faults, shown},
 };
 
-/// What the file system says of a folder: device, inode, and the times of its last changes.
+/// The state of a folder in the file system: device, inode, and the times of its last changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
     identity: (u64, u64),
@@ -27,14 +27,14 @@ impl State {
     }
 }
 
-/// A walk through folders, and what it met.
+/// A walk through folders, and its findings.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Every folder that was listed, with its state before that.
+    /// Every listed folder, with its state before it was listed.
     pub folders: Vec<(PathBuf, State)>,
-    /// How many files were passed over, by the ending of their names.
+    /// The number of skipped files by the ending of their names.
     pub left_out: BTreeMap<String, usize>,
-    /// How many of them nobody put there on purpose.
+    /// How many of these are hidden or were left by the operating system.
     pub litter: usize,
     loops: Vec<String>,
     special: Vec<String>,
@@ -51,7 +51,7 @@ pub(super) struct Content {
 }
 
 impl Walk {
-    /// The folders and the images directly in `folder`, each sorted. `above` are the folders on the way to it.
+    /// The folders and the images directly in `folder`, each sorted. `above` are the folders that contain it.
     ///
     /// # Errors
     /// If the folder cannot be listed.
@@ -94,10 +94,10 @@ impl Walk {
         Ok(content)
     }
 
-    /// Adds a folder to those on the way; false if it is there already.
+    /// Adds a folder to those that contain the next one; false if it is among them already.
     ///
     /// # Errors
-    /// If nothing is known of the folder.
+    /// If the state of the folder cannot be read.
     pub(super) fn enter(&mut self, folder: &Path, above: &mut Vec<State>) -> Result<bool> {
         let found = fs::metadata(folder).map_err(|source| Error::Io { path: folder.to_owned(), source })?;
         let state = State::of(&found);
@@ -153,7 +153,7 @@ impl Walk {
         *self.left_out.entry(ending).or_default() += 1;
     }
 
-    /// Adds what is in the way of a whole dataset.
+    /// Adds the faults of a whole dataset.
     pub(super) fn report(&mut self, faults: &mut Faults) {
         for list in [&mut self.loops, &mut self.special, &mut self.unreadable] {
             list.sort_unstable();
@@ -176,6 +176,6 @@ impl Walk {
     }
 }
 
-/// What to do about images in other formats.
+/// The remedy for images in other formats.
 const READABLE: &str = "convert it to PNG or JPEG, or move it out of the folder; JPEG, PNG, WebP, BMP, TIFF, GIF, PPM, PGM \
                         and PBM can be read";

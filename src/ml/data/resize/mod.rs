@@ -1,4 +1,4 @@
-//! Bringing images to a square of a wanted size.
+//! Resizes images to squares.
 
 mod sample;
 
@@ -19,8 +19,8 @@ pub enum Resize {
     Stretch,
 }
 
-/// The image as a square of `edge`; bilinear, averaging where it shrinks. Only the pixels that the square is made of are
-/// looked at, so an image a thousand times as wide as high costs no more than its middle.
+/// The image as a square of `edge` pixels; bilinear, averaging where it shrinks. Only the pixels of the square are
+/// read, so an image a thousand times as wide as high costs no more than its middle.
 #[must_use]
 pub fn square(image: &RgbImage, edge: usize, how: Resize) -> RgbImage {
     let (width, height) = image.dimensions();
@@ -28,7 +28,7 @@ pub fn square(image: &RgbImage, edge: usize, how: Resize) -> RgbImage {
     let shorter = u64::from(width.min(height).max(1));
     let scaled = |side: u32| match how {
         Resize::Stretch => u64::from(edge),
-        // Rounded, and never below the edge.
+        // The size is rounded, and never below the edge.
         Resize::Crop => ((u64::from(side) * u64::from(edge) + shorter / 2) / shorter).max(u64::from(edge)),
     };
     let side = |before: u32| {
@@ -100,7 +100,7 @@ mod tests {
         assert!((0..10).all(|y| square.get_pixel(1, y).0[0] == 255 && square.get_pixel(8, y).0[0] == 0));
     }
 
-    /// As it was done before: the whole image is scaled, and the middle cut out.
+    /// The plain way: the whole image is scaled, and the middle is cut out.
     fn whole(image: &RgbImage, edge: u32, how: Resize) -> RgbImage {
         let (width, height) = image.dimensions();
         let shorter = width.min(height);

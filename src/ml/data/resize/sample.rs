@@ -1,13 +1,14 @@
-//! Part of a scaled image, computed from the pixels that this part needs and no others.
+//! Computes a part of a scaled image from only the pixels that this part needs.
 //!
-//! Bilinear, averaging over all pixels beneath where it shrinks: rows first, then columns, in f32. Every pixel is the one
-//! that `image::imageops::resize` with a triangle filter gives at that place of the whole scaled image (a test holds that).
+//! Bilinear, averaging over all pixels beneath where it shrinks: rows first, then columns, in f32. Every pixel equals
+//! the one that `image::imageops::resize` with a triangle filter gives at that place of the whole scaled image; a test
+//! compares them.
 
 use std::ops::Range;
 
 use image::{Rgb, RgbImage};
 
-/// One side of the image: pixels before, pixels after scaling, and the first pixel after scaling that is wanted.
+/// One side of the image: pixels before and after scaling, and the first scaled pixel of the part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Side {
     pub before: u32,
@@ -32,7 +33,7 @@ pub(super) fn window(image: &RgbImage, horizontal: Side, vertical: Side, edge: u
     out
 }
 
-/// One row of the scaled image, at the columns of the image before that are used.
+/// One row of the scaled image, at the used columns of the source image.
 fn scale_row(image: &RgbImage, taps: &Taps, used: &Range<usize>, row: &mut [[f32; 3]]) {
     let width = image.width() as usize;
     let pixels = image.as_raw().as_chunks::<3>().0;
@@ -51,7 +52,7 @@ fn weighted(pixels: impl Iterator<Item = ([f32; 3], f32)>) -> [f32; 3] {
     pixels.fold([0.0; 3], |sum, (pixel, weight)| [0, 1, 2].map(|channel| sum[channel] + pixel[channel] * weight))
 }
 
-/// The pixels before scaling that a pixel after scaling is made of, and their weights.
+/// The source pixels of a scaled pixel, and their weights.
 struct Taps {
     first: usize,
     weights: Vec<f32>,

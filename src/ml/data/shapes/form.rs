@@ -1,4 +1,4 @@
-//! The forms, and where they cover pixels.
+//! The forms, and the share of each pixel that they cover.
 
 use std::f32::consts::PI;
 
@@ -8,7 +8,7 @@ use crate::ml::rng::Stream;
 pub const CLASSES: [&str; 10] =
     ["circle", "square", "triangle", "star", "cross", "ring", "crescent", "heart", "arrow", "hourglass"];
 
-/// What can be drawn.
+/// A form that can be drawn.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Form {
     /// One of [`CLASSES`].
@@ -32,7 +32,7 @@ pub(super) struct Placed {
 const SUBSAMPLES: usize = 4;
 
 impl Placed {
-    /// Somewhere within the image, turned by up to 20 degrees (distractors: by any angle).
+    /// Places a form at random within the image, turned by up to 20 degrees (distractors: by any angle).
     pub(super) fn new(form: Form, radius: f32, stream: &mut Stream) -> Self {
         let most = if matches!(form, Form::Class(_)) { PI / 9.0 } else { PI };
         let angle = stream.between(-most, most);

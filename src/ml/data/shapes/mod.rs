@@ -1,9 +1,10 @@
 //! A generated dataset of ten forms, for a first run without a download.
 //!
-//! The class is the form alone. Place, size, rotation, colours, polarity (four in five forms are lighter than what is
-//! behind them), the slopes of light and a distractor vary independently of it; grain lies over all. So pixels alone
-//! tell little, and a network that was trained tells more than one that was not. What would tell one image from another
-//! at a glance (strong textures, more or less grain) is left out: contrastive learning would learn that, and no form.
+//! The class is the form alone. Place, size, rotation, colours, polarity (four in five forms are lighter than the
+//! background), gradients of light and a distractor vary independently of it; noise is added to all pixels. Pixels
+//! alone therefore say little about the class, and a trained network says more than an untrained one. Features that
+//! would distinguish images at a glance (strong textures, different amounts of noise) are left out, because contrastive
+//! learning would learn these and not the forms.
 
 mod form;
 
@@ -50,10 +51,9 @@ pub fn generate(shapes: &Shapes) -> (ImageSet, ImageSet) {
     (all(Split::Train), all(Split::Test))
 }
 
-/// Generated images with their labels; pixels are drawn when they are read.
+/// Generated images with their labels. Pixels are drawn when an image is read.
 ///
-/// Each image draws from its own stream, so its bytes are the same at any number of threads, and whichever others are
-/// drawn.
+/// Each image draws from its own stream, so its bytes depend neither on the number of threads nor on the other images.
 #[derive(Clone, Debug)]
 pub struct Drawn {
     shapes: Shapes,
@@ -61,11 +61,11 @@ pub struct Drawn {
     test: Vec<u32>,
 }
 
-/// Images that are drawn between two looks at whether to stop.
+/// Number of images that are drawn between two checks for a stop.
 const BLOCK: usize = 512;
 
 impl Drawn {
-    /// The labels of what is to be generated.
+    /// The labels of the images.
     #[must_use]
     pub fn new(shapes: Shapes) -> Self {
         let labels = |split: Split, images: usize| -> Vec<u32> {
@@ -85,7 +85,7 @@ impl Drawn {
         }
     }
 
-    /// Draws images behind those that are there.
+    /// Draws images and appends them.
     fn draw(&self, split: Split, indices: &[u32], set: &mut ImageSet) {
         let (size, stream, labels) = (self.shapes.size, stream(&self.shapes, split), self.labels(split));
         let (from, image) = (set.pixels.len(), 3 * size * size);
@@ -113,7 +113,7 @@ impl Collection for Drawn {
         }
     }
 
-    /// The size is that of the generated images, whatever `square` says.
+    /// The size is that of the generated images; `square` is ignored.
     fn read(&self, choices: &[Choice], _: Square, watch: Watch<'_>) -> Result<Reading> {
         let mut done = 0;
         let mut sets = Vec::with_capacity(choices.len());
@@ -133,7 +133,7 @@ impl Collection for Drawn {
 
 type Colour = [f32; 3];
 
-/// Least difference of luma between the form and what is behind it.
+/// Smallest difference of luma between the form and the background.
 const CONTRAST: f32 = 0.25;
 /// Standard deviation of the noise on each channel of each pixel.
 const GRAIN: f32 = 0.05;
@@ -183,7 +183,7 @@ fn colour(stream: &mut Stream) -> Colour {
     [0.0, 1.0, 2.0].map(|k: f32| (grey + tint * (hue + k * TAU / 3.0).cos()).clamp(0.0, 1.0))
 }
 
-/// The colours of the background and of the form; in four images of five that of the form is the lighter one.
+/// The colours of the background and of the form. In four of five images the form is lighter.
 fn two_colours(stream: &mut Stream) -> (Colour, Colour) {
     loop {
         let (a, b) = (colour(stream), colour(stream));
@@ -197,13 +197,13 @@ fn two_colours(stream: &mut Stream) -> (Colour, Colour) {
 /// A colour that changes slowly across the image.
 struct Slope {
     colour: Colour,
-    /// Change of each channel from one side to the other.
+    /// The change of each channel from one side to the other.
     change: Colour,
     direction: [f32; 2],
 }
 
 impl Slope {
-    /// Channels change by up to `most`.
+    /// A colour whose channels change by up to `most`.
     fn new(colour: Colour, most: f32, stream: &mut Stream) -> Self {
         let (size, turn, angle) = (stream.between(0.0, most), stream.between(0.0, TAU), stream.between(0.0, TAU));
         let change = [0.0, 1.0, 2.0].map(|k: f32| size * (turn + k).cos());

@@ -1,8 +1,9 @@
 //! Activations between layers: values that remember the layer that made them.
 //!
-//! candle adds up gradients out of place, on one thread, through a tensor of zeros. So layers on the CPU are not
-//! candle operations one by one: each result remembers the layer that made it, and only when a chain ends
-//! ([`Activation::into_tensor`]) it becomes a tensor, made by one custom operation whose backward pass walks the chain (`chain`).
+//! candle adds gradients out of place, on one thread, and starts from a tensor of zeros. Layers on the CPU are
+//! therefore not operations of candle. Each result remembers the layer that made it, and when a chain of layers ends
+//! ([`Activation::into_tensor`]), it becomes a tensor by one custom operation whose backward pass goes through the
+//! chain (`chain`).
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::ml::{
     },
 };
 
-/// What flows from layer to layer: a tensor, or a result of the CPU kernels. Cloning is cheap.
+/// A value between layers: a tensor, or a result of the CPU kernels. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub struct Activation(pub(crate) Repr);
 
@@ -32,13 +33,13 @@ pub(crate) enum Repr {
     Node(Arc<Node>),
 }
 
-/// A value and, where gradients are wanted, how it was made.
+/// A value and, if a gradient is needed, the layer that made it.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub dims: Vec<usize>,
     pub data: Data,
     pub origin: Option<Origin>,
-    /// Whether a gradient of this value is wanted.
+    /// Whether a gradient of this value is needed.
     pub tracked: bool,
 }
 
@@ -64,11 +65,11 @@ pub(crate) struct Origin {
 
 /// One layer's backward pass.
 pub(crate) trait Module: std::fmt::Debug + Send + Sync {
-    /// Turns the gradient of the output into those of the parents, which are added to what `parents` hold, and returns
-    /// those of the parameters.
+    /// Computes the gradients of the parents from that of the output, adds them to the ones in `parents`, and returns
+    /// the gradients of the parameters.
     ///
-    /// `out` is the layer's output where that is stored. `sums` is there if [`Module::prepare`] has seen the whole gradient
-    /// already.
+    /// `out` is the layer's output, or empty if it is not stored. `sums` are the results of [`Module::prepare`], if
+    /// that has seen the whole gradient.
     fn backward(
         &self,
         parameters: &[Floats],
@@ -78,31 +79,31 @@ pub(crate) trait Module: std::fmt::Debug + Send + Sync {
         parents: &mut [Parent],
     ) -> Vec<Vec<f32>>;
 
-    /// Whether the layer that forms the last share of this layer's gradient shall call [`Module::prepare`].
+    /// Whether the layer that adds the last share of this layer's gradient must call [`Module::prepare`].
     fn prepares(&self) -> bool {
         false
     }
 
-    /// Sees a chunk of the finished gradient of the output from element `first` on, while it is in the cache, and may
-    /// change it. `out` is the chunk's output where that is stored.
+    /// Receives a chunk of the finished gradient of the output, from element `first` on, while it is in the cache, and
+    /// may change it. `out` is the chunk of the output, or empty if it is not stored.
     fn prepare(&self, _first: usize, _out: &[f32], _gradient: &mut [f32]) -> Sums {
         Sums::default()
     }
 }
 
-/// A parent of a layer: its value, and its gradient as summed up so far.
+/// A parent of a layer: its value, and the sum of its gradient so far.
 pub(crate) struct Parent<'a> {
     pub value: Source<'a>,
     pub tracked: bool,
     pub gradient: Option<Vec<f32>>,
-    /// The layer that made the value, if it wants to see the gradient and no more shares of it will come.
+    /// The layer that made the value, if it prepares its gradient and this is the last share of it.
     pub layer: Option<&'a dyn Module>,
-    /// What the layer made of the gradient.
+    /// The results of [`Module::prepare`].
     pub sums: Option<Sums>,
 }
 
 impl Parent<'_> {
-    /// Adds to the gradient.
+    /// Adds a share to the gradient.
     pub(crate) fn add(&mut self, more: Vec<f32>) {
         match &mut self.gradient {
             Some(sum) => add_to(sum, &more),
@@ -112,7 +113,8 @@ impl Parent<'_> {
 }
 
 impl Activation {
-    /// A tensor as the input of layers: by the kernels of this module on the CPU, else by candle's operations.
+    /// A tensor as the input of layers, which use the kernels of this module on the CPU and candle's operations
+    /// elsewhere.
     ///
     /// # Errors
     /// If the tensor cannot be made contiguous.
@@ -125,8 +127,8 @@ impl Activation {
         Ok(Self(Repr::Node(Arc::new(Node { dims, data: Data::Tensor(tensor), origin: None, tracked }))))
     }
 
-    /// A tensor as the input of layers made of candle's own operations, on any device: slow, and the yardstick of the
-    /// kernels.
+    /// A tensor as the input of layers that use candle's own operations on any device. They are slow; tests compare the
+    /// kernels with them.
     #[must_use]
     pub fn by_candle(tensor: &Tensor) -> Self {
         Self(Repr::Tensor(tensor.clone()))
@@ -144,7 +146,7 @@ impl Activation {
     /// Images, rows, columns and channels.
     ///
     /// # Errors
-    /// If it has another rank.
+    /// If the rank is not 4.
     pub fn dims4(&self) -> Result<[usize; 4]> {
         dims4(self.dims())
     }
@@ -166,7 +168,7 @@ impl Node {
         dims4(&self.dims)
     }
 
-    /// The values, for a layer that can form them where it reads them.
+    /// The values for a layer that can compute them where it reads them.
     pub(crate) fn source(&self) -> Source<'_> {
         match &self.data {
             Data::Floats(floats) => Source::Floats(Floats::Slice(floats)),
@@ -180,7 +182,7 @@ impl Node {
         self.source().into_floats()
     }
 
-    /// The result of a layer. `layer` is asked only if a gradient is wanted.
+    /// The result of a layer. `layer` is called only if a gradient is needed.
     pub(crate) fn result(
         dims: Vec<usize>,
         data: impl Into<Data>,

@@ -20,7 +20,7 @@ impl Activation {
     /// The activation as a tensor, from which gradients flow back through all layers to the inputs and parameters.
     ///
     /// # Errors
-    /// If the operation cannot be made.
+    /// If candle refuses the operation.
     pub fn into_tensor(self) -> Result<Tensor> {
         match self.0 {
             Repr::Tensor(tensor) => Ok(tensor),
@@ -29,7 +29,7 @@ impl Activation {
     }
 }
 
-/// Ends a chain: the value as a tensor made by one operation on the inputs and all parameters.
+/// Ends a chain: its value becomes a tensor, the result of one operation on the inputs and all parameters.
 pub(crate) fn chain(mut last: Arc<Node>) -> Result<Tensor> {
     if let Data::Tensor(tensor) = &last.data {
         return Ok(tensor.clone());
@@ -70,7 +70,7 @@ fn leaves(nodes: &[Arc<Node>]) -> impl Iterator<Item = &Tensor> {
     })
 }
 
-/// All values that `last` was made of, parents first.
+/// All values that `last` depends on, parents first.
 fn in_order(last: &Arc<Node>) -> Vec<Arc<Node>> {
     fn visit(node: &Arc<Node>, seen: &mut Vec<Arc<Node>>) {
         if seen.iter().any(|other| Arc::ptr_eq(node, other)) {
@@ -86,15 +86,15 @@ fn in_order(last: &Arc<Node>) -> Vec<Arc<Node>> {
     seen
 }
 
-/// Gradients of the tracked leaves of a chain, from its operation to those that hand them on.
+/// Gradients of the tracked leaves of a chain, passed from its operation to the links.
 type Gradients = Arc<Mutex<Vec<Option<Tensor>>>>;
 
-/// A whole chain of layers as one operation: the result exists already, the backward pass walks the layers.
+/// A whole chain of layers as one operation. Its result exists already, and its backward pass goes through the layers.
 ///
 /// An operation of candle has at most three operands, and a chain has hundreds. So its operand is a token that depends
-/// on all of them, one [`Link`] after the other; the backward pass leaves the gradients where the links find them.
+/// on all of them, by one [`Link`] for each. The backward pass stores the gradients, and the links return them.
 ///
-/// The backward pass frees the memory of each layer as soon as it is done with it, so it runs once.
+/// The backward pass frees the memory of each layer after use, so it can run only once.
 struct Chain {
     nodes: Mutex<Vec<Arc<Node>>>,
     dims: Vec<usize>,
@@ -102,7 +102,7 @@ struct Chain {
     gradients: Gradients,
 }
 
-/// Makes the token depend on one more tensor, and hands that tensor its gradient.
+/// Makes the token depend on one more tensor, and returns the gradient of that tensor.
 struct Link {
     index: usize,
     gradients: Gradients,
@@ -166,15 +166,17 @@ impl CustomOp2 for Link {
 impl Chain {
     fn forward(&self) -> candle_core::Result<(CpuStorage, Shape)> {
         let out = self.out.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let out = out.ok_or_else(|| candle_core::Error::Msg("a chain of layers runs once".to_owned()))?;
+        let out = out.ok_or_else(|| {
+            candle_core::Error::Msg("the result of a chain of layers can be taken only once".to_owned())
+        })?;
         Ok((CpuStorage::F32(out), Shape::from(self.dims.clone())))
     }
 
-    /// Leaves the gradients of the tracked leaves, in their order.
+    /// Stores the gradients of the tracked leaves in their order.
     fn backward(&self, out: &Tensor, gradient: &Tensor) -> candle_core::Result<()> {
         let mut nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
         let Some(last) = nodes.len().checked_sub(1) else {
-            return Err(candle_core::Error::Msg("the backward pass of a chain of layers runs once".to_owned()));
+            return Err(candle_core::Error::Msg("the backward pass of a chain of layers can run only once".to_owned()));
         };
         let mut flow = Flow::new(&nodes);
         flow.gradients[last] = Some(Floats::of(&gradient.contiguous()?).to_vec());
@@ -203,11 +205,11 @@ impl Chain {
     }
 }
 
-/// What flows back through the nodes of a chain, at each node's index.
+/// The gradients on their way back through a chain, by the index of each node.
 struct Flow {
     gradients: Vec<Option<Vec<f32>>>,
     sums: Vec<Option<Sums>>,
-    /// Shares of the gradient that are still to come.
+    /// Number of shares of the gradient that are still missing.
     shares: Vec<usize>,
 }
 
@@ -220,7 +222,8 @@ impl Flow {
         Self { gradients: vec![None; nodes.len()], sums: vec![None; nodes.len()], shares }
     }
 
-    /// Hands the gradient of the layer behind the last of `nodes` on to its parents; returns those of its parameters.
+    /// Takes the gradient of the layer that follows `nodes` through that layer to its parents, and returns the
+    /// gradients of its parameters.
     fn through(
         &mut self,
         nodes: &[Arc<Node>],
@@ -230,7 +233,8 @@ impl Flow {
     ) -> candle_core::Result<Vec<Vec<f32>>> {
         let mut parents: Vec<Parent> = Vec::with_capacity(origin.parents.len());
         for parent in &origin.parents {
-            // A value used twice by one layer gets both gradients through one slot: the second starts empty.
+            // A layer that uses a value twice has two parents for it. The first holds the gradient so far, and the
+            // second starts empty.
             let at = position(nodes, parent);
             let gradient = self.gradients[at].take();
             self.shares[at] -= 1;

@@ -1,15 +1,13 @@
-//! What a layer reads: floats, or a normalisation that is formed where it is read.
+//! The input of a layer: floats, or a normalisation that is computed where it is read.
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use crate::ml::kernels::{
-    memory::{buffer::buffer, floats::Floats, scratch::Scratch},
+    memory::{buffer::in_chunks, floats::Floats, scratch::Scratch},
     norm::normalise::Affine,
 };
 
-/// `act(affine(y))`, which is never stored: reading `y` and forming it anew costs less than a pass over memory.
+/// `act(affine(y))`, which is never stored. Computing it from `y` again costs less than a pass over memory.
 #[derive(Debug)]
 pub(crate) struct Normalised {
     /// `[pixels, channels]`.
@@ -22,16 +20,16 @@ impl Normalised {
     /// `act(affine(y) + residual)` of all of `y`.
     pub(crate) fn plus(&self, residual: &Source) -> Vec<f32> {
         let Self { y, affine, relu } = self;
-        let mut out = buffer(y.len());
-        let chunks = out.par_chunks_mut(affine.chunk).with_min_len(8).enumerate();
-        chunks.for_each_init(
+        in_chunks(
+            y.len(),
+            affine.chunk,
+            8,
             || Scratch::any(0),
-            |scratch, (j, out)| {
+            |scratch, j, out| {
                 let span = j * affine.chunk..j * affine.chunk + out.len();
                 affine.add_line(&y[span.clone()], residual.chunk(span, scratch), *relu, out);
             },
-        );
-        out
+        )
     }
 }
 
@@ -50,7 +48,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Elements in all.
+    /// Number of elements.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Floats(floats) => floats.len(),
@@ -67,7 +65,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The elements of a span: in place, or formed in `scratch`.
+    /// The elements of a span, in place or computed in `scratch`.
     pub(crate) fn chunk<'s>(&'s self, span: Range<usize>, scratch: &'s mut Scratch) -> &'s [f32] {
         match self {
             Self::Floats(floats) => &floats[span],
@@ -80,7 +78,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The elements of a span if they are stored, else none.
+    /// The elements of a span, or an empty slice if they are not stored.
     pub(crate) fn stored(&self, span: Range<usize>) -> &[f32] {
         match self {
             Self::Floats(floats) => &floats[span],

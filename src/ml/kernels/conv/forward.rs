@@ -1,26 +1,25 @@
 //! The forward convolution: windows are read in place from an image, or from a padded copy that stays in the cache.
 
-use rayon::prelude::*;
-
 use crate::ml::kernels::{
     autograd::source::Source,
     conv::{plan::Plan, tile::Tile, winograd},
-    memory::scratch::Scratch,
+    memory::{buffer::in_tasks, scratch::Scratch},
     simd::strip::{Kernel, Strip},
 };
 
-/// `y = x * weights` for `weights` packed by [`pack`]; `done(outputs of a unit)` sees each unit's
-/// outputs while they are in the cache. What it returns is returned in the order of the units.
+/// `y = x * weights` for `weights` packed by [`pack`]; `done` receives the outputs of each unit while they are in the
+/// cache, and its results are returned in the order of the units.
 pub(crate) fn forward<T: Send>(
     plan: &Plan,
     x: &Source,
     packed: &[f32],
-    y: &mut [f32],
     done: impl Fn(&mut [f32]) -> T + Sync,
-) -> Vec<T> {
+) -> (Vec<f32>, Vec<T>) {
     let (whole_in, whole_out) = (plan.whole_input() * plan.inputs, plan.whole_unit() * plan.outputs);
     let per_task = plan.units.div_ceil(64).max(1);
-    let tasks = y.par_chunks_mut(per_task * whole_out).enumerate().map(|(task, y)| {
+    let (all, task) = (plan.pixels * plan.outputs, (per_task * whole_out).max(1));
+    let lengths: Vec<usize> = (0..all).step_by(task).map(|start| task.min(all - start)).collect();
+    let (y, results) = in_tasks(&lengths, whole_out, |task, y| {
         let mut tile = plan.needs_padding().then(|| Tile::of_inputs(plan));
         let mut scratch = Scratch::any(0);
         let unit = |(j, y): (usize, &mut [f32])| {
@@ -35,12 +34,12 @@ pub(crate) fn forward<T: Send>(
             }
             done(y)
         };
-        y.chunks_mut(whole_out).enumerate().map(unit).collect::<Vec<_>>()
+        y.enumerate().map(unit).collect::<Vec<_>>()
     });
-    tasks.collect::<Vec<_>>().into_iter().flatten().collect()
+    (y, results.into_iter().flatten().collect())
 }
 
-/// One unit from its tile of inputs.
+/// Computes one unit from its tile of inputs.
 pub(crate) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let Plan { inputs, outputs, kernel: k, stride, .. } = *plan;
     let columns = plan.unit_columns(unit);
@@ -84,8 +83,8 @@ pub(crate) fn convolve(plan: &Plan, unit: usize, tile: &[f32], packed: &[f32], y
     }
 }
 
-/// The weights `[out, in, k, k]` as the forward product reads them: panels of output channels, in each the window's
-/// rows, columns and input channels.
+/// Packs the weights `[out, in, k, k]` for the forward product: panels of output channels, and in each panel the rows,
+/// columns and input channels of the window.
 pub(crate) fn pack(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     if plan.winograd {
         return winograd::pack_forward(plan, weights);

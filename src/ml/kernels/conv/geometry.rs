@@ -1,4 +1,4 @@
-//! Where a convolution's windows lie.
+//! The windows of a convolution.
 
 /// Window, step and padding of a square convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,7 +12,7 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// `kernel / 2` zeros on every side, as PyTorch's networks have it.
+    /// `kernel / 2` zeros on every side, as in PyTorch's networks.
     #[must_use]
     pub fn symmetric(kernel: usize, stride: usize) -> Self {
         Self { kernel, stride, padding: [kernel / 2; 4] }

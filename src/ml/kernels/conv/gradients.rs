@@ -1,5 +1,7 @@
-//! The gradients of a convolution, unit by unit: the gradient of the outputs is formed once in a tile of the L2 cache,
-//! and both products read it there.
+//! The gradients of a convolution, unit by unit. The gradient of the outputs is computed once in a tile that fits the
+//! L2 cache, and both products read it there.
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -10,14 +12,14 @@ use crate::ml::kernels::{
         tile::Tile,
         winograd,
     },
-    memory::scratch::Scratch,
+    memory::{buffer::in_tasks, scratch::Scratch},
     simd::strip::{Kernel, Strip},
 };
 
-/// Floats of all partial weight gradients together.
+/// Largest number of floats in all partial weight gradients together.
 const PARTIALS: usize = 1 << 20;
 
-/// The weights as the gradient of the inputs needs them: one matrix for each pair of phases.
+/// The weights for the gradient of the inputs: one matrix for each pair of phases.
 pub(crate) struct Transposed {
     rows: Vec<Phase>,
     columns: Vec<Phase>,
@@ -34,76 +36,122 @@ impl Transposed {
     }
 }
 
-/// Gradients of the inputs (where `dx` is wanted) and of the weights: returns `[out, in, k, k]`.
+/// Where the gradient of the inputs goes.
+pub(crate) struct Target<'a> {
+    pub transposed: &'a Transposed,
+    /// The gradient so far, to which this one is added.
+    pub sum: Option<Vec<f32>>,
+}
+
+/// The gradients of one convolution.
+pub(crate) struct Gradients<T> {
+    /// Of the weights, `[out, in, k, k]`.
+    pub weights: Vec<f32>,
+    /// Of the inputs, if there was a target, added to its sum.
+    pub inputs: Option<Vec<f32>>,
+    /// What `finish` returned for each unit of the inputs, in their order.
+    pub finished: Vec<T>,
+}
+
+/// Computes the gradients of the weights and, if there is a target, of the inputs.
 ///
 /// `fill(first output pixel, line)` writes the gradient of the convolution's outputs for consecutive pixels.
-/// With `accumulate` the gradient of the inputs is added to what `dx` holds. `finish(first element, gradients)` sees each
-/// unit of `dx` while it is in the cache; what it returns is returned in the order of the units.
+/// `finish(first element, gradients)` receives each unit of the inputs' gradient while it is in the cache.
 pub(crate) fn backward<T: Send>(
     plan: &Plan,
     x: &Source,
-    dx: Option<(&Transposed, &mut [f32])>,
-    accumulate: bool,
+    target: Option<Target>,
     fill: impl Fn(usize, &mut [f32]) + Sync,
     finish: impl Fn(usize, &mut [f32]) -> T + Sync,
-) -> (Vec<f32>, Vec<T>) {
+) -> Gradients<T> {
     let groups = groups(plan);
     let whole_in = plan.whole_input() * plan.inputs;
-    let bounds = |group: usize| group * plan.units / groups;
-    let (transposed, dx) = dx.map_or((None, &mut [][..]), |(t, dx)| (Some(t), dx));
-    let mut rest = dx;
-    let mut tasks = Vec::with_capacity(groups);
-    for group in 0..groups {
-        let end = (bounds(group + 1) * whole_in).min(x.len()) - bounds(group) * whole_in;
-        let (own, after) = rest.split_at_mut(if transposed.is_some() { end } else { 0 });
-        rest = after;
-        tasks.push((bounds(group)..bounds(group + 1), own));
-    }
-    let groups: Vec<(Scratch, Vec<T>)> = tasks
-        .into_par_iter()
-        .map(|(units, dx)| {
-            let mut partial = Scratch::zeros(partial_len(plan));
-            let mut gradients = Tile::of_gradients(plan);
-            let mut packed = Vec::new();
-            let mut scratch = Scratch::any(0);
-            let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
-            let mut dx = dx.chunks_mut(whole_in);
-            let mut finished = Vec::new();
-            for unit in units {
-                let first = unit * whole_in;
-                let span = first..x.len().min((unit + 1) * whole_in);
-                let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
-                for line in 0..images * plan.rows.output {
-                    let (image, row) = (line / plan.rows.output, line % plan.rows.output);
-                    fill(unit * plan.whole_unit() + line * columns, gradients.row(image, row, columns));
-                }
-                let tile = match &mut padded {
-                    Some(tile) => {
-                        tile.fill(plan, x, first, images);
-                        &tile.data
-                    }
-                    None => x.chunk(span, &mut scratch),
-                };
-                if plan.winograd {
-                    winograd::weight_gradient(plan, images, tile, &gradients, &mut partial);
-                } else if plan.inputs_in_lanes() {
-                    pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
-                } else {
-                    weight_gradient(plan, unit, tile, &gradients, &mut packed, &mut partial);
-                }
-                if let (Some(transposed), Some(dx)) = (transposed, dx.next()) {
-                    if !accumulate && plan.kernel < plan.stride {
-                        dx.fill(0.0);
-                    }
-                    input_gradient(plan, unit, &gradients, transposed, dx, accumulate);
-                    finished.push(finish(first, dx));
-                }
+    let units = |group: usize| group * plan.units / groups..(group + 1) * plan.units / groups;
+    let floats = |units: Range<usize>| (units.end * whole_in).min(x.len()) - units.start * whole_in;
+    let lengths: Vec<usize> = (0..groups).map(|group| floats(units(group))).collect();
+    let (transposed, sum) = target.map_or((None, None), |target| (Some(target.transposed), Some(target.sum)));
+    let pass = Pass { plan, x, transposed, accumulate: sum.as_ref().is_some_and(Option::is_some), fill, finish };
+    let (inputs, results) = match sum {
+        None => {
+            let groups = (0..groups).into_par_iter().map(|group| pass.group(units(group), std::iter::empty()));
+            (None, groups.collect::<Vec<_>>())
+        }
+        Some(None) => {
+            let (inputs, results) = in_tasks(&lengths, whole_in, |group, dx| pass.group(units(group), dx));
+            (Some(inputs), results)
+        }
+        Some(Some(mut sum)) => {
+            let mut rest = &mut sum[..];
+            let mut parts = Vec::with_capacity(groups);
+            for &length in &lengths {
+                let (own, after) = rest.split_at_mut(length);
+                rest = after;
+                parts.push(own);
             }
-            (partial, finished)
-        })
-        .collect();
-    let (partials, finished): (Vec<_>, Vec<_>) = groups.into_iter().unzip();
-    (reduce(plan, &partials), finished.into_iter().flatten().collect())
+            let group = |(group, dx): (usize, &mut [f32])| pass.group(units(group), dx.chunks_mut(whole_in));
+            let results = parts.into_par_iter().enumerate().map(group).collect();
+            (Some(sum), results)
+        }
+    };
+    let (partials, finished): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+    Gradients { weights: reduce(plan, &partials), inputs, finished: finished.into_iter().flatten().collect() }
+}
+
+/// A backward pass over all units.
+struct Pass<'a, F, D> {
+    plan: &'a Plan,
+    x: &'a Source<'a>,
+    transposed: Option<&'a Transposed>,
+    accumulate: bool,
+    fill: F,
+    finish: D,
+}
+
+impl<F: Fn(usize, &mut [f32]) + Sync, D: Sync> Pass<'_, F, D> {
+    /// The partial weight gradient of a group of units, and what `finish` returned. `dx` are the units' inputs'
+    /// gradients: zeros, or sums to which they are added.
+    fn group<'d, T>(&self, units: Range<usize>, dx: impl IntoIterator<Item = &'d mut [f32]>) -> (Scratch, Vec<T>)
+    where
+        D: Fn(usize, &mut [f32]) -> T,
+    {
+        let Self { plan, x, .. } = *self;
+        let whole_in = plan.whole_input() * plan.inputs;
+        let mut partial = Scratch::zeros(partial_len(plan));
+        let mut gradients = Tile::of_gradients(plan);
+        let mut packed = Vec::new();
+        let mut scratch = Scratch::any(0);
+        let mut padded = plan.needs_padding().then(|| Tile::of_inputs(plan));
+        let mut dx = dx.into_iter();
+        let mut finished = Vec::new();
+        for unit in units {
+            let first = unit * whole_in;
+            let span = first..x.len().min((unit + 1) * whole_in);
+            let (images, columns) = (plan.images_of(unit), plan.unit_columns(unit));
+            for line in 0..images * plan.rows.output {
+                let (image, row) = (line / plan.rows.output, line % plan.rows.output);
+                (self.fill)(unit * plan.whole_unit() + line * columns, gradients.row(image, row, columns));
+            }
+            let tile = match &mut padded {
+                Some(tile) => {
+                    tile.fill(plan, x, first, images);
+                    &tile.data
+                }
+                None => x.chunk(span, &mut scratch),
+            };
+            if plan.winograd {
+                winograd::weight_gradient(plan, images, tile, &gradients, &mut partial);
+            } else if plan.inputs_in_lanes() {
+                pointwise_weight_gradient(plan, columns, tile, &gradients, &mut partial);
+            } else {
+                weight_gradient(plan, unit, tile, &gradients, &mut packed, &mut partial);
+            }
+            if let (Some(transposed), Some(dx)) = (self.transposed, dx.next()) {
+                input_gradient(plan, unit, &gradients, transposed, dx, self.accumulate);
+                finished.push((self.finish)(first, dx));
+            }
+        }
+        (partial, finished)
+    }
 }
 
 /// Adds one unit's share to the weight gradient, laid out `[ky, kx, in, out]`. `packed` is scratch memory.
@@ -129,9 +177,9 @@ fn weight_gradient(
     assert!(tile.len() >= last_row * line + ((columns - 1) * stride + k) * inputs);
     assert!(gradients.data.len() >= gradients.position(images - 1, rows - 1, columns) + kernel.width);
     assert!(partial.len() >= plan.weights());
-    // Rows of a panel that lie far apart fall on few sets of the L1: they are brought together.
+    // Rows of a panel that are far apart share few sets of the L1 cache, so they are copied next to each other.
     let pack = plan.many_weights();
-    // A band of an unpacked panel has one step from row to row, so it ends with its image.
+    // A band of a panel that is not packed has one stride between its rows, so it ends where its image ends.
     let bands = starts.chunks(if pack { plan.band() } else { rows }).flat_map(|image| image.chunks(plan.band()));
     for band in bands {
         let segments: Vec<usize> = band.iter().map(|&[tile, _]| tile).collect();
@@ -163,8 +211,8 @@ fn weight_gradient(
                     cols,
                     accumulate: true,
                 };
-                // SAFETY: the last elements of the operands are checked above: `A` ends with the last window of the tile,
-                // `B` is packed in whole rows or followed by slack for one, `C` is this task's own.
+                // SAFETY: the last elements of the operands are checked above: `A` ends with the last window of the
+                // tile, `B` is packed in whole rows or followed by slack for one, `C` is this task's own.
                 unsafe { kernel.run(&strip) };
             }
         }
@@ -242,8 +290,8 @@ fn input_gradient(plan: &Plan, unit: usize, gradients: &Tile, weights: &Transpos
                     cols: kernel.width.min(inputs - first),
                     accumulate: add,
                 };
-                // SAFETY: the last element of `A` is checked above; a panel of `B` holds taps * depth rows; the inputs of
-                // a phase lie in this unit's own `dx`, whose length is checked above.
+                // SAFETY: the last element of `A` is checked above; a panel of `B` holds taps * depth rows; the inputs
+                // of a phase lie in this unit's own `dx`, whose length is checked above.
                 unsafe { kernel.run(&strip) };
             }
         }
@@ -278,8 +326,8 @@ fn reduce(plan: &Plan, partials: &[Scratch]) -> Vec<f32> {
     weights
 }
 
-/// The weights as the gradient of the inputs reads them, for one phase of rows and one of columns: panels of input
-/// channels, in each the taps of the phases and the output channels.
+/// Packs the weights for the gradient of the inputs, for one phase of rows and one of columns: panels of input
+/// channels, and in each panel the taps of the phases and the output channels.
 fn pack(plan: &Plan, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32> {
     if plan.winograd {
         return winograd::pack_backward(plan, weights);
@@ -303,7 +351,7 @@ fn pack(plan: &Plan, weights: &[f32], rows: &Phase, columns: &Phase) -> Vec<f32>
     packed
 }
 
-/// Number of groups of units with a partial weight gradient each: fixed by the sizes, never by the threads.
+/// Number of groups of units, each with a partial weight gradient. It depends on the sizes and never on the threads.
 fn groups(plan: &Plan) -> usize {
     (PARTIALS / partial_len(plan).max(1)).clamp(8, 64).min(plan.units.max(1))
 }

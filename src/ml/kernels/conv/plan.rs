@@ -1,4 +1,4 @@
-//! How a convolution is cut up: units that fit the L2 cache, padded tiles, and the taps that each output reads.
+//! Divides a convolution into units that fit the L2 cache, with padded tiles and the taps that reach each input.
 
 use crate::ml::kernels::{
     Geometry,
@@ -7,22 +7,23 @@ use crate::ml::kernels::{
 
 /// Floats of input and output in a unit of a pointwise convolution: about 100 kB.
 const POINTWISE_UNIT: usize = 24 * 1024;
-/// Floats of both operands in a band of a weight gradient: about an L1 cache.
+/// Floats of both operands in a band of a weight gradient: about the size of an L1 cache.
 const BAND: usize = 12 * 1024;
-/// Weights from which on a unit holds several images: fewer stay in the L2 from one image to the next.
+/// A convolution with at least this many weights has units of several images. Fewer weights stay in the L2 cache from
+/// one image to the next.
 const MANY_WEIGHTS: usize = 64 * 1024;
-/// Floats of input and output in a unit of several images: half an L2 cache.
+/// Floats of input and output in a unit of several images: half the size of an L2 cache.
 const SHARED_UNIT: usize = 128 * 1024;
 /// Output pixels in a band of a weight gradient with [`MANY_WEIGHTS`]: a panel of their gradients fits the L1.
 const WIDE_BAND: usize = 64;
-/// Channels from which on Winograd's products save more than its transforms cost, and most weights for which its
-/// frequencies stay near the processor.
+/// The fewest channels for which Winograd's products save more than its transforms cost, and the most weights for which
+/// its frequencies stay in the caches.
 const WINOGRAD_CHANNELS: usize = 32;
 const WINOGRAD_WEIGHTS: usize = 9 << 18;
-/// Output pixels in a unit of Winograd's: four for each row of its matrices.
+/// Output pixels in a unit that Winograd's algorithm computes: four for each row of its matrices.
 const WINOGRAD_UNIT: usize = 512;
 
-/// One axis of an image: sizes with and without the window's zeros.
+/// One axis of an image: sizes with and without padding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Axis {
     /// Pixels in and out.
@@ -48,7 +49,7 @@ pub(crate) struct Phase {
     pub taps: Vec<usize>,
 }
 
-/// A convolution of one size. A pointwise one sees its pixels as one row, cut into units of many "images".
+/// A convolution of one size. A pointwise convolution treats its pixels as one row, which is divided into units.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub inputs: usize,
@@ -57,7 +58,8 @@ pub(crate) struct Plan {
     pub stride: usize,
     pub rows: Axis,
     pub columns: Axis,
-    /// Images in all, and in every unit but perhaps the last: more than one where images are small and weights many.
+    /// Images in all, and images in every unit except perhaps the last. A unit has more than one image if images are
+    /// small and weights are many.
     pub images: usize,
     pub unit_images: usize,
     /// Number of units: groups of images, or pieces of the row of pixels.
@@ -65,9 +67,9 @@ pub(crate) struct Plan {
     /// Output pixels in all.
     pub pixels: usize,
     pub pointwise: bool,
-    /// Computed by [`winograd`].
+    /// Whether it is computed by Winograd's algorithm.
     pub winograd: bool,
-    /// The instructions that compute it.
+    /// The instruction set that computes it.
     pub isa: Isa,
 }
 
@@ -129,29 +131,29 @@ impl Plan {
         self.unit_images.min(self.images - unit * self.unit_images)
     }
 
-    /// Output pixels of every unit but perhaps the last.
+    /// Output pixels of every unit except perhaps the last.
     pub(crate) fn whole_unit(&self) -> usize {
         self.unit_images * self.rows.output * self.columns.output
     }
 
-    /// Output columns of an image of a unit; those of the last unit of a pointwise plan may be fewer.
+    /// Output columns of an image of a unit; the last unit of a pointwise plan may have fewer.
     pub(crate) fn unit_columns(&self, unit: usize) -> usize {
         let columns = self.columns.output;
         if self.pointwise { columns.min(self.pixels - unit * columns) } else { columns }
     }
 
-    /// Input pixels of every unit but perhaps the last.
+    /// Input pixels of every unit except perhaps the last.
     pub(crate) fn whole_input(&self) -> usize {
         self.unit_images * self.rows.input * self.columns.input
     }
 
-    /// Whether a window reads beyond the image, so that a padded copy is needed.
+    /// Whether a window reads beyond the image, which needs a padded copy.
     pub(crate) fn needs_padding(&self) -> bool {
         let outside = |a: Axis| a.before > 0 || a.padded > a.input;
         outside(self.rows) || outside(self.columns)
     }
 
-    /// Rows and columns of an image that the kernel reads: padded or the image itself.
+    /// Rows and columns of the image that the kernel reads, which is the padded copy or the image itself.
     pub(crate) fn tile_size(&self) -> [usize; 2] {
         let (rows, columns) = (self.rows, self.columns);
         if self.needs_padding() { [rows.padded, columns.padded] } else { [rows.input, columns.input] }
@@ -162,20 +164,21 @@ impl Plan {
         self.kernel * self.kernel * self.inputs * self.outputs
     }
 
-    /// Whether the weight gradient is formed with the input channels in the vectors' lanes: where the output channels fill
-    /// but one vector, each element would have to be broadcast for a single multiplication.
+    /// Whether the weight gradient is computed with the input channels in the lanes of vectors. If the output channels
+    /// filled only one vector, each element would be broadcast for a single multiplication.
     pub(crate) fn inputs_in_lanes(&self) -> bool {
         let width = Kernel::of(self.isa, self.inputs).width;
         self.pointwise && width > Kernel::of(self.isa, self.outputs).width && self.inputs.is_multiple_of(width)
     }
 
-    /// Whether the weights do not fit the L2 cache beside a unit: then they are passed over as rarely as possible.
+    /// Whether the weights and a unit do not fit the L2 cache together. Then the weights are read as rarely as
+    /// possible.
     pub(crate) fn many_weights(&self) -> bool {
         !self.pointwise && self.weights() >= MANY_WEIGHTS
     }
 
-    /// Output rows of a unit, over all its images, that go into the weight gradient together: their operands fit the L1
-    /// cache, or with many weights a panel of one operand.
+    /// Output rows of a unit, over all its images, that are added to the weight gradient together. Their operands fit
+    /// the L1 cache or, if weights are many, a panel of one operand does.
     pub(crate) fn band(&self) -> usize {
         if self.many_weights() {
             return (WIDE_BAND / self.columns.output.max(1)).max(1);
@@ -185,7 +188,7 @@ impl Plan {
     }
 }
 
-/// Whether a convolution keeps the image's even size, in whole vectors of channels, and is large enough.
+/// Whether a convolution keeps the even size of the image, has whole vectors of channels, and is large enough.
 fn suits_winograd(inputs: usize, outputs: usize, size: [Axis; 2], g: &Geometry) -> bool {
     let channels = [inputs, outputs].iter().all(|&c| c >= WINOGRAD_CHANNELS && c.is_multiple_of(16));
     let even = size.iter().all(|axis| axis.input == axis.output && axis.input.is_multiple_of(2));

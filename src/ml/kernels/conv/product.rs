@@ -1,4 +1,4 @@
-//! A product of two matrices, a block of rows at a time, for those who need no gradient.
+//! A product of two matrices, a block of rows at a time, without a gradient.
 
 use rayon::prelude::*;
 
@@ -8,8 +8,9 @@ use super::{
 };
 use crate::ml::kernels::{memory::scratch::Scratch, simd::Isa};
 
-/// The inner products of each row of `left` `[N, width]` with all rows of `right` `[count, width]`. `each` receives those
-/// of a block of rows, `[rows, count]`, while they are in the cache; its results are returned in the order of the blocks.
+/// The inner products of each row of `left` `[N, width]` with all rows of `right` `[count, width]`. `each` receives the
+/// products of a block of rows, `[rows, count]`, while they are in the cache, and its results are returned in the order
+/// of the blocks.
 pub(crate) fn row_products<T: Send>(
     left: &[f32],
     width: usize,

@@ -7,7 +7,7 @@ use crate::ml::kernels::{
     autograd::source::Source,
     conv::{
         forward::{forward, pack},
-        gradients::{Transposed, backward},
+        gradients::{Target, Transposed, backward},
         plan::Plan,
     },
     memory::floats::Floats,
@@ -75,15 +75,13 @@ fn check_on(isa: Isa, case: Case) {
     let [y64, dx64, dw64] = reference(n, size, i, o, &g, [&x, &weights, &dy]);
     let source = Source::Floats(Floats::Slice(&x));
     let runs = in_pools(|| {
-        let mut y = vec![f32::NAN; dy.len()];
-        forward(&plan, &source, &pack(&plan, &weights), &mut y, |_| {});
-        let mut dx = vec![f32::NAN; x.len()];
+        let (y, _) = forward(&plan, &source, &pack(&plan, &weights), |_| ());
         let transposed = Transposed::new(&plan, &weights);
         let fill = |first: usize, line: &mut [f32]| line.copy_from_slice(&dy[first * o..][..line.len()]);
-        let (dw, _) = backward(&plan, &source, Some((&transposed, &mut dx)), false, fill, |_, _| ());
-        let mut dx_add = add.clone();
-        backward(&plan, &source, Some((&transposed, &mut dx_add)), true, fill, |_, _| ());
-        vec![y, dx, dw, dx_add]
+        let back = |sum| backward(&plan, &source, Some(Target { transposed: &transposed, sum }), fill, |_, _| ());
+        let (alone, added) = (back(None), back(Some(add.clone())));
+        assert_eq!(alone.weights, added.weights);
+        vec![y, alone.inputs.expect("a target"), alone.weights, added.inputs.expect("a target")]
     });
     let sum64: Vec<f64> = dx64.iter().zip(&add).map(|(a, &b)| a + f64::from(b)).collect();
     close("y", &runs[0], &y64);

@@ -1,4 +1,4 @@
-//! Scratch tiles that hold one unit's operand with its zeros around it, reused from unit to unit.
+//! Tiles of scratch memory, each with the padded operand of one unit. The next unit uses them again.
 
 use crate::ml::kernels::{autograd::source::Source, conv::plan::Plan, memory::scratch::Scratch};
 
@@ -40,13 +40,13 @@ impl Tile {
         &mut self.data[start..start + pixels * self.channels]
     }
 
-    /// Where a pixel of the interior lies.
+    /// The position of a pixel of the interior.
     pub(crate) fn position(&self, image: usize, row: usize, column: usize) -> usize {
         ((image * self.rows + row + self.top) * self.columns + column + self.left) * self.channels
     }
 
-    /// Reads `images` images of `[rows, columns, channels]`, from element `first` on, into the interiors, as far as these
-    /// reach.
+    /// Reads `images` images of `[rows, columns, channels]`, from element `first` on, into the interiors. Pixels that
+    /// do not fit are left out.
     pub(crate) fn fill(&mut self, plan: &Plan, source: &Source, first: usize, images: usize) {
         let (rows, columns) = (plan.rows, plan.columns);
         let fit = columns.input.min(columns.padded - columns.before);

@@ -8,7 +8,7 @@ use crate::ml::kernels::simd::vectorised;
 /// Products of one patch: the frequencies.
 pub(crate) const FREQUENCIES: usize = 16;
 
-/// Channels that are transformed together, and those where a panel is no wider.
+/// Channels that are transformed together, and the same for narrow panels.
 const WIDE: usize = 16;
 const NARROW: usize = 8;
 
@@ -27,7 +27,7 @@ pub(crate) struct Grid {
     pub all: usize,
 }
 
-/// A panel of channels: its width, and the channels that it has, fewer in the last panel.
+/// A panel of channels. The last panel has fewer channels than its width.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panel {
     pub channels: usize,
@@ -35,7 +35,7 @@ pub(crate) struct Panel {
 }
 
 impl Grid {
-    /// Tiles in all.
+    /// Number of tiles.
     pub(crate) fn tiles(&self) -> usize {
         self.rows * self.columns
     }
@@ -47,7 +47,8 @@ impl Grid {
 }
 
 vectorised! {
-    /// Patches of an image, each 4x4 pixels around a tile, to `[16][tiles][channels]`; `channels` is a multiple of 16.
+    /// Transforms the patches of an image, each 4x4 pixels around a tile, to `[16][tiles][channels]`; `channels` is a
+    /// multiple of 16.
     pub(crate) fn gather(image: &[f32], grid: Grid, channels: usize, out: &mut [f32]) {
         for (tile, at) in (0..grid.tiles()).map(|tile| (tile, grid.at(tile))) {
             for block in (0..channels).step_by(WIDE) {
@@ -72,7 +73,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// A panel of an image's channels, from `grid.start` on, to `[16][tiles][width]`.
+    /// Transforms a panel of an image's channels, from `grid.start` on, to `[16][tiles][width]`.
     pub(crate) fn spread(image: &[f32], grid: Grid, panel: Panel, out: &mut [f32]) {
         if panel.width.is_multiple_of(WIDE) {
             spread_blocks::<WIDE>(image, grid, panel, out);
@@ -103,7 +104,8 @@ fn spread_blocks<const B: usize>(image: &[f32], grid: Grid, panel: Panel, out: &
 }
 
 vectorised! {
-    /// `[16][tiles][width]` back to a panel of an image's channels, from `grid.start` on; added to them if `accumulate`.
+    /// Transforms `[16][tiles][width]` back to a panel of an image's channels, from `grid.start` on, and adds it to
+    /// them if `accumulate`.
     pub(crate) fn scatter(
         m: &[f32], grid: Grid, panel: Panel, accumulate: bool, image: &mut [f32],
     ) {
@@ -149,7 +151,7 @@ pub(crate) fn of_window(g: [[f32; 3]; 3]) -> [f32; FREQUENCIES] {
     std::array::from_fn(|f| columns[f % 4][f / 4] as f32)
 }
 
-/// `G^T u G`, the transpose of [`of_window`]: the gradient of a window from that of its frequencies.
+/// `G^T u G`, the transpose of [`of_window`]: the gradient of a window from the gradient of its frequencies.
 pub(crate) fn to_window(u: [f32; FREQUENCIES]) -> [f32; 9] {
     let along = |[a, b, c, d]: [f64; 4]| [a + (b + c) / 2.0, (b - c) / 2.0, (b + c) / 2.0 + d];
     let rows: [[f64; 3]; 4] = std::array::from_fn(|i| along(std::array::from_fn(|j| f64::from(u[i * 4 + j]))));

@@ -1,9 +1,9 @@
 //! Convolution with 3x3 windows by Winograd's F(2x2, 3x3), forward and both gradients: 16 products for four outputs
 //! instead of 36.
 //!
-//! A unit's images become 16 matrices `[tiles, channels]`, one for each frequency; each is multiplied by its matrix of
-//! weights, a panel of outputs at a time, and the panel is transformed back while it is in the cache. The weight gradient
-//! is the gradient of just that, so that it needs as few products.
+//! The images of a unit become 16 matrices `[tiles, channels]`, one for each frequency. Each is multiplied by its
+//! matrix of weights, a panel of outputs at a time, and the panel is transformed back while it is in the cache. The
+//! weight gradient is the gradient of these steps, so it needs as few products.
 
 use rayon::prelude::*;
 
@@ -17,12 +17,12 @@ use crate::ml::kernels::{
     simd::strip::{Kernel, Strip},
 };
 
-/// Floats of a matrix of weights for each frequency, for `inner` rows and `outer` columns in panels.
+/// Floats of the weights of all frequencies: matrices of `inner` rows and `outer` columns, in panels.
 fn packed_len(inner: usize, outer: usize, kernel: Kernel) -> usize {
     FREQUENCIES * inner * outer.next_multiple_of(kernel.width)
 }
 
-/// The weights' frequencies as `[panel of outer][16][inner][width]`; `window(inner, outer)` is one window.
+/// The frequencies of the weights, `[panel of outer][16][inner][width]`; `window(inner, outer)` is one window.
 fn pack(inner: usize, outer: usize, kernel: Kernel, window: impl Fn(usize, usize) -> [[f32; 3]; 3] + Sync) -> Vec<f32> {
     let mut packed = vec![0f32; packed_len(inner, outer, kernel)];
     let width = kernel.width;
@@ -38,7 +38,7 @@ fn pack(inner: usize, outer: usize, kernel: Kernel, window: impl Fn(usize, usize
     packed
 }
 
-/// Weights `[out, in, 3, 3]` for [`forward`].
+/// Packs weights `[out, in, 3, 3]` for [`forward`].
 pub(crate) fn pack_forward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     let kernel = Kernel::of(plan.isa, plan.outputs);
     pack(plan.inputs, plan.outputs, kernel, |i, o| {
@@ -47,7 +47,7 @@ pub(crate) fn pack_forward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     })
 }
 
-/// Weights `[out, in, 3, 3]` for [`input_gradient`]: windows turned around.
+/// Packs weights `[out, in, 3, 3]` for [`input_gradient`], which needs each window rotated by 180 degrees.
 pub(crate) fn pack_backward(plan: &Plan, weights: &[f32]) -> Vec<f32> {
     let kernel = Kernel::of(plan.isa, plan.inputs);
     pack(plan.outputs, plan.inputs, kernel, |o, i| {
@@ -61,7 +61,7 @@ pub(crate) fn partial_len(plan: &Plan) -> usize {
     packed_len(plan.inputs, plan.outputs, Kernel::of(plan.isa, plan.outputs))
 }
 
-/// One unit's outputs from its tile of inputs.
+/// Computes the outputs of one unit from its tile of inputs.
 pub(crate) fn forward(plan: &Plan, count: usize, tile: &[f32], packed: &[f32], y: &mut [f32]) {
     let from = Images { count, size: plan.tile_size(), origin: [0, 0], channels: plan.inputs };
     let to = Images { count, size: [plan.rows.output, plan.columns.output], origin: [0, 0], channels: plan.outputs };
@@ -69,9 +69,10 @@ pub(crate) fn forward(plan: &Plan, count: usize, tile: &[f32], packed: &[f32], y
     convolve(plan, Operand { floats: tile, images: from }, packed, to);
 }
 
-/// One unit's gradient of the inputs from its tile of output gradients.
+/// Computes the gradient of the inputs of one unit from its tile of output gradients.
 pub(crate) fn input_gradient(plan: &Plan, count: usize, gradients: &Tile, packed: &[f32], dx: &mut [f32], add: bool) {
-    // Windows of the full convolution begin two pixels before an output; the tile has no more zeros than are needed.
+    // The windows of the full convolution begin two pixels before an output; the tile has only as many zeros as are
+    // needed.
     let origin = [plan.rows, plan.columns].map(|axis| axis.grad_before + axis.before - 2);
     let size = [plan.rows.grad_padded, plan.columns.grad_padded];
     let from = Images { count, size, origin, channels: plan.outputs };
@@ -80,7 +81,7 @@ pub(crate) fn input_gradient(plan: &Plan, count: usize, gradients: &Tile, packed
     convolve(plan, Operand { floats: &gradients.data, images: from }, packed, to);
 }
 
-/// Adds one unit's share to the partial weight gradient.
+/// Adds the share of one unit to the partial weight gradient.
 pub(crate) fn weight_gradient(plan: &Plan, count: usize, tile: &[f32], gradients: &Tile, partial: &mut [f32]) {
     let (inner, outer) = (plan.inputs, plan.outputs);
     let kernel = Kernel::of(plan.isa, outer);
@@ -104,7 +105,7 @@ pub(crate) fn weight_gradient(plan: &Plan, count: usize, tile: &[f32], gradients
     }
 }
 
-/// The weight gradient `[out, in, 3, 3]` from the sum of the partial ones.
+/// The weight gradient `[out, in, 3, 3]` from the sum of the partial weight gradients.
 pub(crate) fn unpack(plan: &Plan, sum: &[f32]) -> Vec<f32> {
     let width = Kernel::of(plan.isa, plan.outputs).width;
     let mut weights = vec![0f32; plan.weights()];
@@ -215,8 +216,8 @@ fn multiply(kernel: Kernel, a: Matrix, b: &[f32], c: &mut [f32], accumulate: boo
             cols: width,
             accumulate,
         };
-        // SAFETY: the last element of `a` is that of its last row and column, and `b` and `c` hold whole panels of depth and
-        // of rows for each frequency, all checked above; `c` is borrowed for this product alone.
+        // SAFETY: the last element of `a` is that of its last row and column, and `b` and `c` hold whole panels of
+        // depth and of rows for each frequency, all checked above; `c` is borrowed for this product alone.
         unsafe { kernel.run(&strip) };
     }
 }

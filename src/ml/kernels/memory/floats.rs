@@ -28,7 +28,7 @@ impl Deref for Floats<'_> {
 }
 
 impl Floats<'_> {
-    /// The floats as a vector of their own.
+    /// The floats as a vector.
     pub(crate) fn into_vec(self) -> Vec<f32> {
         match self {
             Self::Owned(floats) => floats,
@@ -44,10 +44,10 @@ impl Floats<'_> {
     }
 }
 
-/// A contiguous version of a tensor; the tensor itself if it is one.
+/// The tensor itself if it is contiguous, otherwise a contiguous copy.
 pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
     if tensor.dtype() != DType::F32 {
-        return Err(Error::Invalid(format!("kernels: float32 is needed, not {:?}", tensor.dtype())));
+        return Err(Error::Invalid(format!("the kernels need float32, not {:?}", tensor.dtype())));
     }
     Ok(tensor.contiguous()?)
 }

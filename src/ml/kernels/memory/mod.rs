@@ -1,4 +1,5 @@
-//! Memory that the kernels work in: results (`buffer`), scratch blocks (`scratch`) and the floats of tensors (`floats`).
+//! Memory that the kernels work in: results (`buffer`), scratch blocks (`scratch`) and the floats of tensors
+//! (`floats`).
 
 pub(crate) mod buffer;
 pub(crate) mod floats;

@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
-/// Floats that a kernel may read behind a tile: a row of `B` is read in whole panels.
+/// Floats that a kernel may read after the end of a tile, since it reads a row of `B` in whole panels.
 const SLACK: usize = 64;
 
-/// Blocks that a thread keeps for its next units.
+/// Number of blocks that a thread keeps for its next units.
 const KEPT: usize = 8;
 
 thread_local! {
@@ -16,11 +16,11 @@ fn spare() -> Vec<f32> {
     SPARE.with(|spare| spare.borrow_mut().pop()).unwrap_or_default()
 }
 
-/// A block of scratch memory of this thread; handed back when dropped.
+/// A block of scratch memory of this thread, which goes back to the thread when it is dropped.
 pub(crate) struct Scratch(Vec<f32>);
 
 impl Scratch {
-    /// `len` zeros and some behind them.
+    /// `len` zeros, and some more after them.
     pub(crate) fn zeros(len: usize) -> Self {
         let mut block = spare();
         block.clear();
@@ -61,7 +61,7 @@ impl Drop for Scratch {
         let block = std::mem::take(&mut self.0);
         SPARE.with(|spare| {
             let mut spare = spare.borrow_mut();
-            // Partial sums are made by many threads and dropped by one, which would otherwise collect them all.
+            // Partial sums are allocated by many threads and dropped by one, which would otherwise keep all of them.
             if spare.len() < KEPT {
                 spare.push(block);
             }

@@ -18,10 +18,7 @@ use crate::ml::{
             forward::{forward, pack},
             plan::Plan,
         },
-        memory::{
-            buffer::buffer,
-            floats::{Floats, contiguous},
-        },
+        memory::floats::{Floats, contiguous},
         norm::{
             channel::{self, Sums},
             normalise::Affine,
@@ -33,11 +30,11 @@ use crate::ml::{
 #[derive(Debug)]
 struct ConvBn {
     plan: Plan,
-    /// With the outputs of the convolution, without its bias.
+    /// The normalisation, with the outputs of the convolution without its bias.
     normalised: Arc<Normalised>,
     bias: bool,
     residual: bool,
-    /// Whether the statistics are running ones.
+    /// Whether the statistics are running averages.
     frozen: bool,
 }
 
@@ -54,23 +51,22 @@ pub(crate) fn conv_bn(
     let [weight, gamma, beta] = [contiguous(weight)?, contiguous(gamma)?, contiguous(beta)?];
     let bias = bias.map(contiguous).transpose()?;
     let offset = bias.as_ref().map_or_else(|| vec![0.0; plan.outputs], |bias| Floats::of(bias).to_vec());
-    let mut y = buffer(plan.pixels * plan.outputs);
     let packed = pack(&plan, &Floats::of(&weight));
 
     let (scale, shift) = (Floats::of(&gamma), Floats::of(&beta));
-    let (affine, stats) = match norm {
+    let (y, affine, stats) = match norm {
         Norm::Train => {
-            let chunks = forward(&plan, &x.source(), &packed, &mut y, |y| channel::moments(y, plan.outputs));
+            let (y, chunks) = forward(&plan, &x.source(), &packed, |y| channel::moments(y, plan.outputs));
             let affine = Affine::of_batch(&channel::combine_moments(&chunks), &scale, &shift, eps);
             let mean = affine.mean.iter().zip(&offset).map(|(mean, bias)| mean + bias).collect();
             let stats = stats(mean, affine.var.clone())?;
-            (affine, Some(stats))
+            (y, affine, Some(stats))
         }
         Norm::Eval { mean, var } => {
-            forward(&plan, &x.source(), &packed, &mut y, |_| {});
+            let (y, _) = forward(&plan, &x.source(), &packed, |_| ());
             let [mean, var] = [contiguous(mean)?, contiguous(var)?];
             let mean: Vec<f32> = Floats::of(&mean).iter().zip(&offset).map(|(mean, bias)| mean - bias).collect();
-            (Affine::of_running(&mean, &Floats::of(&var), &scale, &shift, eps), None)
+            (y, Affine::of_running(&mean, &Floats::of(&var), &scale, &shift, eps), None)
         }
     };
     drop((scale, shift));
@@ -112,7 +108,7 @@ impl Module for ConvBn {
         let weights = into_input(&self.plan, &mut x[0], weight, fill);
         let mut gradients = vec![weights, bn.gamma.clone(), bn.beta.clone()];
         if self.bias {
-            // The batch's mean takes a bias away again.
+            // Subtracting the mean of the batch cancels a bias, so its gradient is zero.
             gradients.push(if self.frozen { bn.bias() } else { vec![0.0; self.plan.outputs] });
         }
         drop(bn);

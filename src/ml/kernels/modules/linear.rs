@@ -15,10 +15,7 @@ use crate::ml::{
             forward::{forward, pack},
             plan::Plan,
         },
-        memory::{
-            buffer::buffer,
-            floats::{Floats, contiguous},
-        },
+        memory::floats::{Floats, contiguous},
         norm::{
             channel::{self, Sums},
             normalise,
@@ -27,7 +24,7 @@ use crate::ml::{
     },
 };
 
-/// A convolution or linear map with an optional bias and ReLU.
+/// A convolution or a linear map, with an optional bias and ReLU.
 #[derive(Debug)]
 struct Linear {
     plan: Plan,
@@ -63,10 +60,9 @@ fn linear_map(
 ) -> Result<Activation> {
     let weight = contiguous(weight)?;
     let bias = bias.map(contiguous).transpose()?;
-    let mut y = buffer(plan.pixels * plan.outputs);
     let packed = pack(&plan, &Floats::of(&weight));
     let offset = bias.as_ref().map(|bias| channel::Row::new(&Floats::of(bias)));
-    forward(&plan, &x.source(), &packed, &mut y, |y| {
+    let (y, _) = forward(&plan, &x.source(), &packed, |y| {
         if offset.is_some() || relu {
             channel::offset(Isa::detect(), y, offset.as_ref().map_or(&[0.0; 64], |offset| offset.get()), relu);
         }

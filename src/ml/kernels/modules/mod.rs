@@ -9,34 +9,32 @@ use candle_core::{Device, Tensor};
 
 use super::autograd::activation::{Node, Parent};
 use super::conv::{
-    gradients::{Transposed, backward},
+    gradients::{Gradients, Target, Transposed, backward},
     plan::Plan,
 };
-use super::memory::buffer::buffer;
 use super::norm::channel;
 use super::{ConvParams, Stats};
 
 use crate::ml::Result;
 
-/// Gradients of a convolution's weights, and of its input where that is wanted.
+/// Computes the gradient of a convolution's input, if it is tracked, and returns that of the weights.
 fn into_input(plan: &Plan, x: &mut Parent, weight: &[f32], fill: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
     if !x.tracked {
-        return backward(plan, &x.value, None, false, fill, |_, _| ()).0;
+        return backward(plan, &x.value, None, fill, |_, _| ()).weights;
     }
-    let accumulate = x.gradient.is_some();
-    let mut dx = x.gradient.take().unwrap_or_else(|| buffer(x.value.len()));
     let transposed = Transposed::new(plan, weight);
-    let (value, into) = (&x.value, Some((&transposed, &mut dx[..])));
-    let weights = if let Some(layer) = x.layer {
+    let (value, target) = (&x.value, Some(Target { transposed: &transposed, sum: x.gradient.take() }));
+    if let Some(layer) = x.layer {
         let finish = |first: usize, g: &mut [f32]| layer.prepare(first, value.stored(first..first + g.len()), g);
-        let (weights, sums) = backward(plan, value, into, accumulate, fill, finish);
-        x.sums = Some(channel::combine_sums(&sums));
+        let Gradients { weights, inputs, finished } = backward(plan, value, target, fill, finish);
+        x.sums = Some(channel::combine_sums(&finished));
+        x.gradient = inputs;
         weights
     } else {
-        backward(plan, value, into, accumulate, fill, |_, _| ()).0
-    };
-    x.gradient = Some(dx);
-    weights
+        let Gradients { weights, inputs, .. } = backward(plan, value, target, fill, |_, _| ());
+        x.gradient = inputs;
+        weights
+    }
 }
 
 /// The plan of a convolution of `x`, and the dimensions of its output.

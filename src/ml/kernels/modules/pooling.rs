@@ -8,7 +8,10 @@ use crate::ml::{
     Result,
     kernels::{
         autograd::activation::{Activation, Module, Node, Parent},
-        memory::{buffer::buffer, floats::Floats},
+        memory::{
+            buffer::{in_chunks, in_tasks},
+            floats::Floats,
+        },
         norm::channel::Sums,
     },
 };
@@ -36,19 +39,19 @@ impl Sizes {
 #[derive(Debug)]
 struct MaxPool {
     sizes: Sizes,
-    /// For each output the pixel of its image that won.
-    winners: Vec<u32>,
+    /// For each output of each image the pixel that holds the maximum.
+    winners: Vec<Vec<u32>>,
 }
 
 pub(crate) fn max_pool2d(x: &Arc<Node>, kernel: usize, stride: usize, padding: usize) -> Result<Activation> {
     let [n, height, width, channels] = x.dims4()?;
     let out = |size: usize| (size + 2 * padding - kernel) / stride + 1;
     let sizes = Sizes { height, width, channels, rows: out(height), columns: out(width) };
-    let mut y = buffer(n * sizes.out());
-    let mut winners = vec![0u32; y.len()];
     let values = x.floats();
-    let images = y.par_chunks_mut(sizes.out().max(1)).zip(winners.par_chunks_mut(sizes.out().max(1)));
-    images.zip(values.par_chunks(sizes.image().max(1))).for_each(|((y, winners), x)| {
+    let (y, winners) = in_tasks(&vec![sizes.out(); n], sizes.out(), |image, y| {
+        let x = &values[image * sizes.image()..][..sizes.image()];
+        let mut winners = vec![0u32; sizes.out()];
+        let Some(y) = y.next() else { return winners };
         let inside = |at: usize, size: usize| {
             let first = (at * stride).saturating_sub(padding);
             first..(at * stride + kernel - padding).min(size)
@@ -74,6 +77,7 @@ pub(crate) fn max_pool2d(x: &Arc<Node>, kernel: usize, stride: usize, padding: u
                 }
             }
         }
+        winners
     });
     let dims = vec![n, sizes.rows, sizes.columns, channels];
     Ok(Node::result(dims, y, &[x], &[], || Box::new(MaxPool { sizes, winners })))
@@ -91,7 +95,7 @@ impl Module for MaxPool {
         let (sizes, x) = (self.sizes, &mut parents[0]);
         let dx = x.gradient.get_or_insert_with(|| vec![0.0; x.value.len()]);
         let images = dx.par_chunks_mut(sizes.image().max(1)).zip(gradient.par_chunks(sizes.out().max(1)));
-        images.zip(self.winners.par_chunks(sizes.out().max(1))).for_each(|((dx, g), winners)| {
+        images.zip(&self.winners).for_each(|((dx, g), winners)| {
             for (g, winners) in g.chunks_exact(sizes.channels).zip(winners.chunks_exact(sizes.channels)) {
                 for (channel, (g, &winner)) in g.iter().zip(winners).enumerate() {
                     dx[winner as usize * sizes.channels + channel] += g;
@@ -108,11 +112,15 @@ struct Upsample(Sizes);
 pub(crate) fn upsample_nearest2x(x: &Arc<Node>) -> Result<Activation> {
     let [n, height, width, channels] = x.dims4()?;
     let sizes = Sizes { height, width, channels, rows: 2 * height, columns: 2 * width };
-    let mut y = buffer(n * sizes.out());
     let values = x.floats();
     let line = 2 * width * channels;
-    y.par_chunks_mut((2 * line).max(1)).zip(values.par_chunks((width * channels).max(1))).with_min_len(16).for_each(
-        |(y, x)| {
+    let y = in_chunks(
+        n * sizes.out(),
+        2 * line,
+        16,
+        || (),
+        |(), row, y| {
+            let x = &values[row * width * channels..][..width * channels];
             let (first, second) = y.split_at_mut(line);
             for (y, x) in first.chunks_exact_mut(2 * channels).zip(x.chunks_exact(channels)) {
                 y[..channels].copy_from_slice(x);
@@ -135,17 +143,21 @@ impl Module for Upsample {
     ) -> Vec<Vec<f32>> {
         let Sizes { width, channels, .. } = self.0;
         let line = 2 * width * channels;
-        let mut dx = buffer(parents[0].value.len());
-        let rows = dx.par_chunks_mut((width * channels).max(1)).zip(gradient.par_chunks((2 * line).max(1)));
-        rows.with_min_len(16).for_each(|(dx, g)| {
-            let (first, second) = g.split_at(line);
-            let pairs = first.chunks_exact(2 * channels).zip(second.chunks_exact(2 * channels));
-            for (dx, (a, b)) in dx.chunks_exact_mut(channels).zip(pairs) {
-                for (c, dx) in dx.iter_mut().enumerate() {
-                    *dx = (a[c] + a[c + channels]) + (b[c] + b[c + channels]);
+        let dx = in_chunks(
+            parents[0].value.len(),
+            width * channels,
+            16,
+            || (),
+            |(), row, dx| {
+                let (first, second) = gradient[row * 2 * line..][..2 * line].split_at(line);
+                let pairs = first.chunks_exact(2 * channels).zip(second.chunks_exact(2 * channels));
+                for (dx, (a, b)) in dx.chunks_exact_mut(channels).zip(pairs) {
+                    for (c, dx) in dx.iter_mut().enumerate() {
+                        *dx = (a[c] + a[c + channels]) + (b[c] + b[c + channels]);
+                    }
                 }
-            }
-        });
+            },
+        );
         parents[0].add(dx);
         Vec::new()
     }
@@ -180,13 +192,18 @@ impl Module for Average {
     ) -> Vec<Vec<f32>> {
         let Sizes { height, width, channels, .. } = self.0;
         let share = 1.0 / (height * width) as f32;
-        let mut dx = buffer(parents[0].value.len());
-        let images = dx.par_chunks_mut(self.0.image().max(1)).zip(gradient.par_chunks(channels.max(1)));
-        images.for_each(|(dx, g)| {
-            for dx in dx.chunks_exact_mut(channels) {
-                dx.iter_mut().zip(g).for_each(|(dx, g)| *dx = g * share);
-            }
-        });
+        let dx = in_chunks(
+            parents[0].value.len(),
+            self.0.image(),
+            1,
+            || (),
+            |(), image, dx| {
+                let g = &gradient[image * channels..][..channels];
+                for dx in dx.chunks_exact_mut(channels) {
+                    dx.iter_mut().zip(g).for_each(|(dx, g)| *dx = g * share);
+                }
+            },
+        );
         parents[0].add(dx);
         Vec::new()
     }

@@ -36,7 +36,7 @@ pub(crate) struct Combination<'a> {
     pub rest: &'a [f32],
 }
 
-/// Two sums of each channel over a chunk, and the pixels that went in.
+/// Two sums of each channel over a chunk, and the number of its pixels.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sums {
     pub count: f64,
@@ -59,9 +59,9 @@ impl Sums {
     }
 }
 
-/// Mean and sum of squared distances from it of each channel of a chunk `[pixels, channels]`.
+/// The mean of each channel of a chunk `[pixels, channels]`, and the sum of squared distances from it.
 pub(crate) fn moments(y: &[f32], channels: usize) -> Sums {
-    // Distances from one of the values: the squares stay small even where the mean is large.
+    // Distances are from one of the values, so that the squares stay small even if the mean is large.
     let origin = Row::new(&y[..channels]);
     let (mut first, mut second) = (vec![0f32; origin.get().len()], vec![0f32; origin.get().len()]);
     sum_and_squares(Isa::detect(), y, origin.get(), &mut first, &mut second);
@@ -188,7 +188,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `out = y * scale + shift`, at least zero if `relu`.
+    /// `out = y * scale + shift`, followed by ReLU if `relu` is set.
     pub(crate) fn scale_shift(y: &[f32], map: ScaleShift<'_>, relu: bool, out: &mut [f32]) {
         let ScaleShift { scale, shift } = map;
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
@@ -202,7 +202,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `y += offset`, then at least zero if `relu`.
+    /// `y += offset`, followed by ReLU if `relu` is set.
     pub(crate) fn offset(y: &mut [f32], offset: &[f32], relu: bool) {
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
         for y in y.chunks_mut(offset.len()) {
@@ -214,7 +214,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `out = y * scale + shift + residual`, at least zero if `relu`.
+    /// `out = y * scale + shift + residual`, followed by ReLU if `relu` is set.
     pub(crate) fn scale_shift_add(y: &[f32], map: ScaleShift<'_>, residual: &[f32], relu: bool, out: &mut [f32]) {
         let ScaleShift { scale, shift } = map;
         let floor = if relu { 0.0 } else { f32::NEG_INFINITY };
@@ -229,14 +229,14 @@ vectorised! {
     }
 }
 
-/// The larger of the two; a NaN stays one, so that a diverged network shows.
+/// The larger of the two. A NaN stays a NaN, so that a diverged network is noticed.
 #[inline(always)]
 fn rectify(x: f32, floor: f32) -> f32 {
     if x < floor { floor } else { x }
 }
 
 vectorised! {
-    /// `g` becomes zero where `out` is not positive.
+    /// Sets `g` to zero where `out` is not positive.
     pub(crate) fn mask_by_output(g: &mut [f32], out: &[f32]) {
         for (g, out) in g.iter_mut().zip(out) {
             *g = if *out > 0.0 { *g } else { 0.0 };
@@ -245,7 +245,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// `g` becomes zero where `y * scale + shift` is not positive.
+    /// Sets `g` to zero where `y * scale + shift` is not positive.
     pub(crate) fn mask_by_value(g: &mut [f32], y: &[f32], map: ScaleShift<'_>) {
         let ScaleShift { scale, shift } = map;
         let period = scale.len();

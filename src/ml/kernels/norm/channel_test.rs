@@ -1,4 +1,4 @@
-//! The passes over channels on every instruction set that the machine has: no sum depends on the vectors' width.
+//! The passes over channels give the same bits on every instruction set of the machine.
 
 use crate::ml::kernels::{
     norm::channel::{
@@ -9,7 +9,7 @@ use crate::ml::kernels::{
     test_support::noise,
 };
 
-/// What all passes make of the same numbers.
+/// The results of all passes for the same numbers.
 fn passes(isa: Isa, pixels: usize, channels: usize) -> Vec<u32> {
     let len = pixels * channels;
     let [g, y, residual] = [1, 2, 3].map(|seed| noise(len, seed));

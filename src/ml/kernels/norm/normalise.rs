@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::ml::kernels::{
-    memory::buffer::buffer,
+    memory::buffer::in_chunks,
     norm::channel::{self, Combination, Row, ScaleShift, Sums},
     simd::Isa,
 };
@@ -20,14 +20,14 @@ pub(crate) struct Affine {
     scale: Row,
     shift: Row,
     centre: Row,
-    /// Whether the statistics are the batch's own: then gradients flow through them.
+    /// Whether the statistics are those of the batch, so that gradients flow through them.
     batch: bool,
     channels: usize,
     /// Floats of a chunk, whole pixels.
     pub chunk: usize,
 }
 
-/// Gradients of one normalisation but that of its input, which [`Backward::line`] forms where it is needed.
+/// Gradients of one normalisation except that of its input, which [`Backward::line`] computes where it is needed.
 pub(crate) struct Backward<'a> {
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
@@ -41,13 +41,13 @@ pub(crate) struct Backward<'a> {
 }
 
 impl Affine {
-    /// From the sums of the batch.
+    /// The normalisation by the statistics of the batch.
     pub(crate) fn of_batch(moments: &Sums, gamma: &[f32], beta: &[f32], eps: f64) -> Self {
         let var: Vec<f64> = moments.second.iter().map(|m2| (m2 / moments.count).max(0.0)).collect();
         Self::new(&moments.first, &var, gamma, beta, eps, true)
     }
 
-    /// From given statistics.
+    /// The normalisation by given statistics.
     pub(crate) fn of_running(mean: &[f32], var: &[f32], gamma: &[f32], beta: &[f32], eps: f64) -> Self {
         let wide = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>();
         Self::new(&wide(mean), &wide(var), gamma, beta, eps, false)
@@ -74,10 +74,15 @@ impl Affine {
 
     /// `act(affine(y))` of all of `y`.
     pub(crate) fn apply(&self, y: &[f32], relu: bool) -> Vec<f32> {
-        let mut out = buffer(y.len());
-        let chunks = out.par_chunks_mut(self.chunk).with_min_len(8).zip(y.par_chunks(self.chunk));
-        chunks.for_each(|(out, y)| self.line(y, relu, out));
-        out
+        in_chunks(
+            y.len(),
+            self.chunk,
+            8,
+            || (),
+            |(), j, out| {
+                self.line(&y[j * self.chunk..][..out.len()], relu, out);
+            },
+        )
     }
 
     fn map(&self) -> ScaleShift<'_> {
@@ -94,7 +99,7 @@ impl Affine {
         channel::scale_shift_add(Isa::detect(), y, self.map(), residual, relu, out);
     }
 
-    /// The gradients behind `out = act(affine(y))`. With `relu` the mask is formed anew from `y`.
+    /// The gradients of `out = act(affine(y))`. With `relu` the mask is computed from `y` again.
     pub(crate) fn backward<'a>(&'a self, gamma: &[f32], y: &'a [f32], dout: &'a [f32], relu: bool) -> Backward<'a> {
         let (chunk, channels) = (self.chunk, self.channels);
         let sums =
@@ -112,8 +117,8 @@ impl Affine {
         self.backward_with(gamma, y, dout, relu, &channel::combine_sums(&sums.collect::<Vec<_>>()))
     }
 
-    /// Masks a chunk of the gradient of `out = act(affine(y) + residual)`, and returns the chunk's sums for
-    /// [`Affine::backward_prepared`]. `out` is needed where there is a residual.
+    /// Masks a chunk of the gradient of `out = act(affine(y) + residual)`, and returns the sums of the chunk for
+    /// [`Affine::backward_prepared`]. `out` must be given if there is a residual.
     pub(crate) fn prepare(&self, y: &[f32], out: Option<&[f32]>, relu: bool, g: &mut [f32]) -> Sums {
         match out {
             _ if !relu => {}
@@ -123,7 +128,7 @@ impl Affine {
         channel::gradient_sums(g, y, &self.centre, self.channels)
     }
 
-    /// The gradients behind an output whose gradient `g` is prepared, with the sums of all chunks.
+    /// The gradients for a prepared gradient `g` of the output and the sums of all its chunks.
     pub(crate) fn backward_prepared<'a>(
         &'a self,
         gamma: &[f32],
@@ -134,7 +139,7 @@ impl Affine {
         self.backward_with(gamma, y, g, false, sums)
     }
 
-    /// The gradients behind `out = relu(affine(y) + residual)`; `gradient` is that of `out` and becomes that of the
+    /// The gradients of `out = relu(affine(y) + residual)`. `gradient` is that of `out`, and becomes that of the
     /// residual.
     pub(crate) fn backward_add<'a>(
         &'a self,
@@ -203,20 +208,15 @@ impl Backward<'_> {
         }
     }
 
-    /// The gradient of a bias added to `y`, where the statistics are running ones.
+    /// The gradient of a bias that was added to `y`, if the statistics are running averages.
     pub(crate) fn bias(&self) -> Vec<f32> {
         self.beta.iter().zip(self.by_g.get()).map(|(sum, scale)| sum * scale).collect()
     }
 
     /// The gradient of all of `y`.
     pub(crate) fn all(&self) -> Vec<f32> {
-        let mut dy = buffer(self.y.len());
-        let chunk = self.affine.chunk;
-        dy.par_chunks_mut(chunk)
-            .with_min_len(8)
-            .enumerate()
-            .for_each(|(j, dy)| self.line(j * chunk / self.affine.channels, dy));
-        dy
+        let Affine { chunk, channels, .. } = *self.affine;
+        in_chunks(self.y.len(), chunk, 8, || (), |(), j, dy| self.line(j * chunk / channels, dy))
     }
 }
 
@@ -227,7 +227,7 @@ pub(crate) fn moments(y: &[f32], channels: usize) -> Sums {
     channel::combine_moments(&chunks.collect::<Vec<_>>())
 }
 
-/// Zero where `out` is not positive.
+/// Sets `gradient` to zero where `out` is not positive.
 pub(crate) fn mask(gradient: &mut [f32], out: &[f32]) {
     let chunks = gradient.par_chunks_mut(CHUNK).with_min_len(8).zip(out.par_chunks(CHUNK));
     chunks.for_each(|(gradient, out)| channel::mask_by_output(Isa::detect(), gradient, out));

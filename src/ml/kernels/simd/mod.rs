@@ -2,10 +2,11 @@
 
 pub(crate) mod strip;
 
-/// The instruction sets with code of their own, the narrowest first. A binary holds all that its architecture can have.
+/// The instruction sets that the kernels are compiled for, the narrowest first. A binary contains all those of its
+/// architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Isa {
-    /// What every processor of the architecture has: SSE2 or NEON, 4 lanes.
+    /// The instructions of every processor of the architecture: SSE2 or NEON, 4 lanes.
     Portable,
     /// 8 lanes, 16 registers, fused multiply-add.
     #[cfg(target_arch = "x86_64")]
@@ -16,7 +17,7 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// The widest set that this processor has.
+    /// The widest set of this processor.
     pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -29,7 +30,7 @@ impl Isa {
         Self::Portable
     }
 
-    /// All sets that this processor has.
+    /// All sets of this processor.
     #[cfg(test)]
     pub(crate) fn available() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
@@ -78,7 +79,7 @@ mod x86 {
     use super::Simd;
     use std::arch::x86_64::*;
 
-    // SAFETY: the methods are the instructions of AVX-512F; the trait hands their conditions to the caller.
+    // SAFETY: the methods are the instructions of AVX-512F; the trait passes their conditions to the caller.
     unsafe impl Simd for __m512 {
         const LANES: usize = 16;
         #[inline(always)]
@@ -149,7 +150,7 @@ mod x86 {
     }
 }
 
-// SAFETY: plain Rust; only the pointers' conditions remain, and the trait hands them to the caller.
+// SAFETY: plain Rust; only the conditions on pointers remain, and the trait passes them to the caller.
 unsafe impl Simd for [f32; 4] {
     const LANES: usize = 4;
     #[inline(always)]
@@ -186,8 +187,8 @@ unsafe impl Simd for [f32; 4] {
     }
 }
 
-/// Compiles a safe function once per instruction set, so that the compiler vectorises its loops with each; the set is
-/// the function's first argument.
+/// Compiles a safe function once per instruction set, so that the compiler vectorises its loops for each. The set is
+/// the first argument of the function.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block) => {
         $(#[$meta])*

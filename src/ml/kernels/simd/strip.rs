@@ -1,7 +1,7 @@
 //! The one matrix kernel: a strip `C = A B` or `C += A B` whose operands are read in place.
 //!
-//! `A` is addressed by two strides and a list of segments, which makes a convolution over a padded image (segments:
-//! rows of the window), its two gradients and a plain product the same loop. Nothing is packed but the weights.
+//! `A` is addressed by two strides and a list of segments, so that one loop computes a convolution over a padded image
+//! (where segments are rows of the window), its two gradients and a plain product. Only the weights are packed.
 
 use crate::ml::kernels::simd::{Isa, Simd};
 
@@ -35,7 +35,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// The kernel of an instruction set that this processor has, for `cols` columns in all.
+    /// The kernel of an instruction set of this processor, for `cols` columns in all.
     pub(crate) fn of(isa: Isa, cols: usize) -> Self {
         assert!(isa <= Isa::detect(), "this processor has no {isa:?}");
         let (lanes, single) = (isa.lanes(), cols <= isa.lanes());
@@ -82,7 +82,7 @@ unsafe fn avx2<const Q: usize, const R: usize>(strip: &Strip) {
 
 #[inline(always)]
 unsafe fn body<S: Simd, const Q: usize, const R: usize>(strip: &Strip) {
-    // A stride known to the compiler becomes an offset inside the instruction.
+    // A stride that the compiler knows becomes an offset inside the instruction.
     if strip.a_row == 1 {
         // SAFETY: the caller's conditions are those of `Kernel::run`, passed on whole.
         unsafe { all_rows::<S, Q, R, true>(strip) }
@@ -124,8 +124,8 @@ unsafe fn all_rows<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(st
 /// `Q` rows of the strip; the sums stay in registers.
 #[inline(always)]
 unsafe fn block<S: Simd, const Q: usize, const R: usize, const UNIT: bool>(strip: &Strip, row: usize) {
-    // SAFETY: the caller vouches for the instructions, for all elements of `A` and `C` that the strip names and for whole
-    // rows of `B`; `row + Q <= rows`, and the pointers only step behind the last element after its last use.
+    // SAFETY: the caller vouches for the instructions, for all elements of `A` and `C` that the strip names and for
+    // whole rows of `B`; `row + Q <= rows`, and the pointers only move past the last element after its last use.
     unsafe {
         let a_row = if UNIT { 1 } else { strip.a_row };
         let start = strip.a.add(row * a_row);

@@ -33,7 +33,7 @@ fn loss(kind: LossKind, views: usize) -> Loss {
     Loss { temperature: 0.2, views, ..Loss::new(kind) }
 }
 
-/// Loss, gradients and the running statistics behind one step of a fresh network.
+/// Loss, gradients and the running statistics after one step of a new network.
 fn step(loss: Loss, mode: Mode, split_views: bool, chunk: usize) -> Result<(f64, Gradients, Gradients)> {
     let (network, params) = network()?;
     let Network::Encoder { encoder, head } = &network else { unreachable!("built from an encoder") };
@@ -70,8 +70,8 @@ fn numbers(variables: &[(String, Var)]) -> Result<Gradients> {
     variables.iter().map(|(name, var)| Ok((name.clone(), var.flatten_all()?.to_vec1::<f32>()?))).collect()
 }
 
-/// The largest difference of a parameter's gradient, over the largest value of that gradient; gradients that are
-/// rounding errors beside the others count as such.
+/// The largest difference of a parameter's gradient, over the largest value of that gradient; gradients that are only
+/// rounding errors are compared with the others.
 fn gap(got: &Gradients, want: &Gradients) -> f64 {
     let largest = |values: &[f32]| values.iter().fold(0f64, |max, v| max.max(f64::from(v.abs())));
     let least = 1e-3 * want.values().map(|values| largest(values)).fold(0.0, f64::max);

@@ -1,4 +1,4 @@
-//! Files in every format: cut anywhere, and with anything behind them. Their pixels are held by `reference_formats`.
+//! Files in every format, cut anywhere, and with any bytes appended. `reference_formats` tests their pixels.
 
 use proptest::prelude::*;
 
@@ -31,14 +31,14 @@ fn a_file_that_is_cut_anywhere_is_refused_or_whole() {
         for length in 0..bytes.len() {
             match pixels(&bytes[..length]) {
                 Err(_) => {}
-                // What was cut off was behind the first image.
+                // The part that was cut off came after the first image.
                 Ok(image) => assert!(!is_jpeg(&bytes) && image == whole, "{name} cut after {length} bytes"),
             }
         }
     }
 }
 
-/// What phones, cameras and careless programs put behind an image.
+/// The bytes that phones, cameras and careless programs append to an image.
 fn behind() -> impl Strategy<Value = Vec<u8>> {
     let marker = prop::sample::select(vec![0xd8_u8, 0xd9, 0xda, 0xe1, 0x00, 0xd0, 0xff, 0xc0]);
     let marker = marker.prop_map(|marker| vec![0xff, marker]);
