@@ -234,6 +234,7 @@ impl Store {
         }
         Ok(bytes)
     }
+
     /// Returns the size of a blob; 0 if it is gone.
     pub(super) fn size(&self, name: &str) -> u64 {
         self.blobs.head(name).ok().flatten().map_or(0, |head| head.bytes)
