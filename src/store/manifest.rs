@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Recipe, json::number};
+use super::{
+    Recipe,
+    json::number::{self, Series},
+};
 use crate::digest::ArtifactHash;
 
 /// One output of a finished stage.
@@ -15,9 +18,6 @@ pub struct Output {
     /// Its size.
     pub bytes: u64,
 }
-
-/// A curve: epochs with a value each.
-pub type Series = Vec<(u64, f64)>;
 
 /// The record of finished work. The work is done as soon as its manifest exists.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -58,14 +58,14 @@ pub use finished::{Damage, Lookup};
 pub use history::History;
 pub use json::{
     canonical::canonical,
-    number::{Real, real, reals},
+    number::{Real, Series, real, reals},
 };
 pub use lock::{Attempt, BEAT, Holder, Lock};
 pub use maintenance::{
     gc::{Collection, Victim, VictimKind},
     verify::Verification,
 };
-pub use manifest::{Manifest, Output, Provenance, Series};
+pub use manifest::{Manifest, Output, Provenance};
 pub use recipe::Recipe;
 pub use sources::{memo::Memo, witness::Witness};
 

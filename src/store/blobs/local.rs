@@ -10,10 +10,8 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::{
-    super::{StoreError, error::io_error, names},
-    Blobs, Condition, Head, Put,
-};
+use super::{Blobs, Condition, Head, Put};
+use crate::store::{StoreError, error::io_error, names};
 
 /// A folder, on one machine or on a file system that several share. It need not exist: the first write makes it.
 #[derive(Debug)]

@@ -7,10 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{
-    super::StoreError,
-    {Blobs, Condition, Head, Put},
-};
+use super::{Blobs, Condition, Head, Put};
+use crate::store::StoreError;
 
 /// Blobs by their names, gone with the process.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ pub(super) use local::is_cache;
 #[cfg(test)]
 pub(super) use memory::Memory;
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// A place for blobs. A name is a relative path with `/` between its segments: `manifests-v1/ab/abcd….json`.
 ///

@@ -8,6 +8,9 @@ use serde::{
     de::{Error, Visitor},
 };
 
+/// A curve: epochs with a value each.
+pub type Series = Vec<(u64, f64)>;
+
 /// A number that may be NaN or infinite and is written as JSON.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Real(pub f64);
@@ -92,7 +95,7 @@ pub mod reals {
 pub mod curves {
     use std::collections::BTreeMap;
 
-    use super::{super::super::Series, Deserialize, Deserializer, Real, Serializer};
+    use super::{Deserialize, Deserializer, Real, Serializer, Series};
 
     /// # Errors
     /// Those of the serializer.

@@ -5,7 +5,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::super::{Blobs, StoreError, names};
+use crate::store::{Blobs, StoreError, names};
 
 /// The first bytes, up to the hash.
 const HEAD: &[u8] = b"{\"blake3\": \"";

@@ -6,14 +6,13 @@
 //! this machine is still there; this file does not know how.
 //!
 //! ```text
-//!            create                      written by its holder every 2 s
-//! (no blob) --------> held by a token -----------------------------------.
-//!     ^                  |   |   ^_______________________________________|
-//!     |    drop          |   |
-//!     |------------------'   |  process gone, or no beat for 30 s
-//!     |                      v
-//!     '------------------- lost     only one process deletes it, and only while it has the token that was seen
-//!        delete_if
+//!            create                      beat, every 2 s
+//! no lock ----------> held by a token ------------------> held by the same token
+//!    ^                       |
+//!    |  dropped              |  its process is gone, or it was not written for 30 s
+//!    |<----------------------+
+//!    |                       v
+//!    '---- deleted -------- lost     by one process only, and only while the lock has the token that was seen
 //! ```
 
 mod holder;

@@ -14,11 +14,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{
-    super::{Manifest, SavedState, Store, StoreError, blobs::Put, names},
-    leftovers::OLD,
+use crate::{
+    digest::{ArtifactHash, StageKey},
+    store::{Manifest, SavedState, Store, StoreError, blobs::Put, names},
 };
-use crate::digest::{ArtifactHash, StageKey};
+
+/// A younger file may still be being written.
+pub(super) const OLD: Duration = Duration::from_secs(3600);
 
 /// Results of this age count for half of their seconds.
 const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -232,6 +234,7 @@ impl Store {
         }
         Ok(bytes)
     }
+
     /// Returns the size of a blob; 0 if it is gone.
     pub(super) fn size(&self, name: &str) -> u64 {
         self.blobs.head(name).ok().flatten().map_or(0, |head| head.bytes)

@@ -2,14 +2,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{
-    super::{Store, StoreError, names},
-    gc::{Victim, VictimKind},
+use super::gc::{OLD, Victim, VictimKind};
+use crate::{
+    digest::ArtifactHash,
+    store::{Store, StoreError, names},
 };
-use crate::digest::ArtifactHash;
-
-/// A younger file may still be being written.
-pub(super) const OLD: Duration = Duration::from_secs(3600);
 
 impl Store {
     /// Lists unfinished files and objects without a manifest, if they are old enough, and locks whose holder is gone.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Store, StoreError, blobs::Put, names};
-use crate::digest::StageKey;
+use crate::{
+    digest::StageKey,
+    store::{Store, StoreError, blobs::Put, names},
+};
 
 impl Store {
     /// Keeps the results under `key`, or the saved states of the trajectory `key`, from garbage collection.

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::super::{Damage, Lookup, Store, StoreError, artifact, names, objects::other_hash};
 use crate::{
     digest::{ArtifactHash, StageKey},
+    store::{Damage, Lookup, Store, StoreError, artifact, names, objects::other_hash},
     threads,
 };
 

@@ -8,11 +8,12 @@ use std::{
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    super::{Store, StoreError, blobs::Put, error::io_error, json::record, names},
-    witness::{Stat, Witness, content, stat},
+use super::witness::{Stat, Witness, content, stat};
+use crate::{
+    digest::SourceHash,
+    store::{Store, StoreError, blobs::Put, error::io_error, json::record, names},
+    threads,
 };
-use crate::{digest::SourceHash, threads};
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry {
