@@ -1,111 +1,23 @@
 //! Mistakes in what the user wrote, with their places.
 //!
-//! A pipeline is read from several texts: the file, and each `-S` of the command line. They lie behind each other in
-//! one [`Sources`], so that a span is one range of offsets whichever text it points into.
+//! Read in this order: [`sources`] has the texts and what a place in them is, this file what is said about a place,
+//! [`suggest`] finds the name that was probably meant, and [`collector`] gathers what is said, each thing once.
 
-use std::{
-    ops::Range,
-    sync::{
-        OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+mod collector;
+mod sources;
+mod suggest;
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
-/// A range of bytes in a [`Sources`].
-pub type Span = Range<usize>;
-
-/// The texts that a pipeline was read from.
-#[derive(Debug, Default)]
-pub struct Sources {
-    texts: Vec<Text>,
-    made: Made,
-}
-
-type Shelf = Box<[OnceLock<Box<str>>]>;
-
-/// Texts that live as long as the sources and can be added through a shared reference: shelf `n` holds `2^n` of them.
-#[derive(Debug, Default)]
-struct Made {
-    shelves: [OnceLock<Shelf>; 32],
-    next: AtomicUsize,
-}
-
-#[derive(Clone, Debug)]
-struct Text {
-    name: String,
-    text: String,
-    start: usize,
-}
-
-impl Text {
-    /// A span counted from the start of the text.
-    fn local(&self, span: &Span) -> Span {
-        let at = |offset: usize| offset.saturating_sub(self.start).min(self.text.len());
-        at(span.start)..at(span.end)
-    }
-}
-
-/// A place that people can find: line and column count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
-    /// The file, or `command line`.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column, from 1.
-    pub column: usize,
-}
-
-impl Sources {
-    /// Adds a text.
-    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) {
-        let start = self.texts.last().map_or(0, |last| last.start + last.text.len() + 1);
-        self.texts.push(Text { name: name.into(), text: text.into(), start });
-    }
-
-    /// Keeps a text that was worked out while reading, such as a number of a range: parsed values may borrow from it.
-    pub fn keep(&self, text: impl Into<Box<str>>) -> &str {
-        let place = self.made.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let shelf = place.ilog2() as usize;
-        let books = self.made.shelves[shelf].get_or_init(|| (0..1usize << shelf).map(|_| OnceLock::new()).collect());
-        books[place - (1 << shelf)].get_or_init(|| text.into())
-    }
-
-    fn text(&self, offset: usize) -> Option<&Text> {
-        self.texts.iter().rev().find(|text| text.start <= offset)
-    }
-
-    /// The texts, each with the offset where it starts.
-    pub fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.texts.iter().map(|text| (text.start, text.text.as_str()))
-    }
-
-    /// What stands at a span.
-    #[must_use]
-    pub fn slice(&self, span: &Span) -> Option<&str> {
-        let text = self.text(span.start)?;
-        text.text.get(span.start - text.start..span.end.checked_sub(text.start)?)
-    }
-
-    /// The place where a span begins.
-    #[must_use]
-    pub fn place(&self, span: &Span) -> Option<Place> {
-        let text = self.text(span.start)?;
-        let before = text.text.get(..(span.start - text.start).min(text.text.len()))?;
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Some(Place {
-            file: text.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        })
-    }
-}
+pub use collector::{Diagnostics, MAX_SHOWN};
+use sources::Text;
+pub use sources::{Place, Sources, Span};
+pub(crate) use suggest::quoted;
+pub use suggest::{Names, suggest};
 
 /// Whether a diagnostic stops the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Nothing runs until it is mended.
@@ -115,7 +27,7 @@ pub enum Severity {
 }
 
 /// One mistake or warning.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     /// Whether it stops the command.
     pub severity: Severity,
@@ -177,8 +89,7 @@ impl Diagnostic {
         text: &Text,
         sources: &Sources,
     ) -> Snippet<'a, Annotation<'a>> {
-        let here =
-            self.others.iter().filter(|(span, _)| sources.text(span.start).is_some_and(|t| t.start == text.start));
+        let here = self.others.iter().filter(|(span, _)| text.holds(span, sources));
         here.fold(snippet, |snippet, (span, label)| {
             snippet.annotation(AnnotationKind::Context.span(text.local(span)).label(label.clone()))
         })
@@ -197,9 +108,8 @@ impl Diagnostic {
             group = group.element(self.with_others(snippet, text, sources));
         }
         // Places in other texts, such as the file where the command line is at fault, follow with their own lines.
-        let elsewhere = sources.texts.iter().filter(|text| {
-            let is_here = |span: &Span| sources.text(span.start).is_some_and(|other| other.start == text.start);
-            !is_here(&self.span) && self.others.iter().any(|(span, _)| is_here(span))
+        let elsewhere = sources.all().iter().filter(|text| {
+            !text.holds(&self.span, sources) && self.others.iter().any(|(span, _)| text.holds(span, sources))
         });
         for text in elsewhere {
             let snippet = Snippet::source(text.text.clone()).path(text.name.clone());
@@ -211,17 +121,4 @@ impl Diagnostic {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
     }
-}
-
-/// The candidate most like `word`, if one is like enough to be what was meant.
-#[must_use]
-pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // The distance takes time and memory by the product of the lengths, and nobody misspells a word that long.
-    candidates
-        .into_iter()
-        .filter(|candidate| word.len().max(candidate.len()) <= 200)
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(word.chars().count()) / 3 + 1)
-        .min()
-        .map(|(_, candidate)| candidate)
 }

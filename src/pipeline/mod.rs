@@ -40,7 +40,6 @@ use toml::{
 
 pub use expression::{Expression, Number, Reference};
 pub use needs::Needs;
-pub(crate) use params::quoted;
 pub use params::{Params, typed};
 pub use parse::parse;
 pub use range::MOST;
@@ -53,6 +52,7 @@ pub use tie::{expressions, replace};
 pub use variant::{BASE, Patch, Variant};
 pub use worth::{meant, plain};
 
+pub(crate) use crate::diagnostic::quoted;
 use crate::{
     diagnostic::{Sources, Span},
     stage::StageKind,

@@ -14,7 +14,7 @@ use super::{
     value,
 };
 use crate::{
-    diagnostic::{Diagnostic, Span, suggest},
+    diagnostic::{Diagnostic, Span, quoted, suggest},
     stage::{AnyStage, StageKind},
 };
 
@@ -211,9 +211,4 @@ fn lay_over(below: &mut Value, above: Value) {
         }
         (below, above) => *below = above,
     }
-}
-
-/// Names in backquotes, separated by commas.
-pub(crate) fn quoted<S: AsRef<str>>(names: &[S]) -> String {
-    names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }

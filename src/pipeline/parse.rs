@@ -11,11 +11,9 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{
-    Axis, Needs, Params, Pipeline, Space, StageDef, Wire, document, params::quoted, project_root, sweep::Sweeps, syntax,
-};
+use super::{Axis, Needs, Params, Pipeline, Space, StageDef, Wire, document, project_root, sweep::Sweeps, syntax};
 use crate::{
-    diagnostic::{Diagnostic, Sources, Span, suggest},
+    diagnostic::{Diagnostic, Sources, Span, quoted, suggest},
     stage::{Registry, StageKind},
 };
 

@@ -177,7 +177,7 @@ impl<'t> Reader<'_, 't> {
             let message = format!("stage `{name}` (kind `{}`) has no input port `{port}`", stage.kind.name);
             let help = match suggest(port, ports.iter().copied()) {
                 Some(like) => format!("did you mean `{name}.{like}`?"),
-                None => format!("there are {}", super::params::quoted(&ports)),
+                None => format!("there are {}", super::quoted(&ports)),
             };
             self.found.push(Diagnostic::new(wire.port.span(), message).help(help));
             return false;
@@ -229,7 +229,7 @@ impl<'t> Reader<'_, 't> {
 }
 
 pub(super) fn no_variant(word: &str, span: Span, names: &[&str]) -> Diagnostic {
-    let listed = super::params::quoted(names);
+    let listed = super::quoted(names);
     let help = match suggest(word, names.iter().copied()) {
         _ if names.len() == 1 => "the file has no variants; one is written `[variant.NAME]`".to_owned(),
         Some(like) => format!("did you mean `{like}`? there are {listed}"),
