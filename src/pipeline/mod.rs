@@ -2,31 +2,12 @@
 //!
 //! Knows no kind of stage by name; it asks the registry.
 
-mod arguments;
 pub mod document;
-mod draw;
-mod expression;
-mod needs;
-mod overrides;
-mod own;
-mod params;
-mod parse;
-mod points;
-mod range;
-mod reach;
-mod reference;
-mod rounds;
+mod kind_toml;
+mod resolve;
 mod schema;
-mod search;
-mod seeds;
-mod space;
-mod sweep;
-mod syntax;
-mod tie;
-mod value;
-mod values;
-mod variant;
 mod worth;
+mod written;
 
 use std::{
     collections::BTreeSet,
@@ -38,25 +19,30 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-pub use expression::{Expression, Number, Reference};
-pub use needs::Needs;
-pub use params::{Params, typed};
-pub use parse::parse;
-pub use range::MOST;
-pub use reference::reference;
-pub use rounds::Loop;
+pub use kind_toml::reference;
+pub use resolve::expressions::{expressions, replace};
+pub use resolve::grid::{Block, Space};
+pub use resolve::loops::Loop;
+pub use resolve::params::{Params, typed};
+pub use resolve::search::Halving;
+pub use resolve::stages::parse;
+pub use resolve::variants::{BASE, Patch, Variant};
 pub use schema::schema;
-pub use search::Halving;
-pub use space::{Block, Space};
-pub use tie::{expressions, replace};
-pub use variant::{BASE, Patch, Variant};
 pub use worth::{meant, plain};
+pub use written::expression::{Expression, Number, Reference};
+pub use written::range::MOST;
+pub use written::resources::Needs;
 
 pub(crate) use crate::diagnostic::quoted;
 use crate::{
     diagnostic::{Sources, Span},
     stage::StageKind,
 };
+use resolve::{
+    expressions as tie, grid as space, loops as rounds, overlaps as reach, random as draw, stages as parse,
+    sweeps as sweep, type_errors as value, variants as variant,
+};
+use written::{expression, overrides, range, toml_help as syntax};
 
 /// A pipeline file, read and taken apart, with overrides applied. Not yet wired: see `engine::Graph`.
 pub struct Pipeline<'t> {

@@ -62,7 +62,7 @@ fn absolute(file: &Path) -> PathBuf {
 }
 
 /// What is needed while reading. Each part of a file has its own file of methods.
-pub(super) struct Reader<'a, 't> {
+pub(in crate::pipeline) struct Reader<'a, 't> {
     registry: &'a Registry,
     pub sources: &'t Sources,
     pub seed: Option<Spanned<DeValue<'t>>>,
@@ -71,7 +71,7 @@ pub(super) struct Reader<'a, 't> {
 }
 
 /// A key and its value.
-pub(super) type Pair<'t> = (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>);
+pub(in crate::pipeline) type Pair<'t> = (Spanned<Cow<'t, str>>, Spanned<DeValue<'t>>);
 
 impl<'t> Reader<'_, 't> {
     fn document(&mut self, document: DeTable<'t>, pipeline: &mut Pipeline<'t>) -> Sweeps<'t> {
@@ -113,7 +113,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// The entries of a table, in the order of the file.
-    pub(super) fn table(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Pair<'t>> {
+    pub(in crate::pipeline) fn table(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Pair<'t>> {
         match value.into_inner() {
             DeValue::Table(table) => {
                 let mut entries: Vec<Pair<'t>> = table.into_iter().collect();
@@ -174,7 +174,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Names stand in the names of instances, so they are without what those are put together with.
-    pub(super) fn can_be_named(&mut self, name: &Spanned<String>, what: &str) {
+    pub(in crate::pipeline) fn can_be_named(&mut self, name: &Spanned<String>, what: &str) {
         if name.get_ref().contains(['@', '.', ',', '=']) || name.get_ref().is_empty() {
             let message = format!("`{}` cannot be the name of a {what}", name.get_ref());
             self.found.push(Diagnostic::new(name.span(), message).help("use letters, digits, `_` and `-`"));
@@ -203,7 +203,7 @@ impl<'t> Reader<'_, 't> {
         found
     }
 
-    pub(super) fn wires(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Wire> {
+    pub(in crate::pipeline) fn wires(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Vec<Wire> {
         let mut wires = Vec::new();
         for (port, from) in self.table(key, value) {
             let port = Spanned::new(port.span(), port.into_inner().into_owned());
@@ -221,7 +221,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// True if the axis names a parameter of a stage that is there, or the times of a loop; else that is a mistake.
-    pub(super) fn can_vary(&mut self, axis: &Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
+    pub(in crate::pipeline) fn can_vary(&mut self, axis: &Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
         match pipeline.loops.iter().find(|found| *found.name.get_ref() == axis.stage) {
             Some(_) => self.is_times(axis),
             None => self.is_parameter(&axis.key, &axis.stage, &axis.path, pipeline),
@@ -229,7 +229,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// True if the key names a parameter of a stage that is there.
-    pub(super) fn is_parameter(
+    pub(in crate::pipeline) fn is_parameter(
         &mut self,
         key: &Spanned<String>,
         stage: &str,

@@ -74,7 +74,7 @@ pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
 }
 
 /// A number as TOML has it, without the `_` between its digits.
-pub(super) fn without_underscores(text: &str) -> Option<String> {
+pub(in crate::pipeline) fn without_underscores(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let between = |(at, _): (usize, &str)| at > 0 && digit(at - 1) && digit(at + 1);

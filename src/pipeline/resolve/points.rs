@@ -14,7 +14,7 @@ use super::{
 use crate::diagnostic::{Diagnostic, suggest};
 
 /// Takes the rows out that an entry of `exclude` names.
-pub(super) fn leave_out<'t>(
+pub(in crate::pipeline) fn leave_out<'t>(
     entry: &Entry<'t>,
     written: &Written<'t>,
     given: &Given<'t>,
@@ -103,7 +103,7 @@ fn of(value: &Spanned<DeValue<'_>>) -> String {
 }
 
 /// Puts explicit points beside the grid. An axis that only they have leaves the grid with the value of the file.
-pub(super) fn add_points<'t>(
+pub(in crate::pipeline) fn add_points<'t>(
     written: &Written<'t>,
     given: &Given<'t>,
     table: &mut Table<'t>,

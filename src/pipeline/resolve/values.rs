@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Span};
 
 /// What gives an axis its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::pipeline) enum Role {
     /// An axis of the grid.
     Grid,
     /// An explicit point, which has one value.
@@ -27,7 +27,7 @@ type Values<'t> = Vec<Spanned<DeValue<'t>>>;
 
 impl<'t> Reader<'_, 't> {
     /// The values that stand behind the key of an axis.
-    pub(super) fn values(
+    pub(in crate::pipeline) fn values(
         &mut self,
         axis: &Axis<'t>,
         value: Spanned<DeValue<'t>>,
@@ -74,7 +74,11 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// The values of a list or a range, or a single one.
-    pub(super) fn listed(&mut self, key: &Spanned<String>, value: &Spanned<DeValue<'t>>) -> Option<Values<'t>> {
+    pub(in crate::pipeline) fn listed(
+        &mut self,
+        key: &Spanned<String>,
+        value: &Spanned<DeValue<'t>>,
+    ) -> Option<Values<'t>> {
         let values: Values<'t> = match value.get_ref() {
             DeValue::Array(items) => items.iter().cloned().collect(),
             _ => vec![value.clone()],
@@ -88,7 +92,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// The values with each range in place of its text.
-    pub(super) fn ranges(&mut self, values: Values<'t>) -> Option<Values<'t>> {
+    pub(in crate::pipeline) fn ranges(&mut self, values: Values<'t>) -> Option<Values<'t>> {
         let mut all = Vec::with_capacity(values.len());
         for value in values {
             let Some(text) = value.get_ref().as_str().filter(|text| range::is_range(text)) else {
@@ -121,7 +125,7 @@ impl<'t> Reader<'_, 't> {
 
     /// Makes `= none` of each `none` that leaves an optional parameter out. Where text is allowed, `none` in quotes is that.
     /// False (with a mistake noted) if the parameter can be neither left out nor `none`.
-    pub(super) fn left_out(&mut self, axis: &mut Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
+    pub(in crate::pipeline) fn left_out(&mut self, axis: &mut Axis<'t>, pipeline: &Pipeline<'t>) -> bool {
         let Some(stage) = pipeline.stages.iter().find(|stage| *stage.name.get_ref() == axis.stage) else { return true };
         let allowed = self.allowed(axis, pipeline);
         let mut right = true;
@@ -138,7 +142,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Notes each `= none` for a parameter that is not optional; gives the places.
-    pub(super) fn needed(&mut self, pipeline: &Pipeline<'t>) -> Vec<Span> {
+    pub(in crate::pipeline) fn needed(&mut self, pipeline: &Pipeline<'t>) -> Vec<Span> {
         let mut wrong = Vec::new();
         let mut look = |stage: &StageDef<'t>, path: &[String], value: &Spanned<DeValue<'t>>| {
             let mut open = vec![(path.to_vec(), value)];

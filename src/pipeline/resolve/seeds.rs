@@ -15,7 +15,7 @@ const MOST: u64 = 10_000;
 
 /// What a sweep says of repeats.
 #[derive(Default)]
-pub(super) struct Seeds<'t> {
+pub(in crate::pipeline) struct Seeds<'t> {
     /// How many seeds, or which.
     pub seeds: Option<(Spanned<String>, Spanned<DeValue<'t>>)>,
     /// The stages that have another seed in each repeat.
@@ -26,7 +26,11 @@ pub(super) struct Seeds<'t> {
 
 impl<'t> Reader<'_, 't> {
     /// A list of names of stages.
-    pub(super) fn names(&mut self, key: &Spanned<String>, value: Spanned<DeValue<'t>>) -> Option<Vec<Spanned<String>>> {
+    pub(in crate::pipeline) fn names(
+        &mut self,
+        key: &Spanned<String>,
+        value: Spanned<DeValue<'t>>,
+    ) -> Option<Vec<Spanned<String>>> {
         let names = value.get_ref().as_array().and_then(|items| {
             let name =
                 |item: &Spanned<DeValue<'t>>| Some(Spanned::new(item.span(), item.get_ref().as_str()?.to_owned()));
@@ -42,7 +46,7 @@ impl<'t> Reader<'_, 't> {
 
     /// Makes the axis of the repeats, and ties the seeds of all stages that vary to it.
     /// `wanted` is the number of seeds that the command line gives in place of the file's.
-    pub(super) fn repeat(
+    pub(in crate::pipeline) fn repeat(
         &mut self,
         sweep: &mut Written<'t>,
         wanted: Option<&Spanned<String>>,

@@ -20,7 +20,7 @@ pub struct Needs {
 const KEYS: [&str; 3] = ["threads", "memory", "gpu"];
 
 impl<'t> Reader<'_, 't> {
-    pub(super) fn needs(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Needs {
+    pub(in crate::pipeline) fn needs(&mut self, key: &Span, value: Spanned<DeValue<'t>>) -> Needs {
         let mut needs = Needs::default();
         for (key, value) in self.table(key, value) {
             let whole = || document::whole(value.get_ref()).and_then(|whole| usize::try_from(whole).ok());

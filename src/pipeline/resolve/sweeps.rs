@@ -19,7 +19,7 @@ fn is_key(key: &str) -> bool {
 
 /// One sweep as written.
 #[derive(Default)]
-pub(super) struct Written<'t> {
+pub(in crate::pipeline) struct Written<'t> {
     /// Axes that advance together; a plain axis is alone in its group.
     pub groups: Vec<Vec<Axis<'t>>>,
     /// Points that stand beside the grid.
@@ -33,7 +33,7 @@ pub(super) struct Written<'t> {
 }
 
 /// Some axes with the values that an entry of `points` (one each) or `exclude` gives them.
-pub(super) struct Entry<'t> {
+pub(in crate::pipeline) struct Entry<'t> {
     /// Where it stands.
     pub span: Span,
     /// An axis for each key.
@@ -47,7 +47,7 @@ type Entries<'t> = Vec<(Spanned<String>, Spanned<DeValue<'t>>)>;
 
 /// All sweeps of a file.
 #[derive(Default)]
-pub(super) struct Sweeps<'t> {
+pub(in crate::pipeline) struct Sweeps<'t> {
     /// Whether there is a plain `[sweep]` with something in it.
     pub plain: bool,
     /// The plain one.
@@ -85,7 +85,12 @@ impl<'t> Sweeps<'t> {
 }
 
 impl<'t> Reader<'_, 't> {
-    pub(super) fn sweeps(&mut self, key: &Span, value: Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Sweeps<'t> {
+    pub(in crate::pipeline) fn sweeps(
+        &mut self,
+        key: &Span,
+        value: Spanned<DeValue<'t>>,
+        pipeline: &Pipeline<'t>,
+    ) -> Sweeps<'t> {
         let mut sweeps = Sweeps::default();
         for (key, value) in self.table(key, value) {
             let (span, name) = (key.span(), key.into_inner().into_owned());

@@ -31,7 +31,7 @@ impl Params {
     }
 
     /// The schema of all of them.
-    pub(super) fn schema(&self) -> &Value {
+    pub(in crate::pipeline) fn schema(&self) -> &Value {
         &self.schema
     }
 
@@ -131,7 +131,7 @@ impl Params {
     }
 
     /// The properties of an object schema, through `$ref` and the `anyOf` of an optional one.
-    pub(super) fn fields<'a>(&'a self, schema: &'a Value) -> Option<BTreeMap<&'a str, &'a Value>> {
+    pub(in crate::pipeline) fn fields<'a>(&'a self, schema: &'a Value) -> Option<BTreeMap<&'a str, &'a Value>> {
         if let Some(Value::Object(fields)) = schema.get("properties") {
             return Some(fields.iter().map(|(name, schema)| (name.as_str(), schema)).collect());
         }
@@ -139,7 +139,7 @@ impl Params {
     }
 
     /// The words that a schema of choices allows.
-    pub(super) fn words<'a>(&'a self, schema: &'a Value) -> Vec<&'a str> {
+    pub(in crate::pipeline) fn words<'a>(&'a self, schema: &'a Value) -> Vec<&'a str> {
         let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
         let own = listed.chain(schema.get("const")).filter_map(Value::as_str);
         own.chain(self.alternatives(schema).flat_map(|schema| self.words(schema))).collect()

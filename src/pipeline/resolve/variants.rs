@@ -75,7 +75,7 @@ impl<'t> Variant<'t> {
 
 impl<'t> Reader<'_, 't> {
     /// All variants of a file, each with its mistakes noted.
-    pub(super) fn variants(
+    pub(in crate::pipeline) fn variants(
         &mut self,
         key: &Span,
         value: Spanned<DeValue<'t>>,
@@ -186,7 +186,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Makes the rows that are asked for: by default the graph as it is and all variants.
-    pub(super) fn choose_variants(
+    pub(in crate::pipeline) fn choose_variants(
         &mut self,
         wanted: Option<&Spanned<String>>,
         pipeline: &mut Pipeline<'t>,
@@ -228,7 +228,7 @@ impl<'t> Reader<'_, 't> {
     }
 }
 
-pub(super) fn no_variant(word: &str, span: Span, names: &[&str]) -> Diagnostic {
+pub(in crate::pipeline) fn no_variant(word: &str, span: Span, names: &[&str]) -> Diagnostic {
     let listed = super::quoted(names);
     let help = match suggest(word, names.iter().copied()) {
         _ if names.len() == 1 => "the file has no variants; one is written `[variant.NAME]`".to_owned(),

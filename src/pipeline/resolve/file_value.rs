@@ -15,7 +15,7 @@ use super::{
 impl<'t> Reader<'_, 't> {
     /// What a parameter is in the file, or by default; `None` where that is different from point to point: another axis
     /// or a variant changes what is beside it, or it is worked out from others.
-    pub(super) fn own_value(
+    pub(in crate::pipeline) fn own_value(
         &self,
         axis: &Axis<'t>,
         all: &[Axis<'t>],

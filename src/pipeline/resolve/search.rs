@@ -22,11 +22,11 @@ use crate::diagnostic::{Diagnostic, Span, suggest};
 type Entry<'t> = (Spanned<String>, Spanned<DeValue<'t>>);
 
 /// The keys of a sweep that say how it is searched.
-pub(super) const KEYS: [&str; 7] = ["method", "budget", "over", "factor", "start", "score", "goal"];
+pub(in crate::pipeline) const KEYS: [&str; 7] = ["method", "budget", "over", "factor", "start", "score", "goal"];
 
 /// What a sweep says of its search: the entries under [`KEYS`].
 #[derive(Default)]
-pub(super) struct Written<'t>(pub Vec<Entry<'t>>);
+pub(in crate::pipeline) struct Written<'t>(pub Vec<Entry<'t>>);
 
 /// Successive halving over the points of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl<'t> Written<'t> {
 
 impl<'t> Reader<'_, 't> {
     /// Takes the points that the search is about in place of the grid, and adds the axis of the rungs.
-    pub(super) fn search(&mut self, written: &Written<'t>, pipeline: &mut Pipeline<'t>) {
+    pub(in crate::pipeline) fn search(&mut self, written: &Written<'t>, pipeline: &mut Pipeline<'t>) {
         let method = match written.get("method") {
             None => None,
             Some((_, value)) => match value.get_ref().as_str() {

@@ -10,7 +10,7 @@ use super::{Axis, Block, range};
 use crate::digest::StageKey;
 
 /// The numbers of one search.
-pub(super) struct Draws {
+pub(in crate::pipeline) struct Draws {
     seed: String,
 }
 
@@ -60,7 +60,7 @@ impl Draws {
 }
 
 /// What `uniform(…)` and `log_uniform(…)` draw from.
-pub(super) struct Distribution<'a> {
+pub(in crate::pipeline) struct Distribution<'a> {
     log: bool,
     inner: &'a str,
     text: &'a str,
@@ -68,12 +68,12 @@ pub(super) struct Distribution<'a> {
 
 /// The value of an axis that is a distribution, if there is one: its index, and what it draws from. Other values are those
 /// of explicit points.
-pub(super) fn of<'a>(axis: &'a Axis<'_>) -> Option<(usize, Distribution<'a>)> {
+pub(in crate::pipeline) fn of<'a>(axis: &'a Axis<'_>) -> Option<(usize, Distribution<'a>)> {
     axis.values.iter().enumerate().find_map(|(at, value)| Some((at, read(value.get_ref())?)))
 }
 
 /// The distribution that a value is.
-pub(super) fn read<'a>(value: &'a DeValue<'_>) -> Option<Distribution<'a>> {
+pub(in crate::pipeline) fn read<'a>(value: &'a DeValue<'_>) -> Option<Distribution<'a>> {
     let text = value.as_str()?.trim();
     let (name, rest) = text.split_once('(')?;
     let log = match name.trim_end() {

@@ -30,7 +30,7 @@ pub struct Block {
     /// Indices into the pipeline's axes, ascending.
     pub axes: Vec<usize>,
     /// Indices of values, row by row.
-    pub(super) rows: Vec<u32>,
+    pub(in crate::pipeline) rows: Vec<u32>,
 }
 
 impl Block {
@@ -53,23 +53,23 @@ impl Block {
     }
 
     /// One row.
-    pub(super) fn row_of(values: Vec<(usize, u32)>) -> Self {
+    pub(in crate::pipeline) fn row_of(values: Vec<(usize, u32)>) -> Self {
         let (axes, rows) = values.into_iter().unzip();
         Self { axes, rows }
     }
 
     /// Some of the rows.
-    pub(super) fn filtered(&self, keep: impl Fn(&[u32]) -> bool) -> Self {
+    pub(in crate::pipeline) fn filtered(&self, keep: impl Fn(&[u32]) -> bool) -> Self {
         let rows = (0..self.len()).map(|row| self.row(row)).filter(|row| keep(row)).flatten().copied().collect();
         Self { axes: self.axes.clone(), rows }
     }
 
-    pub(super) fn alone(axis: usize, values: usize) -> Self {
+    pub(in crate::pipeline) fn alone(axis: usize, values: usize) -> Self {
         Self { axes: vec![axis], rows: (0..values as u32).collect() }
     }
 
     /// Every combination of the rows of some blocks; `None` if there are too many.
-    pub(super) fn product(blocks: &[Self]) -> Option<Self> {
+    pub(in crate::pipeline) fn product(blocks: &[Self]) -> Option<Self> {
         let mut product = Self { axes: Vec::new(), rows: Vec::new() };
         let mut count = 1usize;
         for block in blocks {
@@ -85,7 +85,7 @@ impl Block {
     }
 
     /// The columns in ascending order of the axes, and each row once.
-    pub(super) fn tidy(self) -> Self {
+    pub(in crate::pipeline) fn tidy(self) -> Self {
         let mut order: Vec<usize> = (0..self.axes.len()).collect();
         order.sort_by_key(|&column| self.axes[column]);
         let mut rows = Vec::with_capacity(self.rows.len());
@@ -103,7 +103,7 @@ impl Block {
 
 /// What the command line does to a sweep.
 #[derive(Default)]
-pub(super) struct Given<'t> {
+pub(in crate::pipeline) struct Given<'t> {
     /// Axes beside those of the file: that of the variants first, then those of the command line.
     pub axes: Vec<Axis<'t>>,
     /// The axis over seeds.
@@ -133,10 +133,10 @@ impl<'t> Given<'t> {
 }
 
 /// The value that a parameter has where nothing varies it; the other axes may have a part of it, and then it is not one.
-pub(super) type Own<'a, 't> = dyn Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>> + 'a;
+pub(in crate::pipeline) type Own<'a, 't> = dyn Fn(&Axis<'t>, &[Axis<'t>]) -> Option<Spanned<DeValue<'t>>> + 'a;
 
 /// The blocks of a sweep while they are put together.
-pub(super) struct Blocks {
+pub(in crate::pipeline) struct Blocks {
     /// All of them.
     pub all: Vec<Block>,
     /// The axes of the file's grid.
@@ -146,7 +146,7 @@ pub(super) struct Blocks {
 }
 
 /// The axes, in the order of the file, the points of a sweep, and what is wrong with it.
-pub(super) fn build<'t>(
+pub(in crate::pipeline) fn build<'t>(
     written: Written<'t>,
     given: Given<'t>,
     own: &Own<'_, 't>,
@@ -229,7 +229,7 @@ fn unequal<'a, 't>(group: &[(&'a Axis<'t>, Option<&'a Axis<'t>>)]) -> Option<Dia
 }
 
 /// The axes so far, each value once.
-pub(super) struct Table<'t> {
+pub(in crate::pipeline) struct Table<'t> {
     pub axes: Vec<Axis<'t>>,
     known: Vec<BTreeMap<String, u32>>,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::params::Params;
+use super::Params;
 use crate::stage::{Port, StageKind};
 
 /// Columns of comments.

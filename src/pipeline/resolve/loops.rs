@@ -34,7 +34,7 @@ pub fn times(value: &DeValue<'_>) -> Option<usize> {
 }
 
 impl<'t> Reader<'_, 't> {
-    pub(super) fn loops(&mut self, key: &Span, value: Spanned<DeValue<'t>>, pipeline: &mut Pipeline<'t>) {
+    pub(in crate::pipeline) fn loops(&mut self, key: &Span, value: Spanned<DeValue<'t>>, pipeline: &mut Pipeline<'t>) {
         for (name, value) in self.table(key, value) {
             let name = Spanned::new(name.span(), name.into_inner().into_owned());
             self.can_be_named(&name, "loop");
@@ -103,7 +103,11 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// The name of a stage that is there.
-    pub(super) fn a_stage(&mut self, item: &Spanned<DeValue<'t>>, pipeline: &Pipeline<'t>) -> Option<Spanned<String>> {
+    pub(in crate::pipeline) fn a_stage(
+        &mut self,
+        item: &Spanned<DeValue<'t>>,
+        pipeline: &Pipeline<'t>,
+    ) -> Option<Spanned<String>> {
         let Some(name) = item.get_ref().as_str() else {
             let message = format!("the name of a stage must be a string, found {}", item.get_ref().type_str());
             self.found.push(Diagnostic::new(item.span(), message));
@@ -137,7 +141,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// True if an axis over a loop is one over its rounds.
-    pub(super) fn is_times(&mut self, axis: &Axis<'t>) -> bool {
+    pub(in crate::pipeline) fn is_times(&mut self, axis: &Axis<'t>) -> bool {
         if axis.path != ["times"] {
             let message = format!("`{}`: a loop has nothing to vary but `times`", axis.key.get_ref());
             let help = format!("write `{}.times`", axis.stage);

@@ -13,7 +13,7 @@ fn below<'a>(inner: &'a Axis<'_>, outer: &Axis<'_>) -> Option<&'a [String]> {
 }
 
 /// The mistakes of axes (or what else `what` says has keys) of which one holds another.
-pub(super) fn overlap(axes: &[Axis<'_>], what: &str) -> Vec<Diagnostic> {
+pub(in crate::pipeline) fn overlap(axes: &[Axis<'_>], what: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for inner in axes {
         for outer in axes.iter().filter(|outer| below(inner, outer).is_some()) {
@@ -35,7 +35,7 @@ fn no_table(part: &Axis<'_>, whole: &str, span: Span) -> Diagnostic {
 
 impl<'t> Reader<'_, 't> {
     /// Puts a single value of the command line into its stage or loop.
-    pub(super) fn fix(&mut self, set: Axis<'t>, pipeline: &mut Pipeline<'t>, given: &mut Given<'t>) {
+    pub(in crate::pipeline) fn fix(&mut self, set: Axis<'t>, pipeline: &mut Pipeline<'t>, given: &mut Given<'t>) {
         let Some(value) = set.values.first().cloned() else { return };
         if let Some(stage) = pipeline.stages.iter_mut().find(|stage| *stage.name.get_ref() == set.stage) {
             if let Err(span) = document::look_up(&stage.params, &set.path) {
@@ -68,7 +68,7 @@ impl<'t> Reader<'_, 't> {
 
     /// Brings single values of the command line to axes above and below them: a part is set in every table of the axis, and
     /// a table that has the parameter of an axis takes the place of the axis.
-    pub(super) fn reach(&mut self, sweep: &mut Written<'t>, given: &mut Given<'t>) {
+    pub(in crate::pipeline) fn reach(&mut self, sweep: &mut Written<'t>, given: &mut Given<'t>) {
         let Given { axes, fixed, .. } = given;
         let mut more: Vec<Axis<'t>> = Vec::new();
         for set in fixed.iter() {
@@ -115,7 +115,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Notes values of the command line that all chosen variants set or drop, so that they have no effect.
-    pub(super) fn overruled(&mut self, pipeline: &Pipeline<'t>, given: &Given<'t>) {
+    pub(in crate::pipeline) fn overruled(&mut self, pipeline: &Pipeline<'t>, given: &Given<'t>) {
         let chosen: Vec<_> = given.variants.iter().filter_map(|&at| pipeline.variants.get(at as usize)).collect();
         for set in given.fixed.iter().chain(&given.axes).filter(|set| !set.is_variant() && !chosen.is_empty()) {
             let by = |at: &usize| {
@@ -134,7 +134,7 @@ impl<'t> Reader<'_, 't> {
     }
 
     /// Notes axes and values of variants that are a part of something that is not a table, such as an expression.
-    pub(super) fn in_tables(&mut self, pipeline: &Pipeline<'t>) {
+    pub(in crate::pipeline) fn in_tables(&mut self, pipeline: &Pipeline<'t>) {
         let patch_axis = |patch: &super::Patch<'t>| {
             let name = format!("{}.{}", patch.stage, patch.path.join("."));
             Axis::new(Spanned::new(patch.span.clone(), name), Vec::new())

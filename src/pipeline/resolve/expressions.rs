@@ -58,7 +58,7 @@ type Param = (String, String);
 impl<'t> Reader<'_, 't> {
     /// Checks every expression: that it can be read, that what it refers to is there, that nothing goes in a circle. What
     /// is wrong is taken out: one mistake, not two.
-    pub(super) fn ties(&mut self, pipeline: &mut Pipeline<'t>) {
+    pub(in crate::pipeline) fn ties(&mut self, pipeline: &mut Pipeline<'t>) {
         for span in [self.wrong_ties(pipeline), self.needed(pipeline)].concat() {
             for stage in &mut pipeline.stages {
                 document::remove_at(&mut stage.params, &span);

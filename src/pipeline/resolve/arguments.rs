@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 
 impl<'t> Reader<'_, 't> {
     /// The command line, and with it the points of the sweep.
-    pub(super) fn arguments(
+    pub(in crate::pipeline) fn arguments(
         &mut self,
         texts: impl Iterator<Item = (usize, &'t str)>,
         sweeps: Sweeps<'t>,
