@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Diagnostic, Names, Span};
+use super::{message::Diagnostic, sources::Span, suggest::Names};
 
 /// Diagnostics beyond this number are not shown: they are a few, many times.
 pub const MAX_SHOWN: usize = 1000;

@@ -1,8 +1,8 @@
-//! A kind of stage as TOML to copy: its ports, and every parameter with its default and what it means.
+//! A kind of stage as TOML to copy: its ports, and every parameter with its default and its meaning.
 
 use serde_json::{Map, Value};
 
-use super::Params;
+use super::resolve::params::Params;
 use crate::stage::{Port, StageKind};
 
 /// Columns of comments.
@@ -18,7 +18,7 @@ pub fn reference(kind: &StageKind) -> String {
         .inputs
         .iter()
         .filter(|port| !port.optional)
-        .map(|port| format!("{} = \"STAGE.OUTPUT\"", port.name))
+        .map(|port| format!("{} = \"STAGE.PORT\"", port.name))
         .collect();
     if !kind.inputs.is_empty() {
         text.push_str(&format!("inputs = {{ {} }}\n", needed.join(", ")));
@@ -31,7 +31,7 @@ pub fn reference(kind: &StageKind) -> String {
     text
 }
 
-/// The parameters of a table, those that are tables themselves at the end: TOML wants it so.
+/// The parameters of a table. Those that are tables themselves come last, as TOML requires.
 fn table(params: &Params, schema: &Value, defaults: &Map<String, Value>, path: &str, text: &mut String) {
     let fields = params.fields(schema).unwrap_or_default();
     let mut inner = Vec::new();
@@ -68,7 +68,7 @@ fn about(schema: &Value) -> &str {
 }
 
 fn comment(words: &str) -> String {
-    // Paragraphs stay apart, lines within them do not.
+    // Lines of one paragraph are joined.
     let paragraphs = words.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
     let lines = paragraphs
         .flat_map(|paragraph| textwrap::wrap(&paragraph, WIDTH).into_iter().map(String::from).collect::<Vec<_>>());

@@ -1,177 +1,151 @@
-//! Parameters that are tied to others: where expressions stand in tables, what they refer to, and what is wrong with them.
+//! Checks expressions: each can be read, what it refers to is there, and none depends on itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use toml::{
-    Spanned,
-    de::{DeTable, DeValue},
+use toml::de::DeValue;
+
+use super::scope::Scope;
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Names, Sources, Span},
+    pipeline::{
+        document,
+        expression::{self, Expression, Reference},
+        resolved::{Axis, Variant},
+        written::Value,
+    },
 };
-
-use super::{Expression, Params, Pipeline, Reference, document, expression, parse::Reader};
-use crate::diagnostic::{Diagnostic, Sources, Span, suggest};
-
-/// The expressions of a table, at any depth, each with its key path and place. Those that cannot be read are left out:
-/// they were reported when the file was read.
-#[must_use]
-pub fn expressions(table: &DeTable<'_>) -> Vec<(Vec<String>, Span, Expression)> {
-    let mut found = Vec::new();
-    for (key, value) in table {
-        let key = key.get_ref().to_string();
-        match value.get_ref() {
-            DeValue::Table(inner) => {
-                found.extend(
-                    expressions(inner)
-                        .into_iter()
-                        .map(|(path, span, expression)| ([vec![key.clone()], path].concat(), span, expression)),
-                );
-            }
-            value_of => {
-                let parsed = value_of.as_str().and_then(expression::body).map(Expression::parse);
-                found.extend(parsed.and_then(Result::ok).map(|parsed| (vec![key], value.span(), parsed)));
-            }
-        }
-    }
-    found
-}
-
-/// Puts a value in the place of an expression, or takes the expression out where it has none.
-pub fn replace<'t>(table: &mut DeTable<'t>, path: &[String], value: Option<Spanned<DeValue<'t>>>) {
-    let Some(value) = value else { return document::remove(table, path) };
-    match path {
-        [] => {}
-        [last] => {
-            if let Some(old) = table.get_mut(last.as_str()) {
-                *old = value;
-            }
-        }
-        [first, rest @ ..] => {
-            if let Some(DeValue::Table(inner)) = table.get_mut(first.as_str()).map(Spanned::get_mut) {
-                replace(inner, rest, Some(value));
-            }
-        }
-    }
-}
 
 /// A parameter, without the path below it: what refers to a part refers to the whole.
 type Param = (String, String);
 
-impl<'t> Reader<'_, 't> {
-    /// Checks every expression: that it can be read, that what it refers to is there, that nothing goes in a circle. What
-    /// is wrong is taken out: one mistake, not two.
-    pub(in crate::pipeline) fn ties(&mut self, pipeline: &mut Pipeline<'t>) {
-        for span in [self.wrong_ties(pipeline), self.needed(pipeline)].concat() {
-            for stage in &mut pipeline.stages {
-                document::remove_at(&mut stage.params, &span);
-            }
-            for variant in &mut pipeline.variants {
-                variant.set.retain(|patch| !document::covers(&patch.value.span(), &span));
-            }
+/// The parameters that each parameter refers to, and where.
+type Edges = BTreeMap<Param, Vec<(Param, Span)>>;
+
+/// Reports every expression that is wrong. Returns their places.
+pub fn check<'t>(
+    axes: &[Axis<'t>],
+    variants: &[Variant<'t>],
+    scope: &Scope<'t>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Span> {
+    let (mut wrong, mut edges) = (Vec::new(), Edges::new());
+    let mut check = |stage: &str, path: &[String], value: &Value<'t>| {
+        let from = (stage.to_owned(), path[0].clone());
+        wrong.extend(check_value(&from, value, scope, &mut edges, diagnostics));
+    };
+    for stage in &scope.stages {
+        for (key, value) in &stage.params {
+            check(stage.name.get_ref(), &[key.get_ref().to_string()], value);
         }
     }
-
-    /// The places of expressions that are wrong.
-    fn wrong_ties(&mut self, pipeline: &Pipeline<'t>) -> Vec<Span> {
-        let mut wrong = Vec::new();
-        let mut edges: BTreeMap<Param, Vec<(Param, Span)>> = BTreeMap::new();
-        let mut tie = |stage: &str, path: &[String], value: &Spanned<DeValue<'t>>| {
-            let mut texts = Vec::new();
-            strings(value, &mut texts);
-            for (text, span) in texts.iter().filter_map(|(text, span)| Some((expression::body(text)?, span))) {
-                match Expression::parse(text) {
-                    Ok(expression) => {
-                        for reference in expression.references() {
-                            let at = place(self.sources, span, text, &reference.at);
-                            if !self.refers(reference, &at, pipeline) {
-                                wrong.push(span.clone());
-                            } else {
-                                let from = (stage.to_owned(), path[0].clone());
-                                let to = (reference.stage.clone(), reference.path[0].clone());
-                                edges.entry(from).or_default().push((to, at));
-                            }
-                        }
-                    }
-                    Err((message, at)) => {
-                        let at = place(self.sources, span, text, &at);
-                        let help = "an expression is made of numbers, `stage.param`, + - * /, round( ) and ( )";
-                        self.found.push(Diagnostic::new(at, message).help(help));
-                        wrong.push(span.clone());
-                    }
-                }
-            }
-        };
-        for stage in &pipeline.stages {
-            for (key, value) in &stage.params {
-                tie(stage.name.get_ref(), &[key.get_ref().to_string()], value);
-            }
-        }
-        let patches = pipeline.variants.iter().flat_map(|variant| &variant.set);
-        patches.for_each(|patch| tie(&patch.stage, &patch.path, &patch.value));
-        for axis in pipeline.axes.iter().filter(|axis| !axis.is_variant()) {
-            axis.values.iter().for_each(|value| tie(&axis.stage, &axis.path, value));
-        }
-        wrong.extend(self.circles(&edges));
-        wrong
+    for patch in variants.iter().flat_map(|variant| &variant.set) {
+        check(&patch.stage, &patch.path, &patch.value);
     }
-
-    fn refers(&mut self, reference: &Reference, at: &Span, pipeline: &Pipeline<'t>) -> bool {
-        let (name, path) = (&reference.stage, &reference.path);
-        if pipeline.unread.contains(name) {
-            return false;
-        }
-        let stage = pipeline.stages.iter().find(|stage| stage.name.get_ref() == name);
-        let Some(stage) = stage else {
-            let names = pipeline.stages.iter().map(|stage| stage.name.get_ref().as_str());
-            let help = match suggest(name, names) {
-                Some(like) => format!("did you mean `{like}.{}`?", path.join(".")),
-                None => "a parameter is written `stage.param`".to_owned(),
-            };
-            self.found.push(Diagnostic::new(at.clone(), format!("there is no stage `{name}`")).help(help));
-            return false;
-        };
-        let known = self.params.entry(stage.kind.name).or_insert_with(|| Params::of(&stage.kind));
-        let Err((message, help)) = known.check_path(name, path) else { return true };
-        let message = format!("`{name}.{}`: kind `{}` has {message}", path.join("."), stage.kind.name);
-        self.found.push(Diagnostic::new(at.clone(), message).help(help));
-        false
+    for axis in axes.iter().filter(|axis| !axis.is_variant()) {
+        axis.values.iter().for_each(|value| check(&axis.stage, &axis.path, value));
     }
+    wrong.extend(check_cycles(&edges, diagnostics));
+    wrong
+}
 
-    /// Parameters that are worked out from each other. Each circle is told once, where it was entered; gives the places of
-    /// all its references.
-    fn circles(&mut self, edges: &BTreeMap<Param, Vec<(Param, Span)>>) -> Vec<Span> {
-        let mut circular = Vec::new();
-        let mut done: BTreeSet<&Param> = BTreeSet::new();
-        for start in edges.keys() {
-            let mut way: Vec<(&Param, usize)> = vec![(start, 0)];
-            while let Some((param, next)) = way.last_mut() {
-                let param = *param;
-                let Some((to, at)) = edges.get(param).and_then(|out| out.get(*next)).filter(|_| !done.contains(param))
-                else {
-                    done.insert(param);
-                    way.pop();
-                    continue;
-                };
-                *next += 1;
-                if let Some(from) = way.iter().position(|(on_way, _)| *on_way == to) {
-                    let name = |(stage, key): &Param| format!("`{stage}.{key}`");
-                    let mut names: Vec<String> = way[from..].iter().map(|(param, _)| name(param)).collect();
-                    names.push(name(to));
-                    circular.extend(way[from..].iter().map(|&(param, next)| edges[param][next - 1].1.clone()));
-                    let message = format!("parameters that stand on each other: {}", names.join(" -> "));
-                    self.found.push(Diagnostic::new(at.clone(), message).help("give one of them a value of its own"));
-                } else if !done.contains(to) {
-                    way.push((to, 0));
-                }
-            }
+/// Takes the values at some places out of the stages and the variants, so that one mistake is not reported twice.
+pub fn take_out<'t>(places: &[Span], scope: &mut Scope<'t>, variants: &mut [Variant<'t>]) {
+    for span in places {
+        for stage in &mut scope.stages {
+            document::remove_at(&mut stage.params, span);
         }
-        circular
+        for variant in &mut *variants {
+            variant.set.retain(|patch| !document::covers(&patch.value.span(), span));
+        }
     }
 }
 
-/// All texts in a value.
-fn strings(value: &Spanned<DeValue<'_>>, found: &mut Vec<(String, Span)>) {
+/// Checks all expressions in a value, and adds what the parameter refers to. Returns the places of those that are wrong.
+fn check_value<'t>(
+    from: &Param,
+    value: &Value<'t>,
+    scope: &Scope<'t>,
+    edges: &mut Edges,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Span> {
+    let (mut texts, mut wrong) = (Vec::new(), Vec::new());
+    strings(value, &mut texts);
+    for (text, span) in &texts {
+        let Some(text) = expression::body(text) else { continue };
+        let expression = match Expression::parse(text) {
+            Ok(expression) => expression,
+            Err(error) => {
+                let at = place(scope.sources, span, text, &error.at);
+                let help = "an expression is made of numbers, `stage.param`, + - * /, round( ) and ( )";
+                diagnostics.add(Diagnostic::new(at, error.to_string()).help(help));
+                wrong.push(span.clone());
+                continue;
+            }
+        };
+        for reference in expression.references() {
+            let at = place(scope.sources, span, text, &reference.at);
+            if refers(reference, &at, scope, diagnostics) {
+                let to = (reference.stage.clone(), reference.path[0].clone());
+                edges.entry(from.clone()).or_default().push((to, at));
+            } else {
+                wrong.push(span.clone());
+            }
+        }
+    }
+    wrong
+}
+
+/// True if the parameter that is referred to is there; else that is a mistake.
+fn refers(reference: &Reference, at: &Span, scope: &Scope<'_>, diagnostics: &mut Diagnostics) -> bool {
+    let (name, path) = (&reference.stage, &reference.path);
+    if scope.unread.contains(name) {
+        return false;
+    }
+    let Some(stage) = scope.stage(name) else {
+        let names = Names::new(scope.stage_names()).between("`", format!(".{}`", path.join(".")));
+        let names = names.otherwise("a parameter is written `stage.param`");
+        diagnostics.unknown(at.clone(), format!("there is no stage `{name}`"), name, &names);
+        return false;
+    };
+    scope.has_param(stage, path, &format!("{name}.{}", path.join(".")), at, diagnostics)
+}
+
+/// Reports parameters that depend on each other, each cycle once, where it was entered. Returns the places of all
+/// references in cycles.
+fn check_cycles(edges: &Edges, diagnostics: &mut Diagnostics) -> Vec<Span> {
+    let mut in_cycles = Vec::new();
+    let mut done: BTreeSet<&Param> = BTreeSet::new();
+    for start in edges.keys() {
+        let mut path: Vec<(&Param, usize)> = vec![(start, 0)];
+        while let Some((param, next)) = path.last_mut() {
+            let param = *param;
+            let Some((to, at)) = edges.get(param).and_then(|out| out.get(*next)).filter(|_| !done.contains(param))
+            else {
+                done.insert(param);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            if let Some(from) = path.iter().position(|(on_path, _)| *on_path == to) {
+                let name = |(stage, key): &Param| format!("`{stage}.{key}`");
+                let mut names: Vec<String> = path[from..].iter().map(|(param, _)| name(param)).collect();
+                names.push(name(to));
+                in_cycles.extend(path[from..].iter().map(|&(param, next)| edges[param][next - 1].1.clone()));
+                let message = format!("parameters that depend on each other: {}", names.join(" -> "));
+                diagnostics.add(Diagnostic::new(at.clone(), message).help("give one of them a value of its own"));
+            } else if !done.contains(to) {
+                path.push((to, 0));
+            }
+        }
+    }
+    in_cycles
+}
+
+/// All texts in a value, each with its place.
+fn strings(value: &Value<'_>, texts: &mut Vec<(String, Span)>) {
     match value.get_ref() {
-        DeValue::String(text) => found.push((text.to_string(), value.span())),
-        DeValue::Table(table) => table.values().for_each(|inner| strings(inner, found)),
+        DeValue::String(text) => texts.push((text.to_string(), value.span())),
+        DeValue::Table(table) => table.values().for_each(|inner| strings(inner, texts)),
         _ => {}
     }
 }

@@ -1,12 +1,14 @@
-//! Values of the wrong type, said in the words of TOML rather than of the code that reads them.
+//! Values of the wrong type, in the words of TOML instead of those of the code that reads them.
 
 use toml::de::{DeTable, DeValue};
 
-use super::document;
-use crate::diagnostic::{Diagnostic, Span, suggest};
+use crate::{
+    diagnostic::{Diagnostic, Span, suggest},
+    pipeline::document,
+};
 
-/// What is wrong with the value at `span`, from the message of the deserialiser; with a suggestion where it lists what
-/// would be right.
+/// The mistake of the value at `span`, from the message of the deserialiser. If the message lists the words that are
+/// allowed, the mistake suggests one.
 pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
     let path = document::path_at(table, span).map_or_else(String::new, |path| format!(".{}", path.join(".")));
     let words = plain(message.trim());
@@ -28,7 +30,7 @@ pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> 
     }
 }
 
-/// How to write a value of another form, from the words of [`plain`].
+/// How to write the value so that it is right, from the words of [`plain`].
 fn form(words: &str) -> Option<String> {
     let (must, got) = words.strip_prefix("must be ")?.split_once("; got ")?;
     let bare = got.trim_matches('"');
@@ -42,7 +44,7 @@ fn form(words: &str) -> Option<String> {
         .then(|| "give one value; several make an axis, in `[sweep]` or with `-S stage.param=a,b`".to_owned())
 }
 
-/// How to write a number that stands in quotes, or that is one elsewhere but not in TOML, such as `.5`, `1.` and `01`.
+/// How to write a number that is in quotes, or that other languages accept but TOML does not, such as `.5`, `1.` and `01`.
 fn number(text: &str, whole: bool) -> Option<String> {
     if DeValue::parse(text).is_ok_and(|value| value.get_ref().is_integer() || value.get_ref().is_float()) {
         return Some(format!("write it without quotes: {text}"));

@@ -2,8 +2,10 @@
 
 use toml::{Spanned, de::DeValue};
 
-use super::document;
-use crate::diagnostic::{Diagnostic, Span};
+use crate::{
+    diagnostic::{Diagnostic, Span},
+    pipeline::document,
+};
 
 /// One `-S`: a key path and one value, or several that make an axis.
 #[derive(Clone, Debug)]

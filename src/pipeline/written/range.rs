@@ -1,8 +1,12 @@
-//! `range(8, 128, *2)`: the values of an axis by a rule. Ends are inclusive, and decimals are computed as decimals: a step
-//! of 0.1 never gives 0.30000000000000004.
+//! `range(8, 128, *2)`: the values of an axis by a rule. Both ends are included, and decimals are computed as decimals: a
+//! step of 0.1 never gives 0.30000000000000004.
 
-/// More values than this make no axis; the instances of an experiment are limited likewise.
-pub const MOST: usize = 1_000_000;
+use rust_decimal::{Decimal, prelude::ToPrimitive};
+
+use crate::{
+    diagnostic::{Diagnostic, Span},
+    pipeline::limits::MAX_VALUES,
+};
 
 const HELP: &str = "write \"range(1, 5)\", \"range(10, 50, +10)\" or \"range(8, 128, *2)\"; both ends belong to it";
 
@@ -12,12 +16,39 @@ pub fn is_range(text: &str) -> bool {
     text.trim_start().strip_prefix("range").is_some_and(|rest| rest.trim_start().starts_with('('))
 }
 
+/// The step from one value to the next.
+enum Step {
+    Plus(Decimal),
+    Times(Decimal),
+}
+
+impl Step {
+    fn from(&self, value: Decimal) -> Option<Decimal> {
+        match *self {
+            Self::Plus(by) => sum(value, by),
+            Self::Times(by) => product(value, by),
+        }
+    }
+
+    /// True if the step leads from one end to the other.
+    fn leads(&self, start: Decimal, end: Decimal) -> bool {
+        let zero = Decimal::ZERO;
+        match *self {
+            _ if start == end => true,
+            Self::Plus(by) if start < end => by > zero,
+            Self::Plus(by) => by < zero,
+            Self::Times(by) if start < end => start > zero && by > Decimal::ONE,
+            Self::Times(by) => end > zero && by > zero && by < Decimal::ONE,
+        }
+    }
+}
+
 /// The values of a range, as TOML numbers: whole numbers if start, end and step are, else floats.
 ///
 /// # Errors
-/// A message and a remedy, if it is not a range, or one without an end.
-pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
-    let wrong = |message: String| (message, HELP.to_owned());
+/// If it is not a range, or has no end.
+pub fn values(text: &str, span: &Span) -> Result<Vec<String>, Diagnostic> {
+    let wrong = |message: String| Diagnostic::new(span.clone(), message).help(HELP);
     let inner = text.trim().strip_prefix("range").map(str::trim_start);
     let inner = inner.and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
     let parts: Vec<&str> = inner.map(|inner| inner.split(',').map(str::trim).collect()).unwrap_or_default();
@@ -26,47 +57,41 @@ pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
         [start, end, step] => (start, end, step),
         _ => return Err(wrong(format!("`{text}` is not a range"))),
     };
-    let number =
-        |part: &str| Decimal::parse(part).ok_or_else(|| wrong(format!("`{part}` in `{text}` is not a number")));
+    let mut whole = true;
+    let mut number = |part: &str| {
+        whole &= !part.contains(['.', 'e', 'E']);
+        parse(part).ok_or_else(|| wrong(format!("`{part}` in `{text}` is not a number")))
+    };
     let (start, end) = (number(start)?, number(end)?);
-    let (factor, by) = match (step.strip_prefix('*'), step.strip_prefix('+')) {
-        (Some(by), _) => (true, number(by.trim())?),
-        (_, Some(by)) => (false, number(by.trim())?),
-        _ if step.starts_with('-') => (false, number(step)?),
+    let step = match (step.strip_prefix('*'), step.strip_prefix('+')) {
+        (Some(by), _) => Step::Times(number(by.trim())?),
+        (_, Some(by)) => Step::Plus(number(by.trim())?),
+        _ if step.starts_with('-') => Step::Plus(number(step)?),
         _ => return Err(wrong(format!("the step `{step}` in `{text}` says neither + nor *"))),
     };
-    let (rises, falls) = (start.is_less(&end), end.is_less(&start));
-    let leads = match (factor, rises, falls) {
-        (_, false, false) => true,
-        (true, true, _) => start.mantissa > 0 && Decimal::ONE.is_less(&by),
-        (true, ..) => end.mantissa > 0 && by.mantissa > 0 && by.is_less(&Decimal::ONE),
-        (false, true, _) => by.mantissa > 0,
-        (false, ..) => by.mantissa < 0,
-    };
-    if !leads {
+    if !step.leads(start, end) {
         let message = format!("`{text}` never ends: its step does not lead from {} to {}", parts[0], parts[1]);
         return Err(wrong(message));
     }
-    let many = || wrong(format!("`{text}` has more than {MOST} values"));
+    let many = || wrong(format!("`{text}` has more than {MAX_VALUES} values"));
     // Known before any are made, so that a slip of the pen costs no memory.
-    if !factor && (end.approximate() - start.approximate()) / by.approximate() >= MOST as f64 {
+    let approximate = |number: Decimal| number.to_f64().unwrap_or_default();
+    if matches!(step, Step::Plus(by) if (approximate(end) - approximate(start)) / approximate(by) >= MAX_VALUES as f64)
+    {
         return Err(many());
     }
-    let whole = [&start, &end, &by].iter().all(|number| number.whole);
-    let beyond = |value: &Decimal| if rises { end.is_less(value) } else { value.is_less(&end) };
     let (mut values, mut next) = (Vec::new(), Some(start));
-    while let Some(value) = next.take_if(|value| !beyond(value)) {
-        if values.len() == MOST {
+    while let Some(value) = next.take_if(|value| if start <= end { *value <= end } else { *value >= end }) {
+        if values.len() == MAX_VALUES {
             return Err(many());
         }
-        values.push(value.write(whole));
-        next = match (rises || falls, factor) {
-            (false, _) => None,
-            (true, true) => value.times(&by),
-            (true, false) => value.plus(&by),
-        };
+        values.push(written(value, whole));
+        if start == end {
+            break;
+        }
+        next = step.from(value);
         // Whole numbers of that size are beyond any end; other numbers have more digits than can be kept.
-        if next.is_none() && (rises || falls) && !whole {
+        if next.is_none() && !whole {
             return Err(wrong(format!("the values of `{text}` have too many digits; write them out")));
         }
     }
@@ -74,97 +99,53 @@ pub fn values(text: &str) -> Result<Vec<String>, (String, String)> {
 }
 
 /// A number as TOML has it, without the `_` between its digits.
-pub(in crate::pipeline) fn without_underscores(text: &str) -> Option<String> {
+pub fn without_underscores(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let between = |(at, _): (usize, &str)| at > 0 && digit(at - 1) && digit(at + 1);
     text.match_indices('_').all(between).then(|| text.replace('_', ""))
 }
 
-/// `mantissa / 10^scale`.
-#[derive(Clone, Debug)]
-struct Decimal {
-    mantissa: i128,
-    scale: u32,
-    /// Written without point and exponent.
-    whole: bool,
+/// A number with all its digits; `None` if it is no number, or has more digits than a decimal holds.
+fn parse(text: &str) -> Option<Decimal> {
+    let text = without_underscores(text)?;
+    let (digits, exponent) = match text.split_once(['e', 'E']) {
+        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
+        None => (text.as_str(), 0),
+    };
+    let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
+    if !bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return None;
+    }
+    let number = Decimal::from_str_exact(digits).ok()?.normalize();
+    if exponent < 0 {
+        let scale = number.scale().checked_add(exponent.unsigned_abs())?;
+        return Decimal::try_from_i128_with_scale(number.mantissa(), scale).ok();
+    }
+    let power = 10i128.checked_pow(exponent.unsigned_abs())?;
+    product(number, Decimal::try_from_i128_with_scale(power, 0).ok()?)
 }
 
-impl Decimal {
-    const ONE: Self = Self { mantissa: 1, scale: 0, whole: true };
+/// The exact sum; `None` if it has more digits than a decimal holds, where the crate rounds.
+fn sum(one: Decimal, other: Decimal) -> Option<Decimal> {
+    let sum = one.checked_add(other)?;
+    (sum.scale() == one.scale().max(other.scale())).then(|| sum.normalize())
+}
 
-    fn parse(text: &str) -> Option<Self> {
-        let text = without_underscores(text)?;
-        let (digits, exponent) = match text.split_once(['e', 'E']) {
-            Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
-            None => (text.as_str(), 0),
-        };
-        let (before, after) = digits.split_once('.').unwrap_or((digits, ""));
-        let written = format!("{before}{after}");
-        let fine = written.strip_prefix(['-', '+']).unwrap_or(&written);
-        if fine.is_empty() || !fine.bytes().all(|byte| byte.is_ascii_digit()) || exponent.abs() > 30 {
-            return None;
-        }
-        let mut mantissa: i128 = written.parse().ok()?;
-        let scale = i32::try_from(after.len()).ok()? - exponent;
-        if scale < 0 {
-            mantissa = mantissa.checked_mul(10i128.checked_pow(scale.unsigned_abs())?)?;
-        }
-        let scale = u32::try_from(scale.max(0)).ok()?;
-        Some(Self { mantissa, scale, whole: text.bytes().all(|byte| !matches!(byte, b'.' | b'e' | b'E')) }.reduced())
-    }
+/// The exact product; `None` if it has more digits than a decimal holds, where the crate rounds.
+fn product(one: Decimal, other: Decimal) -> Option<Decimal> {
+    let product = one.checked_mul(other)?;
+    (product.is_zero() || product.scale() == one.scale() + other.scale()).then(|| product.normalize())
+}
 
-    fn reduced(mut self) -> Self {
-        while self.scale > 0 && self.mantissa % 10 == 0 {
-            self.mantissa /= 10;
-            self.scale -= 1;
-        }
-        self
-    }
-
-    /// Both mantissas at one scale.
-    fn aligned(&self, other: &Self) -> Option<(i128, i128, u32)> {
-        let scale = self.scale.max(other.scale);
-        let lift = |number: &Self| number.mantissa.checked_mul(10i128.checked_pow(scale - number.scale)?);
-        Some((lift(self)?, lift(other)?, scale))
-    }
-
-    fn is_less(&self, other: &Self) -> bool {
-        match self.aligned(other) {
-            Some((one, two, _)) => one < two,
-            None => self.approximate() < other.approximate(),
-        }
-    }
-
-    fn approximate(&self) -> f64 {
-        self.mantissa as f64 / 10f64.powi(self.scale as i32)
-    }
-
-    fn plus(&self, other: &Self) -> Option<Self> {
-        let (one, two, scale) = self.aligned(other)?;
-        Some(Self { mantissa: one.checked_add(two)?, scale, whole: self.whole }.reduced())
-    }
-
-    fn times(&self, other: &Self) -> Option<Self> {
-        let mantissa = self.mantissa.checked_mul(other.mantissa)?;
-        Some(Self { mantissa, scale: self.scale + other.scale, whole: self.whole }.reduced())
-    }
-
-    fn write(&self, whole: bool) -> String {
-        let sign = if self.mantissa < 0 { "-" } else { "" };
-        let digits = format!("{:0>width$}", self.mantissa.unsigned_abs(), width = self.scale as usize + 1);
-        let (before, after) = digits.split_at(digits.len() - self.scale as usize);
-        match (after, whole) {
-            ("", true) => format!("{sign}{before}"),
-            ("", false) => format!("{sign}{before}.0"),
-            _ => format!("{sign}{before}.{after}"),
-        }
-    }
+fn written(value: Decimal, whole: bool) -> String {
+    let value = value.normalize();
+    if whole || value.scale() > 0 { value.to_string() } else { format!("{value}.0") }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::values;
+    use super::{Diagnostic, values};
 
     #[test]
     fn ends_are_inclusive_and_decimals_exact() {
@@ -185,9 +166,16 @@ mod tests {
             ("range(1_000, 3_000, +1_0_00)", "1000 2000 3000"),
             ("range(1_0.0_5, 10.2, +0.1_0)", "10.05 10.15"),
             ("range(1e0_1, 1_00.0, *1_0)", "10.0 100.0"),
+            ("range(1, 1e-10, *1e-5)", "1.0 0.00001 0.0000000001"),
+            ("range(+.5, 2., +0.75)", "0.5 1.25 2.0"),
+            (
+                "range(9223372036854775806, 18446744073709551615, +9223372036854775809)",
+                "9223372036854775806 18446744073709551615",
+            ),
         ];
         for (text, expected) in cases {
-            assert_eq!(values(text).map(|values| values.join(" ")), Ok(expected.to_owned()), "{text}");
+            let values = values(text, &(0..0)).map(|values| values.join(" "));
+            assert_eq!(values, Ok::<_, Diagnostic>(expected.to_owned()), "{text}");
         }
     }
 
@@ -211,8 +199,12 @@ mod tests {
             "range(1, 2, +1e-99)",
             "range(1, 2, *1.00000001)",
             "range(1, 99999999999, +2)",
+            "range(1.2.3, 5)",
+            "range(., 5)",
+            "range(1e1e1, 5)",
+            "range(+-1, 5)",
         ] {
-            assert!(values(text).is_err(), "{text}");
+            assert!(values(text, &(0..0)).is_err(), "{text}");
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Texts that are not TOML, or say something twice.
+//! Mistakes of the TOML parser in plainer words: texts that are not TOML, and keys or tables that are there twice.
 
 use toml::de::Error;
 
 use crate::diagnostic::{Diagnostic, Span};
 
-/// The mistakes that the TOML parser found. A table that is there twice is one mistake, whatever it repeats; behind a
-/// text that is not TOML the parser only guesses, so that is the last one.
+/// The mistakes that the TOML parser found. A table that is there twice is one mistake, whatever it repeats. After
+/// text that is not TOML the parser only guesses, so that is the last mistake.
 pub fn mistakes(errors: &[Error], text: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut repeated: Span = 0..0;
@@ -37,7 +37,7 @@ fn not_toml(text: &str, span: Span, message: &str) -> Diagnostic {
     }
 }
 
-/// The last bracket in `text` that is not closed there; strings and comments are passed over.
+/// The last bracket in `text` that is not closed there; strings and comments are skipped.
 fn open_bracket(text: &str) -> Option<usize> {
     let mut open = Vec::new();
     let mut at = 0;
@@ -61,7 +61,7 @@ fn open_bracket(text: &str) -> Option<usize> {
     open.pop()
 }
 
-/// The bytes of the string that `text` begins with, its marks included; none if it does not end.
+/// The length in bytes of the string that `text` begins with, with its quotes; none if the string does not end.
 fn string_length(text: &str, mark: char) -> Option<usize> {
     let thrice = mark.to_string().repeat(3);
     let mark = if text.starts_with(&thrice) { thrice } else { mark.to_string() };
@@ -83,7 +83,7 @@ fn header<'t>(text: &'t str, span: &Span) -> Option<&'t str> {
     line.starts_with('[').then_some(line)
 }
 
-/// From a header to the next.
+/// The span from a header to the next one.
 fn section(text: &str, span: &Span) -> Span {
     let rest = text.get(span.start..).unwrap_or_default();
     let length = rest.find("\n[").unwrap_or(rest.len());
