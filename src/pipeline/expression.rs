@@ -17,7 +17,7 @@ pub enum Expression {
     /// A number with a point or an exponent.
     Float(f64),
     /// `STAGE.PARAM`.
-    Reference(Reference),
+    Reference(ParamRef),
     /// `none`: no value, which an optional parameter may have.
     None,
     /// `- x`.
@@ -30,7 +30,7 @@ pub enum Expression {
 
 /// A parameter of a stage, named in an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct ParamRef {
     /// The stage.
     pub stage: String,
     /// The key path of the parameter.
@@ -103,7 +103,7 @@ impl Expression {
 
     /// All references, from left to right.
     #[must_use]
-    pub fn references(&self) -> Vec<&Reference> {
+    pub fn references(&self) -> Vec<&ParamRef> {
         match self {
             Self::Integer(_) | Self::Float(_) | Self::None => Vec::new(),
             Self::Reference(reference) => vec![reference],
@@ -118,7 +118,7 @@ impl Expression {
     /// If a reference has no number, or the arithmetic gives none.
     pub fn value<E: From<ArithmeticError>>(
         &self,
-        of: &mut dyn FnMut(&Reference) -> Result<Number, E>,
+        of: &mut dyn FnMut(&ParamRef) -> Result<Number, E>,
     ) -> Result<Number, E> {
         use Number::{Float, Integer};
         match self {
@@ -277,7 +277,7 @@ impl Reader<'_> {
             let message = format!("`{}` does not name a parameter; write `stage.param`", &self.text[at.clone()]);
             return Err(SyntaxError { message, at });
         }
-        Ok(Expression::Reference(Reference { stage, path, at }))
+        Ok(Expression::Reference(ParamRef { stage, path, at }))
     }
 }
 

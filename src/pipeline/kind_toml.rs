@@ -10,7 +10,7 @@ const WIDTH: usize = 96;
 
 /// A stage of this kind as it could stand in a pipeline file, with comments.
 #[must_use]
-pub fn reference(kind: &StageKind) -> String {
+pub fn kind_toml(kind: &StageKind) -> String {
     let params = Params::of(kind);
     let mut text = comment(about(params.schema()));
     text.push_str(&format!("\n[stage.{name}]\nkind = \"{name}\"\n", name = kind.name));

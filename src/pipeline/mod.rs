@@ -22,16 +22,16 @@ mod written;
 use std::path::Path;
 
 pub use document::{expressions, replace};
-pub use expression::{Expression, Number, Reference};
-pub use kind_toml::reference;
-pub use limits::MAX_VALUES as MOST;
+pub use expression::{Expression, Number, ParamRef};
+pub use kind_toml::kind_toml;
+pub use limits::{MAX_INSTANCES, MAX_NODES};
 pub use project::project_root;
 pub use resolve::{params::Params, typed::typed};
 pub use resolved::{Axis, Halving, Loop, Patch, Pipeline, StageDef, Variant};
 pub use schema::schema;
-pub use space::{Block, Space};
+pub use space::{AxisBlock, Space};
 pub use worth::{meant, plain};
-pub use written::{resources::Needs, table::Wire, variant::BASE};
+pub use written::{resources::Resources, table::Wire, variant::BASE};
 
 pub(crate) use crate::diagnostic::quoted;
 use crate::{

@@ -89,7 +89,7 @@ pub struct StageDef<'t> {
     /// How often a failed run is tried again.
     pub retries: u32,
     /// The resources that it takes while it runs.
-    pub needs: Resources,
+    pub resources: Resources,
     /// The parameters: everything except the reserved keys, with `seed` filled in from the pipeline.
     pub params: DeTable<'t>,
 }

@@ -9,7 +9,7 @@ use super::limits::MAX_POINTS;
 #[derive(Clone, Debug, Default)]
 pub struct Space {
     /// In the order of their first axes.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<AxisBlock>,
 }
 
 impl Space {
@@ -21,14 +21,14 @@ impl Space {
 
 /// Axes that vary together. Each row gives each of them one of its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct AxisBlock {
     /// Indices into the pipeline's axes, ascending.
     pub axes: Vec<usize>,
     /// Indices of values, row by row.
     pub(super) rows: Vec<u32>,
 }
 
-impl Block {
+impl AxisBlock {
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {

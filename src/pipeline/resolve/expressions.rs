@@ -9,7 +9,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics, Names, Sources, Span},
     pipeline::{
         document,
-        expression::{self, Expression, Reference},
+        expression::{self, Expression, ParamRef},
         resolved::{Axis, Variant},
         written::Value,
     },
@@ -96,7 +96,7 @@ fn check_value<'t>(
 }
 
 /// True if the parameter that is referred to is there; else that is a mistake.
-fn refers(reference: &Reference, at: &Span, scope: &Scope<'_>, diagnostics: &mut Diagnostics) -> bool {
+fn refers(reference: &ParamRef, at: &Span, scope: &Scope<'_>, diagnostics: &mut Diagnostics) -> bool {
     let (name, path) = (&reference.stage, &reference.path);
     if scope.unread.contains(name) {
         return false;

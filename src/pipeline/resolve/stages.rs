@@ -29,8 +29,8 @@ pub fn resolve<'t>(
         let known = params.entry(kind.name).or_insert_with(|| Params::of(&kind));
         known.take_unknown(&mut stage.params, diagnostics);
         let Stage { name, inputs, inputs_span, retries, resources, params, .. } = stage;
-        let (retries, needs) = (retries.unwrap_or_default(), resources.unwrap_or_default());
-        resolved.push(StageDef { name, kind, inputs, inputs_span, retries, needs, params });
+        let (retries, resources) = (retries.unwrap_or_default(), resources.unwrap_or_default());
+        resolved.push(StageDef { name, kind, inputs, inputs_span, retries, resources, params });
     }
     resolved.sort_by_key(|stage: &StageDef<'t>| stage.name.span().start);
     Scope { sources, stages: resolved, unread, loops: Vec::new(), params }

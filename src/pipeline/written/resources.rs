@@ -13,7 +13,7 @@ use crate::{
 
 /// The resources that a stage takes while it runs. They change no result, so they are in no key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct Resources {
     /// Threads; by default those of a job.
     pub threads: Option<usize>,
     /// Bytes of memory.
@@ -21,9 +21,6 @@ pub struct Needs {
     /// GPUs, if the run has any.
     pub gpus: usize,
 }
-
-/// The name that this type will have.
-pub type Resources = Needs;
 
 /// Reads `needs`.
 pub fn read(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) -> Resources {

@@ -14,7 +14,7 @@ use crate::{
     diagnostic::{Diagnostic, Diagnostics},
     pipeline::{
         resolved::Axis,
-        space::{Block, Space},
+        space::{AxisBlock, Space},
     },
 };
 
@@ -53,13 +53,13 @@ pub fn build<'t>(
         let axes: Vec<usize> = columns.iter().map(|(axis, _)| *axis).collect();
         let rows = (0..length).flat_map(|row| columns.iter().map(move |(_, values)| values[row])).collect();
         blocks.grid.extend(&axes);
-        blocks.all.push(Block { axes, rows });
+        blocks.all.push(AxisBlock { axes, rows });
     }
     let beside = overrides.axes.iter().filter(|axis| !zipped.contains(&axis.name()));
     for axis in beside.chain(&overrides.repeats) {
         let (index, values) = (table.axis(axis), table.values(axis));
         let rows = if axis.is_variant() { overrides.variants.clone() } else { values };
-        blocks.beside.push(Block { axes: vec![index], rows }.tidy());
+        blocks.beside.push(AxisBlock { axes: vec![index], rows }.tidy());
     }
     blocks.all.extend(blocks.beside.iter().cloned());
     for entry in sweep.exclude.iter().filter(|entry| entry.complete) {
@@ -100,11 +100,11 @@ fn unequal(group: &[Zipped<'_, '_>]) -> Option<Diagnostic> {
 }
 
 /// The axes in their final order, and blocks that name them by it.
-fn in_order<'t>(axes: Vec<Axis<'t>>, mut blocks: Vec<Block>) -> Grid<'t> {
+fn in_order<'t>(axes: Vec<Axis<'t>>, mut blocks: Vec<AxisBlock>) -> Grid<'t> {
     // After a mistake an axis may be in no block; what follows counts on one.
     for (axis, found) in axes.iter().enumerate() {
         if !blocks.iter().any(|block| block.axes.contains(&axis)) {
-            blocks.push(Block::alone(axis, found.values.len()));
+            blocks.push(AxisBlock::alone(axis, found.values.len()));
         }
     }
     let mut axes: Vec<(usize, Axis<'t>)> = axes.into_iter().enumerate().collect();
@@ -116,7 +116,7 @@ fn in_order<'t>(axes: Vec<Axis<'t>>, mut blocks: Vec<Block>) -> Grid<'t> {
     for block in &mut blocks {
         block.axes.iter_mut().for_each(|axis| *axis = place[*axis]);
     }
-    let blocks = blocks.into_iter().map(Block::tidy).collect();
+    let blocks = blocks.into_iter().map(AxisBlock::tidy).collect();
     let mut space = Space { blocks };
     space.sort();
     Grid { axes: axes.into_iter().map(|(_, axis)| axis).collect(), space }

@@ -17,7 +17,7 @@ use crate::{
             variants::no_variant,
         },
         resolved::Axis,
-        space::Block,
+        space::AxisBlock,
     },
 };
 
@@ -25,11 +25,11 @@ use crate::{
 #[derive(Default)]
 pub struct Blocks {
     /// All of them.
-    pub all: Vec<Block>,
+    pub all: Vec<AxisBlock>,
     /// The axes of the file's grid.
     pub grid: Vec<usize>,
     /// The blocks beside the grid (variants, repeats, axes of the command line) before anything is excluded.
-    pub beside: Vec<Block>,
+    pub beside: Vec<AxisBlock>,
 }
 
 /// A sweep of explicit points alone has no grid: not even the one point that the file is without any axis.
@@ -43,7 +43,7 @@ pub fn leave_out<'t>(
     sweep: &Sweep<'t>,
     overrides: &Overrides<'t>,
     table: &AxisTable<'t>,
-    blocks: &mut Vec<Block>,
+    blocks: &mut Vec<AxisBlock>,
     diagnostics: &mut Diagnostics,
 ) {
     let Some(Some(excluded)) = diagnostics.take(excluded_values(entry, overrides, table)) else { return };
@@ -55,9 +55,9 @@ pub fn leave_out<'t>(
         }
         return;
     }
-    let (tied, rest): (Vec<Block>, Vec<Block>) =
+    let (tied, rest): (Vec<AxisBlock>, Vec<AxisBlock>) =
         std::mem::take(blocks).into_iter().partition(|block| block.axes.iter().any(|axis| excluded.contains_key(axis)));
-    let Some(mut block) = Block::product(&tied) else {
+    let Some(mut block) = AxisBlock::product(&tied) else {
         let message = format!("`exclude` ties axes together that have more than {MAX_POINTS} points");
         let help = "give fewer values, or sweep in parts";
         diagnostics.add(Diagnostic::new(entry.span.clone(), message).help(help));
@@ -148,25 +148,25 @@ pub fn add<'t>(
     }
     let Some(rows) = diagnostics.take(rows(&columns, sweep, table)) else { return };
     // What `exclude` took from axes beside the grid (variants, seeds, the command line) it took from the grid alone.
-    let (mut tied, rest): (Vec<Block>, Vec<Block>) = std::mem::take(&mut blocks.all)
+    let (mut tied, rest): (Vec<AxisBlock>, Vec<AxisBlock>) = std::mem::take(&mut blocks.all)
         .into_iter()
         .partition(|block| block.axes.iter().any(|axis| blocks.grid.contains(axis)) || !blocks.beside.contains(block));
     blocks.all = rest;
     let outer = tied.iter().flat_map(|block| block.axes.iter().copied()).filter(|axis| !columns.contains(axis));
     let full = |axis: usize| {
         let beside = blocks.beside.iter().find(|block| block.axes == [axis]).cloned();
-        beside.unwrap_or_else(|| Block::alone(axis, table.axes[axis].values.len()))
+        beside.unwrap_or_else(|| AxisBlock::alone(axis, table.axes[axis].values.len()))
     };
-    let mut factors: Vec<Block> = outer.map(full).collect();
+    let mut factors: Vec<AxisBlock> = outer.map(full).collect();
     if !columns.is_empty() {
-        factors.insert(0, Block { axes: columns, rows });
+        factors.insert(0, AxisBlock { axes: columns, rows });
     }
     if !of_file.is_empty() {
-        tied.push(Block::row_of(of_file));
+        tied.push(AxisBlock::row_of(of_file));
     }
-    let product = |blocks: &[Block]| match blocks {
+    let product = |blocks: &[AxisBlock]| match blocks {
         [] => Some(None),
-        blocks => Block::product(blocks).map(|block| Some(block.tidy())),
+        blocks => AxisBlock::product(blocks).map(|block| Some(block.tidy())),
     };
     let (Some(points), Some(grid)) = (product(&factors), product(&tied)) else {
         let message = format!("`points` ties axes together that have more than {MAX_POINTS} points");

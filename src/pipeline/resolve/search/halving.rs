@@ -9,7 +9,7 @@ use crate::{
         document,
         resolve::{grid::Grid, overlaps::overlap, scope::Scope, values::computed},
         resolved::{Axis, Halving},
-        space::Block,
+        space::AxisBlock,
         written::sweep::Search,
     },
 };
@@ -44,7 +44,7 @@ pub fn resolve<'t>(
     let rungs = rungs(most, rule.start, rule.factor, grid.space.blocks[block].len());
     let (over, span) = (axis.name().to_owned(), axis.key.span());
     let values: Vec<_> = rungs.iter().filter_map(|rung| computed(rung.to_string(), &span, scope)).collect();
-    grid.space.blocks.push(Block::alone(grid.axes.len(), values.len()));
+    grid.space.blocks.push(AxisBlock::alone(grid.axes.len(), values.len()));
     grid.axes.push(Axis { values, ..axis });
     let Rule { factor, score, lowest, .. } = rule;
     Some(Halving { block, over, rungs, factor, stage, metric, score: score.span(), lowest })

@@ -23,7 +23,7 @@ use crate::{
         document,
         limits::MAX_POINTS,
         resolved::{Axis, Halving},
-        space::{Block, Space},
+        space::{AxisBlock, Space},
         worth::plain,
         written::{
             Value,
@@ -73,7 +73,7 @@ pub fn resolve<'t>(
     }
     let budget = search.get("budget").and_then(|entry| diagnostics.take(entry.count(1)));
     // After a mistake there may be nothing to draw from.
-    if grid.space.blocks.iter().any(Block::is_empty) {
+    if grid.space.blocks.iter().any(AxisBlock::is_empty) {
         return (grid, None);
     }
     let is_sound = diagnostics.is_empty();
@@ -133,7 +133,7 @@ fn sample<'t>(
     is_sound: bool,
 ) -> Result<Option<usize>, Diagnostic> {
     let is_fixed = |axis: &usize| grid.axes[*axis].is_variant() || Some(grid.axes[*axis].name()) == source.repeats;
-    let (mut rest, searched): (Vec<Block>, Vec<Block>) =
+    let (mut rest, searched): (Vec<AxisBlock>, Vec<AxisBlock>) =
         grid.space.blocks.iter().cloned().partition(|block| block.axes.iter().all(is_fixed));
     let index = |axis: &Axis<'t>| Some(distribution_of(axis)?.0 as u32);
     let drawn: BTreeMap<usize, u32> =
@@ -149,7 +149,7 @@ fn sample<'t>(
     let draws = Draws::new(&source.seed.map(|seed| plain(&document::to_json(seed.get_ref()))).unwrap_or_default());
     let is_drawn =
         |axes: &[usize], row: &[u32]| axes.iter().zip(row).all(|(axis, at)| drawn.get(axis).is_none_or(|of| of == at));
-    let open: Vec<Block> = searched.iter().map(|block| block.filtered(|row| is_drawn(&block.axes, row))).collect();
+    let open: Vec<AxisBlock> = searched.iter().map(|block| block.filtered(|row| is_drawn(&block.axes, row))).collect();
     let points = open.iter().try_fold(1usize, |product, block| product.checked_mul(block.len()));
     let is_large = |points: u64| points > MAX_POINTS as u64;
     if points.is_none_or(|points| is_large(budget.unwrap_or(u64::MAX).min(points as u64)))
@@ -162,7 +162,7 @@ fn sample<'t>(
     let mut rows = draws.rows(&open, budget, !drawn.is_empty());
     let count = rows.len();
     if searched.iter().zip(&open).any(|(all, open)| all.len() > open.len()) {
-        let Some(all) = Block::product(&searched) else {
+        let Some(all) = AxisBlock::product(&searched) else {
             let message = format!("explicit `points` of a search are tied to more than {MAX_POINTS} others");
             return wrong(message, "give fewer values, or sweep in parts");
         };
@@ -176,7 +176,7 @@ fn sample<'t>(
         let Some(values) = draw(&mut grid.axes[axis], count, &explicit, &draws, source.scope)? else { return Ok(None) };
         rows.iter_mut().zip(values).for_each(|(row, value)| row[column] = value);
     }
-    let block = Block { axes, rows: rows.concat() }.tidy();
+    let block = AxisBlock { axes, rows: rows.concat() }.tidy();
     let first = block.axes.first().copied();
     rest.push(block);
     grid.space = Space { blocks: rest };

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     digest::StageKey,
-    pipeline::{space::Block, written::distribution::Interval},
+    pipeline::{space::AxisBlock, written::distribution::Interval},
 };
 
 /// The random numbers of one search.
@@ -28,7 +28,7 @@ impl Draws {
     }
 
     /// Rows of the product of some blocks: all of them, or `budget`; none twice, unless they `may_repeat`.
-    pub fn rows(&self, blocks: &[Block], budget: Option<u64>, may_repeat: bool) -> Vec<Vec<u32>> {
+    pub fn rows(&self, blocks: &[AxisBlock], budget: Option<u64>, may_repeat: bool) -> Vec<Vec<u32>> {
         let total = blocks.iter().fold(1u128, |product, block| product.saturating_mul(block.len() as u128));
         let row = |mut at: u128| {
             let mut parts: Vec<&[u32]> = Vec::new();
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_larger_budget_only_adds_points() {
-        let blocks = [Block::alone(0, 7), Block::alone(1, 5)];
+        let blocks = [AxisBlock::alone(0, 7), AxisBlock::alone(1, 5)];
         let draws = Draws::new("0");
         let (few, many) = (draws.rows(&blocks, Some(6), false), draws.rows(&blocks, Some(20), false));
         assert_eq!(few[..], many[..6]);
