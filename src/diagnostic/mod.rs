@@ -1,7 +1,7 @@
 //! Mistakes in what the user wrote, with their places.
 //!
-//! Read in this order: [`sources`] has the texts and the places in them, [`message`] what is said about a place,
-//! [`suggest`](mod@suggest) finds the name that was probably meant, and [`collector`] gathers messages, each once.
+//! Read in this order: `sources` has the texts and the places in them, `message` a mistake or warning about a place,
+//! `suggest` finds the name that was probably meant, and `collector` gathers messages, each once.
 
 mod collector;
 mod message;

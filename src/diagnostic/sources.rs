@@ -55,8 +55,8 @@ impl Sources {
         self.texts.push(Text { name: name.into(), text: text.into(), start });
     }
 
-    /// Keeps a text that was computed while reading, such as a number of a range, for as long as the sources live, so that
-    /// parsed values may borrow from it.
+    /// Keeps a text that was computed while reading, such as a number of a range, for as long as the sources live, so
+    /// that parsed values may borrow from it.
     pub fn keep(&self, text: impl Into<Box<str>>) -> &str {
         let index = self.computed.push(text.into());
         &self.computed[index]

@@ -1,11 +1,11 @@
 //! Pipeline files: TOML text to a [`Pipeline`], with a place for everything, so that every later mistake can be shown.
 //!
-//! Reading has two phases. `written` takes the texts apart and knows no kind of stage; `resolve` makes a [`Pipeline`] of
-//! that, asking the registry what parameters and ports there are. Read `written/mod.rs` first, then `resolved` (what comes
-//! out) with `space` (the points of a sweep), then `resolve/mod.rs`, which calls one function for each step.
+//! Reading has two phases. `written` takes the texts apart and knows no kind of stage; `resolve` makes a [`Pipeline`]
+//! of that, asking the registry what parameters and ports there are. Read `written/mod.rs` first, then `resolved` (what
+//! comes out) with `space` (the points of a sweep), then `resolve/mod.rs`, which calls one function for each step.
 //!
-//! Both phases stand on `document` (parsed TOML that keeps its places), `expression` (`= 2 * stage.param`), `worth` (which
-//! values are equal) and `limits`. `schema` and `kind_toml` describe pipeline files to editors and people.
+//! Both phases use `document` (parsed TOML that keeps its places), `expression` (`= 2 * stage.param`), `worth`
+//! (which values are equal) and `limits`. `schema` and `kind_toml` describe pipeline files to editors and people.
 
 pub mod document;
 mod expression;

@@ -206,8 +206,8 @@ impl<'t> Variant<'t> {
     }
 }
 
-/// Stages that run several times. In round 1 their inputs are those of the file; from round 2 on, carried outputs of the
-/// round before take their place.
+/// Stages that run several times. In round 1 their inputs are those of the file; from round 2 on, carried outputs of
+/// the round before take their place.
 #[derive(Clone, Debug)]
 pub struct Loop {
     /// Its name, and the place of that.

@@ -1,5 +1,6 @@
 //! The points of a sweep, factored: blocks of axes that vary together. Every combination of one row of each block is a
-//! point. Blocks that nothing ties together are never multiplied out, so ten independent axes cost the sum of their lengths.
+//! point. Blocks that nothing ties together are never multiplied out, so ten independent axes cost the sum of their
+//! lengths.
 
 use std::collections::BTreeSet;
 

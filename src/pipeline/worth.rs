@@ -1,5 +1,5 @@
-//! Which values are equal: two notations of one number are one value, and a value as a list shows it is read back as that
-//! value.
+//! Which values are equal: two notations of one number are one value, and a value as a list shows it is read back as
+//! that value.
 //!
 //! Everything is compared in the form of JSON that [`document::to_json`] gives.
 //!
@@ -10,8 +10,8 @@ use toml::de::DeValue;
 
 use super::{document, expression::NONE};
 
-/// A text that is equal exactly for values that are worth the same: numbers by their value (`1`, `1.0` and `0x1` are one, neighbours above
-/// 2^53 are two), texts letter by letter, lists and tables by their items.
+/// A text that is equal exactly for values that are worth the same: numbers by their value (`1`, `1.0` and `0x1` are
+/// one, neighbours above 2^53 are two), texts letter by letter, lists and tables by their items.
 #[must_use]
 pub fn worth(value: &Value) -> String {
     match value {
@@ -51,8 +51,8 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// The values that `written` can mean, in any notation or as a name or a table shows them. A value that is worth the same
-/// comes before one that only looks the same, such as the text `1`.
+/// The values that `written` can mean, in any notation or as a name or a table shows them. A value that is worth the
+/// same comes before one that only looks the same, such as the text `1`.
 #[must_use]
 pub fn meant<'v>(written: &str, values: impl IntoIterator<Item = &'v Value>) -> Vec<&'v Value> {
     let wanted = worth(&read(written));

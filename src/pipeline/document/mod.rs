@@ -1,7 +1,7 @@
 //! Parsed TOML that keeps its places.
 //!
-//! [`paths`] looks values up by key path and changes them, [`notation`] writes them as names and as JSON, and
-//! [`expressions`] finds the expressions among them.
+//! `paths` looks values up by key path and changes them, `notation` writes them as names and as JSON, and `expressions`
+//! finds the expressions among them.
 
 mod expressions;
 mod notation;

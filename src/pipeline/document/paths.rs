@@ -77,8 +77,8 @@ pub fn covers(outer: &Span, inner: &Span) -> bool {
     outer.start <= inner.start && inner.end <= outer.end
 }
 
-/// The key path of the innermost entry whose key or value covers a span. A table that was put together from several texts
-/// need not cover what is in it.
+/// The key path of the innermost entry whose key or value covers a span. A table that was put together from several
+/// texts need not cover what is in it.
 #[must_use]
 pub fn path_at(table: &DeTable<'_>, span: &Span) -> Option<Vec<String>> {
     table.iter().find_map(|(key, value)| {

@@ -60,7 +60,8 @@ pub fn take_out<'t>(places: &[Span], scope: &mut Scope<'t>, variants: &mut [Vari
     }
 }
 
-/// Checks all expressions in a value, and adds what the parameter refers to. Returns the places of those that are wrong.
+/// Checks all expressions in a value, and adds what the parameter refers to. Returns the places of those that are
+/// wrong.
 fn check_value<'t>(
     from: &Param,
     value: &Value<'t>,

@@ -1,10 +1,10 @@
-//! From what is written to a [`Pipeline`]: what a key names is there, and values are those of the command line and the
-//! file.
+//! Makes a [`Pipeline`] of a written file and the arguments of the command line: every key names a parameter that
+//! exists, and the command line has the last word on values.
 //!
-//! [`resolve`] calls one function for each step, in an order in which each step needs only those before it; read it first.
-//! Then [`scope`](mod@scope) (what keys can name) and the steps:
+//! [`resolve`] calls one function for each step, in an order in which each step needs only those before it; read it
+//! first. Then [`scope`](mod@scope) (what keys can name) and the steps:
 //!
-//! 1. `stages` (with `params`: which parameters a kind has), `loops`, `variants`, and `sweeps` with the `values` of axes;
+//! 1. `stages` (with `params`: the parameters of a kind), `loops`, `variants`, and `sweeps` with the `values` of axes;
 //! 2. `overrides`: what `-S` changes in all of these, with `overlaps` of tables and their parts;
 //! 3. `seeds`: the axis of repeats;
 //! 4. `grid`: axes and points;
@@ -35,8 +35,7 @@ use super::{
 };
 use crate::{diagnostic::Diagnostics, stage::Registry};
 
-/// The pipeline that a file and the arguments of the command line stand for. `empty` has its place and the name of the
-/// file.
+/// The pipeline of a file and the arguments of the command line. `empty` has the paths and the name of the file.
 pub fn resolve<'t>(
     file: File<'t>,
     arguments: Arguments<'t>,

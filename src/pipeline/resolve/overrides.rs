@@ -126,8 +126,8 @@ impl<'t> Overrides<'t> {
         self.fixed.push(set);
     }
 
-    /// Brings single values to the axes above and below them: a part is set in every table of the axis, and a table that
-    /// has the parameter of an axis takes the place of the axis.
+    /// Brings single values to the axes above and below them: a part is set in every table of the axis, and a table
+    /// that has the parameter of an axis takes the place of the axis.
     pub fn meet(&mut self, sweep: &mut Sweep<'t>, diagnostics: &mut Diagnostics) {
         let Self { axes, fixed, .. } = self;
         let mut more: Vec<Axis<'t>> = Vec::new();

@@ -13,7 +13,7 @@ use crate::{
 
 /// The parameters of a kind, from its JSON schema.
 pub struct Params {
-    kind: &'static str,
+    kind: String,
     schema: Value,
 }
 
@@ -21,7 +21,7 @@ impl Params {
     /// The parameters of `kind`.
     #[must_use]
     pub fn of(kind: &StageKind) -> Self {
-        Self { kind: kind.name, schema: kind.schema().to_value() }
+        Self { kind: kind.name.to_owned(), schema: kind.schema().to_value() }
     }
 
     /// The schema of all of them.

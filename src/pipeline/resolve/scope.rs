@@ -25,7 +25,7 @@ pub struct Scope<'t> {
     /// The loops.
     pub loops: Vec<Loop>,
     /// The parameters of each kind that a stage has, by the name of the kind.
-    pub params: BTreeMap<&'static str, Params>,
+    pub params: BTreeMap<String, Params>,
 }
 
 impl<'t> Scope<'t> {

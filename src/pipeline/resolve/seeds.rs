@@ -1,7 +1,7 @@
 //! `seeds`, `vary` and `share` of a sweep: the same experiment several times.
 //!
-//! The repeats are one axis: the seed of the first stage that varies. The other stages take it over by an expression, so
-//! two arms with the same seed draw the same random numbers.
+//! The repeats are one axis: the seed of the first stage that varies. The other stages take it over by an expression,
+//! so two arms with the same seed draw the same random numbers.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -206,4 +206,32 @@ fn varying(
         diagnostics.add(Diagnostic::new(key.span(), "no stage varies with the seeds").help("name one in `vary`"));
     }
     (right && !chosen.is_empty()).then_some(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seeds(written: &str, first: Option<&str>, count: Option<&str>) -> Result<Vec<u64>, String> {
+        let parse = |text| DeValue::parse(text).expect("a value");
+        let (first, count) = (first.map(parse), count.map(|count| Spanned::new(0..0, count.to_owned())));
+        let request = Request { count: count.as_ref(), first: first.as_ref(), variants: &[] };
+        numbers(&parse(written), &request).map_err(|diagnostic| diagnostic.message)
+    }
+
+    #[test]
+    fn seeds_count_from_that_of_the_pipeline_or_continue_a_list() {
+        assert_eq!(seeds("3", None, None), Ok(vec![0, 1, 2]));
+        assert_eq!(seeds("2", Some("40"), None), Ok(vec![40, 41]));
+        assert_eq!(seeds("[7, 3, 7]", Some("40"), None), Ok(vec![7, 3]));
+        assert_eq!(seeds("[7, 3]", None, Some("4")), Ok(vec![7, 3, 8, 9]));
+        assert_eq!(seeds("5", None, Some("2")), Ok(vec![0, 1]));
+        let largest = u64::MAX.to_string();
+        assert_eq!(seeds(&format!("[{largest}]"), None, None), Ok(vec![u64::MAX]));
+        assert!(seeds(&format!("[{largest}]"), None, Some("2")).is_err());
+        for written in ["0", "[]", "\"two\"", "[1, -1]", "10001"] {
+            assert!(seeds(written, None, None).is_err(), "{written}");
+        }
+        assert!(seeds("1", None, Some("0")).is_err());
+    }
 }

@@ -26,7 +26,7 @@ pub fn resolve<'t>(
             unread.insert(stage.name.into_inner());
             continue;
         };
-        let known = params.entry(kind.name).or_insert_with(|| Params::of(&kind));
+        let known = params.entry(kind.name.to_owned()).or_insert_with(|| Params::of(&kind));
         known.take_unknown(&mut stage.params, diagnostics);
         let Stage { name, inputs, inputs_span, retries, resources, params, .. } = stage;
         let (retries, resources) = (retries.unwrap_or_default(), resources.unwrap_or_default());

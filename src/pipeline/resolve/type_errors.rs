@@ -44,7 +44,8 @@ fn form(words: &str) -> Option<String> {
         .then(|| "give one value; several make an axis, in `[sweep]` or with `-S stage.param=a,b`".to_owned())
 }
 
-/// How to write a number that is in quotes, or that other languages accept but TOML does not, such as `.5`, `1.` and `01`.
+/// How to write a number that is in quotes, or that other languages accept but TOML does not, such as `.5`, `1.` and
+/// `01`.
 fn number(text: &str, whole: bool) -> Option<String> {
     if DeValue::parse(text).is_ok_and(|value| value.get_ref().is_integer() || value.get_ref().is_float()) {
         return Some(format!("write it without quotes: {text}"));

@@ -33,8 +33,9 @@ pub fn typed(
     }
 }
 
-/// The stage, where a nested table that leaves something out gets the default of the kind, not that of the table's type:
-/// `optimizer = { lr = 0.1 }` changes only the rate. A table that names another `kind` starts from that kind's defaults.
+/// The stage, where a nested table that leaves something out gets the default of the kind, not that of the table's
+/// type: `optimizer = { lr = 0.1 }` changes only the rate. A table that names another `kind` starts from that kind's
+/// defaults.
 fn over_defaults(kind: &StageKind, table: DeTable<'_>, stage: Box<dyn AnyStage>) -> Box<dyn AnyStage> {
     if !table.values().any(|value| value.get_ref().is_table()) {
         return stage;

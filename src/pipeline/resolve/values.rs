@@ -115,8 +115,8 @@ pub fn computed<'t>(number: String, span: &Span, scope: &Scope<'t>) -> Option<Va
     Some(Spanned::new(span.clone(), number.into_inner()))
 }
 
-/// Makes `= none` of each `none` that leaves an optional parameter out. Where text is allowed, only `none` without quotes
-/// is that. False, with a mistake, if the parameter can be neither left out nor `none`.
+/// Makes `= none` of each `none` that leaves an optional parameter out. Where text is allowed, only `none` without
+/// quotes is that. False, with a mistake, if the parameter can be neither left out nor `none`.
 pub fn leave_out<'t>(axis: &mut Axis<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> bool {
     let Some(stage) = scope.stage(&axis.stage) else { return true };
     let allowed = scope.allowed(stage, &axis.path);

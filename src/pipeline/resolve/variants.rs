@@ -76,8 +76,8 @@ fn is_input(wire: &Wire, scope: &Scope<'_>, diagnostics: &mut Diagnostics) -> bo
     true
 }
 
-/// Makes the axis of the variants that are rows: by default the graph as it is and all variants. Returns the variants of
-/// the axis, none if there is no axis.
+/// Makes the axis of the variants that are rows: by default the graph as it is and all variants. Returns the variants
+/// of the axis, none if there is no axis.
 pub fn choose<'t>(
     mut variants: Vec<Variant<'t>>,
     wanted: Option<&Spanned<String>>,

@@ -1,10 +1,10 @@
-//! What stands in a pipeline file and on the command line: values with their places, without defaults, and without a look
-//! at the kinds of stages. What must be known of a kind is checked in [`resolve`](super::resolve).
+//! The content of a pipeline file and of the command line: values with their places, without defaults, and without a
+//! look at the kinds of stages. Checks that need a kind are in [`resolve`](super::resolve).
 //!
 //! Read [`file`](mod@file) first: it takes the top of a file apart. Then one file for each table: [`stage`], [`loops`],
-//! [`variant`], [`sweep`]; [`arguments`] and [`overrides`] for the command line. [`range`] and [`distribution`] are texts
-//! that stand for values of an axis, [`table`] has what several of these files need, and [`toml_help`] says what is
-//! wrong with a text that is not TOML.
+//! [`variant`], [`sweep`]; [`arguments`] and [`overrides`] for the command line. [`range`] and [`distribution`] are
+//! texts that stand for values of an axis, [`table`] has what several of these files need, and [`toml_help`] says what
+//! is wrong with a text that is not TOML.
 
 pub(super) mod arguments;
 pub(super) mod distribution;

@@ -53,7 +53,8 @@ fn read(text: &str, offset: usize) -> Spanned<DeValue<'_>> {
     }
 }
 
-/// The parts between commas that stand outside brackets and quotes. In text, one of those may stand alone: `it's`, `a[b`.
+/// The parts between commas that stand outside brackets and quotes. In text, one of those may stand alone: `it's`,
+/// `a[b`.
 fn split(value: &str) -> Vec<Span> {
     let (mut parts, mut from, mut depth, mut quote, mut before) = (Vec::new(), 0, 0i32, None, ',');
     let mut balanced = true;

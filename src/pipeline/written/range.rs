@@ -1,5 +1,5 @@
-//! `range(8, 128, *2)`: the values of an axis by a rule. Both ends are included, and decimals are computed as decimals: a
-//! step of 0.1 never gives 0.30000000000000004.
+//! `range(8, 128, *2)`: the values of an axis by a rule. Both ends are included, and decimals are computed as decimals:
+//! a step of 0.1 never gives 0.30000000000000004.
 
 use rust_decimal::{Decimal, prelude::ToPrimitive};
 

@@ -2,8 +2,8 @@
 //! points are searched.
 //!
 //! The file stands for the grid: the product of all axes, where a zip group counts as one axis, without what `exclude`
-//! names, and with the explicit points. A key with a dot is an axis, a table without one is a named sweep, and the other
-//! keys are reserved.
+//! names, and with the explicit points. A key with a dot is an axis, a table without one is a named sweep, and the
+//! other keys are reserved.
 
 use toml::{Spanned, de::DeValue};
 

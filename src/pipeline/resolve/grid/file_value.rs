@@ -24,8 +24,8 @@ pub struct FileValues<'a, 't> {
 }
 
 impl<'t> FileValues<'_, 't> {
-    /// The value of the parameter of an axis; `None` where that is different from point to point: one of `all` axes or a
-    /// variant changes what is beside it, or it is computed from other parameters.
+    /// The value of the parameter of an axis; `None` where that is different from point to point: one of `all` axes or
+    /// a variant changes what is beside it, or it is computed from other parameters.
     pub fn of(&self, axis: &Axis<'t>, all: &[Axis<'t>]) -> Option<Value<'t>> {
         let span = axis.key.span();
         if let Some(found) = self.scope.find_loop(&axis.stage) {

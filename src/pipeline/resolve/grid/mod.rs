@@ -1,7 +1,7 @@
 //! The axes and points of a sweep.
 //!
-//! [`build`] puts them together. [`axis_table`] has each axis and each of its values once, [`points`] are those of `exclude`
-//! and `points`, and [`file_value`] is the value of an axis that only points have.
+//! [`build`] puts them together. [`axis_table`] has each axis and each of its values once, [`points`] are those of
+//! `exclude` and `points`, and [`file_value`] is the value of an axis that only points have.
 
 mod axis_table;
 mod file_value;
@@ -83,7 +83,8 @@ impl<'a, 't> Zipped<'a, 't> {
     }
 }
 
-/// The mistake of an axis to which the command line gives another number of values than those that it advances with have.
+/// The mistake of an axis to which the command line gives another number of values than those that it advances with
+/// have.
 fn unequal(group: &[Zipped<'_, '_>]) -> Option<Diagnostic> {
     let one = group.iter().find_map(|axis| axis.given)?;
     let other = group.iter().map(Zipped::values).find(|axis| axis.values.len() != one.values.len())?;

@@ -83,8 +83,8 @@ pub fn leave_out<'t>(
     }
 }
 
-/// The indices of the values that an entry of `exclude` names, for each axis; `None` if the command line fixes a parameter
-/// to a value that it does not name.
+/// The indices of the values that an entry of `exclude` names, for each axis; `None` if the command line fixes a
+/// parameter to a value that it does not name.
 fn excluded_values<'t>(
     entry: &Point<'t>,
     overrides: &Overrides<'t>,

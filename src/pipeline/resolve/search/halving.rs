@@ -113,8 +113,8 @@ fn score(score: &Spanned<String>, scope: &Scope<'_>) -> Result<(String, String),
     Ok((stage.to_owned(), metric.to_owned()))
 }
 
-/// The values of the rungs, rising to `most`: as many as it takes until one of the points is left, as far down as `start`
-/// allows.
+/// The values of the rungs, rising to `most`: as many as it takes until one of the points is left, as far down as
+/// `start` allows.
 fn rungs(most: u64, start: u64, factor: usize, points: usize) -> Vec<u64> {
     let (mut rungs, mut left) = (vec![most], points);
     while left >= factor {
@@ -127,4 +127,18 @@ fn rungs(most: u64, start: u64, factor: usize, points: usize) -> Vec<u64> {
     }
     rungs.reverse();
     rungs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rungs;
+
+    #[test]
+    fn rungs_rise_to_the_value_of_the_file_and_end_with_one_point() {
+        assert_eq!(rungs(9, 1, 3, 9), [1, 3, 9]);
+        assert_eq!(rungs(27, 1, 3, 9), [3, 9, 27], "no more rungs than it takes until one point is left");
+        assert_eq!(rungs(100, 20, 2, 64), [25, 50, 100], "not below the start");
+        assert_eq!(rungs(5, 1, 3, 100), [1, 2, 5], "a rung is not repeated");
+        assert_eq!(rungs(10, 1, 3, 2), [10], "too few points to leave one out");
+    }
 }

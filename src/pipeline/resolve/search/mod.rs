@@ -1,8 +1,8 @@
 //! `method` of a sweep: instead of the whole grid, some of its points.
 //!
-//! `random` draws `budget` points (Bergstra and Bengio 2012). `halving` starts as many with few epochs, gives `factor` times
-//! as many epochs to the best of them, and so on up to the epochs of the file (successive halving, Jamieson and Talwalkar
-//! 2016).
+//! `random` draws `budget` points (Bergstra and Bengio 2012). `halving` starts as many with few epochs, gives `factor`
+//! times as many epochs to the best of them, and so on up to the epochs of the file (successive halving, Jamieson and
+//! Talwalkar 2016).
 //!
 //! [`resolve`] finds the points; [`random`] draws them, and [`halving`] adds the rungs.
 
@@ -122,9 +122,9 @@ fn distribution_of<'a>(axis: &'a Axis<'_>) -> Option<(usize, Distribution<'a>)> 
     axis.values.iter().enumerate().find_map(|(at, value)| Some((at, distribution::read(value.get_ref())?)))
 }
 
-/// Puts one block in place of those that are searched, with a row for each point that is drawn, and explicit points beside
-/// them where an axis is a distribution. Returns the index of the block; none if there is no axis to search, which is
-/// a mistake of its own only if everything else `is_sound`.
+/// Puts one block in place of those that are searched, with a row for each point that is drawn, and explicit points
+/// beside them where an axis is a distribution. Returns the index of the block; none if there is no axis to search,
+/// which is a mistake of its own only if everything else `is_sound`.
 fn sample<'t>(
     grid: &mut Grid<'t>,
     budget: Option<u64>,
