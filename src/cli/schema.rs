@@ -29,7 +29,7 @@ impl Args {
                     };
                     return Err(Failure::Usage(format!("there is no kind `{name}`; {help}")));
                 };
-                console.print(&pipeline::reference(kind))?;
+                console.print(&pipeline::kind_toml(kind))?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -74,7 +74,7 @@ pub(super) fn define<'t>(
         kind: def.kind,
         work,
         retries: def.retries,
-        needs: def.needs,
+        needs: def.resources,
         id,
         idle,
         not_finite: not_finite("", &table).into(),

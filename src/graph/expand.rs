@@ -21,7 +21,7 @@ use super::{
 use crate::{
     diagnostic::Diagnostic,
     digest::StageKey,
-    pipeline::{MOST, Pipeline, document},
+    pipeline::{MAX_INSTANCES, Pipeline, document},
     stage::Foresight,
 };
 
@@ -64,7 +64,7 @@ pub(super) fn expand<'t>(
         reaches.push(reach);
         layouts.push(layout);
     }
-    if start > MOST {
+    if start > MAX_INSTANCES {
         found.push(too_many(pipeline, &reaches, &layouts, start));
         check_alone(&ties[0], found);
         return Vec::new();
@@ -103,13 +103,13 @@ fn words(pipeline: &Pipeline<'_>) -> Vec<Words> {
     axes.collect()
 }
 
-/// The mistake of a sweep that makes more than [`MOST`] instances.
+/// The mistake of a sweep that makes more than [`MAX_INSTANCES`] instances.
 fn too_many(pipeline: &Pipeline<'_>, reaches: &[BTreeSet<usize>], layouts: &[Layout], total: usize) -> Diagnostic {
     let worst = (0..layouts.len()).max_by_key(|&node| layouts[node].len());
     let length = |axis: &&usize| pipeline.axes[**axis].values.len();
     let longest = worst.and_then(|node| reaches[node].iter().max_by_key(length));
     let span = longest.map_or(0..0, |&axis| pipeline.axes[axis].key.span());
-    Diagnostic::new(span, format!("the sweep makes {total} instances of stages; {MOST} are the most"))
+    Diagnostic::new(span, format!("the sweep makes {total} instances of stages; {MAX_INSTANCES} are the most"))
         .help("every axis multiplies the instances of its stage and of all below: give fewer values, or run in parts")
 }
 

@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use super::resolve::Flat;
 use crate::{
     diagnostic::{Diagnostic, Span},
-    pipeline::{self, Expression, Number, Reference, document},
+    pipeline::{self, Expression, Number, ParamRef, document},
 };
 
 /// The index of a value, for each axis.
@@ -174,7 +174,7 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     /// The value of a parameter after defaults.
-    fn referred(&self, reference: &Reference, point: Point<'_>, depth: usize) -> Result<Value, String> {
+    fn referred(&self, reference: &ParamRef, point: Point<'_>, depth: usize) -> Result<Value, String> {
         let name = format!("{}.{}", reference.stage, reference.path.join("."));
         let stages = &self.flat.pipeline.stages;
         let found = stages.iter().position(|stage| *stage.name.get_ref() == reference.stage);

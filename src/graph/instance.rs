@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use crate::{
     diagnostic::Span,
-    pipeline::{Needs, document},
+    pipeline::{Resources, document},
     stage::{AnyStage, Foresight, StageKind},
 };
 
@@ -38,7 +38,7 @@ pub struct Definition<'t> {
     /// How often a failed run is tried again.
     pub retries: u32,
     /// What of the machine it takes while it runs.
-    pub needs: Needs,
+    pub needs: Resources,
     /// Equal for equal kinds and parameters.
     pub(super) id: usize,
     /// Parameters that the user sets and that have no effect here, and where.

@@ -5,7 +5,7 @@ use std::{
     rc::Rc,
 };
 
-use crate::pipeline::{Block, Space};
+use crate::pipeline::{AxisBlock, Space};
 
 /// The rows of a block as a node sees them that only some of the block's axes reach.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl<'a> Projections<'a> {
     }
 }
 
-fn project(block: &Block, columns: &[usize], only: &Only) -> Projection {
+fn project(block: &AxisBlock, columns: &[usize], only: &Only) -> Projection {
     let meant = |row: &[u32]| only.iter().all(|(column, values)| values.contains(&row[*column]));
     let (mut rows, mut of) = (Vec::new(), Vec::with_capacity(block.len()));
     let mut known: BTreeMap<Vec<u32>, u32> = BTreeMap::new();

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Diagnostic, Span},
-    pipeline::{MOST, Pipeline, document},
+    pipeline::{MAX_NODES, Pipeline, document},
 };
 
 /// A stage of a graph, for all points of the sweep.
@@ -75,9 +75,9 @@ pub(super) fn unroll<'a, 't>(
         .zip(&pipeline.loops)
         .map(|(times, around)| times.values.iter().max().copied().unwrap_or(1).saturating_mul(around.body.len()));
     let most = longest.fold(pipeline.stages.len(), usize::saturating_add).saturating_mul(worlds);
-    if most > MOST {
+    if most > MAX_NODES {
         let span = pipeline.loops.first().map_or(0..0, |around| around.times.span());
-        let message = format!("loops and variants make {most} nodes; {MOST} are the most");
+        let message = format!("loops and variants make {most} nodes; {MAX_NODES} are the most");
         found.push(Diagnostic::new(span, message).help("give fewer rounds, or choose variants with `--variant`"));
         return None;
     }

@@ -1,4 +1,4 @@
-//! `= 2 * clusters.clusters`: a parameter worked out from others. Whole numbers, decimals, `+ - * / ( )`, `round( )` and
+//! `= 2 * clusters.clusters`: a parameter computed from others. Whole numbers, decimals, `+ - * / ( )`, `round( )` and
 //! references.
 //!
 //! Whole numbers stay whole, and a quotient is whole if it comes out even. A reference alone takes over any value, and
@@ -6,30 +6,31 @@
 
 use std::ops::Range;
 
-use super::document::NONE;
+/// How "left out" is written as a value of an axis, and shown.
+pub const NONE: &str = "none";
 
 /// A parsed expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expression {
-    /// A whole number. Values have 64 bits, with a sign or without; results on the way may be larger.
+    /// A whole number. Values have 64 bits, with a sign or without; intermediate results may be larger.
     Integer(i128),
     /// A number with a point or an exponent.
     Float(f64),
     /// `STAGE.PARAM`.
-    Reference(Reference),
+    Reference(ParamRef),
     /// `none`: no value, which an optional parameter may have.
     None,
     /// `- x`.
     Negated(Box<Expression>),
-    /// `round(x)`: the nearest whole number, the larger one (in size) of two.
+    /// `round(x)`: the nearest whole number, away from zero if two are equally near.
     Rounded(Box<Expression>),
-    /// `x + y` and its like.
+    /// `x + y`, `x - y`, `x * y` or `x / y`.
     Binary(char, Box<Expression>, Box<Expression>),
 }
 
 /// A parameter of a stage, named in an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
+pub struct ParamRef {
     /// The stage.
     pub stage: String,
     /// The key path of the parameter.
@@ -43,22 +44,52 @@ pub struct Reference {
 pub enum Number {
     /// A whole number.
     Integer(i128),
-    /// Any other.
+    /// Any other number.
     Float(f64),
 }
 
-/// The text behind the `=` of a text that is an expression.
+/// Why a text is not an expression.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// What is wrong.
+    message: String,
+    /// The place in the text.
+    pub at: Range<usize>,
+}
+
+/// Why arithmetic has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ArithmeticError {
+    /// A number beyond 128 bits, or beyond the largest float.
+    #[error("the result is too large")]
+    TooLarge,
+    /// `x / 0`.
+    #[error("a division by zero")]
+    DivisionByZero,
+    /// `none` inside arithmetic.
+    #[error("`{NONE}` is not a number")]
+    None,
+}
+
+impl From<ArithmeticError> for String {
+    fn from(error: ArithmeticError) -> Self {
+        error.to_string()
+    }
+}
+
+/// The text after the `=` of a text that is an expression.
 #[must_use]
 pub fn body(text: &str) -> Option<&str> {
     text.trim_start().strip_prefix('=')
 }
 
 impl Expression {
-    /// Reads what stands behind the `=`.
+    /// Reads the text after the `=`.
     ///
     /// # Errors
-    /// A message and the place in `text`.
-    pub fn parse(text: &str) -> Result<Self, (String, Range<usize>)> {
+    /// If it is not an expression.
+    pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         if text.trim() == NONE {
             return Ok(Self::None);
         }
@@ -72,7 +103,7 @@ impl Expression {
 
     /// All references, from left to right.
     #[must_use]
-    pub fn references(&self) -> Vec<&Reference> {
+    pub fn references(&self) -> Vec<&ParamRef> {
         match self {
             Self::Integer(_) | Self::Float(_) | Self::None => Vec::new(),
             Self::Reference(reference) => vec![reference],
@@ -84,43 +115,42 @@ impl Expression {
     /// The value, given those of the references.
     ///
     /// # Errors
-    /// If a reference has no number, or the result is none: division by zero, overflow.
-    pub fn value(&self, of: &mut dyn FnMut(&Reference) -> Result<Number, String>) -> Result<Number, String> {
+    /// If a reference has no number, or the arithmetic gives none.
+    pub fn value<E: From<ArithmeticError>>(
+        &self,
+        of: &mut dyn FnMut(&ParamRef) -> Result<Number, E>,
+    ) -> Result<Number, E> {
         use Number::{Float, Integer};
         match self {
             Self::Integer(number) => Ok(Integer(*number)),
             Self::Float(number) => Ok(Float(*number)),
             Self::Reference(reference) => of(reference),
-            Self::None => Err(format!("`{NONE}` is no number")),
+            Self::None => Err(ArithmeticError::None.into()),
             Self::Negated(inner) => match inner.value(of)? {
-                Integer(number) => number.checked_neg().map(Integer).ok_or_else(overflow),
+                Integer(number) => number.checked_neg().map(Integer).ok_or_else(|| ArithmeticError::TooLarge.into()),
                 Float(number) => Ok(Float(-number)),
             },
             Self::Rounded(inner) => match inner.value(of)? {
                 Float(number) if number.abs() < 2f64.powi(64) => Ok(Integer(number.round() as i128)),
-                Float(_) => Err(overflow()),
+                Float(_) => Err(ArithmeticError::TooLarge.into()),
                 whole @ Integer(_) => Ok(whole),
             },
-            Self::Binary(operator, left, right) => binary(*operator, left.value(of)?, right.value(of)?),
+            Self::Binary(operator, left, right) => Ok(binary(*operator, left.value(of)?, right.value(of)?)?),
         }
     }
 }
 
-fn overflow() -> String {
-    "the result is too large".to_owned()
-}
-
-fn binary(operator: char, left: Number, right: Number) -> Result<Number, String> {
+fn binary(operator: char, left: Number, right: Number) -> Result<Number, ArithmeticError> {
     if let (Number::Integer(a), Number::Integer(b)) = (left, right) {
         let whole = match operator {
             '+' => a.checked_add(b),
             '-' => a.checked_sub(b),
             '*' => a.checked_mul(b),
-            _ if b == 0 => return Err("a division by zero".to_owned()),
+            _ if b == 0 => return Err(ArithmeticError::DivisionByZero),
             _ if a % b != 0 => return Ok(Number::Float(a as f64 / b as f64)),
             _ => a.checked_div(b),
         };
-        return whole.map(Number::Integer).ok_or_else(overflow);
+        return whole.map(Number::Integer).ok_or(ArithmeticError::TooLarge);
     }
     let float = |number| match number {
         Number::Integer(number) => number as f64,
@@ -131,13 +161,13 @@ fn binary(operator: char, left: Number, right: Number) -> Result<Number, String>
         '+' => a + b,
         '-' => a - b,
         '*' => a * b,
-        _ if b == 0.0 => return Err("a division by zero".to_owned()),
+        _ if b == 0.0 => return Err(ArithmeticError::DivisionByZero),
         _ => a / b,
     };
-    if result.is_finite() { Ok(Number::Float(result)) } else { Err(overflow()) }
+    if result.is_finite() { Ok(Number::Float(result)) } else { Err(ArithmeticError::TooLarge) }
 }
 
-type Read<T> = Result<T, (String, Range<usize>)>;
+type Read<T> = Result<T, SyntaxError>;
 
 struct Reader<'a> {
     text: &'a str,
@@ -152,9 +182,9 @@ impl Reader<'_> {
         self.text[self.at..].chars().next()
     }
 
-    fn wrong(&self, message: impl Into<String>) -> (String, Range<usize>) {
+    fn wrong(&self, message: impl Into<String>) -> SyntaxError {
         let width = self.text[self.at..].chars().next().map_or(0, char::len_utf8);
-        (message.into(), self.at..self.at + width)
+        SyntaxError { message: message.into(), at: self.at..self.at + width }
     }
 
     /// The longest start of the rest that `fits`.
@@ -211,7 +241,7 @@ impl Reader<'_> {
         Ok(atom)
     }
 
-    /// What stands between `(` and `)`.
+    /// The expression between `(` and `)`.
     fn inner(&mut self) -> Read<Expression> {
         self.at += 1;
         let inner = self.sum()?;
@@ -232,7 +262,8 @@ impl Reader<'_> {
         let word = self.text[start..self.at].replace('_', "");
         let whole = word.parse().map(Expression::Integer).ok();
         let float = || word.parse().ok().filter(|number: &f64| number.is_finite()).map(Expression::Float);
-        whole.or_else(float).ok_or_else(|| (format!("`{word}` is not a number"), start..self.at))
+        let message = || format!("`{word}` is not a number");
+        whole.or_else(float).ok_or_else(|| SyntaxError { message: message(), at: start..self.at })
     }
 
     /// A stage's name may hold `-`, the name of a parameter may not: `a-b.c-1` is `a-b.c` less 1.
@@ -243,9 +274,10 @@ impl Reader<'_> {
         let path: Vec<String> = path.strip_prefix('.').unwrap_or_default().split('.').map(str::to_owned).collect();
         let at = start..self.at;
         if path.iter().any(String::is_empty) {
-            return Err((format!("`{}` does not name a parameter; write `stage.param`", &self.text[at.clone()]), at));
+            let message = format!("`{}` does not name a parameter; write `stage.param`", &self.text[at.clone()]);
+            return Err(SyntaxError { message, at });
         }
-        Ok(Expression::Reference(Reference { stage, path, at }))
+        Ok(Expression::Reference(ParamRef { stage, path, at }))
     }
 }
 
@@ -254,7 +286,7 @@ mod tests {
     use super::*;
 
     fn value(text: &str) -> Result<Number, String> {
-        let expression = Expression::parse(text).map_err(|(message, at)| format!("{}: {message}", at.start))?;
+        let expression = Expression::parse(text).map_err(|error| format!("{}: {error}", error.at.start))?;
         expression.value(&mut |reference| match (reference.stage.as_str(), reference.path.join(".").as_str()) {
             ("clusters", "clusters") => Ok(Number::Integer(32)),
             ("a-b", "c.d") => Ok(Number::Float(0.5)),

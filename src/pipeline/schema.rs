@@ -118,17 +118,17 @@ fn loops() -> Value {
 }
 
 /// Lets every parameter be an expression too: a text that starts with `=`.
-fn tie(properties: &mut Map<String, Value>) {
+fn allow_expressions(properties: &mut Map<String, Value>) {
     let expression = || json!({"type": "string", "pattern": r"^\s*="});
     for property in properties.values_mut().filter_map(Value::as_object_mut) {
         if let Some(inner) = property.get_mut("properties").and_then(Value::as_object_mut) {
-            tie(inner);
+            allow_expressions(inner);
         }
         if let Some(choices) = ["oneOf", "anyOf"].iter().find_map(|key| property.get(*key)?.as_array().map(|_| *key)) {
             let choices = property.get_mut(choices).and_then(Value::as_array_mut);
             choices.into_iter().for_each(|choices| {
                 for inner in choices.iter_mut().filter_map(|choice| choice.get_mut("properties")?.as_object_mut()) {
-                    tie(inner);
+                    allow_expressions(inner);
                 }
                 choices.push(expression());
             });
@@ -159,7 +159,7 @@ fn stage(kind: &StageKind) -> Value {
     let required: Vec<&str> = kind.inputs.iter().filter(|port| !port.optional).map(|port| port.name).collect();
     let outputs: Vec<String> = kind.outputs.iter().map(|port| format!("`{}` ({})", port.name, port.about)).collect();
     let mut properties = schema["properties"].as_object_mut().map(std::mem::take).unwrap_or_default();
-    tie(&mut properties);
+    allow_expressions(&mut properties);
     let mut all = Map::new();
     all.insert("kind".into(), json!({"const": kind.name, "description": about}));
     all.insert(

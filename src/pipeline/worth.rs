@@ -1,4 +1,5 @@
-//! What values are worth: two notations of one number are one value, and what a list shows is read back as that value.
+//! Which values are equal: two notations of one number are one value, and a value as a list shows it is read back as
+//! that value.
 //!
 //! Everything is compared in the form of JSON that [`document::to_json`] gives.
 //!
@@ -7,10 +8,10 @@
 use serde_json::Value;
 use toml::de::DeValue;
 
-use super::document::{self, NONE};
+use super::{document, expression::NONE};
 
-/// Equal exactly for values that are worth the same: numbers by their value (`1`, `1.0` and `0x1` are one, neighbours above
-/// 2^53 are two), texts letter by letter, lists and tables by what they hold.
+/// A text that is equal exactly for values that are worth the same: numbers by their value (`1`, `1.0` and `0x1` are
+/// one, neighbours above 2^53 are two), texts letter by letter, lists and tables by their items.
 #[must_use]
 pub fn worth(value: &Value) -> String {
     match value {
@@ -38,7 +39,7 @@ pub fn worth(value: &Value) -> String {
 pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => NONE.to_owned(),
-        // Unlike the value that is none.
+        // In quotes, to differ from the value that is none.
         Value::String(text) if text == NONE => format!("\"{NONE}\""),
         Value::String(text) => text.clone(),
         Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(",")),
@@ -50,8 +51,8 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// Those of some values that `written` means: as in a target, in any notation, or as a name or a table shows them. What is
-/// worth the same comes before what only looks the same, such as the text `1`.
+/// The values that `written` can mean, in any notation or as a name or a table shows them. A value that is worth the
+/// same comes before one that only looks the same, such as the text `1`.
 #[must_use]
 pub fn meant<'v>(written: &str, values: impl IntoIterator<Item = &'v Value>) -> Vec<&'v Value> {
     let wanted = worth(&read(written));
@@ -76,7 +77,7 @@ fn read(written: &str) -> Value {
 /// A number, a truth value, nothing, or else text.
 fn scalar(text: &str) -> Value {
     match DeValue::parse(text) {
-        _ if text == document::NONE => Value::Null,
+        _ if text == NONE => Value::Null,
         Ok(value) if !text.is_empty() && !value.get_ref().is_datetime() => document::to_json(value.get_ref()),
         _ => Value::from(text),
     }
@@ -88,7 +89,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The next value; a bare one reaches to one of `ends`.
+    /// The next value. One without quotes and brackets ends before one of `ends`.
     fn value(&mut self, ends: &[char]) -> Option<Value> {
         self.depth += 1;
         let value = match self.rest.chars().next() {
@@ -119,7 +120,7 @@ impl Reader<'_> {
         Some((key.trim().trim_matches(['"', '\'']).to_owned(), self.value(&[',', '}'])?))
     }
 
-    /// What stands between brackets, separated by commas.
+    /// The items between brackets, separated by commas.
     fn list<T>(&mut self, end: char, mut item: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let mut items = Vec::new();
         self.rest = self.rest[1..].trim_start();
@@ -136,7 +137,7 @@ impl Reader<'_> {
     }
 }
 
-/// The length of the text in quotes that `text` starts with, its marks included.
+/// The length of the quoted text at the start of `text`, with its quotes.
 fn quoted(text: &str, mark: char) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().skip(1).find_map(|(at, c)| {

@@ -109,7 +109,7 @@ fn a_kind_as_toml_is_the_kind_at_its_defaults() {
         }
     }
     for kind in registry().kinds() {
-        let text = pipeline::reference(kind);
+        let text = pipeline::kind_toml(kind);
         let document: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
         let mut stage = document["stage"][kind.name].as_table().expect("a stage").clone();
         assert_eq!(stage.remove("kind").as_ref().and_then(toml::Value::as_str), Some(kind.name));

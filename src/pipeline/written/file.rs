@@ -1,0 +1,85 @@
+//! The top of a pipeline file: `[pipeline]`, and the tables with a file of their own.
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Value,
+    loops::{self, Loop},
+    stage::{self, Stage},
+    sweep::{self, Sweeps},
+    table::{Entry, entries},
+    toml_help,
+    variant::{self, Variant},
+};
+use crate::diagnostic::{Diagnostic, Diagnostics, Names, Span};
+
+/// All that a file says.
+#[derive(Default)]
+pub struct File<'t> {
+    /// `[pipeline] name`.
+    pub name: Option<String>,
+    /// `[pipeline] seed`, an integer.
+    pub seed: Option<Value<'t>>,
+    /// `[stage.NAME]`, in the order of the file.
+    pub stages: Vec<Stage<'t>>,
+    /// `[loop.NAME]`.
+    pub loops: Vec<Loop<'t>>,
+    /// `[variant.NAME]`.
+    pub variants: Vec<Variant<'t>>,
+    /// `[sweep]` and `[sweep.NAME]`.
+    pub sweeps: Sweeps<'t>,
+}
+
+/// Takes the text of a file apart; `None` if it is not TOML.
+pub fn read<'t>(text: &'t str, diagnostics: &mut Diagnostics) -> Option<File<'t>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    diagnostics.extend(toml_help::mistakes(&errors, text));
+    if !errors.is_empty() {
+        return None;
+    }
+    let mut file = File::default();
+    let mut sweep = None;
+    for (key, value) in document.into_inner() {
+        let span = key.span();
+        match key.get_ref().as_ref() {
+            "pipeline" => file.read_pipeline(&span, value, diagnostics),
+            "stage" => {
+                let tables = entries(&span, value, diagnostics);
+                file.stages = tables.into_iter().map(|table| stage::read(table, diagnostics)).collect();
+            }
+            "sweep" => sweep = Some((span, value)),
+            "variant" => file.variants = variant::read(&span, value, diagnostics),
+            "loop" => file.loops = loops::read(&span, value, diagnostics),
+            other => {
+                let message = format!(
+                    "unknown key `{other}`: a file has `[pipeline]`, `[stage.NAME]`, `[sweep]`, `[variant.NAME]` and \
+                     `[loop.NAME]`"
+                );
+                let names = Names::new(["pipeline", "stage", "sweep", "variant", "loop"]);
+                diagnostics.unknown(span, message, other, &names.otherwise("a stage is written `[stage.NAME]`"));
+            }
+        }
+    }
+    if let Some((span, value)) = sweep {
+        let stages: Vec<&str> = file.stages.iter().map(|stage| stage.name.get_ref().as_str()).collect();
+        file.sweeps = sweep::read(&span, value, &stages, diagnostics);
+    }
+    Some(file)
+}
+
+impl<'t> File<'t> {
+    fn read_pipeline(&mut self, key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) {
+        for Entry { key, value } in entries(key, value, diagnostics) {
+            match (key.get_ref().as_str(), value.get_ref()) {
+                ("name", DeValue::String(name)) => self.name = Some(name.to_string()),
+                ("name", _) => diagnostics.add(Diagnostic::new(value.span(), "`name` must be a string")),
+                ("seed", DeValue::Integer(_)) => self.seed = Some(value),
+                ("seed", _) => diagnostics.add(Diagnostic::new(value.span(), "`seed` must be a whole number")),
+                (other, _) => {
+                    let message = format!("`[pipeline]` has no key `{other}`");
+                    diagnostics.add(Diagnostic::new(key.span(), message).help("it has `name` and `seed`"));
+                }
+            }
+        }
+    }
+}
