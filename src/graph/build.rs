@@ -6,8 +6,8 @@ use super::{
     definition, expand,
     expressions::Ties,
     instance::{Instance, Link},
-    resolve::{self, Flat},
-    unrolled,
+    resolve, unrolled,
+    wires::Patched,
 };
 use crate::{
     diagnostic::{Diagnostic, Place, Span},
@@ -39,15 +39,15 @@ const MOST_SHOWN: usize = 1000;
 
 /// All instances, as far as the mistakes allow.
 fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Instance<'t>> {
-    let flats: Vec<Flat<'_, 't>> = if pipeline.variants.is_empty() {
-        vec![Flat::new(pipeline, None)]
+    let patched: Vec<Patched<'_, 't>> = if pipeline.variants.is_empty() {
+        vec![Patched::new(pipeline, None)]
     } else {
-        pipeline.variants.iter().map(|variant| Flat::new(pipeline, Some(variant))).collect()
+        pipeline.variants.iter().map(|variant| Patched::new(pipeline, Some(variant))).collect()
     };
-    let wirings: Vec<_> = flats.iter().map(|flat| resolve::check(flat, found)).collect();
-    let ties: Vec<Ties<'_, 't>> = flats.iter().map(Ties::new).collect();
+    let wirings: Vec<_> = patched.iter().map(|patched| resolve::check(patched, found)).collect();
+    let ties: Vec<Ties<'_, 't>> = patched.iter().map(Ties::new).collect();
     let ordered = wirings.iter().all(|wiring| wiring.order.is_some());
-    let nodes = if ordered { unrolled::unroll(&flats, &ties, &wirings, found) } else { None };
+    let nodes = if ordered { unrolled::unroll(&patched, &ties, &wirings, found) } else { None };
     match nodes {
         Some(nodes) => expand::expand(pipeline, &ties, &nodes, found),
         None => {

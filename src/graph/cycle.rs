@@ -7,11 +7,11 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
 };
 
-use super::resolve::{Flat, Wires};
+use super::wires::{Patched, Wires};
 use crate::{diagnostic::Diagnostic, pipeline::StageDef};
 
 /// One mistake for each set of stages that need each other.
-pub(super) fn cycles(flat: &Flat<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
+pub(super) fn cycles(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<NodeIndex> = (0..wires.len()).map(|index| graph.add_node(index)).collect();
     for (index, joined) in wires.iter().enumerate() {
@@ -21,11 +21,11 @@ pub(super) fn cycles(flat: &Flat<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
     }
     let circles = tarjan_scc(&graph).into_iter();
     let circles = circles.filter(|component| component.len() > 1 || graph.contains_edge(component[0], component[0]));
-    circles.map(|component| cycle(flat, &graph, &component)).collect()
+    circles.map(|component| cycle(patched, &graph, &component)).collect()
 }
 
 /// The way around, from the stage that stands first in the file.
-fn cycle(flat: &Flat<'_, '_>, graph: &DiGraph<usize, ()>, component: &[NodeIndex]) -> Diagnostic {
+fn cycle(patched: &Patched<'_, '_>, graph: &DiGraph<usize, ()>, component: &[NodeIndex]) -> Diagnostic {
     let start = *component.iter().min().expect("a component has a node");
     // A shortest way back to the start, breadth first inside the component.
     let mut came_from = BTreeMap::new();
@@ -49,7 +49,7 @@ fn cycle(flat: &Flat<'_, '_>, graph: &DiGraph<usize, ()>, component: &[NodeIndex
         path.push(came_from[&path[path.len() - 1]]);
     }
     path.reverse();
-    let stage = |node: NodeIndex| flat.stages[graph[node]].as_ref();
+    let stage = |node: NodeIndex| patched.stages[graph[node]].as_ref();
     let name = |node: NodeIndex| stage(node).map_or("", |stage| stage.name.get_ref().as_str());
     let names: Vec<&str> = path.iter().map(|&node| name(node)).collect();
     let stages: Vec<&StageDef<'_>> = path.iter().skip(1).filter_map(|&node| stage(node)).collect();

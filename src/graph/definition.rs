@@ -22,8 +22,8 @@ use crate::{
 
 /// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
 pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Vec<Diagnostic>) {
-    let flat = ties.flat();
-    for (stage, def) in flat.stages.iter().enumerate() {
+    let patched = ties.patched();
+    for (stage, def) in patched.stages.iter().enumerate() {
         let Some(def) = def else { continue };
         let mut table = def.params.clone();
         for (path, ..) in pipeline::expressions(&def.params) {
@@ -31,7 +31,7 @@ pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Vec<Diagnostic>) {
         }
         let places = Arc::new(places(ties, stage, &[], &[]));
         let definition = define(ties, stage, (&places, Box::default()), table, &mut Ids::new(), found);
-        check(&definition, &[], &[], flat.pipeline, found);
+        check(&definition, &[], &[], patched.pipeline, found);
     }
 }
 
@@ -40,13 +40,13 @@ pub(super) type Ids = BTreeMap<StageKey, usize>;
 
 /// Where the definitions of a node stand.
 pub(super) fn places<'t>(ties: &Ties<'_, 't>, stage: usize, axes: &[usize], inputs: &[Edge]) -> Places<'t> {
-    let flat = ties.flat();
-    let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
+    let patched = ties.patched();
+    let def = patched.stages[stage].as_ref().unwrap_or(&patched.pipeline.stages[stage]);
     Places {
         table: def.params.clone(),
         header: def.name.span(),
         inputs: inputs.iter().map(|edge| (edge.port, edge.span.clone())).collect(),
-        axes: axes.iter().map(|&axis| flat.pipeline.axes[axis].path.join(".")).collect(),
+        axes: axes.iter().map(|&axis| patched.pipeline.axes[axis].path.join(".")).collect(),
     }
 }
 
@@ -59,15 +59,15 @@ pub(super) fn define<'t>(
     ids: &mut Ids,
     found: &mut Vec<Diagnostic>,
 ) -> Definition<'t> {
-    let flat = ties.flat();
-    let def = flat.stages[stage].as_ref().unwrap_or(&flat.pipeline.stages[stage]);
+    let patched = ties.patched();
+    let def = patched.stages[stage].as_ref().unwrap_or(&patched.pipeline.stages[stage]);
     let work = typed(&def.kind, &def.name, table.clone(), found);
     let next = ids.len();
     let text = serde_json::to_vec(&(def.kind.name, work.effective())).expect("parameters are plain data");
     let id = *ids.entry(StageKey::of(&text)).or_insert(next);
     let needs = work.needs();
     let is_written =
-        |path: &&str| pipeline::document::key_at(&table, path).filter(|key| names(flat.pipeline.sources, key, path));
+        |path: &&str| pipeline::document::key_at(&table, path).filter(|key| names(patched.pipeline.sources, key, path));
     let idle = work.idle().into_iter().filter_map(|path| Some((path, is_written(&path)?))).collect();
     let definition = Definition {
         stage: def.name.get_ref().clone(),

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use toml::de::DeTable;
 
-use super::resolve::Flat;
+use super::wires::Patched;
 use crate::{
     diagnostic::{Diagnostic, Span},
     pipeline::{self, Expression, Number, ParamRef, document},
@@ -26,35 +26,35 @@ type Known = (usize, String, Vec<u32>);
 
 /// The expressions of one graph.
 pub(super) struct Ties<'a, 't> {
-    flat: &'a Flat<'a, 't>,
+    patched: &'a Patched<'a, 't>,
     known: RefCell<BTreeMap<Known, Value>>,
     axes: RefCell<BTreeMap<Param, Rc<[usize]>>>,
 }
 
 impl<'a, 't> Ties<'a, 't> {
-    pub fn new(flat: &'a Flat<'a, 't>) -> Self {
-        Self { flat, known: RefCell::default(), axes: RefCell::default() }
+    pub fn new(patched: &'a Patched<'a, 't>) -> Self {
+        Self { patched, known: RefCell::default(), axes: RefCell::default() }
     }
 
     /// The graph that these are the expressions of.
-    pub fn flat(&self) -> &'a Flat<'a, 't> {
-        self.flat
+    pub fn patched(&self) -> &'a Patched<'a, 't> {
+        self.patched
     }
 
     /// The axes over a stage's own parameters; those that the variant sets vary no more.
     pub fn own(&self, stage: usize) -> Vec<usize> {
-        let Some(def) = &self.flat.stages[stage] else { return Vec::new() };
+        let Some(def) = &self.patched.stages[stage] else { return Vec::new() };
         let name = def.name.get_ref();
-        let patches = self.flat.variant.map_or(&[][..], |variant| &variant.set);
+        let patches = self.patched.variant.map_or(&[][..], |variant| &variant.set);
         let is_set = |path: &[String]| patches.iter().any(|p| p.stage == *name && path.starts_with(&p.path));
-        let axes = self.flat.pipeline.axes.iter().enumerate();
+        let axes = self.patched.pipeline.axes.iter().enumerate();
         axes.filter(|(_, axis)| axis.stage == *name && !is_set(&axis.path)).map(|(index, _)| index).collect()
     }
 
     /// What the expressions of a stage (of one parameter, if `key` is given) refer to: stage, key, and where.
     fn direct(&self, stage: usize, key: Option<&str>) -> Vec<(usize, String, Span)> {
-        let Some(def) = &self.flat.stages[stage] else { return Vec::new() };
-        let axes = &self.flat.pipeline.axes;
+        let Some(def) = &self.patched.stages[stage] else { return Vec::new() };
+        let axes = &self.patched.pipeline.axes;
         let own = self.own(stage);
         let wanted = |path: &[String]| key.is_none_or(|key| path.first().is_some_and(|first| first == key));
         let varied = |path: &[String]| own.iter().any(|&axis| path.starts_with(&axes[axis].path));
@@ -72,7 +72,7 @@ impl<'a, 't> Ties<'a, 't> {
             }
         }
         let references = all.iter().flat_map(|(span, e)| e.references().into_iter().map(move |r| (span, r)));
-        let index = |name: &str| self.flat.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name);
+        let index = |name: &str| self.patched.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name);
         references.filter_map(|(span, r)| Some((index(&r.stage)?, r.path.first()?.clone(), span.clone()))).collect()
     }
 
@@ -99,19 +99,19 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     fn axes_of(&self, stage: usize, key: &str) -> Vec<usize> {
-        let over = |axis: &usize| self.flat.pipeline.axes[*axis].path.first().is_some_and(|first| first == key);
+        let over = |axis: &usize| self.patched.pipeline.axes[*axis].path.first().is_some_and(|first| first == key);
         self.own(stage).into_iter().filter(over).collect()
     }
 
     /// The stage's parameters at a point, every expression replaced by what it comes to.
     pub fn table(&self, stage: usize, point: Point<'_>, found: &mut Vec<Diagnostic>) -> DeTable<'t> {
-        let Some(def) = &self.flat.stages[stage] else { return DeTable::new() };
+        let Some(def) = &self.patched.stages[stage] else { return DeTable::new() };
         let mut table = def.params.clone();
         for axis in self.own(stage) {
             self.set(&mut table, axis, point);
         }
         // A variant that sets a part of what an axis gives as a whole has the last word.
-        for patch in self.flat.variant.iter().flat_map(|variant| &variant.set) {
+        for patch in self.patched.variant.iter().flat_map(|variant| &variant.set) {
             if patch.stage == *def.name.get_ref() {
                 document::set(&mut table, &patch.path, patch.span.clone(), patch.value.clone());
             }
@@ -121,7 +121,7 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     fn set(&self, table: &mut DeTable<'t>, axis: usize, point: Point<'_>) {
-        let axes = &self.flat.pipeline.axes[axis];
+        let axes = &self.patched.pipeline.axes[axis];
         if axes.own == Some(point(axis)) {
             return;
         }
@@ -139,9 +139,9 @@ impl<'a, 't> Ties<'a, 't> {
     ) {
         for (path, span, expression) in pipeline::expressions(table) {
             let value = match self.value(&expression, point, depth) {
-                Ok(value) => document::from_json(&value, &span, self.flat.pipeline.sources),
+                Ok(value) => document::from_json(&value, &span, self.patched.pipeline.sources),
                 Err(message) => {
-                    let name = self.flat.pipeline.stages[stage].name.get_ref();
+                    let name = self.patched.pipeline.stages[stage].name.get_ref();
                     found.push(Diagnostic::new(span, format!("`{name}.{}`: {message}", path.join("."))));
                     None
                 }
@@ -176,10 +176,10 @@ impl<'a, 't> Ties<'a, 't> {
     /// The value of a parameter after defaults.
     fn referred(&self, reference: &ParamRef, point: Point<'_>, depth: usize) -> Result<Value, String> {
         let name = format!("{}.{}", reference.stage, reference.path.join("."));
-        let stages = &self.flat.pipeline.stages;
+        let stages = &self.patched.pipeline.stages;
         let found = stages.iter().position(|stage| *stage.name.get_ref() == reference.stage);
         let stage = found.ok_or_else(|| format!("there is no stage `{}`", reference.stage))?;
-        let def = self.flat.stages[stage].as_ref().ok_or_else(|| format!("this variant has no `{name}`"))?;
+        let def = self.patched.stages[stage].as_ref().ok_or_else(|| format!("this variant has no `{name}`"))?;
         // Circles were reported when the file was read.
         if depth > 64 {
             return Err(format!("`{name}` stands on itself"));

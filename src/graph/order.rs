@@ -1,6 +1,6 @@
 //! Loops before they are unrolled: how many rounds, references to a round, the order of stages with bodies kept together.
 
-use super::resolve::{Flat, Wires, meant};
+use super::wires::{Patched, Wires, did_you_mean};
 use crate::{
     diagnostic::{Diagnostic, Span},
     pipeline::{Loop, Pipeline, StageDef, document},
@@ -29,13 +29,13 @@ pub(super) fn times(pipeline: &Pipeline<'_>, around: &Loop) -> Times {
 }
 
 /// The stages of each loop that are there, as indices.
-pub(super) fn bodies(flat: &Flat<'_, '_>) -> Vec<Vec<usize>> {
+pub(super) fn bodies(patched: &Patched<'_, '_>) -> Vec<Vec<usize>> {
     let body = |around: &Loop| {
         let inside =
             |stage: &Option<StageDef<'_>>| stage.as_ref().is_some_and(|stage| around.holds(stage.name.get_ref()));
-        (0..flat.stages.len()).filter(|&at| inside(&flat.stages[at])).collect()
+        (0..patched.stages.len()).filter(|&at| inside(&patched.stages[at])).collect()
     };
-    flat.pipeline.loops.iter().map(body).collect()
+    patched.pipeline.loops.iter().map(body).collect()
 }
 
 /// Every stage after what it needs, otherwise as in the file, and the stages of a body together; `None` if that cannot be.
@@ -63,9 +63,9 @@ pub(super) fn order(wires: &Wires, bodies: &[Vec<usize>]) -> Option<Vec<usize>> 
 }
 
 /// Stages that stand between stages of a body without belonging to it.
-pub(super) fn between(flat: &Flat<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
+pub(super) fn between(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for (around, body) in flat.pipeline.loops.iter().zip(bodies(flat)) {
+    for (around, body) in patched.pipeline.loops.iter().zip(bodies(patched)) {
         let reach = |start: &[usize], next: &dyn Fn(usize) -> Vec<usize>| {
             let mut seen = vec![false; wires.len()];
             let mut open = start.to_vec();
@@ -82,7 +82,7 @@ pub(super) fn between(flat: &Flat<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
         let below = reach(&body, &|stage| {
             (0..wires.len()).filter(|&other| wires[other].iter().any(|wire| wire.from == stage)).collect()
         });
-        for (stage, def) in flat.stages.iter().enumerate().filter(|&(stage, _)| above[stage] && below[stage]) {
+        for (stage, def) in patched.stages.iter().enumerate().filter(|&(stage, _)| above[stage] && below[stage]) {
             let Some(def) = def.as_ref().filter(|_| !body.contains(&stage)) else { continue };
             let (name, around) = (def.name.get_ref(), around.name.clone());
             let message =
@@ -100,11 +100,11 @@ pub(super) fn named(
     taker: &StageDef<'_>,
     maker: &StageDef<'_>,
     span: &Span,
-    flat: &Flat<'_, '_>,
+    patched: &Patched<'_, '_>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<usize> {
     let maker = maker.name.get_ref();
-    let around = flat.pipeline.loops.iter().find(|around| around.holds(maker));
+    let around = patched.pipeline.loops.iter().find(|around| around.holds(maker));
     let Some(around) = around else {
         let message = format!("stage `{maker}` is in no loop, so it has no rounds");
         let help = "without `@…` it is the stage itself; epochs are named behind the port: `weights@5`";
@@ -112,10 +112,10 @@ pub(super) fn named(
         return None;
     };
     let name = around.name.get_ref();
-    let least = times(flat.pipeline, around).values.into_iter().min().unwrap_or(1);
+    let least = times(patched.pipeline, around).values.into_iter().min().unwrap_or(1);
     let (word, number) = round.split_once('=').unwrap_or((round, ""));
     let (message, help) = match number.parse::<usize>() {
-        _ if word != name => (format!("`{maker}` is not in a loop `{word}`"), meant(word, &[name])),
+        _ if word != name => (format!("`{maker}` is not in a loop `{word}`"), did_you_mean(word, &[name])),
         _ if around.holds(taker.name.get_ref()) => (
             format!("`{}` is in loop `{name}` too, where a stage takes what its own round made", taker.name.get_ref()),
             "use `carry` for what the round before made".to_owned(),

@@ -4,90 +4,34 @@ use std::sync::Arc;
 
 use toml::Spanned;
 
-use super::{cycle, order};
+use super::{
+    cycle, order,
+    wires::{InputWire, Patched, Wires, Wiring, did_you_mean},
+};
 use crate::{
     diagnostic::{Diagnostic, Span, suggest},
-    pipeline::{Loop, Pipeline, StageDef, Variant, Wire},
+    pipeline::{Loop, StageDef, Wire},
     stage::Form,
 };
 
-/// The graph of the file as it stands there, or as a variant has it.
-pub struct Flat<'a, 't> {
-    /// The pipeline.
-    pub pipeline: &'a Pipeline<'t>,
-    /// The variant, where there are any.
-    pub variant: Option<&'a Variant<'t>>,
-    /// The stages, as in the pipeline; `None` for those that the variant drops.
-    pub stages: Vec<Option<StageDef<'t>>>,
-}
-
-impl<'a, 't> Flat<'a, 't> {
-    /// The stages of a pipeline, with the changes of a variant.
-    #[must_use]
-    pub fn new(pipeline: &'a Pipeline<'t>, variant: Option<&'a Variant<'t>>) -> Self {
-        let patched = |stage: &StageDef<'t>| match variant {
-            Some(variant) => variant.patched(stage),
-            None => Some(stage.clone()),
-        };
-        Self { pipeline, variant, stages: pipeline.stages.iter().map(patched).collect() }
-    }
-
-    fn find(&self, name: &str) -> Option<(usize, &StageDef<'t>)> {
-        let at = self.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name)?;
-        Some((at, self.stages[at].as_ref()?))
-    }
-
-    fn here(&self) -> impl Iterator<Item = &StageDef<'t>> {
-        self.stages.iter().flatten()
-    }
-}
-
-/// An input port, and the output that it is joined to.
-#[derive(Clone, Debug)]
-pub struct Joined {
-    /// The input port.
-    pub port: &'static str,
-    /// The other stage.
-    pub from: usize,
-    /// The round of its loop that is meant, if it is not the obvious one.
-    pub round: Option<usize>,
-    /// The output port, or `PORT@EPOCH`.
-    pub output: Arc<str>,
-    /// The place of the reference.
-    pub span: Span,
-}
-
-/// What the input ports of each stage are joined to.
-pub type Wires = Vec<Vec<Joined>>;
-
-/// All wires of a graph.
-pub struct Wiring {
-    /// Those of the stages.
-    pub wires: Wires,
-    /// Those that each loop carries from one round to the next: the stage that takes, and the wire.
-    pub carried: Vec<Vec<(usize, Joined)>>,
-    /// Every stage after what it needs, the bodies of loops together; `None` if there is none.
-    pub order: Option<Vec<usize>>,
-}
-
 /// Checks all wires.
-pub fn check(flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
+pub fn check(patched: &Patched<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
     let mut wires: Wires = Vec::new();
-    for stage in &flat.stages {
+    for stage in &patched.stages {
         let Some(stage) = stage else {
             wires.push(Vec::new());
             continue;
         };
-        wires.push(stage.inputs.iter().filter_map(|wire| join(stage, wire, flat, found)).collect());
+        wires.push(stage.inputs.iter().filter_map(|wire| join(stage, wire, patched, found)).collect());
         missing(stage, found);
     }
-    let carried = flat.pipeline.loops.iter().map(|around| carried(around, flat, found)).collect();
-    let order = match order::order(&wires, &order::bodies(flat)) {
+    let carried = patched.pipeline.loops.iter().map(|around| carried(around, patched, found)).collect();
+    let order = match order::order(&wires, &order::bodies(patched)) {
         Some(order) => Some(order),
         None => {
-            let circles = cycle::cycles(flat, &wires);
+            let circles = cycle::cycles(patched, &wires);
             if circles.is_empty() {
-                found.extend(order::between(flat, &wires));
+                found.extend(order::between(patched, &wires));
             }
             found.extend(circles);
             None
@@ -97,7 +41,7 @@ pub fn check(flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
 }
 
 /// The wires that a loop carries, checked as the stages that take them would be.
-fn carried(around: &Loop, flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Vec<(usize, Joined)> {
+fn carried(around: &Loop, patched: &Patched<'_, '_>, found: &mut Vec<Diagnostic>) -> Vec<(usize, InputWire)> {
     let mut all = Vec::new();
     for wire in &around.carry {
         let (key, span) = (wire.port.get_ref(), wire.port.span());
@@ -106,16 +50,16 @@ fn carried(around: &Loop, flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> V
             found.push(Diagnostic::new(span, format!("`{key}` does not name an input")).help(help));
             continue;
         };
-        if !in_body(name, around, &span, "takes", flat, found) {
+        if !in_body(name, around, &span, "takes", patched, found) {
             continue;
         }
-        let Some((taker, stage)) = flat.find(name) else { continue };
+        let Some((taker, stage)) = patched.find(name) else { continue };
         let maker = wire.from.get_ref().split('.').next().unwrap_or_default();
-        if wire.from.get_ref().contains('.') && !in_body(maker, around, &wire.from.span(), "gives", flat, found) {
+        if wire.from.get_ref().contains('.') && !in_body(maker, around, &wire.from.span(), "gives", patched, found) {
             continue;
         }
         let port = Spanned::new(span, port.to_owned());
-        all.extend(join(stage, &Wire { port, from: wire.from.clone() }, flat, found).map(|joined| (taker, joined)));
+        all.extend(join(stage, &Wire { port, from: wire.from.clone() }, patched, found).map(|joined| (taker, joined)));
     }
     all
 }
@@ -125,14 +69,14 @@ fn in_body(
     around: &Loop,
     span: &Span,
     does: &str,
-    flat: &Flat<'_, '_>,
+    patched: &Patched<'_, '_>,
     found: &mut Vec<Diagnostic>,
 ) -> bool {
-    let is_dropped = flat.variant.and_then(|variant| Some((variant, variant.drops(name)?)));
+    let is_dropped = patched.variant.and_then(|variant| Some((variant, variant.drops(name)?)));
     if around.holds(name) && is_dropped.is_none() {
         return true;
     }
-    if flat.pipeline.unread.contains(name) {
+    if patched.pipeline.unread.contains(name) {
         return false;
     }
     let around_name = around.name.get_ref();
@@ -148,8 +92,8 @@ fn in_body(
     let message = format!("`{name}`, which {does} what loop `{around_name}` carries, is not in its body");
     let help = match suggest(name, body.iter().copied()) {
         Some(like) => format!("did you mean `{like}`?"),
-        None if flat.find(name).is_some() => format!("add \"{name}\" to `body`, or carry to and from its stages"),
-        None => meant(name, &body),
+        None if patched.find(name).is_some() => format!("add \"{name}\" to `body`, or carry to and from its stages"),
+        None => did_you_mean(name, &body),
     };
     found.push(Diagnostic::new(span.clone(), message).other(around.name.span(), "the loop").help(help));
     false
@@ -185,17 +129,22 @@ fn means(stage: &StageDef<'_>, wire: &Wire, port: &str) -> bool {
 }
 
 /// The wire, if it is good enough to be followed.
-fn join(stage: &StageDef<'_>, wire: &Wire, flat: &Flat<'_, '_>, found: &mut Vec<Diagnostic>) -> Option<Joined> {
+fn join(
+    stage: &StageDef<'_>,
+    wire: &Wire,
+    patched: &Patched<'_, '_>,
+    found: &mut Vec<Diagnostic>,
+) -> Option<InputWire> {
     let input = stage.kind.input(wire.port.get_ref());
     if input.is_none() {
         let names: Vec<&str> = stage.kind.inputs.iter().map(|port| port.name).collect();
         let message = format!("kind `{}` has no input port `{}`", stage.kind.name, wire.port.get_ref());
-        found.push(Diagnostic::new(wire.port.span(), message).help(meant(wire.port.get_ref(), &names)));
+        found.push(Diagnostic::new(wire.port.span(), message).help(did_you_mean(wire.port.get_ref(), &names)));
     }
     let (span, from) = (wire.from.span(), wire.from.get_ref());
     let Some((maker, output)) = from.split_once('.') else {
         let message = format!("`{from}` does not name an output");
-        let ports = flat.find(from).map(|(_, stage)| stage.kind.outputs);
+        let ports = patched.find(from).map(|(_, stage)| stage.kind.outputs);
         let help = match ports {
             Some([first, ..]) => format!("write \"STAGE.PORT\", such as \"{from}.{}\"", first.name),
             _ => "write \"STAGE.PORT\"".to_owned(),
@@ -204,15 +153,15 @@ fn join(stage: &StageDef<'_>, wire: &Wire, flat: &Flat<'_, '_>, found: &mut Vec<
         return None;
     };
     let (maker, round) = maker.split_once('@').map_or((maker, None), |(maker, round)| (maker, Some(round)));
-    if flat.pipeline.unread.contains(maker) {
+    if patched.pipeline.unread.contains(maker) {
         return None;
     }
-    let Some((index, made)) = flat.find(maker) else {
-        found.push(not_there(stage, wire, maker, flat));
+    let Some((index, made)) = patched.find(maker) else {
+        found.push(not_there(stage, wire, maker, patched));
         return None;
     };
     let round = match round {
-        Some(round) => Some(order::named(round, stage, made, &span, flat, found)?),
+        Some(round) => Some(order::named(round, stage, made, &span, patched, found)?),
         None => None,
     };
     let kind = &made.kind;
@@ -220,13 +169,13 @@ fn join(stage: &StageDef<'_>, wire: &Wire, flat: &Flat<'_, '_>, found: &mut Vec<
     let Some(output) = kind.output(output) else {
         let names: Vec<&str> = kind.outputs.iter().map(|port| port.name).collect();
         let message = format!("stage `{maker}` (kind `{}`) has no output port `{name}`", kind.name);
-        found.push(Diagnostic::new(span, message).help(meant(&name, &names)));
+        found.push(Diagnostic::new(span, message).help(did_you_mean(&name, &names)));
         return None;
     };
     let input = input?;
     if !output.forms.iter().all(|form| input.forms.contains(form)) {
         let message = format!("`{}` takes {}, but `{from}` is {}", input.name, forms(input.forms), forms(output.forms));
-        let fitting = flat.here().flat_map(|other| {
+        let fitting = patched.here().flat_map(|other| {
             let fits =
                 other.kind.outputs.iter().filter(|port| port.forms.iter().all(|form| input.forms.contains(form)));
             fits.map(move |port| format!("\"{}.{}\"", other.name.get_ref(), port.name))
@@ -238,34 +187,26 @@ fn join(stage: &StageDef<'_>, wire: &Wire, flat: &Flat<'_, '_>, found: &mut Vec<
         }
         found.push(diagnostic);
     }
-    Some(Joined { port: input.name, from: index, round, output: name, span })
+    Some(InputWire { port: input.name, from: index, round, output: name, span })
 }
 
 /// A wire from a stage that is not in the file, or that the variant drops.
-fn not_there(stage: &StageDef<'_>, wire: &Wire, maker: &str, flat: &Flat<'_, '_>) -> Diagnostic {
+fn not_there(stage: &StageDef<'_>, wire: &Wire, maker: &str, patched: &Patched<'_, '_>) -> Diagnostic {
     let span = wire.from.span();
-    if let Some((variant, place)) = flat.variant.and_then(|variant| Some((variant, variant.drops(maker)?))) {
+    if let Some((variant, place)) = patched.variant.and_then(|variant| Some((variant, variant.drops(maker)?))) {
         let (variant, name, port) = (variant.name.get_ref(), stage.name.get_ref(), wire.port.get_ref());
         let message = format!("variant `{variant}` drops `{maker}`, but `{name}` needs `{}`", wire.from.get_ref());
         return Diagnostic::new(place, message).label("dropped here").other(span, "needed here").help(format!(
             "join it elsewhere with rewire = {{ \"{name}.{port}\" = \"STAGE.PORT\" }}, or drop `{name}` too"
         ));
     }
-    let names: Vec<&str> = flat.here().map(|stage| stage.name.get_ref().as_str()).collect();
-    Diagnostic::new(span, format!("there is no stage `{maker}`")).help(meant(maker, &sorted(names)))
+    let names: Vec<&str> = patched.here().map(|stage| stage.name.get_ref().as_str()).collect();
+    Diagnostic::new(span, format!("there is no stage `{maker}`")).help(did_you_mean(maker, &sorted(names)))
 }
 
 fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names.sort_unstable();
     names
-}
-
-pub(super) fn meant(word: &str, names: &[&str]) -> String {
-    match suggest(word, names.iter().copied()) {
-        Some(like) => format!("did you mean `{like}`?"),
-        None if names.is_empty() => "it has none".to_owned(),
-        None => format!("there are {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
-    }
 }
 
 fn forms(forms: &[Form]) -> String {

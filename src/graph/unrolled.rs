@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     expressions::Ties,
     order::{self, Times},
-    resolve::{Flat, Wiring},
+    wires::{Patched, Wiring},
 };
 use crate::{
     diagnostic::{Diagnostic, Span},
@@ -60,15 +60,16 @@ struct Unroller<'a, 't> {
 
 /// The nodes, each after those it needs. `None` (with a mistake noted) if they are too many.
 pub(super) fn unroll<'a, 't>(
-    flats: &'a [Flat<'a, 't>],
+    patched: &'a [Patched<'a, 't>],
     ties: &'a [Ties<'a, 't>],
     wirings: &'a [Wiring],
     found: &mut Vec<Diagnostic>,
 ) -> Option<Vec<Node>> {
-    let pipeline = flats.first()?.pipeline;
+    let pipeline = patched.first()?.pipeline;
     let times: Vec<Times> = pipeline.loops.iter().map(|around| order::times(pipeline, around)).collect();
     // How many values each way of differing has: the variants, then the rounds of each loop.
-    let sizes: Vec<usize> = std::iter::once(flats.len()).chain(times.iter().map(|times| times.values.len())).collect();
+    let sizes: Vec<usize> =
+        std::iter::once(patched.len()).chain(times.iter().map(|times| times.values.len())).collect();
     let worlds = sizes.iter().fold(1usize, |product, size| product.saturating_mul(*size));
     let longest = times
         .iter()
@@ -131,7 +132,7 @@ impl Unroller<'_, '_> {
     }
 
     fn is_there(&self, stage: usize, variant: usize) -> bool {
-        self.ties[variant].flat().stages[stage].is_some()
+        self.ties[variant].patched().stages[stage].is_some()
     }
 
     fn loop_of(&self, stage: usize) -> Option<usize> {
@@ -183,7 +184,7 @@ impl Unroller<'_, '_> {
     /// True if the variant gives the stage other parameters or wires, itself or through an expression.
     fn is_changed(&self, stage: usize, variant: usize) -> bool {
         let ties = &self.ties[variant];
-        let Some(changes) = ties.flat().variant else { return false };
+        let Some(changes) = ties.patched().variant else { return false };
         let name = |stage: usize| self.pipeline.stages[stage].name.get_ref();
         let sets = |(other, key): &(usize, String)| {
             changes.set.iter().any(|patch| patch.stage == *name(*other) && patch.path.first() == Some(key))

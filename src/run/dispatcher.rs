@@ -12,10 +12,11 @@ use serde_json::Value;
 use super::{
     backlog::Backlog,
     devices::Devices,
-    event::{Event, Reporter, Status},
+    event::{Event, Reporter},
     executor::{Executor, JobSpec, Start, Update},
     options::Options,
     state::{State, States, Work},
+    status::Status,
     summary::Outcome,
 };
 use crate::{

@@ -5,42 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::summary::Counts;
+use super::status::{Counts, Status};
 use crate::{
     digest::StageKey,
     plan::Reason,
     store::{Output, Real, real},
 };
-
-/// What became of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Its results were in the cache.
-    Cached,
-    /// Its code ran to the end.
-    Ran,
-    /// Its code went on from a checkpoint, to the end.
-    Resumed,
-    /// Its code failed.
-    Failed,
-    /// Something that it needs failed, or the run was stopped before its turn.
-    Blocked,
-}
-
-impl Status {
-    /// The word that people and scripts read.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cached => "cached",
-            Self::Ran => "ran",
-            Self::Resumed => "resumed",
-            Self::Failed => "failed",
-            Self::Blocked => "blocked",
-        }
-    }
-}
 
 /// Something that happened. Each is one line of `--events`.
 #[derive(Clone, Debug, PartialEq, Serialize)]

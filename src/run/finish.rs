@@ -2,13 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{
-    dispatcher::Dispatcher,
-    event::{Event, Status},
-    executor::Failure,
-    state::Work,
-    summary::Outcome,
-};
+use super::{dispatcher::Dispatcher, event::Event, executor::Failure, state::Work, status::Status, summary::Outcome};
 use crate::{
     stage::Note,
     store::{Manifest, StoreError},

@@ -17,6 +17,7 @@ mod recompute;
 pub mod schedule;
 pub mod signals;
 mod state;
+mod status;
 mod summary;
 mod worker;
 
@@ -27,11 +28,12 @@ use self::{
     executor::Executor,
 };
 pub use self::{
-    event::{Event, Reporter, Status},
+    event::{Event, Reporter},
     local::LocalThreads,
     options::Options,
     recompute::{Recomputed, recompute, trajectory},
-    summary::{Counts, Outcome, Summary},
+    status::{Counts, Status},
+    summary::{Outcome, Summary},
 };
 use crate::{
     graph::{Graph, Selection},
@@ -81,7 +83,7 @@ pub fn run_on(
     // Only explanations need the history, so a cache that cannot be written does not fail a run that wrote nothing.
     let _ = store.save(&history);
     result?;
-    let counts = Counts::of(&outcomes);
+    let counts = Counts::of(outcomes.iter().map(|outcome| outcome.status));
     let seconds = start.elapsed().as_secs_f64();
     reporter.event(&Event::RunFinished { counts, seconds });
     Ok(Summary { outcomes, counts, seconds, interrupted })

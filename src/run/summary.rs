@@ -2,43 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
-
-use super::event::Status;
+use super::status::{Counts, Status};
 use crate::{digest::StageKey, graph::Graph, plan::Reason, store::Manifest};
-
-/// Instances by what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
-    /// Found in the cache.
-    pub cached: usize,
-    /// Ran to the end.
-    pub ran: usize,
-    /// Continued from a saved state to the end.
-    pub resumed: usize,
-    /// Failed.
-    pub failed: usize,
-    /// Not reached, because a dependency failed or the run was stopped.
-    pub blocked: usize,
-}
-
-impl Counts {
-    /// The counts of some instances.
-    #[must_use]
-    pub fn of(outcomes: &[Outcome]) -> Self {
-        let mut counts = Self::default();
-        for outcome in outcomes {
-            *match outcome.status {
-                Status::Cached => &mut counts.cached,
-                Status::Ran => &mut counts.ran,
-                Status::Resumed => &mut counts.resumed,
-                Status::Failed => &mut counts.failed,
-                Status::Blocked => &mut counts.blocked,
-            } += 1;
-        }
-        counts
-    }
-}
 
 /// What became of one instance.
 #[derive(Clone, Debug)]

@@ -108,7 +108,7 @@ impl Passes {
                 _ => {}
             }
         }
-        summary.counts = Counts::of(&summary.outcomes);
+        summary.counts = Counts::of(summary.outcomes.iter().map(|outcome| outcome.status));
         let failed = summary.outcomes.iter().filter(|outcome| outcome.status == Status::Failed);
         self.options.failed.extend(failed.filter_map(|outcome| outcome.key.zip(outcome.message.clone())));
         Ok(summary)

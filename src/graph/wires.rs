@@ -1,0 +1,78 @@
+//! The stages of a file with their wires: data only. `resolve` checks it and `order` sorts it.
+
+use std::sync::Arc;
+
+use crate::{
+    diagnostic::{Span, suggest},
+    pipeline::{Pipeline, StageDef, Variant},
+};
+
+/// The file's stages with the changes of one variant, or with none.
+pub struct Patched<'a, 't> {
+    /// The pipeline.
+    pub pipeline: &'a Pipeline<'t>,
+    /// The variant, where there are any.
+    pub variant: Option<&'a Variant<'t>>,
+    /// The stages, as in the pipeline; `None` for those that the variant drops.
+    pub stages: Vec<Option<StageDef<'t>>>,
+}
+
+impl<'a, 't> Patched<'a, 't> {
+    /// The stages of a pipeline, with the changes of a variant.
+    #[must_use]
+    pub fn new(pipeline: &'a Pipeline<'t>, variant: Option<&'a Variant<'t>>) -> Self {
+        let patched = |stage: &StageDef<'t>| match variant {
+            Some(variant) => variant.patched(stage),
+            None => Some(stage.clone()),
+        };
+        Self { pipeline, variant, stages: pipeline.stages.iter().map(patched).collect() }
+    }
+
+    /// The stage of that name, if it is there, and its index.
+    pub(super) fn find(&self, name: &str) -> Option<(usize, &StageDef<'t>)> {
+        let at = self.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name)?;
+        Some((at, self.stages[at].as_ref()?))
+    }
+
+    /// The stages that are there.
+    pub(super) fn here(&self) -> impl Iterator<Item = &StageDef<'t>> {
+        self.stages.iter().flatten()
+    }
+}
+
+/// An input port and the output that it takes.
+#[derive(Clone, Debug)]
+pub struct InputWire {
+    /// The input port.
+    pub port: &'static str,
+    /// The other stage.
+    pub from: usize,
+    /// The round of its loop that is meant, if it is not the obvious one.
+    pub round: Option<usize>,
+    /// The output port, or `PORT@EPOCH`.
+    pub output: Arc<str>,
+    /// The place of the reference.
+    pub span: Span,
+}
+
+/// The wires into each stage.
+pub type Wires = Vec<Vec<InputWire>>;
+
+/// All wires of a graph.
+pub struct Wiring {
+    /// Those of the stages.
+    pub wires: Wires,
+    /// Those that each loop carries from one round to the next: the stage that takes, and the wire.
+    pub carried: Vec<Vec<(usize, InputWire)>>,
+    /// A topological order that keeps each loop body contiguous; `None` if there is none.
+    pub order: Option<Vec<usize>>,
+}
+
+/// What a wrong word was probably to be, or which words there are.
+pub(super) fn did_you_mean(word: &str, names: &[&str]) -> String {
+    match suggest(word, names.iter().copied()) {
+        Some(like) => format!("did you mean `{like}`?"),
+        None if names.is_empty() => "it has none".to_owned(),
+        None => format!("there are {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    }
+}

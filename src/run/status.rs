@@ -1,0 +1,66 @@
+//! The words for what became of an instance, and how many of each there are.
+
+use serde::Serialize;
+
+/// What became of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Its results were in the cache.
+    Cached,
+    /// Its code ran to the end.
+    Ran,
+    /// Its code went on from a checkpoint, to the end.
+    Resumed,
+    /// Its code failed.
+    Failed,
+    /// Something that it needs failed, or the run was stopped before its turn.
+    Blocked,
+}
+
+impl Status {
+    /// The word that people and scripts read.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Ran => "ran",
+            Self::Resumed => "resumed",
+            Self::Failed => "failed",
+            Self::Blocked => "blocked",
+        }
+    }
+}
+
+/// Instances by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Found in the cache.
+    pub cached: usize,
+    /// Ran to the end.
+    pub ran: usize,
+    /// Continued from a saved state to the end.
+    pub resumed: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Not reached, because a dependency failed or the run was stopped.
+    pub blocked: usize,
+}
+
+impl Counts {
+    /// The counts of some instances.
+    #[must_use]
+    pub fn of(all: impl IntoIterator<Item = Status>) -> Self {
+        let mut counts = Self::default();
+        for status in all {
+            *match status {
+                Status::Cached => &mut counts.cached,
+                Status::Ran => &mut counts.ran,
+                Status::Resumed => &mut counts.resumed,
+                Status::Failed => &mut counts.failed,
+                Status::Blocked => &mut counts.blocked,
+            } += 1;
+        }
+        counts
+    }
+}
