@@ -10,7 +10,7 @@ use super::{
     wires::Patched,
 };
 use crate::{
-    diagnostic::{Diagnostic, Place, Span},
+    diagnostic::{Diagnostic, Diagnostics, Place, Span},
     pipeline::{Halving, Pipeline, document},
     stage::{Registry, StageKind},
 };
@@ -34,11 +34,8 @@ pub struct Selection {
     pub all: Vec<usize>,
 }
 
-/// Mistakes beyond this number are not shown: they are a few, many times.
-const MOST_SHOWN: usize = 1000;
-
 /// All instances, as far as the mistakes allow.
-fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Vec<Diagnostic>) -> Vec<Instance<'t>> {
+fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Diagnostics) -> Vec<Instance<'t>> {
     let patched: Vec<Patched<'_, 't>> = if pipeline.variants.is_empty() {
         vec![Patched::new(pipeline, None)]
     } else {
@@ -79,39 +76,23 @@ fn unrelated_score(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Optio
     (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that comes behind"))
 }
 
-/// Each diagnostic once, in the order of the file.
-fn distinct(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    found.truncate(MOST_SHOWN);
-    let mut distinct: Vec<Diagnostic> = Vec::new();
-    for diagnostic in found {
-        if !distinct.contains(&diagnostic) {
-            distinct.push(diagnostic);
-        }
-    }
-    distinct.sort_by_key(|diagnostic| diagnostic.span.start);
-    distinct
-}
-
 impl<'t> Graph<'t> {
     /// Wires a pipeline and unrolls its variants, loops and sweep.
     ///
     /// # Errors
     /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
-    pub fn build(pipeline: Pipeline<'t>, mut found: Vec<Diagnostic>) -> Result<Self, Vec<Diagnostic>> {
+    pub fn build(pipeline: Pipeline<'t>, mut found: Diagnostics) -> Result<Self, Vec<Diagnostic>> {
         let instances = unrolled(&pipeline, &mut found);
-        if pipeline.stages.is_empty() && pipeline.unread.is_empty() && !found.iter().any(Diagnostic::is_mistake) {
-            found.push(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
+        if pipeline.stages.is_empty() && pipeline.unread.is_empty() && !found.has_mistakes() {
+            found.add(Diagnostic::new(0..0, "the file has no stages").help("a stage is written `[stage.NAME]`"));
         }
-        if !found.iter().any(Diagnostic::is_mistake) {
+        if !found.has_mistakes() {
             found.extend(unrelated_score(&pipeline, &instances));
             definition::idle(&instances, &mut found);
             found.extend(unvaried(&pipeline, &instances));
         }
-        let (mistakes, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_mistake);
-        if mistakes.is_empty() {
-            return Ok(Self { warnings: distinct(warnings), pipeline, instances });
-        }
-        Err(distinct(mistakes))
+        let (mistakes, warnings) = found.into_shown();
+        if mistakes.is_empty() { Ok(Self { warnings, pipeline, instances }) } else { Err(mistakes) }
     }
 
     /// Targets with all that they need.

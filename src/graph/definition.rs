@@ -14,14 +14,14 @@ use super::{
     unrolled::Edge,
 };
 use crate::{
-    diagnostic::{Diagnostic, Sources, Span},
+    diagnostic::{Diagnostic, Diagnostics, Sources, Span},
     digest::StageKey,
     pipeline::{self, Pipeline, typed},
     stage::{BadParam, Foresight, Need, Problems},
 };
 
 /// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
-pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Diagnostics) {
     let patched = ties.patched();
     for (stage, def) in patched.stages.iter().enumerate() {
         let Some(def) = def else { continue };
@@ -57,7 +57,7 @@ pub(super) fn define<'t>(
     (places, varied): (&Arc<Places<'t>>, Box<[Span]>),
     table: DeTable<'t>,
     ids: &mut Ids,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Definition<'t> {
     let patched = ties.patched();
     let def = patched.stages[stage].as_ref().unwrap_or(&patched.pipeline.stages[stage]);
@@ -84,9 +84,7 @@ pub(super) fn define<'t>(
     for Need { port, path, what } in needs.into_iter().filter(|need| !resolve::is_written(def, need.port)) {
         let message = format!("`{}.{path}`: {what} needs the input `{port}`", definition.stage);
         let diagnostic = Diagnostic::new(definition.span(path), message).help(resolve::add_input(def, port));
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
+        found.add(diagnostic);
     }
     definition
 }
@@ -120,7 +118,7 @@ fn names(sources: &Sources, key: &Span, path: &str) -> bool {
 }
 
 /// Warns of parameters that the user sets and that have no effect in any instance of their stage.
-pub(super) fn idle(instances: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
+pub(super) fn idle(instances: &[Instance<'_>], found: &mut Diagnostics) {
     let mut definitions: BTreeMap<&str, BTreeMap<*const Definition<'_>, &Definition<'_>>> = BTreeMap::new();
     for instance in instances {
         let of_stage = definitions.entry(&instance.stage).or_default();
@@ -137,7 +135,7 @@ pub(super) fn idle(instances: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
             if count == definitions.len() {
                 let message = format!("`{stage}.{path}` has no effect, given the other parameters of the stage");
                 let help = "take it out, or change the parameter that switches it off";
-                found.push(Diagnostic::warning(key.clone(), message).help(help));
+                found.add(Diagnostic::warning(key.clone(), message).help(help));
             }
         }
     }
@@ -150,12 +148,10 @@ pub(super) fn check(
     links: &[Link],
     above: &[Instance<'_>],
     pipeline: &Pipeline<'_>,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Foresight {
     let mut note = |diagnostic: Diagnostic| {
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
+        found.add(diagnostic);
     };
     let mut known = Foresight::new();
     for link in links {
@@ -189,7 +185,7 @@ pub(super) fn check(
 }
 
 /// An input `PORT@EPOCH` must be one that its maker keeps.
-pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instance<'_>], found: &mut Vec<Diagnostic>) {
+pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instance<'_>], found: &mut Diagnostics) {
     for link in links {
         let Some((_, epoch)) = link.output.split_once('@') else { continue };
         let maker = &above[link.from];
@@ -205,8 +201,6 @@ pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instanc
             (_, None) => "an epoch is a number: `weights@5`".to_owned(),
         };
         let diagnostic = Diagnostic::new(definition.input_span(link.port), message).help(help);
-        if !found.contains(&diagnostic) {
-            found.push(diagnostic);
-        }
+        found.add(diagnostic);
     }
 }

@@ -19,7 +19,7 @@ use super::{
     unrolled::{Edge, Node},
 };
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, Diagnostics},
     digest::StageKey,
     pipeline::{MAX_INSTANCES, Pipeline, document},
     stage::Foresight,
@@ -50,7 +50,7 @@ pub(super) fn expand<'t>(
     pipeline: &Pipeline<'t>,
     ties: &[Ties<'_, 't>],
     nodes: &[Node],
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Vec<Instance<'t>> {
     let mut projections = Projections::new(&pipeline.space);
     let mut reaches: Vec<BTreeSet<usize>> = Vec::new();
@@ -65,7 +65,7 @@ pub(super) fn expand<'t>(
         layouts.push(layout);
     }
     if start > MAX_INSTANCES {
-        found.push(too_many(pipeline, &reaches, &layouts, start));
+        found.add(too_many(pipeline, &reaches, &layouts, start));
         check_alone(&ties[0], found);
         return Vec::new();
     }
@@ -122,7 +122,7 @@ impl<'t> Expander<'_, 't> {
         reach: &BTreeSet<usize>,
         layouts: &[Layout],
         at: usize,
-        found: &mut Vec<Diagnostic>,
+        found: &mut Diagnostics,
     ) {
         let layout = &layouts[at];
         let pipeline = self.pipeline;
@@ -147,7 +147,7 @@ impl<'t> Expander<'_, 't> {
                 pipeline.space.blocks[block].row(rows[block] as usize)[column]
             };
             let ids = &mut self.ids;
-            let mut define = |found: &mut Vec<Diagnostic>| {
+            let mut define = |found: &mut Diagnostics| {
                 let table = ties.table(node.stage, &value, found);
                 let span = |&axis: &usize| pipeline.axes[axis].values[value(axis) as usize].span();
                 let varied = own.iter().map(span).collect();
@@ -168,7 +168,7 @@ impl<'t> Expander<'_, 't> {
             if picks {
                 kept(&definition, &links, &self.instances, found);
             }
-            let look = |found: &mut Vec<Diagnostic>| check(&definition, &links, &self.instances, pipeline, found);
+            let look = |found: &mut Diagnostics| check(&definition, &links, &self.instances, pipeline, found);
             let foreseen = if shares {
                 let above = links.iter().map(|link| Arc::as_ptr(&self.instances[link.from].foreseen).addr()).collect();
                 let known = foreseen.entry((Arc::as_ptr(&definition).addr(), above));

@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use super::wires::Patched;
 use crate::{
-    diagnostic::{Diagnostic, Span},
+    diagnostic::{Diagnostic, Diagnostics, Span},
     pipeline::{self, Expression, Number, ParamRef, document},
 };
 
@@ -104,7 +104,7 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     /// The stage's parameters at a point, every expression replaced by what it comes to.
-    pub fn table(&self, stage: usize, point: Point<'_>, found: &mut Vec<Diagnostic>) -> DeTable<'t> {
+    pub fn table(&self, stage: usize, point: Point<'_>, found: &mut Diagnostics) -> DeTable<'t> {
         let Some(def) = &self.patched.stages[stage] else { return DeTable::new() };
         let mut table = def.params.clone();
         for axis in self.own(stage) {
@@ -129,20 +129,13 @@ impl<'a, 't> Ties<'a, 't> {
         document::set(table, &axes.path, axes.key.span(), value);
     }
 
-    fn replace(
-        &self,
-        stage: usize,
-        table: &mut DeTable<'t>,
-        point: Point<'_>,
-        found: &mut Vec<Diagnostic>,
-        depth: usize,
-    ) {
+    fn replace(&self, stage: usize, table: &mut DeTable<'t>, point: Point<'_>, found: &mut Diagnostics, depth: usize) {
         for (path, span, expression) in pipeline::expressions(table) {
             let value = match self.value(&expression, point, depth) {
                 Ok(value) => document::from_json(&value, &span, self.patched.pipeline.sources),
                 Err(message) => {
                     let name = self.patched.pipeline.stages[stage].name.get_ref();
-                    found.push(Diagnostic::new(span, format!("`{name}.{}`: {message}", path.join("."))));
+                    found.add(Diagnostic::new(span, format!("`{name}.{}`: {message}", path.join("."))));
                     None
                 }
             };
@@ -198,7 +191,7 @@ impl<'a, 't> Ties<'a, 't> {
                     self.set(&mut table, axis, point);
                 }
                 // What is wrong with it is reported where it stands.
-                let mut ignored = Vec::new();
+                let mut ignored = Diagnostics::default();
                 self.replace(stage, &mut table, point, &mut ignored, depth + 1);
                 let value = pipeline::typed(&def.kind, &def.name, table, &mut ignored).params()[&key].clone();
                 self.known.borrow_mut().insert(known, value.clone());

@@ -2,7 +2,7 @@
 
 use super::wires::{Patched, Wires, did_you_mean};
 use crate::{
-    diagnostic::{Diagnostic, Span},
+    diagnostic::{Diagnostic, Diagnostics, Span},
     pipeline::{Loop, Pipeline, StageDef, document},
 };
 
@@ -101,14 +101,14 @@ pub(super) fn named(
     maker: &StageDef<'_>,
     span: &Span,
     patched: &Patched<'_, '_>,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Option<usize> {
     let maker = maker.name.get_ref();
     let around = patched.pipeline.loops.iter().find(|around| around.holds(maker));
     let Some(around) = around else {
         let message = format!("stage `{maker}` is in no loop, so it has no rounds");
         let help = "without `@…` it is the stage itself; epochs are named behind the port: `weights@5`";
-        found.push(Diagnostic::new(span.clone(), message).help(help));
+        found.add(Diagnostic::new(span.clone(), message).help(help));
         return None;
     };
     let name = around.name.get_ref();
@@ -124,6 +124,6 @@ pub(super) fn named(
         Ok(_) => (format!("loop `{name}` has no round {number}"), format!("it has rounds 1 to {least}")),
         Err(_) => (format!("`{round}` does not name a round"), format!("write `{maker}@{name}=1`")),
     };
-    found.push(Diagnostic::new(span.clone(), message).help(help));
+    found.add(Diagnostic::new(span.clone(), message).help(help));
     None
 }

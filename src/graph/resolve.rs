@@ -9,13 +9,13 @@ use super::{
     wires::{InputWire, Patched, Wires, Wiring, did_you_mean},
 };
 use crate::{
-    diagnostic::{Diagnostic, Span, suggest},
+    diagnostic::{Diagnostic, Diagnostics, Span, suggest},
     pipeline::{Loop, StageDef, Wire},
     stage::Form,
 };
 
 /// Checks all wires.
-pub fn check(patched: &Patched<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
+pub fn check(patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Wiring {
     let mut wires: Wires = Vec::new();
     for stage in &patched.stages {
         let Some(stage) = stage else {
@@ -41,13 +41,13 @@ pub fn check(patched: &Patched<'_, '_>, found: &mut Vec<Diagnostic>) -> Wiring {
 }
 
 /// The wires that a loop carries, checked as the stages that take them would be.
-fn carried(around: &Loop, patched: &Patched<'_, '_>, found: &mut Vec<Diagnostic>) -> Vec<(usize, InputWire)> {
+fn carried(around: &Loop, patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Vec<(usize, InputWire)> {
     let mut all = Vec::new();
     for wire in &around.carry {
         let (key, span) = (wire.port.get_ref(), wire.port.span());
         let Some((name, port)) = key.split_once('.') else {
             let help = "write carry = { \"stage.port\" = \"stage.port\" }, the input in quotes";
-            found.push(Diagnostic::new(span, format!("`{key}` does not name an input")).help(help));
+            found.add(Diagnostic::new(span, format!("`{key}` does not name an input")).help(help));
             continue;
         };
         if !in_body(name, around, &span, "takes", patched, found) {
@@ -70,7 +70,7 @@ fn in_body(
     span: &Span,
     does: &str,
     patched: &Patched<'_, '_>,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> bool {
     let is_dropped = patched.variant.and_then(|variant| Some((variant, variant.drops(name)?)));
     if around.holds(name) && is_dropped.is_none() {
@@ -85,7 +85,7 @@ fn in_body(
             "variant `{}` drops `{name}`, which loop `{around_name}` carries from or to",
             variant.name.get_ref()
         );
-        found.push(Diagnostic::new(place, message).other(span.clone(), "needed here").help("leave it in the graph"));
+        found.add(Diagnostic::new(place, message).other(span.clone(), "needed here").help("leave it in the graph"));
         return false;
     }
     let body: Vec<&str> = around.body.iter().map(|stage| stage.get_ref().as_str()).collect();
@@ -95,18 +95,18 @@ fn in_body(
         None if patched.find(name).is_some() => format!("add \"{name}\" to `body`, or carry to and from its stages"),
         None => did_you_mean(name, &body),
     };
-    found.push(Diagnostic::new(span.clone(), message).other(around.name.span(), "the loop").help(help));
+    found.add(Diagnostic::new(span.clone(), message).other(around.name.span(), "the loop").help(help));
     false
 }
 
-fn missing(stage: &StageDef<'_>, found: &mut Vec<Diagnostic>) {
+fn missing(stage: &StageDef<'_>, found: &mut Diagnostics) {
     for port in stage.kind.inputs.iter().filter(|port| !port.optional) {
         if is_written(stage, port.name) {
             continue;
         }
         let span = stage.inputs_span.clone().unwrap_or(stage.name.span());
         let message = format!("stage `{}` has no input `{}` ({})", stage.name.get_ref(), port.name, port.about);
-        found.push(Diagnostic::new(span, message).help(add_input(stage, port.name)));
+        found.add(Diagnostic::new(span, message).help(add_input(stage, port.name)));
     }
 }
 
@@ -129,17 +129,12 @@ fn means(stage: &StageDef<'_>, wire: &Wire, port: &str) -> bool {
 }
 
 /// The wire, if it is good enough to be followed.
-fn join(
-    stage: &StageDef<'_>,
-    wire: &Wire,
-    patched: &Patched<'_, '_>,
-    found: &mut Vec<Diagnostic>,
-) -> Option<InputWire> {
+fn join(stage: &StageDef<'_>, wire: &Wire, patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Option<InputWire> {
     let input = stage.kind.input(wire.port.get_ref());
     if input.is_none() {
         let names: Vec<&str> = stage.kind.inputs.iter().map(|port| port.name).collect();
         let message = format!("kind `{}` has no input port `{}`", stage.kind.name, wire.port.get_ref());
-        found.push(Diagnostic::new(wire.port.span(), message).help(did_you_mean(wire.port.get_ref(), &names)));
+        found.add(Diagnostic::new(wire.port.span(), message).help(did_you_mean(wire.port.get_ref(), &names)));
     }
     let (span, from) = (wire.from.span(), wire.from.get_ref());
     let Some((maker, output)) = from.split_once('.') else {
@@ -149,7 +144,7 @@ fn join(
             Some([first, ..]) => format!("write \"STAGE.PORT\", such as \"{from}.{}\"", first.name),
             _ => "write \"STAGE.PORT\"".to_owned(),
         };
-        found.push(Diagnostic::new(span, message).help(help));
+        found.add(Diagnostic::new(span, message).help(help));
         return None;
     };
     let (maker, round) = maker.split_once('@').map_or((maker, None), |(maker, round)| (maker, Some(round)));
@@ -157,7 +152,7 @@ fn join(
         return None;
     }
     let Some((index, made)) = patched.find(maker) else {
-        found.push(not_there(stage, wire, maker, patched));
+        found.add(not_there(stage, wire, maker, patched));
         return None;
     };
     let round = match round {
@@ -169,7 +164,7 @@ fn join(
     let Some(output) = kind.output(output) else {
         let names: Vec<&str> = kind.outputs.iter().map(|port| port.name).collect();
         let message = format!("stage `{maker}` (kind `{}`) has no output port `{name}`", kind.name);
-        found.push(Diagnostic::new(span, message).help(did_you_mean(&name, &names)));
+        found.add(Diagnostic::new(span, message).help(did_you_mean(&name, &names)));
         return None;
     };
     let input = input?;
@@ -185,7 +180,7 @@ fn join(
         if !fitting.is_empty() {
             diagnostic = diagnostic.help(format!("these would fit: {}", fitting.join(", ")));
         }
-        found.push(diagnostic);
+        found.add(diagnostic);
     }
     Some(InputWire { port: input.name, from: index, round, output: name, span })
 }

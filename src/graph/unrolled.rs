@@ -17,7 +17,7 @@ use super::{
     wires::{Patched, Wiring},
 };
 use crate::{
-    diagnostic::{Diagnostic, Span},
+    diagnostic::{Diagnostic, Diagnostics, Span},
     pipeline::{MAX_NODES, Pipeline, document},
 };
 
@@ -63,7 +63,7 @@ pub(super) fn unroll<'a, 't>(
     patched: &'a [Patched<'a, 't>],
     ties: &'a [Ties<'a, 't>],
     wirings: &'a [Wiring],
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Option<Vec<Node>> {
     let pipeline = patched.first()?.pipeline;
     let times: Vec<Times> = pipeline.loops.iter().map(|around| order::times(pipeline, around)).collect();
@@ -79,7 +79,7 @@ pub(super) fn unroll<'a, 't>(
     if most > MAX_NODES {
         let span = pipeline.loops.first().map_or(0..0, |around| around.times.span());
         let message = format!("loops and variants make {most} nodes; {MAX_NODES} are the most");
-        found.push(Diagnostic::new(span, message).help("give fewer rounds, or choose variants with `--variant`"));
+        found.add(Diagnostic::new(span, message).help("give fewer rounds, or choose variants with `--variant`"));
         return None;
     }
     let mut unroller =

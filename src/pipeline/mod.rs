@@ -35,7 +35,7 @@ pub use written::{resources::Resources, table::Wire, variant::BASE};
 
 pub(crate) use crate::diagnostic::quoted;
 use crate::{
-    diagnostic::{Diagnostic, Diagnostics, Sources},
+    diagnostic::{Diagnostics, Sources},
     stage::Registry,
 };
 
@@ -43,7 +43,7 @@ use crate::{
 /// `--sweep=NAME`, `--variant=NAME,NAME`, `--seeds=N`.
 ///
 /// All mistakes are reported at once; the pipeline that is returned with them is as much as could be read.
-pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Vec<Diagnostic>) {
+pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let mut texts = sources.texts();
     let text = texts.next().map_or("", |(_, text)| text);
@@ -55,5 +55,5 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
         }
         None => empty,
     };
-    (pipeline, diagnostics.into_vec())
+    (pipeline, diagnostics)
 }

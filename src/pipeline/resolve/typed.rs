@@ -6,7 +6,7 @@ use toml::{Spanned, de::DeTable};
 
 use super::type_errors;
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::Diagnostics,
     pipeline::document,
     stage::{AnyStage, StageKind},
 };
@@ -17,7 +17,7 @@ pub fn typed(
     kind: &StageKind,
     stage: &Spanned<String>,
     mut table: DeTable<'_>,
-    found: &mut Vec<Diagnostic>,
+    found: &mut Diagnostics,
 ) -> Box<dyn AnyStage> {
     let header = stage.span();
     loop {
@@ -26,7 +26,7 @@ pub fn typed(
             Err(error) => error,
         };
         let span = error.span().unwrap_or_else(|| header.clone());
-        found.push(type_errors::mistake(stage.get_ref(), &table, &span, error.message()));
+        found.add(type_errors::mistake(stage.get_ref(), &table, &span, error.message()));
         if !document::remove_at(&mut table, &span) {
             return kind.default_stage();
         }

@@ -5,12 +5,15 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::pipeline::{
-    document,
-    expression::NONE,
-    resolve::{scope::Scope, typed::typed, values::computed},
-    resolved::{Axis, StageDef, Variant},
-    written::Value,
+use crate::{
+    diagnostic::Diagnostics,
+    pipeline::{
+        document,
+        expression::NONE,
+        resolve::{scope::Scope, typed::typed, values::computed},
+        resolved::{Axis, StageDef, Variant},
+        written::Value,
+    },
 };
 
 /// Where values come from that no axis gives: the file with the values of the command line, and the defaults.
@@ -59,6 +62,6 @@ fn default(stage: &StageDef<'_>, path: &[String]) -> Option<serde_json::Value> {
     if !document::expressions(&table).is_empty() {
         return None;
     }
-    let params = typed(&stage.kind, &stage.name, table, &mut Vec::new()).params();
+    let params = typed(&stage.kind, &stage.name, table, &mut Diagnostics::default()).params();
     path.iter().try_fold(&params, |value, key| value.get(key)).cloned()
 }
