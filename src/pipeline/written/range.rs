@@ -1,7 +1,9 @@
 //! `range(8, 128, *2)`: the values of an axis by a rule. Both ends are included, and decimals are computed as decimals:
 //! a step of 0.1 never gives 0.30000000000000004.
 
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use std::str::FromStr;
+
+use bigdecimal::{BigDecimal, One, ToPrimitive, Zero};
 
 use crate::{
     diagnostic::{Diagnostic, Span},
@@ -16,29 +18,34 @@ pub fn is_range(text: &str) -> bool {
     text.trim_start().strip_prefix("range").is_some_and(|rest| rest.trim_start().starts_with('('))
 }
 
+/// Numbers with more digits than this are not made: a growing one would have no end of them.
+const MAX_DIGITS: u64 = 100;
+/// Numbers of a larger exponent than this are no floats either.
+const MAX_EXPONENT: u32 = 400;
+
 /// The step from one value to the next.
 enum Step {
-    Plus(Decimal),
-    Times(Decimal),
+    Plus(BigDecimal),
+    Times(BigDecimal),
 }
 
 impl Step {
-    fn from(&self, value: Decimal) -> Option<Decimal> {
-        match *self {
-            Self::Plus(by) => sum(value, by),
-            Self::Times(by) => product(value, by),
+    fn from(&self, value: &BigDecimal) -> BigDecimal {
+        match self {
+            Self::Plus(by) => value + by,
+            Self::Times(by) => value * by,
         }
     }
 
     /// True if the step leads from one end to the other.
-    fn leads(&self, start: Decimal, end: Decimal) -> bool {
-        let zero = Decimal::ZERO;
-        match *self {
+    fn leads(&self, start: &BigDecimal, end: &BigDecimal) -> bool {
+        let (zero, one) = (&BigDecimal::zero(), &BigDecimal::one());
+        match self {
             _ if start == end => true,
             Self::Plus(by) if start < end => by > zero,
             Self::Plus(by) => by < zero,
-            Self::Times(by) if start < end => start > zero && by > Decimal::ONE,
-            Self::Times(by) => end > zero && by > zero && by < Decimal::ONE,
+            Self::Times(by) if start < end => start > zero && by > one,
+            Self::Times(by) => end > zero && by > zero && by < one,
         }
     }
 }
@@ -69,31 +76,30 @@ pub fn values(text: &str, span: &Span) -> Result<Vec<String>, Diagnostic> {
         _ if step.starts_with('-') => Step::Plus(number(step)?),
         _ => return Err(wrong(format!("the step `{step}` in `{text}` says neither + nor *"))),
     };
-    if !step.leads(start, end) {
+    if !step.leads(&start, &end) {
         let message = format!("`{text}` never ends: its step does not lead from {} to {}", parts[0], parts[1]);
         return Err(wrong(message));
     }
     let many = || wrong(format!("`{text}` has more than {MAX_VALUES} values"));
     // Known before any are made, so that a slip of the pen costs no memory.
-    let approximate = |number: Decimal| number.to_f64().unwrap_or_default();
-    if matches!(step, Step::Plus(by) if (approximate(end) - approximate(start)) / approximate(by) >= MAX_VALUES as f64)
-    {
+    let approximate = |number: &BigDecimal| number.to_f64().unwrap_or_default();
+    if matches!(&step, Step::Plus(by) if approximate(&(&end - &start)) / approximate(by) >= MAX_VALUES as f64) {
         return Err(many());
     }
-    let (mut values, mut next) = (Vec::new(), Some(start));
-    while let Some(value) = next.take_if(|value| if start <= end { *value <= end } else { *value >= end }) {
+    let rises = start <= end;
+    let (mut values, mut value) = (Vec::new(), start.clone());
+    while if rises { value <= end } else { value >= end } {
         if values.len() == MAX_VALUES {
             return Err(many());
         }
-        values.push(written(value, whole));
+        if value.normalized().digits() > MAX_DIGITS {
+            return Err(wrong(format!("the values of `{text}` have too many digits; write them out")));
+        }
+        values.push(written(&value, whole));
         if start == end {
             break;
         }
-        next = step.from(value);
-        // Whole numbers of that size are beyond any end; other numbers have more digits than can be kept.
-        if next.is_none() && !whole {
-            return Err(wrong(format!("the values of `{text}` have too many digits; write them out")));
-        }
+        value = step.from(&value);
     }
     Ok(values)
 }
@@ -106,41 +112,19 @@ pub fn without_underscores(text: &str) -> Option<String> {
     text.match_indices('_').all(between).then(|| text.replace('_', ""))
 }
 
-/// A number with all its digits; `None` if it is no number, or has more digits than a decimal holds.
-fn parse(text: &str) -> Option<Decimal> {
+/// A number with all its digits; `None` if it is no number, or one beyond all floats.
+fn parse(text: &str) -> Option<BigDecimal> {
     let text = without_underscores(text)?;
-    let (digits, exponent) = match text.split_once(['e', 'E']) {
-        Some((digits, exponent)) => (digits, exponent.parse::<i32>().ok()?),
-        None => (text.as_str(), 0),
-    };
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
     let bare = digits.strip_prefix(['-', '+']).unwrap_or(digits);
-    if !bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return None;
-    }
-    let number = Decimal::from_str_exact(digits).ok()?.normalize();
-    if exponent < 0 {
-        let scale = number.scale().checked_add(exponent.unsigned_abs())?;
-        return Decimal::try_from_i128_with_scale(number.mantissa(), scale).ok();
-    }
-    let power = 10i128.checked_pow(exponent.unsigned_abs())?;
-    product(number, Decimal::try_from_i128_with_scale(power, 0).ok()?)
+    let is_plain = bare.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_near = exponent.parse::<i32>().is_ok_and(|exponent| exponent.unsigned_abs() <= MAX_EXPONENT);
+    (is_plain && is_near && bare.bytes().any(|byte| byte.is_ascii_digit())).then(|| BigDecimal::from_str(&text).ok())?
 }
 
-/// The exact sum; `None` if it has more digits than a decimal holds, where the crate rounds.
-fn sum(one: Decimal, other: Decimal) -> Option<Decimal> {
-    let sum = one.checked_add(other)?;
-    (sum.scale() == one.scale().max(other.scale())).then(|| sum.normalize())
-}
-
-/// The exact product; `None` if it has more digits than a decimal holds, where the crate rounds.
-fn product(one: Decimal, other: Decimal) -> Option<Decimal> {
-    let product = one.checked_mul(other)?;
-    (product.is_zero() || product.scale() == one.scale() + other.scale()).then(|| product.normalize())
-}
-
-fn written(value: Decimal, whole: bool) -> String {
-    let value = value.normalize();
-    if whole || value.scale() > 0 { value.to_string() } else { format!("{value}.0") }
+fn written(value: &BigDecimal, whole: bool) -> String {
+    let text = value.normalized().to_plain_string();
+    if whole || text.contains('.') { text } else { format!("{text}.0") }
 }
 
 #[cfg(test)]
@@ -158,6 +142,7 @@ mod tests {
             ("range(0.7, 1, +0.1)", "0.7 0.8 0.9 1.0"),
             ("range(1e-3, 1, *10)", "0.001 0.01 0.1 1.0"),
             ("range(1, 8, *1.5)", "1.0 1.5 2.25 3.375 5.0625 7.59375"),
+            ("range(1e30, 1e31, *3)", "1000000000000000000000000000000.0 3000000000000000000000000000000.0 9000000000000000000000000000000.0"),
             ("range(3, 1, -1)", "3 2 1"),
             ("range(1, 0.01, *0.1)", "1.0 0.1 0.01"),
             ("range(-1, 1)", "-1 0 1"),
@@ -177,6 +162,13 @@ mod tests {
             let values = values(text, &(0..0)).map(|values| values.join(" "));
             assert_eq!(values, Ok::<_, Diagnostic>(expected.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn growing_numbers_keep_their_digits() {
+        let values = values("range(1e-5, 1, *1.5)", &(0..0)).expect("a range");
+        assert_eq!(values.len(), 29);
+        assert_eq!(values[28], "0.852226929923929274082183837890625");
     }
 
     #[test]
@@ -202,6 +194,8 @@ mod tests {
             "range(1.2.3, 5)",
             "range(., 5)",
             "range(1e1e1, 5)",
+            "range(1e9999, 5)",
+            "range(1, 1e99999999, *10)",
             "range(+-1, 5)",
         ] {
             assert!(values(text, &(0..0)).is_err(), "{text}");
