@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("scale.toml");
     std::fs::write(&file, PIPELINE)?;
-    let kinds = stages::registry().kinds().copied().chain([StageKind::of::<Scale>()]).collect();
+    let kinds = stages::registry().kinds().cloned().chain([StageKind::of::<Scale>()]).collect();
     let experiment = Experiment::open(&file)?.kinds(kinds);
     experiment.run(&[], Options::default())?;
     for row in experiment.results()?.iter().filter(|row| row.stage == "knn") {

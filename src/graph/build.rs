@@ -123,7 +123,7 @@ impl<'t> Graph<'t> {
     #[must_use]
     pub fn kinds(&self) -> Registry {
         let kinds: BTreeMap<&str, StageKind> =
-            self.instances.iter().map(|instance| (instance.kind.name, instance.kind)).collect();
+            self.instances.iter().map(|instance| (instance.kind.name, instance.kind.clone())).collect();
         kinds.into_values().collect()
     }
 

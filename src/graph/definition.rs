@@ -71,7 +71,7 @@ pub(super) fn define<'t>(
     let idle = work.idle().into_iter().filter_map(|path| Some((path, is_written(&path)?))).collect();
     let definition = Definition {
         stage: def.name.get_ref().clone(),
-        kind: def.kind,
+        kind: def.kind.clone(),
         work,
         retries: def.retries,
         needs: def.resources,

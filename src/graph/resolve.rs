@@ -139,7 +139,7 @@ fn join(stage: &StageDef<'_>, wire: &Wire, patched: &Patched<'_, '_>, found: &mu
     let (span, from) = (wire.from.span(), wire.from.get_ref());
     let Some((maker, output)) = from.split_once('.') else {
         let message = format!("`{from}` does not name an output");
-        let ports = patched.find(from).map(|(_, stage)| stage.kind.outputs);
+        let ports = patched.find(from).map(|(_, stage)| stage.kind.outputs.as_slice());
         let help = match ports {
             Some([first, ..]) => format!("write \"STAGE.PORT\", such as \"{from}.{}\"", first.name),
             _ => "write \"STAGE.PORT\"".to_owned(),

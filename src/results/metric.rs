@@ -36,7 +36,7 @@ impl Metrics {
                 continue;
             }
             kinds.push(kind.name);
-            for metric in kind.metrics() {
+            for metric in kind.metrics.iter().cloned() {
                 if !all.iter().any(|known| known.name == metric.name) {
                     all.push(metric);
                 }

@@ -1,6 +1,12 @@
-//! Kinds behind function pointers, and the registry that names them.
+//! Kinds as they are known at run time, and the registry that names them.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
+    ops::Deref,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::Value;
 use toml::Spanned;
@@ -84,47 +90,95 @@ impl dyn AnyStage {
     }
 }
 
-type Parse = fn(Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error>;
+/// What makes stages of a kind: a Rust type, or a description that came as data.
+pub trait Make: Send + Sync {
+    /// Reads the parameters.
+    ///
+    /// # Errors
+    /// If a value has the wrong type; the error has the place.
+    fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error>;
 
-/// One kind of stage.
-#[derive(Clone, Copy)]
-pub struct StageKind {
+    /// The stage with the parameters that [`AnyStage::params`] gave.
+    ///
+    /// # Errors
+    /// If they are not parameters of this kind.
+    fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error>;
+
+    /// The JSON schema of the parameters.
+    fn schema(&self) -> schemars::Schema;
+
+    /// The stage with every parameter at its default.
+    fn default_stage(&self) -> Box<dyn AnyStage>;
+}
+
+/// Stages that are values of a Rust type.
+struct Typed<S>(PhantomData<fn() -> S>);
+
+impl<S: Stage> Make for Typed<S> {
+    fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
+        S::deserialize(toml::de::Deserializer::from(table)).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
+    }
+    fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
+        S::deserialize(params).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
+    }
+    fn schema(&self) -> schemars::Schema {
+        schemars::SchemaGenerator::default().into_root_schema_for::<S>()
+    }
+    fn default_stage(&self) -> Box<dyn AnyStage> {
+        Box::new(S::default())
+    }
+}
+
+/// Everything that is known of a kind outside its own code.
+pub struct Description {
     /// The name in pipeline files.
     pub name: &'static str,
     /// See [`Stage::VERSION`].
     pub version: u32,
-    /// See [`Stage::INPUTS`].
-    pub inputs: &'static [Port],
-    /// See [`Stage::OUTPUTS`].
-    pub outputs: &'static [Port],
+    /// What comes in.
+    pub inputs: Vec<Port>,
+    /// What comes out.
+    pub outputs: Vec<Port>,
     /// See [`Stage::EXTEND`].
     pub extend: Option<&'static str>,
-    metrics: fn() -> Vec<Metric>,
-    parse: Parse,
-    restore: fn(&Value) -> Result<Box<dyn AnyStage>, serde_json::Error>,
-    schema: fn() -> schemars::Schema,
-    default: fn() -> Box<dyn AnyStage>,
+    /// See [`Stage::metrics`].
+    pub metrics: Vec<Metric>,
+}
+
+/// One kind of stage: its description, and what makes stages of it. Clones share both.
+#[derive(Clone)]
+pub struct StageKind {
+    description: Arc<Description>,
+    make: Arc<dyn Make>,
+}
+
+impl Deref for StageKind {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        &self.description
+    }
 }
 
 impl StageKind {
     /// The kind that `S` implements.
     #[must_use]
-    pub const fn of<S: Stage>() -> Self {
-        Self {
+    pub fn of<S: Stage>() -> Self {
+        let description = Description {
             name: S::KIND,
             version: S::VERSION,
-            inputs: S::INPUTS,
-            outputs: S::OUTPUTS,
+            inputs: S::INPUTS.to_vec(),
+            outputs: S::OUTPUTS.to_vec(),
             extend: S::EXTEND,
-            metrics: S::metrics,
-            parse: |table| {
-                let deserializer = toml::de::Deserializer::from(table);
-                S::deserialize(deserializer).map(|stage| Box::new(stage) as Box<dyn AnyStage>)
-            },
-            restore: |params| S::deserialize(params).map(|stage| Box::new(stage) as Box<dyn AnyStage>),
-            schema: || schemars::SchemaGenerator::default().into_root_schema_for::<S>(),
-            default: || Box::new(S::default()),
-        }
+            metrics: S::metrics(),
+        };
+        Self::new(description, Typed::<S>(PhantomData))
+    }
+
+    /// A kind that is described by data. [`interned`] makes its names.
+    #[must_use]
+    pub fn new(description: Description, make: impl Make + 'static) -> Self {
+        Self { description: Arc::new(description), make: Arc::new(make) }
     }
 
     /// Reads the parameters.
@@ -132,7 +186,7 @@ impl StageKind {
     /// # Errors
     /// If a value has the wrong type; the error has the place.
     pub fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
-        (self.parse)(table)
+        self.make.parse(table)
     }
 
     /// The stage with the parameters that [`AnyStage::params`] gave.
@@ -140,39 +194,47 @@ impl StageKind {
     /// # Errors
     /// If they are not parameters of this kind.
     pub fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
-        (self.restore)(params)
-    }
-
-    /// See [`Stage::metrics`].
-    #[must_use]
-    pub fn metrics(&self) -> Vec<Metric> {
-        (self.metrics)()
+        self.make.restore(params)
     }
 
     /// The JSON schema of the parameters.
     #[must_use]
     pub fn schema(&self) -> schemars::Schema {
-        (self.schema)()
+        self.make.schema()
     }
 
     /// The stage with every parameter at its default.
     #[must_use]
     pub fn default_stage(&self) -> Box<dyn AnyStage> {
-        (self.default)()
+        self.make.default_stage()
     }
 
     /// The input port of that name.
     #[must_use]
-    pub fn input(&self, name: &str) -> Option<&'static Port> {
+    pub fn input(&self, name: &str) -> Option<&Port> {
         self.inputs.iter().find(|port| port.name == name)
     }
 
     /// The output port of that name; `PORT@EPOCH` names a port too.
     #[must_use]
-    pub fn output(&self, name: &str) -> Option<&'static Port> {
+    pub fn output(&self, name: &str) -> Option<&Port> {
         let name = name.split('@').next().unwrap_or(name);
         self.outputs.iter().find(|port| port.name == name)
     }
+}
+
+/// A name that lives as long as the program. Equal names are kept once, so names that come as data (of kinds that a pipeline
+/// file describes) can be used like those of Rust types.
+#[must_use]
+pub fn interned(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let new: &'static str = Box::leak(name.into());
+    names.insert(new);
+    new
 }
 
 /// The kinds that a pipeline file may use.
@@ -198,7 +260,8 @@ impl FromIterator<StageKind> for Registry {
     fn from_iter<I: IntoIterator<Item = StageKind>>(kinds: I) -> Self {
         let mut registry = Self::default();
         for kind in kinds {
-            assert!(registry.0.insert(kind.name, kind).is_none(), "two kinds are called `{}`", kind.name);
+            let name = kind.name;
+            assert!(registry.0.insert(name, kind).is_none(), "two kinds are called `{name}`");
         }
         registry
     }

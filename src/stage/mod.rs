@@ -68,7 +68,7 @@ pub use device::{DeviceId, NoDevice, instructions};
 pub use drawing::{Drawing, Groups, View};
 pub use extent::Extent;
 pub use foresight::{Foreseen, Foresight};
-pub use kind::{AnyStage, Registry, StageKind};
+pub use kind::{AnyStage, Description, Make, Registry, StageKind, interned};
 pub use metric::{Better, Metric, Prediction, Role, Unit};
 pub use port::{Form, Inputs, Outputs, Port};
 

@@ -84,7 +84,7 @@ fn every_parameter_and_port_is_documented() {
             found.push(kind.name.to_owned());
         }
         undocumented(kind.name, &schema, &mut found);
-        let ports = kind.inputs.iter().chain(kind.outputs);
+        let ports = kind.inputs.iter().chain(&kind.outputs);
         found.extend(ports.filter(|port| port.about.is_empty()).map(|port| format!("{}: {}", kind.name, port.name)));
     }
     assert_eq!(found, [""; 0]);
@@ -120,7 +120,7 @@ fn a_kind_as_toml_is_the_kind_at_its_defaults() {
         let mut names = Vec::new();
         leaves(&defaults, "", &mut names);
         assert!(names.iter().all(|name| text.contains(&format!("{name} = "))), "{text}");
-        let mut ports = kind.inputs.iter().chain(kind.outputs);
+        let mut ports = kind.inputs.iter().chain(&kind.outputs);
         assert!(ports.all(|port| text.contains(&format!("put `{}` (", port.name))), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     }

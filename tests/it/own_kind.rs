@@ -84,7 +84,7 @@ mod ripple {
 
 /// The one line.
 fn kinds() -> Registry {
-    stages::registry().kinds().copied().chain([StageKind::of::<ripple::Ripple>()]).collect()
+    stages::registry().kinds().cloned().chain([StageKind::of::<ripple::Ripple>()]).collect()
 }
 
 fn experiment(folder: &Path) -> Experiment {
@@ -132,4 +132,105 @@ fn its_parameters_are_in_the_schema_and_its_price_grows_with_what_extends_it() {
     };
     let per_round = seconds(8) / 8.0;
     assert!((seconds(80) / 80.0 - per_round).abs() < 1e-9 * per_round, "a price for each round");
+}
+
+/// A kind that is no Rust type: its ports, parameters and numbers came as data, as those of a program will.
+mod of_data {
+    use std::path::Path;
+
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+    use strata::stage::{
+        AnyStage, Context, Description, Drawing, Extent, Foresight, Form, Inputs, Make, Metric, Need, Outputs, Port,
+        Problems, Source, StageError, StageKind, View, interned,
+    };
+    use toml::{Spanned, de::DeTable};
+
+    struct Halve(f64);
+    struct Halves;
+
+    impl AnyStage for Halve {
+        fn params(&self) -> Value {
+            json!({ "by": self.0 })
+        }
+        fn idle(&self) -> Vec<&'static str> {
+            Vec::new()
+        }
+        fn check(&self, problems: &mut Problems) {
+            problems.positive("by", self.0);
+        }
+        fn needs(&self) -> Vec<Need> {
+            Vec::new()
+        }
+        fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+            Foresight::new()
+        }
+        fn sources(&self, _: &Path) -> Result<Vec<Source>, StageError> {
+            Ok(Vec::new())
+        }
+        fn extent(&self) -> Option<Extent> {
+            None
+        }
+        fn draw(&self, _: &dyn View) -> Vec<Drawing> {
+            Vec::new()
+        }
+        fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+            cx.metric("left", 1.0 / self.0);
+            Ok(Outputs::new().with("half", inputs.at("whole").clone()))
+        }
+    }
+
+    impl Make for Halves {
+        fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
+            let table = Value::deserialize(toml::de::Deserializer::from(table))?;
+            Ok(self.restore(&table).expect("numbers"))
+        }
+        fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
+            Ok(Box::new(Halve(params.get("by").and_then(Value::as_f64).unwrap_or(2.0))))
+        }
+        fn schema(&self) -> schemars::Schema {
+            schemars::json_schema!({
+                "type": "object",
+                "description": "Halves.",
+                "properties": { "by": { "type": "number", "description": "Into how many parts.", "default": 2.0 } },
+            })
+        }
+        fn default_stage(&self) -> Box<dyn AnyStage> {
+            Box::new(Halve(2.0))
+        }
+    }
+
+    /// A kind with a name that is known at run time only.
+    pub fn kind(name: &str) -> StageKind {
+        let port = |name: &str| Port::new(interned(name), &[Form::Matrix], "a matrix");
+        let description = Description {
+            name: interned(name),
+            version: 1,
+            inputs: vec![port("whole")],
+            outputs: vec![port("half")],
+            extend: None,
+            metrics: vec![Metric::new("left".to_owned(), "what is left").fraction().lower().score()],
+        };
+        StageKind::new(description, Halves)
+    }
+}
+
+#[test]
+fn a_kind_may_come_as_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pond.toml");
+    let name = format!("halve_{}", std::process::id());
+    let text = format!(
+        "[stage.pond]\nkind = \"ripple\"\n[stage.half]\nkind = \"{name}\"\ninputs = {{ whole = \"pond.waves\" }}\n"
+    );
+    std::fs::write(&file, text).expect("written");
+    let kinds: Registry = kinds().kinds().cloned().chain([of_data::kind(&name)]).collect();
+    let experiment = Experiment::open(&file).expect("it is there").kinds(kinds).set("half.by=4,8");
+    let ran = experiment.run(&[], Options::default()).expect("it runs");
+    assert_eq!((ran.counts.ran, ran.counts.failed), (3, 0), "{ran:?}");
+    let rows = experiment.results().expect("results");
+    let left: Vec<f64> = rows.iter().filter_map(|row| row.metrics.get("left").copied()).collect();
+    assert_eq!(left, [0.25, 0.125]);
+    let mistakes = experiment.set("half.by=-1").set("half.bye=2").graph().err().expect("mistakes").to_string();
+    assert!(mistakes.contains("mistake"), "{mistakes}");
 }

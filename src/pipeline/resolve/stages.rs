@@ -51,7 +51,7 @@ fn kind(stage: &Stage<'_>, registry: &Registry, diagnostics: &mut Diagnostics) -
         diagnostics.add(Diagnostic::new(kind.span(), "`kind` must be a string"));
         return None;
     };
-    let found = registry.get(name).copied();
+    let found = registry.get(name).cloned();
     if found.is_none() {
         let names = Names::new(names.iter().copied()).between("\"", "\"").otherwise(kinds);
         diagnostics.unknown(kind.span(), format!("unknown kind `{name}`"), name, &names);
