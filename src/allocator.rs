@@ -26,7 +26,7 @@ const SETTINGS: [Setting; 2] = [
 
 /// Sets up mimalloc for training: freed pages are kept for ten seconds, and large blocks leave few holes between them.
 /// The environment variables `MIMALLOC_PURGE_DELAY` and `MIMALLOC_ARENA_RESERVE` take precedence.
-pub fn prepare() {
+pub(crate) fn prepare() {
     for Setting { option, default, wanted } in SETTINGS {
         // SAFETY: both functions access one of mimalloc's options, which are atomics, and ignore numbers that name no
         // option. If the value is not the default, the user has set it or the numbers have changed: then it stays.

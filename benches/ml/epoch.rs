@@ -24,7 +24,7 @@ struct Nobody;
 impl Observer for Nobody {}
 
 /// Prints median seconds of an epoch of `steps` steps, augmented and not.
-pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure> {
+pub(crate) fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure> {
     let (images, _) = shapes::generate(&Shapes { train: batch * steps, test: 10, size: 32, seed: 0 });
     let order = Stream::new(0, "bench/order").permutation(batch * steps);
     let encoder = encoder(network)?.resolved([32, 32]);

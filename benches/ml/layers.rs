@@ -69,7 +69,7 @@ const RESNET18: [Layer; 12] = [
 /// FLOPs are those of the definition: a layer computed with fewer multiplications shows a higher rate. Bytes are what must be
 /// read and written forward: input, weights and product, and with a residual that, the product again and the result. The time
 /// backward contains a sum of all results and its gradient.
-pub fn measure(network: &str, batch: usize, repeats: usize) -> Result<(), Failure> {
+pub(crate) fn measure(network: &str, batch: usize, repeats: usize) -> Result<(), Failure> {
     let layers: &[Layer] = match network {
         "resnet" => &RESNET,
         "resnet18" => &RESNET18,

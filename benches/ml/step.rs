@@ -13,7 +13,7 @@ use strata::ml::{
 use super::{Failure, encoder, median};
 
 /// Prints the median seconds of a step and of its three parts, after two steps to warm up.
-pub fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure> {
+pub(crate) fn measure(network: &str, batch: usize, steps: usize) -> Result<(), Failure> {
     let architecture = if network == "dae" {
         Architecture::Autoencoder { colours: 3, channels: vec![32, 64, 128], kernel: 3, bn_momentum: 0.1 }
     } else {

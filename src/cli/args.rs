@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The colours of help texts, as those of cargo.
-pub const STYLES: Styles = Styles::styled()
+pub(super) const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
@@ -27,7 +27,7 @@ pub const STYLES: Styles = Styles::styled()
 
 /// The pipeline that a verb is about.
 #[derive(Clone, clap::Args)]
-pub struct PipelineArgs {
+pub(super) struct PipelineArgs {
     /// The pipeline file
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: PathBuf,
@@ -47,19 +47,19 @@ pub struct PipelineArgs {
 
 impl PipelineArgs {
     /// What the arguments say of the pipeline.
-    pub fn changes(&self) -> Changes {
+    pub(super) fn changes(&self) -> Changes {
         let Self { set, sweep, variant, seeds, .. } = self.clone();
         Changes { set, sweep, variant, seeds }
     }
 
     /// The experiment, with its results where they are by default.
-    pub fn experiment(&self, registry: &Registry) -> Result<Experiment, Failure> {
+    pub(super) fn experiment(&self, registry: &Registry) -> Result<Experiment, Failure> {
         let experiment = Experiment::open(&self.file)?.kinds(registry.clone());
         Ok(experiment.with_changes(self.changes()))
     }
 
     /// The command line that runs these targets of the pipeline as it was given.
-    pub fn run(&self, targets: &[&str]) -> String {
+    pub(super) fn run(&self, targets: &[&str]) -> String {
         let file = self.file.to_string_lossy();
         let mut words = vec!["strata", "run", &file];
         words.extend(targets);
@@ -74,7 +74,7 @@ impl PipelineArgs {
 
 /// The cache.
 #[derive(clap::Args)]
-pub struct CacheArgs {
+pub(super) struct CacheArgs {
     /// The cache folder; by default `cache/` in the project
     #[arg(long, value_name = "DIR", env = "STRATA_CACHE_DIR", hide_env_values = true, value_hint = clap::ValueHint::DirPath)]
     cache_dir: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub struct CacheArgs {
 
 impl CacheArgs {
     /// An experiment with its results in this cache.
-    pub fn experiment(&self, pipeline: &PipelineArgs, registry: &Registry) -> Result<Experiment, Failure> {
+    pub(super) fn experiment(&self, pipeline: &PipelineArgs, registry: &Registry) -> Result<Experiment, Failure> {
         let experiment = pipeline.experiment(registry)?;
         Ok(match self.chosen() {
             Some(folder) => experiment.cache(folder),
@@ -95,7 +95,7 @@ impl CacheArgs {
     }
 
     /// The cache of the project that the current folder belongs to, which must be there.
-    pub fn open_here(&self) -> Result<Store, Failure> {
+    pub(super) fn open_here(&self) -> Result<Store, Failure> {
         let default = || project_root(Path::new("pipeline.toml")).join("cache");
         let store = Store::open(self.chosen().cloned().unwrap_or_else(default));
         if store.is_there()? {
@@ -116,7 +116,7 @@ impl CacheArgs {
 
 /// What of a pipeline is wanted.
 #[derive(clap::Args)]
-pub struct SelectArgs {
+pub(super) struct SelectArgs {
     /// Stages or instances to make, with all that they need [default: all]
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
@@ -130,14 +130,14 @@ pub struct SelectArgs {
 
 impl SelectArgs {
     /// What is wanted.
-    pub fn request(&self) -> Request {
+    pub(super) fn request(&self) -> Request {
         Request { targets: self.targets.clone(), until: self.until.clone(), precision: None }
     }
 }
 
 /// How work is done.
 #[derive(clap::Args)]
-pub struct WorkArgs {
+pub(super) struct WorkArgs {
     /// How many instances may run at one time
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub jobs: usize,
@@ -163,17 +163,17 @@ pub struct WorkArgs {
 
 impl WorkArgs {
     /// Threads of each running instance.
-    pub fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.threads.unwrap_or_else(|| (threads::cores() / self.jobs).max(1))
     }
 
     /// Bytes of memory of all running instances together.
-    pub fn memory(&self) -> u64 {
+    pub(super) fn memory(&self) -> u64 {
         self.memory.map_or(u64::MAX, |size| size.as_u64())
     }
 
     /// The devices: each can be opened, and none is named twice.
-    pub fn devices(&self) -> Result<Vec<DeviceId>, Failure> {
+    pub(super) fn devices(&self) -> Result<Vec<DeviceId>, Failure> {
         for (at, device) in self.device.iter().enumerate() {
             if self.device[..at].contains(device) {
                 return Err(Failure::Usage(format!("`--device` names {device} twice")));
@@ -188,7 +188,7 @@ impl WorkArgs {
 }
 
 /// A size with its unit: a bare number is too easily taken for one of another unit.
-pub fn size(text: &str) -> Result<ByteSize, String> {
+pub(super) fn size(text: &str) -> Result<ByteSize, String> {
     if text.trim().bytes().all(|c| c.is_ascii_digit() || c == b'.') && text.parse::<u64>() != Ok(0) {
         return Err(format!("a unit is needed: `{text}GiB`, `{text}MB`, or `{text}B` for bytes"));
     }
@@ -196,18 +196,18 @@ pub fn size(text: &str) -> Result<ByteSize, String> {
 }
 
 /// A length of time with its unit.
-pub fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a time is a number and its unit: `90s`, `30min`, `2h`".to_owned())
 }
 
 /// A count from 1.
-pub fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number, at least 1".to_owned())
 }
 
 /// The form of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people
     #[default]
     Text,
@@ -223,7 +223,7 @@ pub enum Format {
 
 /// The form of what is not a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TextOrJson {
+pub(super) enum TextOrJson {
     /// For people
     #[default]
     Text,

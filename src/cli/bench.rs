@@ -30,7 +30,7 @@ const WARM_UP: usize = 2;
 
 /// Measure this machine
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -87,7 +87,7 @@ struct Answer {
 
 impl Args {
     /// Measures and prints.
-    pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
         let Verb::Step(step) = &self.verb;
         let threads = step.threads.unwrap_or_else(crate::threads::cores);
         let refused = |error: &dyn std::fmt::Display| Failure::Failed(format!("failed to measure a step: {error}"));

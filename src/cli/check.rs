@@ -16,7 +16,7 @@ use crate::{
 
 /// Check a pipeline file: every mistake with its line, before any work
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// The form of the answer
@@ -51,7 +51,7 @@ struct Extends<'a> {
 
 impl Args {
     /// Prints what the file holds; mistakes are a failure, and as JSON an answer too.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.pipeline.experiment(registry)?;
         let graph = match (experiment.graph(), experiment.mistakes_of_other_sweeps()?) {
             (Ok(graph), mistakes) if mistakes.is_empty() => graph,

@@ -25,7 +25,7 @@ use crate::{
 /// Each further arm is compared with the first by Student's paired t-test. An interval is that of its own comparison; p and
 /// the verdicts are corrected for all arms and metrics together (Holm), so that they are wrong in at most 5 % of cases.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// The arm to compare with: `STAGE@axis=value,…`, all instances of the stage with these values
@@ -52,7 +52,7 @@ struct Document<'a> {
 
 impl Args {
     /// Prints the comparisons.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
         let store = experiment.store();

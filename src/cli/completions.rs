@@ -10,7 +10,7 @@ use super::{Cli, Console, Failure};
 /// Print the completions of a shell
 #[derive(clap::Args)]
 #[command(after_help = "For example: strata completions bash > ~/.local/share/bash-completion/completions/strata")]
-pub struct Args {
+pub(super) struct Args {
     /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
@@ -18,7 +18,7 @@ pub struct Args {
 
 impl Args {
     /// Prints the script.
-    pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "strata", &mut script);
         console.print(&String::from_utf8_lossy(&script))?;

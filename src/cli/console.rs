@@ -18,7 +18,7 @@ use crate::{
 
 /// Flags of every verb.
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// Only results and failures
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Display")]
     quiet: bool,
@@ -39,7 +39,7 @@ enum When {
 
 /// Standard output for results, standard error for everything else.
 #[derive(Clone, Copy, Debug)]
-pub struct Console {
+pub(super) struct Console {
     /// Styles of standard output.
     pub results: Styles,
     /// Styles of standard error.
@@ -54,7 +54,7 @@ pub struct Console {
 
 impl Console {
     /// What the two streams can show.
-    pub fn new(args: &Args) -> Self {
+    pub(super) fn new(args: &Args) -> Self {
         let choice = match args.color {
             When::Auto => ColorChoice::Auto,
             When::Always => ColorChoice::Always,
@@ -74,7 +74,7 @@ impl Console {
 
     /// Writes a result to standard output. A reader that has gone has seen enough, as `head` does: that is no failure, and
     /// what the verb found still decides the exit code.
-    pub fn print(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -83,7 +83,7 @@ impl Console {
     }
 
     /// Writes a table in one of its forms. Scripts read JSON, which a verb makes itself.
-    pub fn grid(&self, grid: &Grid, format: Format) -> Result<(), Failure> {
+    pub(super) fn grid(&self, grid: &Grid, format: Format) -> Result<(), Failure> {
         self.print(&match format {
             Format::Text | Format::Json => grid.text(&self.results),
             Format::Csv => grid.csv(),
@@ -93,48 +93,48 @@ impl Console {
     }
 
     /// Writes JSON to standard output, for scripts and readable all the same.
-    pub fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+    pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
         self.print(&format!("{text}\n"))
     }
 
     /// Writes a line to standard error.
-    pub fn note(&self, line: &str) {
+    pub(super) fn note(&self, line: &str) {
         // There is nobody to tell if it fails.
         let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 
     /// Writes a line to standard error that is only for people who look on.
-    pub fn remark(&self, line: &str) {
+    pub(super) fn remark(&self, line: &str) {
         if !self.quiet {
             self.note(line);
         }
     }
 
     /// Says that a list of changed file names was written, if it was.
-    pub fn listed(&self, list: Option<PathBuf>) {
+    pub(super) fn listed(&self, list: Option<PathBuf>) {
         if let Some(list) = list {
             self.remark(&format!("{} lists what the files with changed names hold", list.display()));
         }
     }
 
     /// Writes how a search goes to standard error.
-    pub fn remarks(&self) -> impl FnMut(Remark) {
+    pub(super) fn remarks(&self) -> impl FnMut(Remark) {
         |remark| self.remark(&remark.to_string())
     }
 
     /// The columns of standard output: those of the terminal, else enough for a table of results.
-    pub fn columns(&self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))
     }
 
     /// True if progress can be drawn.
-    pub fn draws(&self) -> bool {
+    pub(super) fn draws(&self) -> bool {
         io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
     /// Writes the notes and warnings about a pipeline that runs to standard error.
-    pub fn notes(&self, graph: &Graph<'_>) {
+    pub(super) fn notes(&self, graph: &Graph<'_>) {
         for note in &graph.pipeline.notes {
             self.remark(&format!("note: {note}"));
         }
@@ -144,13 +144,13 @@ impl Console {
     }
 
     /// Writes what results warn of, each with the name of its instance, to standard error.
-    pub fn warnings<'a>(&self, warnings: impl Iterator<Item = (&'a str, &'a str)>) {
+    pub(super) fn warnings<'a>(&self, warnings: impl Iterator<Item = (&'a str, &'a str)>) {
         let lines = Lines { styles: self.errors, width: None };
         warnings.for_each(|(instance, warning)| self.remark(&lines.warning(instance, warning)));
     }
 
     /// Lines for standard output.
-    pub fn lines(&self) -> Lines {
+    pub(super) fn lines(&self) -> Lines {
         let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
         Lines { styles: self.results, width: width.filter(|_| io::stdout().is_terminal()) }
     }

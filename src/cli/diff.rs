@@ -24,7 +24,7 @@ use crate::{
 
 /// Show in which parameters (their own and those of what they stand on) and metrics two instances differ
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// An instance, or a stage that has only one
@@ -58,7 +58,7 @@ struct Difference {
 
 impl Args {
     /// Prints what differs.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
         let store = experiment.store();

@@ -21,7 +21,7 @@ use crate::{
 
 /// Copy outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors; or draw figures for a paper
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// A stage (all of its instances), an instance or `STAGE@axis=value,…`, and perhaps one of its outputs
@@ -45,7 +45,7 @@ pub struct Args {
 
 impl Args {
     /// Writes the files and prints their paths.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
         let store = experiment.store();

@@ -13,17 +13,17 @@ use crate::{
 };
 
 /// A stage failed, or the system refused.
-pub const FAILED: u8 = 1;
+pub(super) const FAILED: u8 = 1;
 /// The command line or the pipeline file is wrong.
-pub const WRONG: u8 = 2;
+pub(super) const WRONG: u8 = 2;
 /// `plan --exit-code` found work to do.
-pub const WORK: u8 = 3;
+pub(super) const WORK: u8 = 3;
 /// The run was interrupted.
-pub const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// Why a verb came to no good end.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(super) enum Failure {
     /// The command line asks for something that is not there.
     #[error("{0}")]
     Usage(String),
@@ -99,7 +99,7 @@ impl From<FileError> for Failure {
 
 impl Failure {
     /// Says what happened on standard error.
-    pub fn report(&self, console: &Console) -> ExitCode {
+    pub(super) fn report(&self, console: &Console) -> ExitCode {
         let code = match self {
             Self::Usage(_) | Self::Mistakes { .. } => WRONG,
             Self::Store(_) | Self::Failed(_) | Self::Output(_) => FAILED,

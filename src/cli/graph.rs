@@ -17,7 +17,7 @@ use crate::{
 /// Show the DAG of all instances, or of the stages
 #[derive(clap::Args)]
 #[command(after_help = "For example: strata graph pipelines/quickstart.toml --format dot | dot -Tsvg > graph.svg")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// What to write
@@ -53,7 +53,7 @@ struct Edge<'a> {
 
 impl Args {
     /// Prints the graph.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.pipeline.experiment(registry)?;
         let graph = experiment.graph()?;
         let drawing = Drawing::of(&graph, self.stages);

@@ -10,7 +10,7 @@ const STARTER: &str = include_str!("starter.toml");
 
 /// Write a small commented pipeline that runs as it is, on generated images
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     /// The file to write; one that is there is left alone
     #[arg(value_name = "FILE", default_value = "pipelines/starter.toml", value_hint = clap::ValueHint::FilePath)]
     file: PathBuf,
@@ -18,7 +18,7 @@ pub struct Args {
 
 impl Args {
     /// Writes the file and says what comes next.
-    pub fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, console: &Console) -> Result<ExitCode, Failure> {
         let file = self.file.display();
         if let Some(folder) = self.file.parent() {
             files::make_folder(folder)?;

@@ -25,7 +25,7 @@ use crate::{
 
 /// Show what would run, why, and what it is expected to take; write nothing
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub struct Args {
 
 impl Args {
     /// Prints the plan.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
         console.notes(&graph);
@@ -88,7 +88,7 @@ fn word(status: PlanStatus) -> &'static str {
 }
 
 /// Prints a plan.
-pub fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -> Result<(), Failure> {
+pub(super) fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -> Result<(), Failure> {
     let lines: Vec<Line<'_>> = plan
         .stages
         .iter()

@@ -17,7 +17,7 @@ use crate::{
 
 /// Write one page with tables, curves, pictures and the graph: a single file, from cached results only
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// The file to write
@@ -29,7 +29,7 @@ pub struct Args {
 
 impl Args {
     /// Writes the page.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let html = page(&experiment, &self.pipeline)?.html();
         files::write(&self.page, html.as_bytes())?;
@@ -41,7 +41,7 @@ impl Args {
 }
 
 /// The page of an experiment, from what is in the cache.
-pub fn page(experiment: &Experiment, pipeline: &PipelineArgs) -> Result<Page, Failure> {
+pub(super) fn page(experiment: &Experiment, pipeline: &PipelineArgs) -> Result<Page, Failure> {
     let (graph, store) = (experiment.graph()?, experiment.store());
     let mut search = Vec::new();
     let all = graph.select(&[])?;

@@ -31,7 +31,7 @@ use crate::{
 
 /// Run a pipeline as far as the cache does not hold its results, then show the table of results
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub struct Args {
 
 impl Args {
     /// Runs and prints.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let precision = self.until_ci.map(|width| Precision { width, metric: self.metric.clone() });
         let request = Request { precision, ..self.select.request() };
@@ -201,7 +201,7 @@ fn above_zero(text: &str) -> Result<f64, String> {
 }
 
 /// How work is done, and stopped by a signal.
-pub fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
+pub(super) fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
     Ok(Options {
         jobs: work.jobs,
         threads: work.threads(),
@@ -229,7 +229,7 @@ fn note_needs(graph: &Graph<'_>, work: &WorkArgs, console: &Console) {
 }
 
 /// What people see of a run.
-pub fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>> {
+pub(super) fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>> {
     if console.draws() {
         return vec![Box::new(Terminal::new(console.errors, console.quiet, jobs))];
     }

@@ -9,7 +9,7 @@ use crate::{diagnostic::suggest, pipeline, stage::Registry};
 #[derive(clap::Args)]
 #[command(after_help = "An editor with TOML support uses the schema where the first line of a file says so:\n\n  \
 #:schema ./pipeline.schema.json")]
-pub struct Args {
+pub(super) struct Args {
     /// A kind of stage
     #[arg(value_name = "KIND")]
     kind: Option<String>,
@@ -17,7 +17,7 @@ pub struct Args {
 
 impl Args {
     /// Prints the schema, or the kind.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         match &self.kind {
             None => console.json(&pipeline::schema(registry))?,
             Some(name) => {

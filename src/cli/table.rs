@@ -23,7 +23,7 @@ use crate::{
 
 /// Show the results of the cached instances: rows by stage and axes, columns by metric
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// Stages or instances to show [default: all]
@@ -57,7 +57,7 @@ struct Document<'a> {
 
 impl Args {
     /// Prints the table.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
         let store = experiment.store();
@@ -138,7 +138,7 @@ fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results
 }
 
 /// Prints results.
-pub fn show(results: &Results<'_>, format: Format, console: &Console) -> Result<(), Failure> {
+pub(super) fn show(results: &Results<'_>, format: Format, console: &Console) -> Result<(), Failure> {
     match format {
         Format::Json => console.json(&Document { rows: results.json(), metrics: results.described() }),
         Format::Csv => console.print(&results.flat().csv()),

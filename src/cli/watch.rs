@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Run what is cheap at each save of the file, and show what the rest would take
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// The longest that a stage, with everything above it that must run, may be expected to take
@@ -47,7 +47,7 @@ pub struct Args {
 
 impl Args {
     /// Runs until it is interrupted.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let options = options(&self.work, false)?;
         let stops = || options.cancel.load(Ordering::Relaxed);
         loop {

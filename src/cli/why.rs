@@ -22,7 +22,7 @@ use crate::{
 
 /// Say why a stage would run, or why it is cached: the field, its old and new value, and the line of the file
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
     /// A stage (all of its instances) or an instance
@@ -43,7 +43,7 @@ struct Document<'a> {
 
 impl Args {
     /// Prints the reasons.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
         let store = experiment.store();

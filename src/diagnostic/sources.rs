@@ -26,13 +26,13 @@ pub(super) struct Text {
 
 impl Text {
     /// A span counted from the start of the text.
-    pub fn local(&self, span: &Span) -> Span {
+    pub(super) fn local(&self, span: &Span) -> Span {
         let at = |offset: usize| offset.saturating_sub(self.start).min(self.text.len());
         at(span.start)..at(span.end)
     }
 
     /// True if a span begins in this text.
-    pub fn holds(&self, span: &Span, sources: &Sources) -> bool {
+    pub(super) fn holds(&self, span: &Span, sources: &Sources) -> bool {
         sources.text(span.start).is_some_and(|text| text.start == self.start)
     }
 }

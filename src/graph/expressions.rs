@@ -32,17 +32,17 @@ pub(super) struct Ties<'a, 't> {
 }
 
 impl<'a, 't> Ties<'a, 't> {
-    pub fn new(patched: &'a Patched<'a, 't>) -> Self {
+    pub(super) fn new(patched: &'a Patched<'a, 't>) -> Self {
         Self { patched, known: RefCell::default(), axes: RefCell::default() }
     }
 
     /// The graph that these are the expressions of.
-    pub fn patched(&self) -> &'a Patched<'a, 't> {
+    pub(super) fn patched(&self) -> &'a Patched<'a, 't> {
         self.patched
     }
 
     /// The axes over a stage's own parameters; those that the variant sets vary no more.
-    pub fn own(&self, stage: usize) -> Vec<usize> {
+    pub(super) fn own(&self, stage: usize) -> Vec<usize> {
         let Some(def) = &self.patched.stages[stage] else { return Vec::new() };
         let name = def.name.get_ref();
         let patches = self.patched.variant.map_or(&[][..], |variant| &variant.set);
@@ -77,7 +77,7 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     /// All parameters that a stage's parameters are worked out from, with the place of the expression that needs each.
-    pub fn needs(&self, stage: usize) -> BTreeMap<(usize, String), Span> {
+    pub(super) fn needs(&self, stage: usize) -> BTreeMap<(usize, String), Span> {
         let mut all = BTreeMap::new();
         let mut open = self.direct(stage, None);
         while let Some((stage, key, span)) = open.pop() {
@@ -90,7 +90,7 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     /// The axes that decide a stage's parameters: its own, and those of the parameters that its own are tied to.
-    pub fn axes(&self, stage: usize) -> BTreeSet<usize> {
+    pub(super) fn axes(&self, stage: usize) -> BTreeSet<usize> {
         let mut all: BTreeSet<usize> = self.own(stage).into_iter().collect();
         for (other, key) in self.needs(stage).keys() {
             all.extend(self.axes_of(*other, key));
@@ -104,7 +104,7 @@ impl<'a, 't> Ties<'a, 't> {
     }
 
     /// The stage's parameters at a point, every expression replaced by what it comes to.
-    pub fn table(&self, stage: usize, point: Point<'_>, found: &mut Diagnostics) -> DeTable<'t> {
+    pub(super) fn table(&self, stage: usize, point: Point<'_>, found: &mut Diagnostics) -> DeTable<'t> {
         let Some(def) = &self.patched.stages[stage] else { return DeTable::new() };
         let mut table = def.params.clone();
         for axis in self.own(stage) {

@@ -29,12 +29,12 @@ pub(super) struct Projections<'a> {
 }
 
 impl<'a> Projections<'a> {
-    pub fn new(space: &'a Space) -> Self {
+    pub(super) fn new(space: &'a Space) -> Self {
         Self { space, made: BTreeMap::new() }
     }
 
     /// One for each block.
-    pub fn of(&mut self, reach: &BTreeSet<usize>, only: &[(usize, BTreeSet<u32>)]) -> Vec<Rc<Projection>> {
+    pub(super) fn of(&mut self, reach: &BTreeSet<usize>, only: &[(usize, BTreeSet<u32>)]) -> Vec<Rc<Projection>> {
         let blocks = self.space.blocks.iter().enumerate();
         let each = blocks.map(|(at, block)| {
             let columns: Vec<usize> = (0..block.axes.len()).filter(|&c| reach.contains(&block.axes[c])).collect();
@@ -83,12 +83,12 @@ pub(super) struct Layout {
 
 impl Layout {
     /// How many instances there are; saturating.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.parts.iter().fold(1, |product, part| product.saturating_mul(part.rows.len()))
     }
 
     /// The rows of the blocks at the instance that lies `at` behind the first.
-    pub fn rows(&self, mut at: usize, rows: &mut Vec<u32>) {
+    pub(super) fn rows(&self, mut at: usize, rows: &mut Vec<u32>) {
         rows.clear();
         rows.resize(self.parts.len(), 0);
         for (row, part) in rows.iter_mut().zip(&self.parts).rev() {
@@ -98,7 +98,7 @@ impl Layout {
     }
 
     /// The instance at some rows of the blocks.
-    pub fn find(&self, rows: &[u32]) -> usize {
+    pub(super) fn find(&self, rows: &[u32]) -> usize {
         let places = self.parts.iter().zip(rows).map(|(part, &row)| (part.rows.len(), part.of[row as usize]));
         self.start + places.fold(0, |at, (length, place)| at * length + place as usize)
     }

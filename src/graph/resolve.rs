@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Checks all wires.
-pub fn check(patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Wiring {
+pub(super) fn check(patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Wiring {
     let mut wires: Wires = Vec::new();
     for stage in &patched.stages {
         let Some(stage) = stage else {

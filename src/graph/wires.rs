@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The file's stages with the changes of one variant, or with none.
-pub struct Patched<'a, 't> {
+pub(super) struct Patched<'a, 't> {
     /// The pipeline.
     pub pipeline: &'a Pipeline<'t>,
     /// The variant, where there are any.
@@ -20,7 +20,7 @@ pub struct Patched<'a, 't> {
 impl<'a, 't> Patched<'a, 't> {
     /// The stages of a pipeline, with the changes of a variant.
     #[must_use]
-    pub fn new(pipeline: &'a Pipeline<'t>, variant: Option<&'a Variant<'t>>) -> Self {
+    pub(super) fn new(pipeline: &'a Pipeline<'t>, variant: Option<&'a Variant<'t>>) -> Self {
         let patched = |stage: &StageDef<'t>| match variant {
             Some(variant) => variant.patched(stage),
             None => Some(stage.clone()),
@@ -42,7 +42,7 @@ impl<'a, 't> Patched<'a, 't> {
 
 /// An input port and the output that it takes.
 #[derive(Clone, Debug)]
-pub struct InputWire {
+pub(super) struct InputWire {
     /// The input port.
     pub port: &'static str,
     /// The other stage.
@@ -56,10 +56,10 @@ pub struct InputWire {
 }
 
 /// The wires into each stage.
-pub type Wires = Vec<Vec<InputWire>>;
+pub(super) type Wires = Vec<Vec<InputWire>>;
 
 /// All wires of a graph.
-pub struct Wiring {
+pub(super) struct Wiring {
     /// Those of the stages.
     pub wires: Wires,
     /// Those that each loop carries from one round to the next: the stage that takes, and the wire.

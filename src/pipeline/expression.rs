@@ -80,7 +80,7 @@ impl From<ArithmeticError> for String {
 
 /// The text after the `=` of a text that is an expression.
 #[must_use]
-pub fn body(text: &str) -> Option<&str> {
+pub(super) fn body(text: &str) -> Option<&str> {
     text.trim_start().strip_prefix('=')
 }
 

@@ -13,7 +13,7 @@ use super::{document, expression::NONE};
 /// A text that is equal exactly for values that are worth the same: numbers by their value (`1`, `1.0` and `0x1` are
 /// one, neighbours above 2^53 are two), texts letter by letter, lists and tables by their items.
 #[must_use]
-pub fn worth(value: &Value) -> String {
+pub(super) fn worth(value: &Value) -> String {
     match value {
         Value::Number(number) => match (number.as_i128(), number.as_f64()) {
             (Some(whole), _) => whole.to_string(),

@@ -29,7 +29,7 @@ fn is_unseen(c: char) -> bool {
 
 /// The text as a cell of a Markdown table: nothing in it ends the cell or is taken for markup.
 #[must_use]
-pub fn for_markdown(text: &str) -> String {
+pub(super) fn for_markdown(text: &str) -> String {
     let line = one_line(text);
     let mut safe = String::with_capacity(line.len());
     let mut before = ' ';
@@ -48,7 +48,7 @@ pub fn for_markdown(text: &str) -> String {
 
 /// The text with everything escaped that LaTeX would interpret.
 #[must_use]
-pub fn for_latex(text: &str) -> String {
+pub(super) fn for_latex(text: &str) -> String {
     let line = one_line(text);
     let mut safe = String::with_capacity(line.len());
     for (at, c) in line.chars().enumerate() {

@@ -172,7 +172,7 @@ mod message {
     use crate::results::Picture;
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Event {
+    pub(super) struct Event {
         #[prost(double, tag = "1")]
         pub wall_time: f64,
         #[prost(int64, tag = "2")]
@@ -182,7 +182,7 @@ mod message {
     }
 
     #[derive(Clone, PartialEq, prost::Oneof)]
-    pub enum What {
+    pub(super) enum What {
         #[prost(string, tag = "3")]
         FileVersion(String),
         #[prost(message, tag = "5")]
@@ -192,24 +192,24 @@ mod message {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct SessionLog {
+    pub(super) struct SessionLog {
         #[prost(int32, tag = "1")]
         pub status: i32,
     }
 
     impl SessionLog {
         /// A run starts at the event's step; what was logged from that step on is obsolete.
-        pub const START: i32 = 1;
+        pub(super) const START: i32 = 1;
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Summary {
+    pub(super) struct Summary {
         #[prost(message, repeated, tag = "1")]
         pub value: Vec<Value>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Value {
+    pub(super) struct Value {
         #[prost(string, tag = "1")]
         pub tag: String,
         #[prost(message, optional, tag = "9")]
@@ -219,7 +219,7 @@ mod message {
     }
 
     #[derive(Clone, PartialEq, prost::Oneof)]
-    pub enum Content {
+    pub(super) enum Content {
         #[prost(float, tag = "2")]
         Scalar(f32),
         #[prost(message, tag = "4")]
@@ -229,19 +229,19 @@ mod message {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Metadata {
+    pub(super) struct Metadata {
         #[prost(message, optional, tag = "1")]
         pub plugin: Option<Plugin>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Plugin {
+    pub(super) struct Plugin {
         #[prost(string, tag = "1")]
         pub name: String,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Image {
+    pub(super) struct Image {
         #[prost(int32, tag = "1")]
         pub height: i32,
         #[prost(int32, tag = "2")]
@@ -254,7 +254,7 @@ mod message {
 
     /// A `TensorProto` of texts.
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Strings {
+    pub(super) struct Strings {
         #[prost(int32, tag = "1")]
         pub kind: i32,
         #[prost(message, optional, tag = "2")]
@@ -264,13 +264,13 @@ mod message {
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Shape {
+    pub(super) struct Shape {
         #[prost(message, repeated, tag = "2")]
         pub sizes: Vec<Size>,
     }
 
     #[derive(Clone, PartialEq, prost::Message)]
-    pub struct Size {
+    pub(super) struct Size {
         #[prost(int64, tag = "1")]
         pub size: i64,
     }
@@ -279,18 +279,18 @@ mod message {
     const STRING: i32 = 7;
 
     impl Value {
-        pub fn scalar(tag: &str, value: f64) -> Self {
+        pub(super) fn scalar(tag: &str, value: f64) -> Self {
             Self { tag: tag.to_owned(), metadata: None, content: Some(Content::Scalar(value as f32)) }
         }
 
-        pub fn image(picture: &Picture) -> Self {
+        pub(super) fn image(picture: &Picture) -> Self {
             let (height, width) = (picture.height as i32, picture.width as i32);
             let image = Image { height, width, colours: 3, encoded: picture.png.clone() };
             Self { tag: picture.name.clone(), metadata: None, content: Some(Content::Image(image)) }
         }
 
         /// Markdown for the plugin of texts.
-        pub fn text(tag: &str, markdown: &str) -> Self {
+        pub(super) fn text(tag: &str, markdown: &str) -> Self {
             let shape = Some(Shape { sizes: vec![Size { size: 1 }] });
             let strings = Strings { kind: STRING, shape, values: vec![markdown.to_owned()] };
             let plugin = Some(Plugin { name: "text".to_owned() });

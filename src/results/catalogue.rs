@@ -109,6 +109,13 @@ impl<'a, 't> Catalogue<'a, 't> {
         kinds
     }
 
+    /// The stage of an instance and its point of the sweep: `clusters, clusters=16`.
+    #[must_use]
+    pub fn title(&self, index: usize) -> String {
+        let (stage, point) = (self.stage(index), self.point(index));
+        if point == stage { point } else { format!("{stage}, {point}") }
+    }
+
     /// The pictures that its kind draws of a cached instance.
     #[must_use]
     pub fn draw(&self, index: usize) -> Vec<Drawing> {

@@ -240,7 +240,7 @@ pub(super) fn distinct<'r, 'a>(group: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
 }
 
 /// The mean of a metric over a group, of those that have it, without seeds that change nothing.
-pub fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
+pub(super) fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
     Estimate::of(&distinct(group).into_iter().filter_map(value).copied().collect::<Vec<_>>())
 }
 

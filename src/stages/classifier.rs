@@ -39,7 +39,7 @@ pub(super) fn require_kept(keep: &[usize], epochs: usize) -> Result<(), StageErr
 /// What batch normalisation normalises by where a network is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Statistics {
+pub(super) enum Statistics {
     /// The running statistics of the training.
     Running,
     /// Those of the batch that is judged: a result depends on what else is in the batch.

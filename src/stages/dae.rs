@@ -32,7 +32,7 @@ use crate::{
 /// Trains a convolutional autoencoder to give the clean image from the noisy one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Dae {
+pub(super) struct Dae {
     /// Channels of the stages down, each of which halves the image; the stages up mirror them.
     pub channels: Vec<usize>,
     /// Rows and columns of the convolutions, odd.

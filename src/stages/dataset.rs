@@ -24,7 +24,7 @@ use crate::{
 /// Labelled images, generated or from disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Dataset {
+pub(super) struct Dataset {
     /// Where the images come from: "shapes" (generated), "cifar10" (binary version) or "image_folder" (JPEG, PNG, WebP, BMP,
     /// TIFF, GIF, PPM and the like; an alpha channel and an EXIF orientation are ignored).
     pub source: Origin,
@@ -53,7 +53,7 @@ pub struct Dataset {
 /// Where images come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Origin {
+pub(super) enum Origin {
     /// Ten generated forms; needs no download.
     #[default]
     Shapes,

@@ -22,7 +22,7 @@ const PIXELS: &str = "pixels";
 /// head) of `simclr`; `p3` of `fine_tune` and `supervised`. Without weights: `pixels`, the images themselves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Encode {
+pub(super) struct Encode {
     /// How the latent space of an autoencoder becomes a vector: `mean` of each channel, or `flatten`.
     pub pool: Pool,
     /// Images in one forward pass.

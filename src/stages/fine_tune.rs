@@ -27,7 +27,7 @@ use crate::{
 /// A result carries a warning where the training ended far from done, by the rule of `supervised`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct FineTune {
+pub(super) struct FineTune {
     /// Share of the training labels that are known, in (0, 1].
     pub fraction: f64,
     /// Whether each class keeps its share in that fraction.
@@ -72,7 +72,7 @@ pub struct FineTune {
 /// What batch normalisation does in fine-tuning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum BatchNormPolicy {
+pub(super) enum BatchNormPolicy {
     /// Statistics of the batch; running statistics go on.
     Train,
     /// The running statistics of the pretraining, unchanged.

@@ -11,7 +11,7 @@ use crate::{
 /// What the held-out loss is taken on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum HeldOut {
+pub(super) enum HeldOut {
     /// A stratified part of the training images.
     Validation,
     /// The test images, which flatters the result.

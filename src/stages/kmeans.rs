@@ -31,7 +31,7 @@ use crate::{
 /// The true labels are used for diagnosis only: `nmi`, `ari` and `purity`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct KMeans {
+pub(super) struct KMeans {
     /// The level of the features: `latent`, `p1`, …; by default the only one there is.
     pub at: Option<String>,
     /// Scaling of the features: `none`, `l2` (each image to length 1) or `standardize` (each column to deviation 1).

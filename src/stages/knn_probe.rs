@@ -17,7 +17,7 @@ use crate::{
 /// Classifies images by the votes of their nearest neighbours in cosine similarity: needs no training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct KnnProbe {
+pub(super) struct KnnProbe {
     /// The level of the features: `p1`, `p2`, `p3`, `latent`, `pixels`; by default the only one there is.
     pub at: Option<String>,
     /// Number of neighbours that vote.

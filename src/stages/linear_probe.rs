@@ -34,7 +34,7 @@ use crate::{
 /// `folds`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct LinearProbe {
+pub(super) struct LinearProbe {
     /// The level of the features: `p1`, `p2`, `p3`, `latent`, `pixels`; by default the only one there is.
     pub at: Option<String>,
     /// How it is trained: `lbfgs` (standardised features, converged) or `adam_early_stop` (as the reference).
@@ -70,7 +70,7 @@ pub struct LinearProbe {
 /// How the classifier is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Solver {
+pub(super) enum Solver {
     /// Logistic regression by L-BFGS.
     Lbfgs,
     /// Adam until the held-out loss stops falling; the best epoch is kept.

@@ -15,7 +15,7 @@ use crate::{
 /// Images with Gaussian noise, for a denoising autoencoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Noise {
+pub(super) struct Noise {
     /// Standard deviation of the noise, where pixels run from 0 to 1; 0 adds none.
     pub std: f64,
     /// Noisy copies of each image.

@@ -20,7 +20,7 @@ use crate::{
 /// clusters: the ceiling of the idea.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Sampler {
+pub(super) struct Sampler {
     /// How images are drawn: `random`, `stratified`, `rank` (the reference: one fixed order) or `balanced`.
     pub policy: Policy,
     /// Images in a batch.

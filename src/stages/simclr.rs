@@ -44,7 +44,7 @@ use crate::{
 /// own class over all steps, `false_negative_rate_expected` the closed form for batches drawn at random.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Simclr {
+pub(super) struct Simclr {
     /// The encoder.
     pub encoder: Encoder,
     /// Sizes of the projection head's layers, ReLU between them.
@@ -96,7 +96,7 @@ fn is_two(value: &usize) -> bool {
 /// Which images are negatives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Negatives {
+pub(super) enum Negatives {
     /// All other images of the batch.
     All,
     /// Those with another (pseudo) label.
@@ -108,7 +108,7 @@ pub enum Negatives {
 /// Over what batch normalisation takes its statistics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum BatchViews {
+pub(super) enum BatchViews {
     /// All views of a batch.
     Together,
     /// Each view by itself.

@@ -29,7 +29,7 @@ use crate::{
 /// steps, or the mean loss fell by more than 5 % from the last tenth of the epochs but one to the last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Supervised {
+pub(super) struct Supervised {
     /// The encoder.
     pub encoder: Encoder,
     /// Share of the training labels that are known, in (0, 1].

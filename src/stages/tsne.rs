@@ -22,7 +22,7 @@ use crate::{
 /// near in truth, at most 1; it is NaN where it is not defined, for at most 8 images and where all images are equal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Tsne {
+pub(super) struct Tsne {
     /// The level of the features: `latent`, `p1`, …; by default the only one there is.
     pub at: Option<String>,
     /// Scaling of the features: `none`, `l2` (each image to length 1) or `standardize` (each column to deviation 1).

@@ -210,7 +210,7 @@ const LARGE: usize = 1 << 18;
 
 /// Returns the hash of an artifact's bytes. Large ones are hashed on all threads.
 #[must_use]
-pub fn hash(bytes: &[u8]) -> ArtifactHash {
+pub(super) fn hash(bytes: &[u8]) -> ArtifactHash {
     if bytes.len() < LARGE {
         return blake3::hash(bytes).into();
     }

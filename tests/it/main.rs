@@ -1,5 +1,7 @@
 //! The one integration binary: each module proves one kind of behaviour from outside.
 
+#![expect(unreachable_pub, reason = "modules of one program share what is public")]
+
 mod all_kinds;
 mod cache;
 mod careful_results;

@@ -90,7 +90,7 @@ fn a_page_holds_everything() {
     for section in ["Results", "Sweeps", "Curves", "Images", "Stages", "Provenance"] {
         assert!(page.contains(&format!("<h2>{section}</h2>")), "{section}");
     }
-    for figure in ["accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "time"] {
+    for figure in ["test-accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "time"] {
         assert!(page.contains(&format!("id=\"{figure}\"")), "{figure}");
     }
     let said = "batches.policy=stratified against random: ";
@@ -99,7 +99,7 @@ fn a_page_holds_everything() {
         page.contains("reconstructions") && page.contains("augmentation") && page.contains("taken for something else")
     );
     // Of repetitions the first is shown.
-    assert!(page.contains("simclr.seed=0: confusions") && !page.contains("simclr.seed=1: confusions"));
+    assert!(page.contains("seed=0: confusions") && !page.contains("seed=1: confusions"));
     // Nothing that a user writes can end a script or become one.
     project.edit("pipelines/p.toml", "small study", "</script><b>study");
     project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
@@ -124,7 +124,7 @@ fn figures_are_files_for_a_paper() {
     let file = |name: &str| {
         fs::read(project.path(&format!("figures/{name}"))).unwrap_or_else(|_| panic!("{name} in {written}"))
     };
-    for name in ["accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "false-negatives"] {
+    for name in ["test-accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "false-negative-rate-predicted"] {
         let svg = String::from_utf8(file(&format!("{name}.svg"))).expect("text");
         assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{name}");
         assert_eq!(file(&format!("{name}.png"))[..8], *b"\x89PNG\r\n\x1a\n", "{name}");
@@ -205,7 +205,7 @@ fn numbers_that_are_none_are_gaps_that_are_told() {
     project.done(&["export", "pipelines/p.toml", "--figures", "figures"]);
     let svg = fs::read_to_string(project.path("figures/net-loss.svg")).expect("a figure");
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "no drawing holds a number that is none");
-    let bars = fs::read_to_string(project.path("figures/accuracy.svg")).expect("a figure");
+    let bars = fs::read_to_string(project.path("figures/test-accuracy.svg")).expect("a figure");
     assert!(bars.contains("batch_size=8: NaN"), "{bars}");
     let diff = project.json(&["diff", "pipelines/p.toml", name, "net@net.seed=0,net.batch_size=8"]);
     let accuracy = diff["metrics"].as_array().expect("a list").iter().find(|one| one["name"] == "test_accuracy");

@@ -15,7 +15,7 @@ use crate::{
 
 /// Make room
 #[derive(clap::Args)]
-pub struct Gc {
+pub(super) struct Gc {
     #[command(flatten)]
     cache: CacheArgs,
     /// What may remain (`20GB`, `500MiB`): beyond it, what costs least to make again goes first
@@ -28,7 +28,7 @@ pub struct Gc {
 
 impl Gc {
     /// Chooses, says, and deletes.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<(), Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<(), Failure> {
         let store = self.cache.open_here()?;
         let chosen = store.plan_gc(self.max_size.as_u64(), &|manifest| trajectory(registry, manifest))?;
         for victim in &chosen.victims {

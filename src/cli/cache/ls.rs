@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[derive(clap::Args)]
-pub struct List {
+pub(super) struct List {
     #[command(flatten)]
     shown: Shown,
     /// List the saved states of trainings in place of finished work
@@ -22,7 +22,7 @@ pub struct List {
 
 impl List {
     /// Prints the list.
-    pub fn execute(&self, console: &Console) -> Result<(), Failure> {
+    pub(super) fn execute(&self, console: &Console) -> Result<(), Failure> {
         if self.states { states(&self.shown, console) } else { list(&self.shown, console) }
     }
 }

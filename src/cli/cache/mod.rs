@@ -18,7 +18,7 @@ use crate::{results::Grid, stage::Registry};
 
 /// Look into the cache, and keep it in order
 #[derive(clap::Args)]
-pub struct Args {
+pub(super) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -52,7 +52,7 @@ struct Shown {
 
 impl Args {
     /// Does what is asked for.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         match &self.verb {
             Verb::Ls(args) => args.execute(console)?,
             Verb::Size(shown) => size::size(shown, console)?,

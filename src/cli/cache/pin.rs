@@ -9,7 +9,7 @@ use crate::{
 
 /// Finished work, or saved states
 #[derive(clap::Args)]
-pub struct Chosen {
+pub(super) struct Chosen {
     #[command(flatten)]
     cache: CacheArgs,
     /// Keys (or their beginnings) or instances, as `cache ls` and `cache ls --states` show them
@@ -46,7 +46,7 @@ impl Found<'_> {
 
 impl Chosen {
     /// Keeps the results, whatever `gc` is asked for.
-    pub fn pin(&self, console: &Console) -> Result<(), Failure> {
+    pub(super) fn pin(&self, console: &Console) -> Result<(), Failure> {
         self.each(console, "pinned", |store, found| {
             store.pin(found.key())?;
             if let Found::Work(_, manifest) = found
@@ -62,12 +62,12 @@ impl Chosen {
     }
 
     /// Lets `gc` have the results again.
-    pub fn unpin(&self, console: &Console) -> Result<(), Failure> {
+    pub(super) fn unpin(&self, console: &Console) -> Result<(), Failure> {
         self.each(console, "unpinned", |store, found| Ok(store.unpin(found.key())?))
     }
 
     /// Forgets the work, with the objects that no other work shares.
-    pub fn remove(&self, console: &Console) -> Result<(), Failure> {
+    pub(super) fn remove(&self, console: &Console) -> Result<(), Failure> {
         self.each(console, "removed", |store, found| {
             let short = found.key().short();
             if store.pins()?.contains(found.key()) {

@@ -12,7 +12,7 @@ use crate::{
 
 /// Check everything
 #[derive(clap::Args)]
-pub struct Verify {
+pub(super) struct Verify {
     #[command(flatten)]
     cache: CacheArgs,
     /// Delete corrupt objects, so that the next run makes them again
@@ -25,7 +25,7 @@ pub struct Verify {
 
 impl Verify {
     /// Looks, and says what is wrong. The exit code is 1 if anything is.
-    pub fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
+    pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let store = self.cache.open_here()?;
         let found = store.verify(self.repair)?;
         for (place, message) in &found.corrupt {

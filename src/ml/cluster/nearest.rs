@@ -14,7 +14,7 @@ const LANES: usize = 16;
 /// # Panics
 /// If there is no centroid, or the length of a slice is not a whole number of rows.
 #[must_use]
-pub fn nearest(points: &[f32], width: usize, centroids: &[f32], lengths: &[f32]) -> (Vec<u32>, Vec<f32>) {
+pub(super) fn nearest(points: &[f32], width: usize, centroids: &[f32], lengths: &[f32]) -> (Vec<u32>, Vec<f32>) {
     let count = lengths.len();
     assert!(count > 0 && centroids.len() == count * width && points.len().is_multiple_of(width.max(1)));
     let blocks = row_products(points, width, centroids, count, |isa, products| {

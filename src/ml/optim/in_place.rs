@@ -15,7 +15,7 @@ struct Pass<F>(F);
 ///
 /// # Errors
 /// If a tensor is on another device, of another type, not contiguous, or the target is also a source.
-pub fn in_place(
+pub(super) fn in_place(
     target: &Tensor,
     [first, second]: [&Tensor; 2],
     f: impl Fn(&mut [f32], [&[f32]; 2]) + Sync,

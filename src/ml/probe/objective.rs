@@ -27,12 +27,12 @@ pub(super) struct Value {
 
 impl Objective<'_> {
     /// Number of parameters: weights `[classes, D]`, then biases `[classes]`.
-    pub fn parameters(&self) -> usize {
+    pub(super) fn parameters(&self) -> usize {
         self.classes * (self.features.ncols() + 1)
     }
 
     /// Products are computed in single precision. Sums over chunks are in double precision, in the order of the chunks.
-    pub fn at(&self, parameters: &[f64]) -> Value {
+    pub(super) fn at(&self, parameters: &[f64]) -> Value {
         let width = self.features.ncols();
         let split = self.classes * width;
         let weight = Array2::from_shape_fn((self.classes, width), |(c, j)| parameters[c * width + j] as f32);

@@ -22,7 +22,7 @@ type Param = (String, String);
 type Edges = BTreeMap<Param, Vec<(Param, Span)>>;
 
 /// Reports every expression that is wrong. Returns their places.
-pub fn check<'t>(
+pub(super) fn check<'t>(
     axes: &[Axis<'t>],
     variants: &[Variant<'t>],
     scope: &Scope<'t>,
@@ -49,7 +49,7 @@ pub fn check<'t>(
 }
 
 /// Takes the values at some places out of the stages and the variants, so that one mistake is not reported twice.
-pub fn take_out<'t>(places: &[Span], scope: &mut Scope<'t>, variants: &mut [Variant<'t>]) {
+pub(super) fn take_out<'t>(places: &[Span], scope: &mut Scope<'t>, variants: &mut [Variant<'t>]) {
     for span in places {
         for stage in &mut scope.stages {
             document::remove_at(&mut stage.params, span);

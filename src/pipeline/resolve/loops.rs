@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The loops of a file. One whose number of rounds is wrong is left out.
-pub fn resolve<'t>(loops: Vec<loops::Loop<'t>>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> Vec<Loop> {
+pub(super) fn resolve<'t>(loops: Vec<loops::Loop<'t>>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> Vec<Loop> {
     let loops: Vec<Loop> = loops.into_iter().filter_map(|written| resolve_one(written, scope, diagnostics)).collect();
     check_shared_stages(&loops, diagnostics);
     loops

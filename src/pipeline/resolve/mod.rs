@@ -36,7 +36,7 @@ use super::{
 use crate::{diagnostic::Diagnostics, stage::Registry};
 
 /// The pipeline of a file and the arguments of the command line. `empty` has the paths and the name of the file.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     file: File<'t>,
     arguments: Arguments<'t>,
     empty: Pipeline<'t>,

@@ -12,13 +12,13 @@ use crate::{
 };
 
 /// The rest of a key path below another one of the same stage.
-pub fn below<'a>(inner: &'a Axis<'_>, outer: &Axis<'_>) -> Option<&'a [String]> {
+pub(super) fn below<'a>(inner: &'a Axis<'_>, outer: &Axis<'_>) -> Option<&'a [String]> {
     let rest = inner.path.strip_prefix(&outer.path[..]).filter(|rest| !rest.is_empty())?;
     (inner.stage == outer.stage && !outer.is_variant()).then_some(rest)
 }
 
 /// The mistakes of axes of which one holds another. `what` calls them axes or parameters.
-pub fn overlap(axes: &[Axis<'_>], what: &str) -> Vec<Diagnostic> {
+pub(super) fn overlap(axes: &[Axis<'_>], what: &str) -> Vec<Diagnostic> {
     let mut mistakes = Vec::new();
     for inner in axes {
         for outer in axes.iter().filter(|outer| below(inner, outer).is_some()) {
@@ -33,14 +33,19 @@ pub fn overlap(axes: &[Axis<'_>], what: &str) -> Vec<Diagnostic> {
 }
 
 /// The mistake of a part of a value that is not a table.
-pub fn no_table(part: &Axis<'_>, whole: &str, span: Span) -> Diagnostic {
+pub(super) fn no_table(part: &Axis<'_>, whole: &str, span: Span) -> Diagnostic {
     let message = format!("`{}` is a part of `{whole}`, which has a value that is not a table", part.name());
     let diagnostic = Diagnostic::new(part.key.span(), message).other(span, "no table");
     diagnostic.help(format!("give `{whole}` a table `{{ … }}`, or leave this out"))
 }
 
 /// Reports axes and values of variants that are a part of something that is not a table, such as an expression.
-pub fn check_tables<'t>(axes: &[Axis<'t>], variants: &[Variant<'t>], scope: &Scope<'t>, diagnostics: &mut Diagnostics) {
+pub(super) fn check_tables<'t>(
+    axes: &[Axis<'t>],
+    variants: &[Variant<'t>],
+    scope: &Scope<'t>,
+    diagnostics: &mut Diagnostics,
+) {
     let patch_axis = |patch: &Patch<'t>| {
         let name = format!("{}.{}", patch.stage, patch.path.join("."));
         Axis::new(Spanned::new(patch.span.clone(), name), Vec::new())
@@ -54,6 +59,6 @@ pub fn check_tables<'t>(axes: &[Axis<'t>], variants: &[Variant<'t>], scope: &Sco
 }
 
 /// The parameter that holds this one.
-pub fn parent(part: &Axis<'_>) -> String {
+pub(super) fn parent(part: &Axis<'_>) -> String {
     format!("{}.{}", part.stage, part.path[..part.path.len() - 1].join("."))
 }

@@ -20,7 +20,7 @@ use crate::{
 
 /// What stands beside the axes of the file, or in their place.
 #[derive(Default)]
-pub struct Overrides<'t> {
+pub(super) struct Overrides<'t> {
     /// `pipeline.name` of the command line.
     pub name: Option<String>,
     /// `pipeline.seed` of the command line.
@@ -39,23 +39,27 @@ pub struct Overrides<'t> {
 
 impl<'t> Overrides<'t> {
     /// True if the command line gives the values of an axis.
-    pub fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.value(key).is_some() || self.axis(key).is_some_and(|axis| !axis.is_variant() || self.chooses_variants)
     }
 
     /// The one value that it gives to a parameter.
-    pub fn value(&self, key: &str) -> Option<&Value<'t>> {
+    pub(super) fn value(&self, key: &str) -> Option<&Value<'t>> {
         self.fixed.iter().find(|fixed| fixed.name() == key)?.values.first()
     }
 
     /// The axis that takes the place of one of the file.
-    pub fn axis(&self, key: &str) -> Option<&Axis<'t>> {
+    pub(super) fn axis(&self, key: &str) -> Option<&Axis<'t>> {
         self.axes.iter().find(|axis| axis.name() == key)
     }
 }
 
 /// Applies every `-S`: a single value replaces that of the file, several make an axis or replace one.
-pub fn apply<'t>(sets: Vec<Override<'t>>, scope: &mut Scope<'t>, diagnostics: &mut Diagnostics) -> Overrides<'t> {
+pub(super) fn apply<'t>(
+    sets: Vec<Override<'t>>,
+    scope: &mut Scope<'t>,
+    diagnostics: &mut Diagnostics,
+) -> Overrides<'t> {
     let mut overrides = Overrides::default();
     for set in sets {
         let Some(values) = values::ranges(set.values, scope, diagnostics) else { continue };
@@ -128,7 +132,7 @@ impl<'t> Overrides<'t> {
 
     /// Brings single values to the axes above and below them: a part is set in every table of the axis, and a table
     /// that has the parameter of an axis takes the place of the axis.
-    pub fn meet(&mut self, sweep: &mut Sweep<'t>, diagnostics: &mut Diagnostics) {
+    pub(super) fn meet(&mut self, sweep: &mut Sweep<'t>, diagnostics: &mut Diagnostics) {
         let Self { axes, fixed, .. } = self;
         let mut more: Vec<Axis<'t>> = Vec::new();
         for set in fixed.iter() {
@@ -154,7 +158,7 @@ impl<'t> Overrides<'t> {
     }
 
     /// Reports values of the command line that all chosen variants set or drop, so that they have no effect.
-    pub fn check_effect(&self, variants: &[Variant<'t>], diagnostics: &mut Diagnostics) {
+    pub(super) fn check_effect(&self, variants: &[Variant<'t>], diagnostics: &mut Diagnostics) {
         let chosen: Vec<_> = self.variants.iter().filter_map(|&at| variants.get(at as usize)).collect();
         for set in self.fixed.iter().chain(&self.axes).filter(|set| !set.is_variant() && !chosen.is_empty()) {
             let places: Option<Vec<Span>> = chosen.iter().map(|variant| place_of_change(variant, set)).collect();

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The stages and loops of a file, as far as they could be read.
-pub struct Scope<'t> {
+pub(super) struct Scope<'t> {
     /// The texts of the file and the command line.
     pub sources: &'t Sources,
     /// The stages, in the order of the file.
@@ -30,32 +30,32 @@ pub struct Scope<'t> {
 
 impl<'t> Scope<'t> {
     /// The stage of that name.
-    pub fn stage(&self, name: &str) -> Option<&StageDef<'t>> {
+    pub(super) fn stage(&self, name: &str) -> Option<&StageDef<'t>> {
         self.stages.iter().find(|stage| stage.name.get_ref() == name)
     }
 
     /// The names of all stages.
-    pub fn stage_names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn stage_names(&self) -> impl Iterator<Item = &str> {
         self.stages.iter().map(|stage| stage.name.get_ref().as_str())
     }
 
     /// The loop of that name.
-    pub fn find_loop(&self, name: &str) -> Option<&Loop> {
+    pub(super) fn find_loop(&self, name: &str) -> Option<&Loop> {
         self.loops.iter().find(|found| found.name.get_ref() == name)
     }
 
     /// True if the stage's kind has a parameter `seed`.
-    pub fn has_seed(&self, stage: &StageDef<'t>) -> bool {
+    pub(super) fn has_seed(&self, stage: &StageDef<'t>) -> bool {
         self.params.get(stage.kind.name).is_some_and(|params| params.has("seed"))
     }
 
     /// The values that a parameter of a stage allows.
-    pub fn allowed(&self, stage: &StageDef<'t>, path: &[String]) -> Allowed {
+    pub(super) fn allowed(&self, stage: &StageDef<'t>, path: &[String]) -> Allowed {
         self.params.get(stage.kind.name).map(|params| params.allowed(path)).unwrap_or_default()
     }
 
     /// The place of a name, if it is that of a stage; else that is a mistake.
-    pub fn known_stage(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
+    pub(super) fn known_stage(&self, name: &Spanned<String>, diagnostics: &mut Diagnostics) -> bool {
         if self.stage(name.get_ref()).is_some() {
             return true;
         }
@@ -68,7 +68,7 @@ impl<'t> Scope<'t> {
     }
 
     /// True if the axis names a parameter of a stage, or the rounds of a loop; else that is a mistake.
-    pub fn can_vary(&self, axis: &Axis<'t>, diagnostics: &mut Diagnostics) -> bool {
+    pub(super) fn can_vary(&self, axis: &Axis<'t>, diagnostics: &mut Diagnostics) -> bool {
         match self.find_loop(&axis.stage) {
             Some(_) => is_times(axis, diagnostics),
             None => self.is_parameter(&axis.key, &axis.stage, &axis.path, diagnostics),
@@ -76,7 +76,7 @@ impl<'t> Scope<'t> {
     }
 
     /// True if the key names a parameter of a stage; else that is a mistake.
-    pub fn is_parameter(
+    pub(super) fn is_parameter(
         &self,
         key: &Spanned<String>,
         stage: &str,
@@ -103,7 +103,7 @@ impl<'t> Scope<'t> {
     }
 
     /// True if the kind of a stage has the parameter that stands there as `key`; else that is a mistake.
-    pub fn has_param(
+    pub(super) fn has_param(
         &self,
         stage: &StageDef<'t>,
         path: &[String],
@@ -117,13 +117,13 @@ impl<'t> Scope<'t> {
 }
 
 /// The number of rounds that a value asks for.
-pub fn rounds(value: &Value<'_>) -> Option<usize> {
+pub(super) fn rounds(value: &Value<'_>) -> Option<usize> {
     let times = usize::try_from(crate::pipeline::document::whole(value.get_ref())?).ok()?;
     (1..=MAX_ROUNDS).contains(&times).then_some(times)
 }
 
 /// The mistake of a value that is no number of rounds.
-pub fn no_rounds(span: Span) -> Diagnostic {
+pub(super) fn no_rounds(span: Span) -> Diagnostic {
     let message = format!("`times` must be a whole number from 1 to {MAX_ROUNDS}");
     Diagnostic::new(span, message).help("it is the number of rounds")
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What repeats are made of.
-pub struct Request<'a, 't> {
+pub(super) struct Request<'a, 't> {
     /// `--seeds`, which takes the place of the number of seeds in the file.
     pub count: Option<&'a Spanned<String>>,
     /// The pipeline's seed.
@@ -29,7 +29,7 @@ pub struct Request<'a, 't> {
 }
 
 /// The axis of the repeats. The seeds of all other stages that vary are set to it.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     sweep: &mut Sweep<'t>,
     request: &Request<'_, 't>,
     overrides: &Overrides<'t>,

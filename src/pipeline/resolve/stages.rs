@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The scope of a file with these stages, without its loops.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     stages: Vec<Stage<'t>>,
     registry: &Registry,
     sources: &'t Sources,
@@ -60,7 +60,7 @@ fn kind(stage: &Stage<'_>, registry: &Registry, diagnostics: &mut Diagnostics) -
 }
 
 /// Gives the pipeline's seed to every stage that has a seed and none of its own.
-pub fn give_seed<'t>(scope: &mut Scope<'t>, seed: &Value<'t>) {
+pub(super) fn give_seed<'t>(scope: &mut Scope<'t>, seed: &Value<'t>) {
     let Scope { stages, params, .. } = scope;
     for stage in stages {
         let has_seed = params.get(stage.kind.name).is_some_and(|params| params.has("seed"));

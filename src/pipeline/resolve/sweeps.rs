@@ -19,7 +19,7 @@ use crate::{
 
 /// One sweep.
 #[derive(Default)]
-pub struct Sweep<'t> {
+pub(super) struct Sweep<'t> {
     /// Axes; those of one group advance together, a plain axis is alone in its group.
     pub groups: Vec<Vec<Axis<'t>>>,
     /// Points beside the grid.
@@ -33,7 +33,7 @@ pub struct Sweep<'t> {
 }
 
 /// Some axes with the values that an entry of `points` (one each) or `exclude` gives them.
-pub struct Point<'t> {
+pub(super) struct Point<'t> {
     /// Its place.
     pub span: Span,
     /// An axis for each key.
@@ -43,7 +43,7 @@ pub struct Point<'t> {
 }
 
 /// All sweeps of a file.
-pub struct Sweeps<'t> {
+pub(super) struct Sweeps<'t> {
     /// The plain one, if the file has it.
     plain: Option<Sweep<'t>>,
     /// The named ones.
@@ -51,7 +51,7 @@ pub struct Sweeps<'t> {
 }
 
 /// Resolves all sweeps, those too that are not chosen.
-pub fn resolve<'t>(sweeps: sweep::Sweeps<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> Sweeps<'t> {
+pub(super) fn resolve<'t>(sweeps: sweep::Sweeps<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> Sweeps<'t> {
     let plain = sweeps.plain.map(|sweep| resolve_one(sweep, scope, diagnostics));
     let named = sweeps.named.into_iter().map(|(name, sweep)| (name, resolve_one(sweep, scope, diagnostics)));
     Sweeps { plain, named: named.collect() }
@@ -59,12 +59,12 @@ pub fn resolve<'t>(sweeps: sweep::Sweeps<'t>, scope: &Scope<'t>, diagnostics: &m
 
 impl<'t> Sweeps<'t> {
     /// The names of the sweeps that have one.
-    pub fn names(&self) -> Vec<String> {
+    pub(super) fn names(&self) -> Vec<String> {
         self.named.iter().map(|(name, _)| name.get_ref().clone()).collect()
     }
 
     /// The sweep that is asked for, and what to say about the choice.
-    pub fn choose(
+    pub(super) fn choose(
         mut self,
         wanted: Option<&Spanned<String>>,
         diagnostics: &mut Diagnostics,

@@ -9,7 +9,7 @@ use crate::{
 
 /// The mistake of the value at `span`, from the message of the deserialiser. If the message lists the words that are
 /// allowed, the mistake suggests one.
-pub fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
+pub(super) fn mistake(stage: &str, table: &DeTable<'_>, span: &Span, message: &str) -> Diagnostic {
     let path = document::path_at(table, span).map_or_else(String::new, |path| format!(".{}", path.join(".")));
     let words = plain(message.trim());
     let diagnostic = Diagnostic::new(span.clone(), format!("`{stage}{path}`: {words}"));

@@ -15,7 +15,7 @@ use crate::{
 
 /// What gives an axis its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub(super) enum Role {
     /// An axis of the grid.
     Grid,
     /// An explicit point, which has one value.
@@ -27,7 +27,7 @@ pub enum Role {
 type Values<'t> = Vec<Value<'t>>;
 
 /// The values that are written for an axis.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     axis: &Axis<'t>,
     value: Value<'t>,
     role: Role,
@@ -75,7 +75,7 @@ fn is_one_list<'t>(axis: &Axis<'t>, value: &Value<'t>, scope: &Scope<'t>) -> boo
 }
 
 /// The values of a list or a range, or a single one.
-pub fn listed<'t>(
+pub(super) fn listed<'t>(
     key: &Spanned<String>,
     value: &Value<'t>,
     scope: &Scope<'t>,
@@ -94,7 +94,7 @@ pub fn listed<'t>(
 }
 
 /// The values, with the numbers of each range in place of its text.
-pub fn ranges<'t>(values: Values<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> Option<Values<'t>> {
+pub(super) fn ranges<'t>(values: Values<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> Option<Values<'t>> {
     let mut all = Vec::with_capacity(values.len());
     for value in values {
         let span = value.span();
@@ -110,14 +110,14 @@ pub fn ranges<'t>(values: Values<'t>, scope: &Scope<'t>, diagnostics: &mut Diagn
 }
 
 /// A number that was computed, as if it were written at a place.
-pub fn computed<'t>(number: String, span: &Span, scope: &Scope<'t>) -> Option<Value<'t>> {
+pub(super) fn computed<'t>(number: String, span: &Span, scope: &Scope<'t>) -> Option<Value<'t>> {
     let number = DeValue::parse(scope.sources.keep(number)).ok()?;
     Some(Spanned::new(span.clone(), number.into_inner()))
 }
 
 /// Makes `= none` of each `none` that leaves an optional parameter out. Where text is allowed, only `none` without
 /// quotes is that. False, with a mistake, if the parameter can be neither left out nor `none`.
-pub fn leave_out<'t>(axis: &mut Axis<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> bool {
+pub(super) fn leave_out<'t>(axis: &mut Axis<'t>, scope: &Scope<'t>, diagnostics: &mut Diagnostics) -> bool {
     let Some(stage) = scope.stage(&axis.stage) else { return true };
     let allowed = scope.allowed(stage, &axis.path);
     let mut right = true;
@@ -134,7 +134,7 @@ pub fn leave_out<'t>(axis: &mut Axis<'t>, scope: &Scope<'t>, diagnostics: &mut D
 }
 
 /// Reports each `= none` of a parameter that is not optional. Returns their places.
-pub fn check_left_out<'t>(
+pub(super) fn check_left_out<'t>(
     axes: &[Axis<'t>],
     variants: &[Variant<'t>],
     scope: &Scope<'t>,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// All variants of a file.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     variants: Vec<variant::Variant<'t>>,
     scope: &Scope<'t>,
     diagnostics: &mut Diagnostics,
@@ -78,7 +78,7 @@ fn is_input(wire: &Wire, scope: &Scope<'_>, diagnostics: &mut Diagnostics) -> bo
 
 /// Makes the axis of the variants that are rows: by default the graph as it is and all variants. Returns the variants
 /// of the axis, none if there is no axis.
-pub fn choose<'t>(
+pub(super) fn choose<'t>(
     mut variants: Vec<Variant<'t>>,
     wanted: Option<&Spanned<String>>,
     overrides: &mut Overrides<'t>,
@@ -128,7 +128,7 @@ fn name_as_value<'t>(name: &Spanned<String>) -> Value<'t> {
 }
 
 /// The mistake of a word that is not the name of a variant.
-pub fn no_variant(word: &str, span: Span, names: &[&str]) -> Diagnostic {
+pub(super) fn no_variant(word: &str, span: Span, names: &[&str]) -> Diagnostic {
     let help = match names.len() {
         1 => "the file has no variants; one is written `[variant.NAME]`".to_owned(),
         _ => Names::new(names.iter().copied()).always_listed().help(word),

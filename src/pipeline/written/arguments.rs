@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostics;
 
 /// What the command line asks for.
 #[derive(Default)]
-pub struct Arguments<'t> {
+pub(crate) struct Arguments<'t> {
     /// `--sweep NAME`.
     pub sweep: Option<Spanned<String>>,
     /// `--variant NAME,NAME`.
@@ -19,7 +19,7 @@ pub struct Arguments<'t> {
 }
 
 /// Reads the arguments, each with the offset where it starts.
-pub fn read<'t>(texts: impl Iterator<Item = (usize, &'t str)>, diagnostics: &mut Diagnostics) -> Arguments<'t> {
+pub(crate) fn read<'t>(texts: impl Iterator<Item = (usize, &'t str)>, diagnostics: &mut Diagnostics) -> Arguments<'t> {
     let mut arguments = Arguments::default();
     for (start, argument) in texts {
         let option = |name: &str| {

@@ -6,7 +6,7 @@ use super::range::without_underscores;
 use crate::diagnostic::{Diagnostic, Span};
 
 /// A distribution as written: where it draws from has not been checked.
-pub struct Distribution<'a> {
+pub(crate) struct Distribution<'a> {
     log: bool,
     inner: &'a str,
     text: &'a str,
@@ -14,7 +14,7 @@ pub struct Distribution<'a> {
 
 /// The numbers between which a distribution draws.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// The smallest value.
     pub low: f64,
     /// The largest value.
@@ -26,7 +26,7 @@ pub struct Interval {
 }
 
 /// The distribution that a value is, if it is one.
-pub fn read<'a>(value: &'a DeValue<'_>) -> Option<Distribution<'a>> {
+pub(crate) fn read<'a>(value: &'a DeValue<'_>) -> Option<Distribution<'a>> {
     let text = value.as_str()?.trim();
     let (name, rest) = text.split_once('(')?;
     let log = match name.trim_end() {
@@ -42,7 +42,7 @@ impl Distribution<'_> {
     ///
     /// # Errors
     /// If the ends are not two rising numbers.
-    pub fn interval(&self, span: &Span) -> Result<Interval, Diagnostic> {
+    pub(crate) fn interval(&self, span: &Span) -> Result<Interval, Diagnostic> {
         let ends: Option<Vec<String>> = self.inner.split(',').map(|end| without_underscores(end.trim())).collect();
         let ends = ends.unwrap_or_default();
         let numbers: Vec<f64> = ends.iter().filter_map(|end| end.parse().ok()).collect();

@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Names, Span};
 
 /// All that a file says.
 #[derive(Default)]
-pub struct File<'t> {
+pub(crate) struct File<'t> {
     /// `[pipeline] name`.
     pub name: Option<String>,
     /// `[pipeline] seed`, an integer.
@@ -31,7 +31,7 @@ pub struct File<'t> {
 }
 
 /// Takes the text of a file apart; `None` if it is not TOML.
-pub fn read<'t>(text: &'t str, diagnostics: &mut Diagnostics) -> Option<File<'t>> {
+pub(crate) fn read<'t>(text: &'t str, diagnostics: &mut Diagnostics) -> Option<File<'t>> {
     let (document, errors) = DeTable::parse_recoverable(text);
     diagnostics.extend(toml_help::mistakes(&errors, text));
     if !errors.is_empty() {

@@ -9,7 +9,7 @@ use super::{
 use crate::diagnostic::{Diagnostics, Names, Span};
 
 /// One loop of a file.
-pub struct Loop<'t> {
+pub(crate) struct Loop<'t> {
     /// Its name.
     pub name: Spanned<String>,
     /// `times`.
@@ -23,7 +23,7 @@ pub struct Loop<'t> {
 }
 
 /// Reads all loops.
-pub fn read<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) -> Vec<Loop<'t>> {
+pub(crate) fn read<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) -> Vec<Loop<'t>> {
     entries(key, value, diagnostics).into_iter().map(|table| read_one(table, diagnostics)).collect()
 }
 

@@ -9,7 +9,7 @@ use crate::{
 
 /// One `-S`: a key path and one value, or several that make an axis.
 #[derive(Clone, Debug)]
-pub struct Override<'t> {
+pub(crate) struct Override<'t> {
     /// `stage.param.path`, and its place.
     pub key: Spanned<String>,
     /// The values.
@@ -20,7 +20,7 @@ pub struct Override<'t> {
 ///
 /// # Errors
 /// If it is not of the form `stage.param=value`.
-pub fn parse(argument: &str, start: usize) -> Result<Override<'_>, Diagnostic> {
+pub(crate) fn parse(argument: &str, start: usize) -> Result<Override<'_>, Diagnostic> {
     let whole = start..start + argument.len();
     let help = "write `-S stage.param=value`, or `-S stage.param=a,b,c` for an axis";
     let Some((key, value)) = argument.split_once('=') else {

@@ -14,7 +14,7 @@ const HELP: &str = "write \"range(1, 5)\", \"range(10, 50, +10)\" or \"range(8, 
 
 /// True for a text that is meant as a range.
 #[must_use]
-pub fn is_range(text: &str) -> bool {
+pub(crate) fn is_range(text: &str) -> bool {
     text.trim_start().strip_prefix("range").is_some_and(|rest| rest.trim_start().starts_with('('))
 }
 
@@ -54,7 +54,7 @@ impl Step {
 ///
 /// # Errors
 /// If it is not a range, or has no end.
-pub fn values(text: &str, span: &Span) -> Result<Vec<String>, Diagnostic> {
+pub(crate) fn values(text: &str, span: &Span) -> Result<Vec<String>, Diagnostic> {
     let wrong = |message: String| Diagnostic::new(span.clone(), message).help(HELP);
     let inner = text.trim().strip_prefix("range").map(str::trim_start);
     let inner = inner.and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
@@ -105,7 +105,7 @@ pub fn values(text: &str, span: &Span) -> Result<Vec<String>, Diagnostic> {
 }
 
 /// A number as TOML has it, without the `_` between its digits.
-pub fn without_underscores(text: &str) -> Option<String> {
+pub(crate) fn without_underscores(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
     let between = |(at, _): (usize, &str)| at > 0 && digit(at - 1) && digit(at + 1);

@@ -23,7 +23,7 @@ pub struct Resources {
 }
 
 /// Reads `needs`.
-pub fn read(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) -> Resources {
+pub(crate) fn read(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) -> Resources {
     let mut resources = Resources::default();
     for Entry { key, value } in entries(key, value, diagnostics) {
         let whole = || document::whole(value.get_ref()).and_then(|whole| usize::try_from(whole).ok());

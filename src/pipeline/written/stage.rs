@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// The keys of a stage that are no parameters.
-pub const RESERVED: [&str; 4] = ["kind", "inputs", "needs", "retries"];
+pub(crate) const RESERVED: [&str; 4] = ["kind", "inputs", "needs", "retries"];
 
 /// One stage of a file.
-pub struct Stage<'t> {
+pub(crate) struct Stage<'t> {
     /// Its name.
     pub name: Spanned<String>,
     /// `kind`.
@@ -38,7 +38,7 @@ pub struct Stage<'t> {
 }
 
 /// Reads one stage.
-pub fn read<'t>(Entry { key: name, value }: Entry<'t>, diagnostics: &mut Diagnostics) -> Stage<'t> {
+pub(crate) fn read<'t>(Entry { key: name, value }: Entry<'t>, diagnostics: &mut Diagnostics) -> Stage<'t> {
     check_name(&name, "stage", diagnostics);
     let before = diagnostics.len();
     let mut stage = Stage {

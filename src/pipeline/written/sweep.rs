@@ -20,7 +20,7 @@ const SEARCH_KEYS: [&str; 7] = ["method", "budget", "over", "factor", "start", "
 
 /// All sweeps of a file.
 #[derive(Default)]
-pub struct Sweeps<'t> {
+pub(crate) struct Sweeps<'t> {
     /// The plain `[sweep]`, if there is something in it.
     pub plain: Option<Sweep<'t>>,
     /// `[sweep.NAME]`.
@@ -29,7 +29,7 @@ pub struct Sweeps<'t> {
 
 /// One sweep.
 #[derive(Default)]
-pub struct Sweep<'t> {
+pub(crate) struct Sweep<'t> {
     /// Axes; those of one group advance together, a plain axis is alone in its group.
     pub groups: Vec<Group<'t>>,
     /// Points beside the grid.
@@ -43,7 +43,7 @@ pub struct Sweep<'t> {
 }
 
 /// Axes that advance together.
-pub struct Group<'t> {
+pub(crate) struct Group<'t> {
     /// The place of the table in `zip`; none for a plain axis.
     pub zipped: Option<Span>,
     /// `stage.param` and its values.
@@ -51,7 +51,7 @@ pub struct Group<'t> {
 }
 
 /// An entry of `points` or `exclude`.
-pub struct Point<'t> {
+pub(crate) struct Point<'t> {
     /// Its place.
     pub span: Span,
     /// `stage.param` and a value (in `exclude` several).
@@ -62,7 +62,7 @@ pub struct Point<'t> {
 
 /// What a sweep says of repeats.
 #[derive(Default)]
-pub struct Seeds<'t> {
+pub(crate) struct Seeds<'t> {
     /// `seeds`: how many, or which.
     pub seeds: Option<Entry<'t>>,
     /// `vary`: the stages that have another seed in each repeat.
@@ -73,11 +73,11 @@ pub struct Seeds<'t> {
 
 /// What a sweep says of its search: the entries under [`SEARCH_KEYS`].
 #[derive(Default)]
-pub struct Search<'t>(pub Vec<Entry<'t>>);
+pub(crate) struct Search<'t>(pub Vec<Entry<'t>>);
 
 impl<'t> Search<'t> {
     /// The entry under a key.
-    pub fn get(&self, key: &str) -> Option<&Entry<'t>> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry<'t>> {
         self.0.iter().find(|entry| entry.key.get_ref() == key)
     }
 
@@ -85,7 +85,7 @@ impl<'t> Search<'t> {
     ///
     /// # Errors
     /// If it is not there, or no text.
-    pub fn text(&self, key: &str, example: &str, method: &Span) -> Result<Spanned<String>, Diagnostic> {
+    pub(crate) fn text(&self, key: &str, example: &str, method: &Span) -> Result<Spanned<String>, Diagnostic> {
         let help = format!("write `{key} = \"{example}\"`");
         let Some(Entry { value, .. }) = self.get(key) else {
             return Err(Diagnostic::new(method.clone(), format!("halving needs `{key}`")).help(help));
@@ -103,7 +103,7 @@ fn is_reserved(key: &str) -> bool {
 }
 
 /// Reads all sweeps of a file with these stages.
-pub fn read<'t>(key: &Span, value: Value<'t>, stages: &[&str], diagnostics: &mut Diagnostics) -> Sweeps<'t> {
+pub(crate) fn read<'t>(key: &Span, value: Value<'t>, stages: &[&str], diagnostics: &mut Diagnostics) -> Sweeps<'t> {
     let mut sweeps = Sweeps::default();
     for Entry { key, value } in entries(key, value, diagnostics) {
         let is_named = !key.get_ref().contains('.') && value.get_ref().is_table();

@@ -12,7 +12,7 @@ use crate::{
 
 /// A key and its value.
 #[derive(Clone, Debug)]
-pub struct Entry<'t> {
+pub(crate) struct Entry<'t> {
     /// The key, and its place.
     pub key: Spanned<String>,
     /// The value.
@@ -24,7 +24,7 @@ impl Entry<'_> {
     ///
     /// # Errors
     /// If it is not.
-    pub fn count(&self, least: u64) -> Result<u64, Diagnostic> {
+    pub(crate) fn count(&self, least: u64) -> Result<u64, Diagnostic> {
         document::to_json(self.value.get_ref()).as_u64().filter(|count| *count >= least).ok_or_else(|| {
             let message = format!("`{}` must be a whole number of at least {least}", self.key.get_ref());
             Diagnostic::new(self.value.span(), message)
@@ -42,7 +42,7 @@ pub struct Wire {
 }
 
 /// The entries of a table, in the order of the file. A value that is no table is a mistake at `key`.
-pub fn entries<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) -> Vec<Entry<'t>> {
+pub(crate) fn entries<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) -> Vec<Entry<'t>> {
     match value.into_inner() {
         DeValue::Table(table) => {
             let entry = |(key, value): (Spanned<_>, _)| {
@@ -62,7 +62,7 @@ pub fn entries<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) 
 }
 
 /// The wires of `inputs`, `rewire` or `carry`.
-pub fn wires(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) -> Vec<Wire> {
+pub(crate) fn wires(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) -> Vec<Wire> {
     let mut wires = Vec::new();
     for Entry { key: port, value: from } in entries(key, value, diagnostics) {
         match from.get_ref() {
@@ -77,7 +77,7 @@ pub fn wires(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) -> Vec
 }
 
 /// The names in `body` or `drop`. Those that are no strings are left out, with a mistake.
-pub fn stages(key: &str, value: &Value<'_>, diagnostics: &mut Diagnostics) -> Vec<Spanned<String>> {
+pub(crate) fn stages(key: &str, value: &Value<'_>, diagnostics: &mut Diagnostics) -> Vec<Spanned<String>> {
     let Some(items) = value.get_ref().as_array() else {
         let message = format!("`{key}` must be a list of stages, found {}", value.get_ref().type_str());
         let example = if key == "body" { "\"stage\", \"stage\"" } else { "\"stage\"" };
@@ -98,7 +98,7 @@ pub fn stages(key: &str, value: &Value<'_>, diagnostics: &mut Diagnostics) -> Ve
 }
 
 /// Names become a part of the names of instances, so they must not hold the characters that separate those parts.
-pub fn check_name(name: &Spanned<String>, what: &str, diagnostics: &mut Diagnostics) {
+pub(crate) fn check_name(name: &Spanned<String>, what: &str, diagnostics: &mut Diagnostics) {
     if name.get_ref().contains(['@', '.', ',', '=']) || name.get_ref().is_empty() {
         let message = format!("`{}` cannot be the name of a {what}", name.get_ref());
         diagnostics.add(Diagnostic::new(name.span(), message).help("use letters, digits, `_` and `-`"));

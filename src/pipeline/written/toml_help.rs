@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Span};
 
 /// The mistakes that the TOML parser found. A table that is there twice is one mistake, whatever it repeats. After
 /// text that is not TOML the parser only guesses, so that is the last mistake.
-pub fn mistakes(errors: &[Error], text: &str) -> Vec<Diagnostic> {
+pub(super) fn mistakes(errors: &[Error], text: &str) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut repeated: Span = 0..0;
     for error in errors {

@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Names, Span};
 pub const BASE: &str = "base";
 
 /// One variant of a file.
-pub struct Variant<'t> {
+pub(crate) struct Variant<'t> {
     /// Its name.
     pub name: Spanned<String>,
     /// `set`: `stage.param` and a value.
@@ -24,7 +24,7 @@ pub struct Variant<'t> {
 }
 
 /// Reads all variants.
-pub fn read<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) -> Vec<Variant<'t>> {
+pub(crate) fn read<'t>(key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) -> Vec<Variant<'t>> {
     entries(key, value, diagnostics).into_iter().filter_map(|table| read_one(table, diagnostics)).collect()
 }
 

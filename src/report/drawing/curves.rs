@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Curves, or points in groups, with their names on the right.
-pub fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool, diagonal: bool) -> Drawn {
+pub(super) fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool, diagonal: bool) -> Drawn {
     let area = &if (2..=LEGEND).contains(&lines.len()) { names(area, lines)? } else { area.clone() };
     let all = || lines.iter().flat_map(|line| &line.points);
     let (left, right) = ends(all().map(|point| point.0));

@@ -9,7 +9,7 @@ use crate::report::figure::cell_words;
 const NO_NUMBER: RGBColor = RGBColor(0x80, 0x80, 0x80);
 
 /// A coloured cell for each value, with the value in it where there is room.
-pub fn draw(
+pub(super) fn draw(
     area: &Area<'_>,
     rows: &(String, Vec<String>),
     columns: &(String, Vec<String>),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::report::figure::{Bar, Chart, Dimension, Figure, LEGEND, Line, cell_words};
 
 /// The source of Plotly, as one script.
-pub fn library() -> String {
+pub(super) fn library() -> String {
     // The crate gives a row of script elements: MathJax, which nothing here needs, and Plotly.
     let all = plotly::Plot::offline_js_sources();
     let scripts = all.split("<script").filter_map(|script| script.split_once('>')?.1.rsplit_once("</script>"));
@@ -13,7 +13,7 @@ pub fn library() -> String {
 }
 
 /// `data` and `layout` of a figure, as `Plotly.newPlot` takes them.
-pub fn drawing(figure: &Figure) -> Value {
+pub(super) fn drawing(figure: &Figure) -> Value {
     let title = |text: &str| json!({ "text": text });
     match &figure.chart {
         Chart::Lines { x, y, lines } => {

@@ -31,7 +31,7 @@ struct Answer {
 pub(super) type Arm<'a> = Vec<(&'a str, String)>;
 
 /// Everything about accuracy.
-pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
+pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let Some((metric, rows)) = source.results().scored() else {
         return source
             .results()

@@ -16,7 +16,7 @@ use crate::{
 const CURVES: usize = 24;
 
 /// All curves.
-pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
+pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let mut stages: Vec<&str> = Vec::new();
     for &index in source.made().keys() {
         let stage = source.stage(index);

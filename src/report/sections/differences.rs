@@ -11,7 +11,7 @@ use crate::{
 
 impl<'a> Split<'a> {
     /// For each axis of words: its other values against the first, paired by everything else.
-    pub fn differences(&self, rows: &[&Row<'a>]) -> Vec<String> {
+    pub(super) fn differences(&self, rows: &[&Row<'a>]) -> Vec<String> {
         let mut found = Vec::new();
         let axes: BTreeSet<&str> = rows.iter().flat_map(|row| self.arm(row)).map(|(axis, _)| axis).collect();
         for axis in axes {

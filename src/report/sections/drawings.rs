@@ -27,7 +27,7 @@ const EDGE: u32 = 64;
 const TILE: u32 = 24;
 
 /// All maps, and all other pictures.
-pub fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (Vec<Part>, Vec<Part>) {
+pub(super) fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (Vec<Part>, Vec<Part>) {
     let (mut maps, mut others) = (Vec::new(), Vec::new());
     for kind in source.kinds() {
         let indices: Vec<usize> = source.examples(kind).collect();
@@ -37,7 +37,7 @@ pub fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (Vec<Part
             let chosen = spread(indices.len(), MAPS);
             for &at in &chosen {
                 let drawings = source.draw(indices[at]);
-                maps.extend(drawings.iter().flat_map(|drawing| draw(source.name(indices[at]), drawing, sprites)));
+                maps.extend(drawings.iter().flat_map(|drawing| draw(&source.title(indices[at]), drawing, sprites)));
             }
             if chosen.len() < indices.len() {
                 let (shown, all) = (chosen.len(), indices.len());
@@ -50,7 +50,7 @@ pub fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (Vec<Part
             if instances == EACH {
                 break;
             }
-            let parts = source.draw(index).iter().flat_map(|one| draw(source.name(index), one, sprites)).collect();
+            let parts = source.draw(index).iter().flat_map(|one| draw(&source.title(index), one, sprites)).collect();
             // Equal pictures (of arms that share their augmentations) are shown once.
             let new: Vec<Part> = distinct(parts, &seen);
             instances += usize::from(!new.is_empty());

@@ -6,11 +6,11 @@ use image::RgbImage;
 use crate::results;
 
 /// A picture as PNG in a data URI.
-pub fn png(image: RgbImage) -> String {
+pub(super) fn png(image: RgbImage) -> String {
     format!("data:image/png;base64,{}", BASE64_STANDARD.encode(results::png(image)))
 }
 
 /// A picture as JPEG in a data URI.
-pub fn jpeg(image: &RgbImage) -> String {
+pub(super) fn jpeg(image: &RgbImage) -> String {
     format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(results::jpeg(image)))
 }

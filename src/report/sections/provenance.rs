@@ -25,7 +25,7 @@ struct Total {
 }
 
 /// The graph, and where the time went.
-pub fn stages(source: &Catalogue<'_, '_>) -> Vec<Part> {
+pub(super) fn stages(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let totals = totals(source);
     let mut dag = Dag::default();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
@@ -93,7 +93,7 @@ fn totals<'a>(source: &'a Catalogue<'_, '_>) -> BTreeMap<&'a str, Total> {
 }
 
 /// Where everything comes from.
-pub fn parts(source: &Catalogue<'_, '_>, file: &Path) -> Vec<Part> {
+pub(super) fn parts(source: &Catalogue<'_, '_>, file: &Path) -> Vec<Part> {
     let mut grid = Grid::new([("", Align::Left), ("", Align::Left)]);
     let mut line = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);
     line("pipeline file", file.display().to_string());

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// All figures of the sweep.
-pub fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
+pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let (rows, metrics) = (source.results().rows(), source.results().metrics());
     let mut figures: Vec<Figure> = metrics.iter().filter_map(|metric| predicted(metrics, metric, rows)).collect();
     if let Some((score, scored)) = source.results().scored() {

@@ -23,7 +23,7 @@ pub struct Local {
 ///
 /// # Errors
 /// If the disk does not say.
-pub fn is_cache(root: &Path) -> Result<bool, StoreError> {
+pub(crate) fn is_cache(root: &Path) -> Result<bool, StoreError> {
     match existing(fs::metadata(root)).map_err(io_error("read", root))? {
         Some(found) if found.is_dir() => {}
         _ => return Ok(false),

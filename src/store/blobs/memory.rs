@@ -12,7 +12,7 @@ use crate::store::StoreError;
 
 /// Blobs by their names, gone with the process.
 #[derive(Debug)]
-pub struct Memory {
+pub(crate) struct Memory {
     state: Mutex<State>,
 }
 
@@ -30,7 +30,7 @@ impl Default for Memory {
 
 impl Memory {
     /// Lets time pass.
-    pub fn wait(&self, time: Duration) {
+    pub(crate) fn wait(&self, time: Duration) {
         self.state().now += time;
     }
 

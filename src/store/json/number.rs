@@ -92,21 +92,26 @@ pub mod reals {
 }
 
 /// For `#[serde(with)]` of curves by name.
-pub mod curves {
+pub(crate) mod curves {
     use std::collections::BTreeMap;
 
     use super::{Deserialize, Deserializer, Real, Serializer, Series};
 
     /// # Errors
     /// Those of the serializer.
-    pub fn serialize<S: Serializer>(curves: &BTreeMap<String, Series>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        curves: &BTreeMap<String, Series>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let points = |curve: &Series| curve.iter().map(|(epoch, value)| (*epoch, Real(*value))).collect::<Vec<_>>();
         serializer.collect_map(curves.iter().map(|(name, curve)| (name, points(curve))))
     }
 
     /// # Errors
     /// If a value is not a number.
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Series>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Series>, D::Error> {
         let curves = BTreeMap::<String, Vec<(u64, Real)>>::deserialize(deserializer)?;
         let points = |curve: Vec<(u64, Real)>| curve.into_iter().map(|(epoch, Real(value))| (epoch, value)).collect();
         Ok(curves.into_iter().map(|(name, curve)| (name, points(curve))).collect())

@@ -30,7 +30,7 @@ use crate::digest::StageKey;
 /// How often a holder shows that it lives.
 pub const BEAT: Duration = Duration::from_secs(2);
 /// After how long without a beat a lock has lost its holder.
-pub const STALE: Duration = Duration::from_secs(30);
+pub(super) const STALE: Duration = Duration::from_secs(30);
 
 /// A held lock. Dropping it releases it.
 #[derive(Debug)]

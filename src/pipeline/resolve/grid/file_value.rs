@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Where values come from that no axis gives: the file with the values of the command line, and the defaults.
-pub struct FileValues<'a, 't> {
+pub(crate) struct FileValues<'a, 't> {
     /// The stages and loops.
     pub scope: &'a Scope<'t>,
     /// The variants that are rows.
@@ -29,7 +29,7 @@ pub struct FileValues<'a, 't> {
 impl<'t> FileValues<'_, 't> {
     /// The value of the parameter of an axis; `None` where that is different from point to point: one of `all` axes or
     /// a variant changes what is beside it, or it is computed from other parameters.
-    pub fn of(&self, axis: &Axis<'t>, all: &[Axis<'t>]) -> Option<Value<'t>> {
+    pub(crate) fn of(&self, axis: &Axis<'t>, all: &[Axis<'t>]) -> Option<Value<'t>> {
         let span = axis.key.span();
         if let Some(found) = self.scope.find_loop(&axis.stage) {
             return computed(found.times.get_ref().to_string(), &found.times.span(), self.scope);

@@ -8,7 +8,7 @@ mod file_value;
 mod points;
 
 use self::{axis_table::AxisTable, points::Blocks};
-pub use self::{axis_table::worth_of, file_value::FileValues};
+pub(super) use self::{axis_table::worth_of, file_value::FileValues};
 use super::{overlaps, overrides::Overrides, sweeps::Sweep};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Axes, and which combinations of their values are points.
-pub struct Grid<'t> {
+pub(super) struct Grid<'t> {
     /// The axis of the variants first, then the others in the order of the texts.
     pub axes: Vec<Axis<'t>>,
     /// The points.
@@ -27,7 +27,7 @@ pub struct Grid<'t> {
 }
 
 /// The grid of a sweep, without what `exclude` names, and its explicit points.
-pub fn build<'t>(
+pub(super) fn build<'t>(
     sweep: &Sweep<'t>,
     overrides: &Overrides<'t>,
     file: &FileValues<'_, 't>,

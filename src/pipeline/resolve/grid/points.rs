@@ -23,7 +23,7 @@ use crate::{
 
 /// The blocks of a sweep while they are put together.
 #[derive(Default)]
-pub struct Blocks {
+pub(super) struct Blocks {
     /// All of them.
     pub all: Vec<AxisBlock>,
     /// The axes of the file's grid.
@@ -38,7 +38,7 @@ fn has_grid(sweep: &Sweep<'_>) -> bool {
 }
 
 /// Takes the rows out that an entry of `exclude` names.
-pub fn leave_out<'t>(
+pub(super) fn leave_out<'t>(
     entry: &Point<'t>,
     sweep: &Sweep<'t>,
     overrides: &Overrides<'t>,
@@ -121,7 +121,7 @@ fn excluded_values<'t>(
 }
 
 /// Puts explicit points beside the grid. An axis that only they have leaves the grid with the value of the file.
-pub fn add<'t>(
+pub(super) fn add<'t>(
     sweep: &Sweep<'t>,
     overrides: &Overrides<'t>,
     table: &mut AxisTable<'t>,

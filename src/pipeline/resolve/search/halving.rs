@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Adds the axis of the rungs to a grid whose points are the rows of `block`. `method` is the place of `"halving"`.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     search: &Search<'t>,
     method: &Span,
     block: usize,

@@ -43,7 +43,7 @@ struct Method {
 }
 
 /// What a search draws its points from, beside the grid.
-pub struct Source<'a, 't> {
+pub(super) struct Source<'a, 't> {
     /// The stages and loops.
     pub scope: &'a Scope<'t>,
     /// The pipeline's seed.
@@ -53,7 +53,7 @@ pub struct Source<'a, 't> {
 }
 
 /// The points that are searched in place of the grid; with halving, also the axis of its rungs.
-pub fn resolve<'t>(
+pub(super) fn resolve<'t>(
     search: &Search<'t>,
     mut grid: Grid<'t>,
     source: &Source<'_, 't>,

@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// The random numbers of one search.
-pub struct Draws {
+pub(super) struct Draws {
     seed: String,
 }
 
 impl Draws {
     /// The numbers that belong to a seed.
-    pub fn new(seed: &str) -> Self {
+    pub(super) fn new(seed: &str) -> Self {
         Self { seed: seed.to_owned() }
     }
 
@@ -28,7 +28,7 @@ impl Draws {
     }
 
     /// Rows of the product of some blocks: all of them, or `budget`; none twice, unless they `may_repeat`.
-    pub fn rows(&self, blocks: &[AxisBlock], budget: Option<u64>, may_repeat: bool) -> Vec<Vec<u32>> {
+    pub(super) fn rows(&self, blocks: &[AxisBlock], budget: Option<u64>, may_repeat: bool) -> Vec<Vec<u32>> {
         let total = blocks.iter().fold(1u128, |product, block| product.saturating_mul(block.len() as u128));
         let row = |mut at: u128| {
             let mut parts: Vec<&[u32]> = Vec::new();
@@ -60,7 +60,7 @@ impl Draws {
     }
 
     /// `count` values for an axis, as TOML numbers.
-    pub fn values(&self, axis: &str, count: usize, interval: Interval) -> Vec<String> {
+    pub(super) fn values(&self, axis: &str, count: usize, interval: Interval) -> Vec<String> {
         let Interval { low, high, whole, log } = interval;
         let value = |index: usize| {
             let unit = self.unit(axis, index);
