@@ -67,19 +67,28 @@ type Import = Vec<String>;
 struct Imports {
     module: Vec<String>,
     found: BTreeSet<Import>,
+    /// Paths that may start at a module inside.
+    inside: BTreeSet<Import>,
 }
 
 impl Imports {
+    fn of(module: Vec<String>) -> Self {
+        Self { module, found: BTreeSet::new(), inside: BTreeSet::new() }
+    }
+
     /// Notes a path that starts at the crate's root.
     fn note(&mut self, path: &[String]) {
         let mut absolute = match path.first().map(String::as_str) {
             Some("crate" | "strata") => Vec::new(),
-            Some("super") => self.module.clone(),
-            _ => return,
+            Some("super" | "self") => self.module.clone(),
+            _ => {
+                self.inside.insert(self.module.iter().chain(path).cloned().collect());
+                return;
+            }
         };
         for part in path {
             match part.as_str() {
-                "crate" | "strata" => {}
+                "crate" | "strata" | "self" => {}
                 "super" => drop(absolute.pop()),
                 part => absolute.push(part.to_owned()),
             }
@@ -135,7 +144,7 @@ fn module_of(file: &Path, source: &Path) -> Vec<String> {
 }
 
 fn imports(text: &str, module: Vec<String>) -> BTreeSet<Import> {
-    let mut imports = Imports { module, found: BTreeSet::new() };
+    let mut imports = Imports::of(module);
     imports.visit_file(&syn::parse_file(text).expect("sources can be parsed"));
     imports.found
 }
@@ -153,6 +162,128 @@ fn objection(floor: &str, import: &Import) -> Option<String> {
         _ => allowed.contains(&to.as_str()),
     };
     (!fine).then(|| format!("{floor} must not import {}", import.join("::")))
+}
+
+/// What a file says about names: those that it defines, those that it hands on from elsewhere, and its imports.
+#[derive(Default)]
+struct File {
+    defines: BTreeSet<String>,
+    hands_on: BTreeMap<String, Import>,
+    imports: BTreeSet<Import>,
+}
+
+/// The files of the crate by their modules, without their tests.
+fn files() -> BTreeMap<Vec<String>, File> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeMap::new();
+    for path in rust_files(&source) {
+        let module = module_of(&path, &source);
+        let text = fs::read_to_string(&path).expect("a source file");
+        let mut parsed = syn::parse_file(&text).expect("sources can be parsed");
+        let is_test = |item: &syn::Item| matches!(item, syn::Item::Mod(item) if item.ident == "tests");
+        parsed.items.retain(|item| !is_test(item));
+        let mut file = File::default();
+        for item in &parsed.items {
+            let name = match item {
+                syn::Item::Struct(item) => &item.ident,
+                syn::Item::Enum(item) => &item.ident,
+                syn::Item::Trait(item) => &item.ident,
+                syn::Item::Type(item) => &item.ident,
+                syn::Item::Fn(item) => &item.sig.ident,
+                syn::Item::Const(item) => &item.ident,
+                syn::Item::Static(item) => &item.ident,
+                _ => continue,
+            };
+            file.defines.insert(name.to_string());
+        }
+        for item in &parsed.items {
+            if let syn::Item::Use(item) = item
+                && !matches!(item.vis, syn::Visibility::Inherited)
+            {
+                let mut handed = Imports::of(module.clone());
+                handed.tree(&["self".to_owned()], &item.tree);
+                for import in handed.found {
+                    file.hands_on.extend(import.last().cloned().map(|name| (name, import)));
+                }
+            }
+        }
+        let mut imports = Imports::of(module.clone());
+        imports.visit_file(&parsed);
+        file.imports = imports.found.into_iter().chain(imports.inside).collect();
+        files.insert(module, file);
+    }
+    files
+}
+
+/// The file that defines what a path names.
+fn home(files: &BTreeMap<Vec<String>, File>, path: &[String], depth: usize) -> Option<Vec<String>> {
+    let length = (1..=path.len()).rev().find(|&length| files.contains_key(&path[..length]))?;
+    let (module, rest) = path.split_at(length);
+    let file = &files[module];
+    match rest.first() {
+        Some(name) if file.defines.contains(name) => Some(module.to_vec()),
+        Some(name) if depth < 8 => home(files, file.hands_on.get(name)?, depth + 1),
+        _ => None,
+    }
+}
+
+/// Files that import each other in a circle, each circle sorted.
+fn circles(files: &BTreeMap<Vec<String>, File>) -> Vec<Vec<String>> {
+    let mut graph = petgraph::graphmap::DiGraphMap::<&str, ()>::new();
+    let names: BTreeMap<&Vec<String>, String> = files.keys().map(|module| (module, module.join("::"))).collect();
+    for (module, file) in files {
+        for import in &file.imports {
+            // The face of a folder puts the files in it together; that is no import from outside.
+            if let Some(home) = home(files, import, 0).filter(|home| !home.starts_with(module)) {
+                graph.add_edge(&names[module], &names[files.get_key_value(&home).expect("a file").0], ());
+            }
+        }
+    }
+    let mut circles: Vec<Vec<String>> = petgraph::algo::tarjan_scc(&graph)
+        .into_iter()
+        .filter(|component| component.len() > 1)
+        .map(|component| component.into_iter().map(str::to_owned).collect())
+        .collect();
+    circles.iter_mut().for_each(|circle| circle.sort());
+    circles
+}
+
+#[test]
+fn no_two_files_import_each_other_in_a_circle() {
+    let files = files();
+    assert!(files.len() > 200, "{} files were read", files.len());
+    assert_eq!(circles(&files), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_circle_is_seen() {
+    let file = |name: &str, import: &[&str]| {
+        let import: Import = import.iter().map(|&part| part.to_owned()).collect();
+        let file = File { defines: [name.to_owned()].into(), imports: [import].into(), ..File::default() };
+        (vec!["run".to_owned(), name.to_lowercase()], file)
+    };
+    let open = BTreeMap::from([file("A", &["run", "b", "B"]), file("B", &["run", "c", "C"])]);
+    assert!(circles(&open).is_empty());
+    let closed = BTreeMap::from([file("A", &["run", "b", "B"]), file("B", &["run", "a", "A"])]);
+    assert_eq!(circles(&closed), [["run::a", "run::b"]]);
+}
+
+/// The modules whose job is to print, and the verbs.
+const PRINTS: [&str; 2] = ["cli", "report"];
+
+#[test]
+fn only_the_command_line_and_the_reports_print() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut printing = Vec::new();
+    for path in rust_files(&source) {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let floor = module_of(&path, &source).first().cloned().unwrap_or_default();
+        // Macros are banned by a lint; what is left are the streams themselves.
+        if ["stdout()", "stderr()"].iter().any(|stream| text.contains(stream)) && !PRINTS.contains(&floor.as_str()) {
+            printing.push(path.display().to_string());
+        }
+    }
+    assert_eq!(printing, Vec::<String>::new());
 }
 
 #[test]
