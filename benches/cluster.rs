@@ -5,6 +5,8 @@
 //! The features are rectified mixtures of 20 hidden numbers with some noise. The peer of k-means is scikit-learn's
 //! `KMeans(clusters, n_init=1)` on as many threads.
 
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
 use std::time::Instant;
 
 use ndarray::{Array2, Axis};

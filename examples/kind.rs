@@ -4,6 +4,8 @@
 //! cargo run --example kind
 //! ```
 
+#![expect(clippy::print_stdout, reason = "it shows what it does")]
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata::{

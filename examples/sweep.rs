@@ -4,6 +4,8 @@
 //! cargo run --example sweep
 //! ```
 
+#![expect(clippy::print_stdout, reason = "it shows what it does")]
+
 use strata::{
     experiment::{Experiment, Listener, Request},
     run::{Event, Options},

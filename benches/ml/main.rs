@@ -4,6 +4,8 @@
 //! with augmentation against its steps alone). Networks are `resnet` (n = 4), `resnet18` and, for steps, `dae`. A batch of B
 //! is 2B images of 3x32x32: two views of B.
 
+#![expect(clippy::print_stdout, reason = "it prints what it measured")]
+
 #[path = "../../src/allocator.rs"]
 mod allocator;
 mod epoch;

@@ -26,8 +26,15 @@ impl Images {
     }
 
     /// The number of images.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.count
+    }
+
+    /// True without images.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
     }
 
     /// The longer edge.

@@ -330,6 +330,14 @@ impl Classifier {
     }
 }
 
+/// The metrics of every trained classifier.
+pub(super) fn metrics() -> Vec<Metric> {
+    let mut all = tested::metrics();
+    all.push(Metric::new("val_accuracy", "accuracy on held-out images").fraction().higher());
+    all.extend(super::losses());
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,12 +355,4 @@ mod tests {
         assert_eq!(Ending { stopped: true, ..ending(900, &falling) }.unfinished(0.5), None, "early stopping said so");
         assert_eq!(ending(0, &[]).unfinished(0.1), None, "a network that is not trained is meant to be one");
     }
-}
-
-/// The metrics of every trained classifier.
-pub(super) fn metrics() -> Vec<Metric> {
-    let mut all = tested::metrics();
-    all.push(Metric::new("val_accuracy", "accuracy on held-out images").fraction().higher());
-    all.extend(super::losses());
-    all
 }

@@ -1,6 +1,7 @@
 //! The one integration binary: each module proves one kind of behaviour from outside.
 
 #![expect(unreachable_pub, reason = "modules of one program share what is public")]
+#![expect(clippy::print_stdout, reason = "tests of random cases say which they drew")]
 
 mod all_kinds;
 mod cache;
