@@ -349,7 +349,7 @@ impl Experiment {
         let wanted = Request::of(targets).select(&graph)?;
         let plan = search::plan(&graph, &wanted, &self.store(), false, &mut |_| {})?;
         let line = |planned: &Planned| PlanLine {
-            instance: graph.instances[planned.index].name.clone(),
+            instance: graph.instances[planned.index].name.to_string(),
             status: planned.status(),
             reason: planned.reason(&graph),
             seconds: planned.price.map(|price| price.seconds),
@@ -417,7 +417,7 @@ impl Experiment {
             let instance = &graph.instances[index];
             ResultRow {
                 stage: instance.stage.clone(),
-                instance: instance.name.clone(),
+                instance: instance.name.to_string(),
                 axes: instance.axes.iter().map(|(axis, value)| (axis.to_owned(), value.clone())).collect(),
                 metrics: manifest.metrics.clone(),
             }
@@ -454,7 +454,7 @@ impl Request {
 impl Ran {
     fn of(graph: &Graph<'_>, summary: &Summary, in_vain: bool) -> Self {
         let finished = |outcome: &Outcome| Finished {
-            instance: graph.instances[outcome.index].name.clone(),
+            instance: graph.instances[outcome.index].name.to_string(),
             status: outcome.status,
             key: outcome.key,
             metrics: outcome.manifest.as_ref().map(|manifest| manifest.metrics.clone()).unwrap_or_default(),

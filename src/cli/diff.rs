@@ -69,7 +69,7 @@ impl Args {
             Some(Verdict::Cached(manifest)) => Some(manifest.as_ref()),
             _ => None,
         };
-        let name = |index: usize| graph.instances[index].name.as_str();
+        let name = |index: usize| graph.instances[index].name.as_ref();
         for index in [a, b].into_iter().filter(|&index| manifest(index).is_none()) {
             console.note(&format!("{} is not cached, so it has no metrics", name(index)));
         }
@@ -96,7 +96,7 @@ fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
     let selection = graph.select(&[wanted.to_owned()])?;
     let targets: Vec<usize> = selection.targets.into_iter().collect();
     let [index] = targets[..] else {
-        let names: Vec<&str> = targets.iter().map(|&index| graph.instances[index].name.as_str()).collect();
+        let names: Vec<&str> = targets.iter().map(|&index| graph.instances[index].name.as_ref()).collect();
         return Err(Failure::Usage(format!("`{wanted}` has several instances; name one of\n  {}", names.join("\n  "))));
     };
     Ok(index)

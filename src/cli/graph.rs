@@ -72,7 +72,7 @@ impl<'a> Drawing<'a> {
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
         let mut node_of = Vec::new();
         for instance in &graph.instances {
-            let name = if stages { &instance.stage } else { &instance.name };
+            let name = if stages { instance.stage.as_str() } else { &*instance.name };
             let node = *known.entry(name).or_insert(drawing.nodes.len());
             if node == drawing.nodes.len() {
                 drawing.nodes.push((name, instance.kind.name));

@@ -134,7 +134,7 @@ fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results
     let open = meant.filter(|index| !cached.contains(index)).map(|index| &graph.instances[index]);
     // Without a row, nothing says which stages would have one.
     let has_row = |stage: &str| stages.is_empty() || stages.contains(stage);
-    open.filter(|instance| has_row(&instance.stage)).map(|instance| instance.name.as_str()).collect()
+    open.filter(|instance| has_row(&instance.stage)).map(|instance| instance.name.as_ref()).collect()
 }
 
 /// Prints results.

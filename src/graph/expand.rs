@@ -15,6 +15,7 @@ use super::{
     definition::{Ids, check, check_alone, define, kept, places},
     expressions::Ties,
     instance::{Axes, Definition, Instance, Link},
+    name::InstanceName,
     projection::{Layout, Projections},
     unrolled::{Edge, Node},
 };
@@ -176,17 +177,11 @@ impl<'t> Expander<'_, 't> {
             } else {
                 shared(&mut self.foreseen, look(found))
             };
-            let words = || reach.iter().map(|&axis| (&self.words[axis], value(axis) as usize));
-            let length = words().map(|(words, value)| 1 + words.values[value].0.len()).sum::<usize>();
-            let mut name = String::with_capacity(prefix.len() + length);
-            name.push_str(&prefix);
+            let words = reach.iter().map(|&axis| (&self.words[axis], value(axis) as usize));
+            let parts = words.clone().map(|(words, value)| &*words.values[value].0);
+            let name = InstanceName::new(&prefix, parts);
             let mut axes: Vec<(Arc<str>, Arc<Value>)> = node.marks.clone();
-            for (words, value) in words() {
-                let (word, json) = &words.values[value];
-                name.push(if axes.is_empty() { '@' } else { ',' });
-                name.push_str(word);
-                axes.push((words.key.clone(), json.clone()));
-            }
+            axes.extend(words.map(|(words, value)| (words.key.clone(), words.values[value].1.clone())));
             let work = self.work(&definition, &links);
             let index = self.instances.len();
             let first = *self.works.entry(work).or_insert(index);

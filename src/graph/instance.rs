@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use toml::de::DeTable;
 
+use super::name::InstanceName;
 use crate::{
     diagnostic::Span,
     pipeline::{Resources, document},
@@ -15,7 +16,7 @@ use crate::{
 /// One node of the merged graph of a sweep.
 pub struct Instance<'t> {
     /// `stage`, or `stage@axis=value,axis=value` with the axes that reach it.
-    pub name: String,
+    pub name: InstanceName,
     /// The axes that reach it, with their values here.
     pub axes: Axes,
     /// What its input ports are joined to.
@@ -111,15 +112,6 @@ impl Definition<'_> {
     pub fn input_span(&self, port: &str) -> Span {
         self.places.inputs.get(port).unwrap_or(&self.places.header).clone()
     }
-}
-
-/// The parts of `axis=value,axis=value`: a comma inside a list or a table belongs to the value.
-pub fn parts_of(text: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_i32;
-    text.split(move |c| {
-        depth += i32::from(matches!(c, '[' | '{')) - i32::from(matches!(c, ']' | '}'));
-        c == ',' && depth == 0
-    })
 }
 
 /// Axes with a value each. The words are shared by all instances.

@@ -11,6 +11,7 @@ mod definition;
 mod expand;
 mod expressions;
 mod instance;
+mod name;
 mod order;
 mod projection;
 mod resolve;
@@ -20,6 +21,7 @@ mod wires;
 
 pub use self::{
     build::{Graph, Selection},
-    instance::{Axes, Definition, Instance, Link, parts_of},
+    instance::{Axes, Definition, Instance, Link},
+    name::InstanceName,
     target::{Target, TargetError, Values},
 };

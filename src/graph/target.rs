@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use super::{
     build::{Graph, Selection},
-    instance::{Instance, parts_of},
+    instance::Instance,
+    name::InstanceName,
 };
 use crate::{
     diagnostic::suggest,
@@ -42,7 +43,7 @@ impl Target {
     /// # Errors
     /// If there is none; the message has a suggestion.
     pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
-        let (stage, values) = text.split_once('@').map_or((text, None), |(stage, values)| (stage, Some(values)));
+        let (stage, values) = InstanceName::split(text);
         let of_stage: Vec<usize> =
             (0..graph.instances.len()).filter(|&at| graph.instances[at].stage == stage).collect();
         if of_stage.is_empty() {
@@ -111,7 +112,7 @@ impl Graph<'_> {
                 return if twice { Err(TargetError(format!("`{text}` gives an axis two values"))) } else { Ok(all) };
             }
         }
-        let wrong = parts_of(text).find(|part| match part.split_once('=') {
+        let wrong = InstanceName::parts(text).find(|part| match part.split_once('=') {
             Some((axis, value)) => full(axis, &axes).is_none_or(|axis| find(axis, value).is_none()),
             None => true,
         });

@@ -90,9 +90,9 @@ impl<'a, 't> Tracer<'a, 't> {
             Verdict::Waiting(on) => vec![waiting(on, self.graph)],
         };
         if let Verdict::Waiting(_) = planned.decision.verdict {
-            self.above(index, std::slice::from_ref(&instance.name), &mut BTreeSet::new(), &mut causes)?;
+            self.above(index, &[instance.name.to_string()], &mut BTreeSet::new(), &mut causes)?;
         }
-        self.inputs(index, &reasons, std::slice::from_ref(&instance.name), &mut causes)?;
+        self.inputs(index, &reasons, &[instance.name.to_string()], &mut causes)?;
         let made = match &planned.decision.verdict {
             Verdict::Cached(manifest) => {
                 let Manifest { recipe, seconds, provenance, .. } = manifest.as_ref().clone();
@@ -102,7 +102,7 @@ impl<'a, 't> Tracer<'a, 't> {
         };
         Ok(Explanation {
             name: instance.stage.clone(),
-            instance: instance.name.clone(),
+            instance: instance.name.to_string(),
             kind: instance.kind.name,
             status: planned.status(),
             key: planned.decision.key(),

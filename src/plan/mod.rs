@@ -74,7 +74,7 @@ impl Planned {
     pub fn reason(&self, graph: &Graph<'_>) -> Option<Reason> {
         match (&self.decision.verdict, self.same_as) {
             (Verdict::Cached(_), _) => None,
-            (_, Some(other)) => Some(Reason::SameAs { instance: graph.instances[other].name.clone() }),
+            (_, Some(other)) => Some(Reason::SameAs { instance: graph.instances[other].name.to_string() }),
             (Verdict::Run(reasons), None) => reasons.first().cloned(),
             (Verdict::Waiting(on), None) => Some(waiting(on, graph)),
         }
@@ -105,7 +105,7 @@ pub fn recipe_of<'p>(
 /// The reason of what waits for some instances.
 #[must_use]
 pub fn waiting(on: &[usize], graph: &Graph<'_>) -> Reason {
-    Reason::Waiting { on: on.iter().map(|&from| graph.instances[from].name.clone()).collect() }
+    Reason::Waiting { on: on.iter().map(|&from| graph.instances[from].name.to_string()).collect() }
 }
 
 /// What a run would do.
@@ -154,7 +154,7 @@ impl Plan {
         let of = |(index, manifest): (usize, &'a Manifest)| {
             let instance = &graph.instances[index];
             let warnings = manifest.warnings.iter().filter(|_| instance.same_as.is_none());
-            warnings.map(|warning| (instance.name.as_str(), warning.as_str()))
+            warnings.map(|warning| (instance.name.as_ref(), warning.as_str()))
         };
         self.cached().flat_map(of)
     }

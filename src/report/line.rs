@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     amount::{clock, duration, number},
-    graph::parts_of,
+    graph::InstanceName,
     plan::Reason,
     run::{Counts, Event, Status},
 };
@@ -242,7 +242,7 @@ pub(super) fn without_stages(instance: &str) -> String {
         Some((axis, value)) => format!("{}={value}", axis.rsplit('.').next().unwrap_or(axis)),
         None => part.to_owned(),
     };
-    let axes: Vec<String> = parts_of(axes).map(last).collect();
+    let axes: Vec<String> = InstanceName::parts(axes).map(last).collect();
     format!("{stage}@{}", axes.join(","))
 }
 

@@ -243,7 +243,7 @@ impl View for Seen<'_, '_, '_> {
             });
             let artifact = self.catalogue.artifact(other, labelling.name).filter(|_| is_of_same)?;
             let labels = artifact.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
-            (labels.len() == count).then(|| (instance.name.clone(), labels))
+            (labels.len() == count).then(|| (instance.name.to_string(), labels))
         })
     }
 }

@@ -98,7 +98,7 @@ fn refuse_gaps(
     arm: &Arm<'_>,
     metric: &str,
 ) -> Result<(), ResultsError> {
-    let name = |&index: &usize| graph.instances[index].name.clone();
+    let name = |&index: &usize| graph.instances[index].name.to_string();
     let value = |index: &usize| made.get(index).and_then(|made| made.metrics.get(metric));
     let missing: Vec<String> = arm.instances.iter().filter(|index| value(index).is_none()).map(name).collect();
     if !missing.is_empty() {

@@ -272,7 +272,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 self.states.start(index, devices);
                 self.backlog().schedule().start(index);
                 self.reporter.event(&Event::StageStarted {
-                    instance: instance.name.clone(),
+                    instance: instance.name.to_string(),
                     kind: instance.kind.name.to_owned(),
                     key: Some(work.key),
                     parameters: Value::clone(&work.recipe.params),
@@ -283,7 +283,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             Start::Elsewhere(other) => {
                 let other = other.to_string();
                 if holder.as_ref() != Some(&other) {
-                    let (instance, holder) = (instance.name.clone(), other.clone());
+                    let (instance, holder) = (instance.name.to_string(), other.clone());
                     self.reporter.event(&Event::Waiting { instance, holder });
                 }
                 self.states.elsewhere(index, other);
@@ -366,7 +366,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         let running = self.executor.running();
         if self.interrupted && !self.told && !running.is_empty() {
             self.told = true;
-            let instances = running.into_iter().map(|index| self.instance(index).name.clone()).collect();
+            let instances = running.into_iter().map(|index| self.instance(index).name.to_string()).collect();
             let budget = self.is_out_of_time();
             self.reporter.event(&Event::Stopping { instances, budget });
         }

@@ -16,7 +16,7 @@ const MOST_TRIES: u32 = 3;
 impl Dispatcher<'_, '_> {
     /// Passes on what a running job reports.
     pub(super) fn note(&mut self, index: usize, note: Note) {
-        let instance = self.instance(index).name.clone();
+        let instance = self.instance(index).name.to_string();
         self.reporter.event(&match note {
             Note::Progress(p) => Event::Progress {
                 instance,
@@ -62,7 +62,7 @@ impl Dispatcher<'_, '_> {
                 } else {
                     tries.pause = Some(Instant::now() + BACKOFF * 2u32.saturating_pow(again - 1));
                     self.open.insert(index);
-                    self.reporter.event(&Event::Retrying { instance: name.clone(), again, message });
+                    self.reporter.event(&Event::Retrying { instance: name.to_string(), again, message });
                 }
             }
             Err(Failure::Changed(file)) => {
@@ -73,7 +73,7 @@ impl Dispatcher<'_, '_> {
                     self.finish(outcome(Status::Failed).because(message));
                 } else {
                     self.open.insert(index);
-                    self.reporter.event(&Event::SourceChanged { instance: name.clone(), file });
+                    self.reporter.event(&Event::SourceChanged { instance: name.to_string(), file });
                 }
             }
             Err(Failure::Damaged { port, message }) => {
@@ -81,7 +81,7 @@ impl Dispatcher<'_, '_> {
                 if tries.damaged > MOST_TRIES {
                     self.finish(outcome(Status::Failed).because(message));
                 } else {
-                    self.reporter.event(&Event::Damaged { instance: name.clone(), port: port.clone(), message });
+                    self.reporter.event(&Event::Damaged { instance: name.to_string(), port: port.clone(), message });
                     self.rebuild(index, &port, &work)?;
                 }
             }
@@ -99,12 +99,12 @@ impl Dispatcher<'_, '_> {
         }
         if status == Status::Cached && instance.same_as.is_none() {
             for message in manifest.iter().flat_map(|manifest| &manifest.warnings) {
-                let (instance, message) = (instance.name.clone(), message.clone());
+                let (instance, message) = (instance.name.to_string(), message.clone());
                 self.reporter.event(&Event::Warning { instance, message });
             }
         }
         self.reporter.event(&Event::StageFinished {
-            instance: instance.name.clone(),
+            instance: instance.name.to_string(),
             kind: instance.kind.name.to_owned(),
             status,
             key,

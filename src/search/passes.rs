@@ -86,10 +86,10 @@ impl Passes {
         store: &Store,
         reporter: &mut dyn Reporter,
     ) -> Result<Summary, StoreError> {
-        let known = wanted.all.iter().filter(|&&index| self.told.contains(&graph.instances[index].name)).count();
+        let known = wanted.all.iter().filter(|&&index| self.told.contains(&*graph.instances[index].name)).count();
         let mut filter = Untold { told: &self.told, known, inner: reporter };
         let mut summary = run::run(graph, wanted, store, &self.options, &mut filter)?;
-        self.told.extend(summary.outcomes.iter().map(|outcome| graph.instances[outcome.index].name.clone()));
+        self.told.extend(summary.outcomes.iter().map(|outcome| graph.instances[outcome.index].name.to_string()));
         // What was forced has run.
         self.options.force = false;
         self.seconds += summary.seconds;

@@ -36,7 +36,7 @@ fn run(threads: usize, jobs: usize) -> BTreeMap<String, Manifest> {
     let store = Store::open(folder.path().join("cache"));
     let report = run::run(&graph, &selection, &store, &options, &mut Silent).expect("the cache works");
     let record = |outcome: &run::Outcome| {
-        let name = graph.instances[outcome.index].name.clone();
+        let name = graph.instances[outcome.index].name.to_string();
         assert_eq!(outcome.status, Status::Ran, "{name}: {:?}", outcome.message);
         (name, outcome.manifest.as_deref().cloned().expect("a stage that ran has a record"))
     };

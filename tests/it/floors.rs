@@ -57,7 +57,7 @@ const FLOORS: [(&str, &[&str]); 19] = [
 /// What reports may see of the rooms that they do not stand on: events, what they carry, and how values and names are
 /// written.
 const EVENTS: [&str; 9] =
-    ["event", "Event", "Reporter", "Status", "PlanStatus", "Reason", "Counts", "parts_of", "plain"];
+    ["event", "Event", "Reporter", "Status", "PlanStatus", "Reason", "Counts", "InstanceName", "plain"];
 /// What `stages` may see of the store: what flows between them.
 const ARTIFACTS: [&str; 2] = ["Artifact", "ArtifactError"];
 

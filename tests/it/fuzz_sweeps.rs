@@ -110,7 +110,7 @@ fn read(texts: &[String], registry: &Registry) -> bool {
     match Graph::build(pipeline, found) {
         Ok(graph) if graph.instances.len() > 200 => true,
         Ok(graph) => {
-            let names: Vec<String> = graph.instances.iter().map(|instance| instance.name.clone()).collect();
+            let names: Vec<String> = graph.instances.iter().map(|instance| instance.name.to_string()).collect();
             let selection = graph.select(&names).expect("names are read back");
             let store = Store::open(Path::new("/nonexistent/cache"));
             plan::plan(&graph, &selection, &store, false).expect("a plan of an empty cache");

@@ -56,7 +56,10 @@ fn keys() -> BTreeMap<String, Value> {
             sources: files,
         };
         let trajectory = instance.work.extent().map(|extent| recipe.trajectory(extent.free));
-        (instance.name.clone(), json!({"hashed": canonical(&recipe), "key": recipe.key(), "trajectory": trajectory}))
+        (
+            instance.name.to_string(),
+            json!({"hashed": canonical(&recipe), "key": recipe.key(), "trajectory": trajectory}),
+        )
     };
     graph.instances.iter().map(of).collect()
 }

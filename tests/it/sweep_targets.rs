@@ -100,7 +100,8 @@ const FILE: &str = "[stage.source]\nkind = \"numbers\"\n[stage.a]\nkind = \"map\
 fn names(more: &str, arguments: &[&str]) -> Vec<String> {
     let mut bench = Bench::new();
     bench.sets = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    let all = |graph: &strata::graph::Graph<'_>| graph.instances.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let all =
+        |graph: &strata::graph::Graph<'_>| graph.instances.iter().map(|one| one.name.to_string()).collect::<Vec<_>>();
     bench.with(&format!("{FILE}{more}"), all).into_iter().filter(|name| name.starts_with('a')).collect()
 }
 
@@ -111,13 +112,13 @@ fn values_with_commas_and_quotes_are_read_back() {
     let text = format!("{FILE}[sweep]\n'source.path' = [{}]\n'a.add' = [1.0, 2.0]\n", listed.join(", "));
     Bench::new().with(&text, |graph| {
         for instance in &graph.instances {
-            let found = graph.select(std::slice::from_ref(&instance.name)).expect("its own name").targets;
+            let found = graph.select(&[instance.name.to_string()]).expect("its own name").targets;
             assert_eq!(found.len(), 1, "{}", instance.name);
         }
         for path in paths {
             for target in [format!("a@a.add=1,source.path={path:?}"), format!("a@source.path={path},a.add=1e0")] {
                 let found = graph.select(std::slice::from_ref(&target)).expect(&target).targets;
-                let names: Vec<&str> = found.iter().map(|&at| graph.instances[at].name.as_str()).collect();
+                let names: Vec<&str> = found.iter().map(|&at| graph.instances[at].name.as_ref()).collect();
                 assert_eq!(names.len(), 1, "{target}: {names:?}");
             }
         }

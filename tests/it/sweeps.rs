@@ -24,7 +24,9 @@ inputs = { in = "source.out" }
 fn names(more: &str, arguments: &[&str]) -> Vec<String> {
     let mut bench = Bench::new();
     bench.sets = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    bench.with(&format!("{FILE}{more}"), |graph| graph.instances.iter().map(|instance| instance.name.clone()).collect())
+    bench.with(&format!("{FILE}{more}"), |graph| {
+        graph.instances.iter().map(|instance| instance.name.to_string()).collect()
+    })
 }
 
 /// The same without the stages that no axis reaches.

@@ -237,7 +237,7 @@ impl Bench {
             let selection = graph.select(&self.targets).expect("targets are there");
             let mut started = Started::default();
             let report = run::run(graph, &selection, &self.store(), &options, &mut started).expect("the cache works");
-            let name = |index: usize| graph.instances[index].name.clone();
+            let name = |index: usize| graph.instances[index].name.to_string();
             let all = report.outcomes.iter().map(|outcome| (name(outcome.index), outcome.status)).collect();
             let messages = report.outcomes.iter().filter_map(|outcome| outcome.message.clone()).collect();
             Ran { started: started.0, all, messages }
@@ -251,7 +251,7 @@ impl Bench {
             let plan = plan::plan(graph, &selection, &self.store(), self.force).expect("the cache can be read");
             let line = |stage: &plan::Planned| {
                 let reason = stage.reason(graph).map_or_else(String::new, |reason| reason.to_string());
-                (graph.instances[stage.index].name.clone(), stage.status(), reason)
+                (graph.instances[stage.index].name.to_string(), stage.status(), reason)
             };
             plan.stages.iter().map(line).collect()
         })

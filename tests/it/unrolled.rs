@@ -43,7 +43,7 @@ drop = ["b"]
 fn names(text: &str, arguments: &[&str]) -> Vec<String> {
     let mut bench = Bench::new();
     bench.sets = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    bench.with(text, |graph| graph.instances.iter().map(|instance| instance.name.clone()).collect())
+    bench.with(text, |graph| graph.instances.iter().map(|instance| instance.name.to_string()).collect())
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn renoted(value: &Value, random: &mut Random) -> String {
 
 /// Every name that is printed means its instance, and values in other notations mean those that have them.
 fn names_are_read_back(graph: &Graph<'_>, random: &mut Random) -> Result<(), String> {
-    let mut names: Vec<&str> = graph.instances.iter().map(|instance| instance.name.as_str()).collect();
+    let mut names: Vec<&str> = graph.instances.iter().map(|instance| instance.name.as_ref()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
         return Err(format!("two instances are called {}", twice[0]));
@@ -190,7 +190,7 @@ fn check(number: u64) -> Result<bool, String> {
                     expected.len(),
                     only(&expected, &found),
                     only(&found, &expected),
-                    graph.instances.iter().map(|one| one.name.as_str()).collect::<Vec<_>>().join("\n"),
+                    graph.instances.iter().map(|one| one.name.as_ref()).collect::<Vec<_>>().join("\n"),
                 ));
             }
             names_are_read_back(graph, &mut random).map_err(|why| format!("{why}\n{shown}"))?;
