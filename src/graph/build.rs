@@ -72,8 +72,8 @@ fn unrelated_score(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Optio
     let Halving { stage, over, score, .. } = pipeline.halving.as_ref()?;
     let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
     let depends = of_stage.any(|instance| instance.axes.contains_key(over));
-    let message = format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs");
-    (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that comes behind"))
+    let message = format!("`{stage}` does not depend on `{over}`, so its score says nothing about the rungs");
+    (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that depends on it"))
 }
 
 impl<'t> Graph<'t> {

@@ -156,7 +156,7 @@ impl<'a, 't> Ties<'a, 't> {
             let value = self.referred(reference, point, depth)?;
             let whole = value.as_number().and_then(serde_json::Number::as_i128).map(Number::Integer);
             whole.or_else(|| value.as_f64().map(Number::Float)).ok_or_else(|| {
-                format!("`{}.{}` is {value}, which is no number", reference.stage, reference.path.join("."))
+                format!("`{}.{}` is {value}, which is not a number", reference.stage, reference.path.join("."))
             })
         })?;
         match number {
@@ -178,7 +178,7 @@ impl<'a, 't> Ties<'a, 't> {
         let def = self.patched.stages[stage].as_ref().ok_or_else(|| format!("this variant has no `{name}`"))?;
         // Circles were reported when the file was read.
         if depth > 64 {
-            return Err(format!("`{name}` stands on itself"));
+            return Err(format!("`{name}` depends on itself"));
         }
         let key = reference.path.first().cloned().unwrap_or_default();
         let axes = self.axes_at(stage, &key);

@@ -87,7 +87,7 @@ pub(super) fn between(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnosti
             let Some(def) = def.as_ref().filter(|_| !body.contains(&stage)) else { continue };
             let (name, around) = (def.name.get_ref(), around.name.clone());
             let message =
-                format!("stage `{name}` stands between stages of loop `{}`, but not in its body", around.get_ref());
+                format!("stage `{name}` runs between stages of loop `{}`, but is not in its body", around.get_ref());
             let diagnostic = Diagnostic::new(around.span(), message).other(def.name.span(), "this stage");
             found.push(diagnostic.help(format!("add \"{name}\" to `body`")));
         }
@@ -108,7 +108,7 @@ pub(super) fn named(
     let around = patched.pipeline.loops.iter().find(|around| around.holds(maker));
     let Some(around) = around else {
         let message = format!("stage `{maker}` is in no loop, so it has no rounds");
-        let help = "without `@…` it is the stage itself; epochs are named behind the port: `weights@5`";
+        let help = "without `@…` it is the stage itself; epochs are named after the port: `weights@5`";
         found.add(Diagnostic::new(span.clone(), message).help(help));
         return None;
     };

@@ -26,7 +26,7 @@ pub enum FileError {
         reason: String,
     },
     /// A file with other content exists.
-    #[error("{} is there already and holds something else; --force replaces it", .0.display())]
+    #[error("{} is there already with other content; --force replaces it", .0.display())]
     Occupied(PathBuf),
 }
 

@@ -88,7 +88,7 @@ impl Lines {
                 ("damaged", instance, format!("input {port}: {message}; it is made again"))
             }
             Event::SourceChanged { instance, file } => {
-                ("changed", instance, format!("{} changed while it was read; decided anew", file.display()))
+                ("changed", instance, format!("{} changed while it was read; it is decided again", file.display()))
             }
             _ => return None,
         };

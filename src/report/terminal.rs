@@ -49,7 +49,7 @@ impl Terminal {
         Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None, moved: Instant::now() }
     }
 
-    /// The width of the terminal is read each time, since windows may be resized.
+    /// Returns a formatter for the current width of the terminal, which may be resized.
     fn lines(&self) -> Lines {
         let (_, columns) = console::Term::stderr().size();
         Lines { styles: self.styles, width: Some(usize::from(columns)) }

@@ -68,7 +68,7 @@ impl Metrics {
     /// If no kind of the pipeline has a score.
     pub fn default(&self) -> Result<String, ResultsError> {
         let score = self.scores().next().map(|score| score.name.clone().into_owned());
-        score.ok_or_else(|| ResultsError::Ask("no stage of this pipeline is judged by a metric; name one".to_owned()))
+        score.ok_or_else(|| ResultsError::Ask("no stage of this pipeline has a score; name a metric".to_owned()))
     }
 
     /// Iterates over the metrics that explain the scores of stages that depend on theirs.

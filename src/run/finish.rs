@@ -68,8 +68,10 @@ impl Dispatcher<'_, '_> {
             Err(Failure::Changed(file)) => {
                 tries.changed += 1;
                 if tries.changed > MOST_TRIES {
-                    let message =
-                        format!("{} changes again and again while it is read; run again when it rests", file.display());
+                    let message = format!(
+                        "{} changes again and again while it is read; run again when it no longer changes",
+                        file.display()
+                    );
                     self.finish(outcome(Status::Failed).because(message));
                 } else {
                     self.open.insert(index);

@@ -86,7 +86,7 @@ pub(super) fn drive<S: Step>(
                 let went_on = || above_has_results::<S>(graph, &above, &next);
                 if is_decided || went_on() {
                     if !is_decided {
-                        step.say(without_score(&ladder, &lacking, "; a result of it may change which go on"));
+                        step.say(without_score(&ladder, &lacking, "; a missing result may change the choice"));
                     }
                     (output, ladder) = (next, above);
                     continue;
@@ -115,7 +115,7 @@ fn above_has_results<S: Step>(graph: &Graph<'_>, above: &Ladder<'_, '_>, next: &
 fn undecided<S: Step>(ladder: &Ladder<'_, '_>, over: &str, climb: &Climb<'_>, step: &mut S) {
     ladder.note().into_iter().for_each(|note| step.say(Remark(note)));
     let is_last = ladder.rung().0 + 1 == ladder.sizes().len();
-    let more = if is_last { "" } else { "; its results decide which go on, so what follows is not known" };
+    let more = if is_last { "" } else { "; its results decide which points continue, so the next rungs are not known" };
     step.say(Remark(format!("{}{more}", rung(ladder, over))));
     if let Climb::Top(point) = climb {
         step.say(Remark(format!("the best so far is {}", words(point, " "))));

@@ -76,7 +76,7 @@ impl<'a, 't> Ladder<'a, 't> {
         anew.then(|| {
             format!(
                 "note: each rung starts `{stage}` anew, as its learning rate falls over all epochs; with \
-                 `schedule.horizon = {most}` survivors go on where they are"
+                 `schedule.horizon = {most}` survivors continue where they are"
             )
         })
     }

@@ -145,7 +145,7 @@ impl Part {
                 figure.dag {
                     figcaption {
                         h3 { "Stages" }
-                        p { "What stands on what. Drag to move, use the buttons or the wheel with Ctrl to zoom." }
+                        p { "The stages and their dependencies. Drag to move, use the buttons or the wheel with Ctrl to zoom." }
                     }
                     div.zoom role="group" aria-label="Zoom" {
                         button type="button" data-zoom="in" { "+" }

@@ -51,7 +51,7 @@ pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
         parts.push(Part::Table(title, arms));
     }
     if !controls.is_empty() {
-        parts.push(Part::Table("Beside them, on the same data".to_owned(), controls));
+        parts.push(Part::Table("Controls on the same data".to_owned(), controls));
     }
     parts.extend(split.bars(&rows).map(|figure| Part::Figure(Box::new(figure))));
     parts.push(Part::Folded("All results".to_owned(), source.results().flat()));

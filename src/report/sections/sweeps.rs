@@ -153,7 +153,7 @@ fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Opt
     (low < high).then(|| Figure {
         name: slug(&format!("{score} by {name}")),
         title: format!("{} by {}", score.replace('_', " "), name.replace('_', " ")),
-        caption: format!("Every result over the {} of what it depends on.", name.replace('_', " ")),
+        caption: format!("Each result, over the {} of a stage that it depends on.", name.replace('_', " ")),
         chart: Chart::Points {
             x: metrics.header(name),
             y: metrics.header(score),
