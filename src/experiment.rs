@@ -66,7 +66,7 @@ pub struct Request {
     pub targets: Vec<String>,
     /// Stages that nothing runs beyond.
     pub until: Vec<String>,
-    /// Whether seeds are added until the intervals of a metric are narrow enough.
+    /// The precision until which seeds are added; `None` adds no seeds.
     pub precision: Option<Precision>,
 }
 

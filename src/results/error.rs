@@ -1,8 +1,8 @@
-//! Why results cannot be shown as asked.
+//! Why results cannot be shown as requested.
 
 use crate::{amount::listed, graph::TargetError, store::StoreError};
 
-/// Why results cannot be shown as asked.
+/// Why results cannot be shown as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// An arm, a baseline or a target names nothing.
