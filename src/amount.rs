@@ -1,6 +1,6 @@
-//! Times, sizes, numbers and lists of names as people read them.
+//! Formats times, sizes, numbers and lists of names for people.
 
-/// Seconds: `<1 ms`, `42 ms`, `2.1 s`, `31 s`, `1 min 12 s`, `2 h 05 min`.
+/// Formats seconds: `<1 ms`, `42 ms`, `2.1 s`, `31 s`, `1 min 12 s`, `2 h 05 min`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
@@ -14,14 +14,14 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Seconds as on a clock: `0:42`, `12:05`, `1:02:33`.
+/// Formats seconds as on a clock: `0:42`, `12:05`, `1:02:33`.
 #[must_use]
 pub fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// A number of bytes, in powers of 1024: `812 B`, `1.5 KiB`, `184 MiB`.
+/// Formats a number of bytes in powers of 1024: `812 B`, `1.5 KiB`, `184 MiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     let mut value = count as f64;
@@ -34,13 +34,13 @@ pub fn bytes(count: u64) -> String {
     if unit == "B" || value >= 99.95 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") }
 }
 
-/// A fraction as a percentage with one digit: `63.1`.
+/// Formats a fraction as a percentage with one digit after the point: `63.1`.
 #[must_use]
 pub fn percent(fraction: f64) -> String {
     format!("{:.1}", fraction * 100.0)
 }
 
-/// A number with four digits that matter: `0.0123`, `4.213`, `1562`, `1.23e-7`.
+/// Formats a number with four significant digits: `0.0123`, `4.213`, `1562`, `1.23e-7`.
 #[must_use]
 pub fn number(value: f64) -> String {
     let size = value.abs();
@@ -57,7 +57,7 @@ pub fn number(value: f64) -> String {
 /// The most names that a message lists.
 const MOST_LISTED: usize = 5;
 
-/// The first of some names, and how many more there are: `a; b; c; d; e and 3 more`.
+/// Lists the first names, and the number of the others: `a; b; c; d; e and 3 more`.
 #[must_use]
 pub fn listed<S: AsRef<str>>(names: &[S]) -> String {
     let some = names.iter().take(MOST_LISTED).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");

@@ -1,4 +1,4 @@
-//! The facade: a pipeline file with what is changed about it, planned, run and looked at.
+//! The facade: opens a pipeline file with changes to it, plans it, runs it and reads its results.
 //!
 //! ```no_run
 //! use strata::{experiment::Experiment, run::Options};
@@ -36,7 +36,7 @@ use crate::{
     store::{Manifest, Store, StoreError},
 };
 
-/// A pipeline file, what is changed about it, and where its results are kept.
+/// A pipeline file, the changes to it, and the place where its results are kept.
 pub struct Experiment {
     file: PathBuf,
     text: String,
@@ -46,27 +46,27 @@ pub struct Experiment {
     sources: Sources,
 }
 
-/// What is changed about a pipeline file, as on the command line.
+/// Changes to a pipeline file, as on the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// `stage.param=value`; several values (`a,b,c` or `range(1,5)`) make an axis.
     pub set: Vec<String>,
-    /// The sweep to take, of those written `[sweep.NAME]`.
+    /// The name of the sweep to use: `NAME` of `[sweep.NAME]`.
     pub sweep: Option<String>,
-    /// The variants to take, separated by commas.
+    /// The variants to use, separated by commas.
     pub variant: Option<String>,
-    /// How many seeds to repeat the sweep over.
+    /// The number of seeds that the sweep is repeated over.
     pub seeds: Option<usize>,
 }
 
-/// Which instances are wanted, and how well their means must be known.
+/// The instances that are wanted, and the precision that their means must have.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// Stages or instances, with everything that they depend on; none means all.
+    /// Stages or instances, with everything that they depend on. An empty list means all.
     pub targets: Vec<String>,
-    /// Go no further than these stages.
+    /// Stages that nothing runs beyond.
     pub until: Vec<String>,
-    /// Add seeds until the intervals of a metric are this narrow.
+    /// The precision until which seeds are added; `None` adds no seeds.
     pub precision: Option<Precision>,
 }
 
@@ -78,13 +78,13 @@ pub enum ExperimentError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file, or what is changed about it, has mistakes.
+    /// The file, or a change to it, has mistakes.
     #[error("{}", Mistake::closing(mistakes, file))]
     Mistakes {
-        /// Each of them.
+        /// All mistakes.
         mistakes: Vec<Mistake>,
         /// The file.
         file: PathBuf,
@@ -92,15 +92,15 @@ pub enum ExperimentError {
     /// A target names nothing.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// Narrow intervals are wanted of a sweep that is not repeated.
+    /// Narrow intervals are requested for a sweep that is not repeated over seeds.
     #[error(
         "`--until-ci` needs a sweep that is repeated over seeds: add `seeds = 3` and `vary = [\"…\"]` to the sweep"
     )]
     NoSeeds,
-    /// Who listens refuses the run.
+    /// A listener refused the run.
     #[error("{0}")]
     Refused(Refusal),
-    /// A search has no score to go by, or the cache cannot be read or written.
+    /// A search has no score, or the cache cannot be read or written.
     #[error(transparent)]
     Search(#[from] SearchError),
 }
@@ -111,26 +111,26 @@ impl From<StoreError> for ExperimentError {
     }
 }
 
-/// A mistake in a pipeline file or in what is changed about it, or a warning about one.
+/// A mistake or a warning about a pipeline file or about a change to it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mistake {
     /// What is wrong.
     pub message: String,
-    /// Where.
+    /// Its place in the texts.
     #[serde(flatten)]
     pub place: Option<Place>,
-    /// What would be right.
+    /// A hint how to correct it.
     pub help: Option<String>,
-    /// All of it with the lines that it is about.
+    /// The whole message, with the source lines that it refers to.
     #[serde(skip)]
     pub rendered: String,
-    /// The same in colours.
+    /// The same text in colours.
     #[serde(skip)]
     pub styled: String,
 }
 
 impl Mistake {
-    /// A diagnostic with its place and its lines.
+    /// Makes a mistake from a diagnostic, with its place and its source lines.
     #[must_use]
     pub fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
         Self {
@@ -151,26 +151,26 @@ impl Mistake {
     }
 }
 
-/// Why a listener refuses a run.
+/// Why a listener refused a run.
 pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
-/// Hears what an experiment does while it runs. Every method may be left as it is.
+/// Receives the events of an experiment that runs. Every method has a default.
 pub trait Listener {
-    /// A graph that is about to run: one, or, where seeds are added, one for each number of them.
+    /// Called with a graph that is about to run: once, or, if seeds are added, once for each number of seeds.
     ///
     /// # Errors
-    /// Whatever is a reason not to run.
+    /// Any reason not to run.
     fn graph(&mut self, graph: &Graph<'_>) -> Result<(), Refusal> {
         let _ = graph;
         Ok(())
     }
 
-    /// How a search goes.
+    /// Called with a message about the progress of a search.
     fn remark(&mut self, words: &str) {
         let _ = words;
     }
 
-    /// Something that happens.
+    /// Called for each event.
     fn event(&mut self, event: &Event) {
         let _ = event;
     }
@@ -178,11 +178,11 @@ pub trait Listener {
     /// Called several times a second while something runs.
     fn tick(&mut self) {}
 
-    /// Nothing more happens.
+    /// Called after the last event.
     fn end(&mut self) {}
 }
 
-/// Hears nothing.
+/// Ignores everything.
 impl Listener for () {}
 
 /// One line of a plan.
@@ -192,9 +192,9 @@ pub struct PlanLine {
     pub instance: String,
     /// What a run would do with it.
     pub status: PlanStatus,
-    /// Why, unless it is cached.
+    /// The reason, unless it is cached.
     pub reason: Option<Reason>,
-    /// Expected seconds, where earlier runs tell.
+    /// Expected seconds, if earlier runs allow an estimate.
     pub seconds: Option<f64>,
 }
 
@@ -205,7 +205,7 @@ pub struct Finished {
     pub instance: String,
     /// What became of it.
     pub status: Status,
-    /// Its key, where it was known.
+    /// Its key, if it was known.
     pub key: Option<StageKey>,
     /// Its final numbers.
     pub metrics: BTreeMap<String, f64>,
@@ -216,13 +216,13 @@ pub struct Finished {
 /// What became of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ran {
-    /// Each instance, in the order of the graph.
+    /// The outcome of each instance, in the order of the graph.
     pub instances: Vec<Finished>,
-    /// How many there are of each status.
+    /// The number of instances for each status.
     pub counts: Counts,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// True if it was stopped before its end.
+    /// True if the run was stopped before its end.
     pub interrupted: bool,
     /// True if a search ended without an answer.
     pub in_vain: bool,
@@ -242,8 +242,8 @@ pub struct ResultRow {
 }
 
 impl Experiment {
-    /// The experiment of a file, with the kinds of stages that strata brings. The file is read once: what is done to it later
-    /// concerns later experiments.
+    /// Opens a pipeline file with the kinds that strata includes. The file is read once, so later changes to it affect
+    /// only later experiments.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -269,14 +269,14 @@ impl Experiment {
         Self { file, text, changes, kinds, cache: None, sources }
     }
 
-    /// The same with other changes, in place of all earlier ones.
+    /// Replaces all earlier changes by others.
     #[must_use]
     pub fn with_changes(&self, changes: Changes) -> Self {
         let again = Self::new(self.file.clone(), self.text.clone(), changes, self.kinds.clone());
         Self { cache: self.cache.clone(), ..again }
     }
 
-    /// The same with a parameter set: `stage.param=value`. Several values (`a,b,c`) make an axis.
+    /// Sets a parameter: `stage.param=value`. Several values (`a,b,c`) make an axis.
     #[must_use]
     pub fn set(&self, change: &str) -> Self {
         let mut changes = self.changes.clone();
@@ -284,34 +284,34 @@ impl Experiment {
         self.with_changes(changes)
     }
 
-    /// The same repeated over so many seeds.
+    /// Repeats the sweep over this many seeds.
     #[must_use]
     pub fn seeds(&self, count: usize) -> Self {
         self.with_changes(Changes { seeds: Some(count), ..self.changes.clone() })
     }
 
-    /// The same with other kinds of stages.
+    /// Replaces the kinds of stages.
     #[must_use]
     pub fn kinds(self, kinds: Registry) -> Self {
         Self { kinds, ..self }
     }
 
-    /// The same with its results in another folder than `cache/` in the project.
+    /// Keeps the results in another folder than `cache/` in the project.
     #[must_use]
     pub fn cache(self, folder: impl Into<PathBuf>) -> Self {
         Self { cache: Some(folder.into()), ..self }
     }
 
-    /// Where its results are kept.
+    /// Returns the store that keeps the results.
     #[must_use]
     pub fn store(&self) -> Store {
         Store::open(self.cache.clone().unwrap_or_else(|| pipeline::project_root(&self.file).join("cache")))
     }
 
-    /// The graph of all instances.
+    /// Builds the graph of all instances.
     ///
     /// # Errors
-    /// Every mistake in the file and in what is changed about it.
+    /// Returns every mistake in the file and in the changes to it.
     pub fn graph(&self) -> Result<Graph<'_>, ExperimentError> {
         let (pipeline, found) = pipeline::parse(&self.sources, &self.file, &self.kinds);
         Graph::build(pipeline, found).map_err(|found| {
@@ -320,10 +320,10 @@ impl Experiment {
         })
     }
 
-    /// The mistakes that show only where a sweep is chosen that is not.
+    /// Returns the mistakes that show only if a different sweep is chosen.
     ///
     /// # Errors
-    /// If the sweeps cannot be looked at.
+    /// If the sweeps cannot be read.
     pub fn mistakes_of_other_sweeps(&self) -> Result<Vec<Mistake>, ExperimentError> {
         if self.changes.sweep.is_some() {
             return Ok(Vec::new());
@@ -340,7 +340,7 @@ impl Experiment {
         Ok(all)
     }
 
-    /// What a run of some targets (of all, without any) would do.
+    /// Plans a run of some targets, or of all instances if there are none.
     ///
     /// # Errors
     /// If the file has mistakes, a target names nothing, or the cache cannot be read.
@@ -357,21 +357,22 @@ impl Experiment {
         Ok(plan.stages.iter().map(line).collect())
     }
 
-    /// Runs some targets (all, without any) as far as the cache does not hold their results. A halving search is climbed
-    /// rung by rung.
+    /// Runs some targets, or all instances if there are none, as far as their results are not in the cache. A halving
+    /// search is climbed rung by rung.
     ///
     /// # Errors
-    /// If the file has mistakes, a target names nothing, a search has no score, or the cache cannot be read or written. A
-    /// stage that fails is no error: its status says so.
+    /// If the file has mistakes, a target names nothing, a search has no score, or the cache cannot be read or written.
+    /// A stage that fails is not an error: its status has the failure.
     pub fn run(&self, targets: &[&str], options: Options) -> Result<Ran, ExperimentError> {
         self.run_with(&Request::of(targets), options, &mut (), Ran::of)
     }
 
-    /// Runs what is requested while a listener hears of it; `finish` makes something of the last graph, what became of its
-    /// instances, and whether a search ended without an answer.
+    /// Runs the request and reports events to a listener. `finish` computes the result from the last graph, the
+    /// outcomes of its instances, and whether a search ended without an answer.
     ///
     /// # Errors
-    /// As [`Experiment::run`], or if narrow intervals are wanted of a sweep that is not repeated over seeds.
+    /// The same as for [`Experiment::run`], or if narrow intervals are requested for a sweep that is not repeated over
+    /// seeds.
     pub fn run_with<R>(
         &self,
         request: &Request,
@@ -404,7 +405,7 @@ impl Experiment {
         }
     }
 
-    /// The cached results of every instance that has numbers.
+    /// Returns the cached results of every instance that has numbers.
     ///
     /// # Errors
     /// If the file has mistakes or the cache cannot be read.
@@ -427,13 +428,13 @@ impl Experiment {
 }
 
 impl Request {
-    /// Some targets, with nothing else asked.
+    /// Requests some targets, with no other conditions.
     #[must_use]
     pub fn of(targets: &[&str]) -> Self {
         Self { targets: targets.iter().map(|&target| target.to_owned()).collect(), ..Self::default() }
     }
 
-    /// The instances that are wanted.
+    /// Selects the requested instances.
     ///
     /// # Errors
     /// If a target names nothing.
@@ -465,7 +466,7 @@ impl Ran {
     }
 }
 
-/// Passes on what a run reports.
+/// Passes the events of a run to a listener.
 struct Heard<'a>(&'a mut dyn Listener);
 
 impl Reporter for Heard<'_> {

@@ -1,13 +1,13 @@
-//! The threads that planning and hashing share. Stages have pools of their own.
+//! The thread pool that planning and hashing share. Stages have pools of their own.
 
 use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Does `work` in a pool of as many threads as there are cores, so that its parallel iterators use them. Inside another
-/// pool it uses that one. Where the system refuses threads, `work` has the present thread alone.
+/// Runs `work` in a pool with as many threads as there are cores, so that its parallel iterators use them. Inside
+/// another pool it uses that one. If the system refuses threads, `work` runs on the current thread alone.
 ///
-/// The pool that rayon makes by itself ends the process with a panic where threads are refused.
+/// The pool that rayon creates by itself would panic and end the process if threads are refused.
 pub fn shared<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
     if rayon::current_thread_index().is_some() {
@@ -16,7 +16,7 @@ pub fn shared<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     let make = || {
         let pool = ThreadPoolBuilder::new().build().ok();
         if pool.is_none() {
-            // It starts no thread. Only the present thread works in it, and without threads there is no other.
+            // This pool starts no thread. Only the current thread works in it, and no other thread exists.
             let _ = ThreadPoolBuilder::new().num_threads(1).use_current_thread().build_global();
         }
         pool
@@ -27,7 +27,7 @@ pub fn shared<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     }
 }
 
-/// The number of cores that this process may use.
+/// Returns the number of cores that this process may use.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place that asks; results do not depend on it")]
 pub fn cores() -> usize {

@@ -15,26 +15,26 @@ use crate::{
     stage::{Registry, StageKind},
 };
 
-/// All instances of a pipeline, each after what it needs.
+/// All instances of a pipeline. Each comes after the instances that it depends on.
 pub struct Graph<'t> {
     /// The pipeline.
     pub pipeline: Pipeline<'t>,
-    /// The instances; links are indices into this.
+    /// The instances. Links are indices into this vector.
     pub instances: Vec<Instance<'t>>,
-    /// What runs but is probably not meant, in the order of the file.
+    /// Warnings about parts of the file that are valid but probably not intended, in the order of the file.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Which instances a command is about, as indices in the order of the graph.
+/// The instances that a command is about, as indices in the order of the graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// What was asked for.
+    /// The instances that were asked for.
     pub targets: BTreeSet<usize>,
-    /// The targets and all that they need.
+    /// The targets and everything that they depend on, in the order of the graph.
     pub all: Vec<usize>,
 }
 
-/// All instances, as far as the mistakes allow.
+/// Expands a pipeline to its instances, as far as its mistakes allow.
 fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Diagnostics) -> Vec<Instance<'t>> {
     let patched: Vec<Patched<'_, 't>> = if pipeline.variants.is_empty() {
         vec![Patched::new(pipeline, None)]
@@ -54,7 +54,7 @@ fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Diagnostics) -> Vec<Instanc
     }
 }
 
-/// The mistake of seeds that change no work: what has one seed would be shown as several.
+/// Reports seeds that change no work: a stage with one result would be shown as several repeats.
 fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
     let seeds = pipeline.repeats.as_ref()?;
     let axis = pipeline.axes.iter().find(|axis| axis.key.get_ref() == seeds).filter(|axis| axis.values.len() > 1)?;
@@ -67,20 +67,21 @@ fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagn
     none.then(|| Diagnostic::new(axis.key.span(), message).help(help))
 }
 
-/// The mistake of a search by the score of a stage that does not depend on what is halved over.
+/// Reports a search whose score comes from a stage that does not vary with the axis of the rungs.
 fn unrelated_score(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
     let Halving { stage, over, score, .. } = pipeline.halving.as_ref()?;
     let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
     let depends = of_stage.any(|instance| instance.axes.contains_key(over));
-    let message = format!("`{stage}` does not stand on `{over}`, so its score says nothing about the rungs");
-    (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that comes behind"))
+    let message = format!("`{stage}` does not depend on `{over}`, so its score says nothing about the rungs");
+    (!depends).then(|| Diagnostic::new(score.clone(), message).help("name a stage that depends on it"))
 }
 
 impl<'t> Graph<'t> {
     /// Wires a pipeline and unrolls its variants, loops and sweep.
     ///
     /// # Errors
-    /// Every mistake that can be found without running: those in `found` and those in wires, parameters and sizes.
+    /// Returns every mistake that can be found without running: those in `found` and those in wires, parameters and
+    /// sizes.
     pub fn build(pipeline: Pipeline<'t>, mut found: Diagnostics) -> Result<Self, Vec<Diagnostic>> {
         let instances = unrolled(&pipeline, &mut found);
         if pipeline.stages.is_empty() && pipeline.unread.is_empty() && !found.has_mistakes() {
@@ -95,7 +96,7 @@ impl<'t> Graph<'t> {
         if mistakes.is_empty() { Ok(Self { warnings, pipeline, instances }) } else { Err(mistakes) }
     }
 
-    /// Targets with all that they need.
+    /// Returns the selection of these targets and everything that they depend on.
     #[must_use]
     pub fn with_needs(&self, targets: BTreeSet<usize>) -> Selection {
         let mut needed = targets.clone();
@@ -107,7 +108,8 @@ impl<'t> Graph<'t> {
         Selection { targets, all: needed.into_iter().collect() }
     }
 
-    /// Rows that come into an instance (out of it, if nothing comes in), as far as they are known before anything runs.
+    /// Returns the number of rows that come into an instance, or out of it if it has no inputs. `None` if that is not
+    /// known before the instance runs.
     #[must_use]
     pub fn rows_of(&self, index: usize) -> Option<u64> {
         let instance = &self.instances[index];
@@ -119,7 +121,7 @@ impl<'t> Graph<'t> {
         (rows > 0).then_some(rows as u64)
     }
 
-    /// The kinds of its stages.
+    /// Returns the kinds of the pipeline's stages.
     #[must_use]
     pub fn kinds(&self) -> Registry {
         let kinds: BTreeMap<&str, StageKind> =
@@ -127,7 +129,7 @@ impl<'t> Graph<'t> {
         kinds.into_values().collect()
     }
 
-    /// The place of a span, for people.
+    /// Returns the place of a span as users read it.
     #[must_use]
     pub fn place(&self, span: &Span) -> Option<Place> {
         self.pipeline.sources.place(span)

@@ -1,4 +1,4 @@
-//! Stages that need each other in a circle, printed whole.
+//! Reports stages that depend on each other in a circle, with the whole circle.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,7 +10,7 @@ use petgraph::{
 use super::wires::{Patched, Wires};
 use crate::{diagnostic::Diagnostic, pipeline::StageDef};
 
-/// One mistake for each set of stages that need each other.
+/// Returns one mistake for each set of stages that depend on each other.
 pub(super) fn cycles(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
     let mut graph = DiGraph::<usize, ()>::new();
     let nodes: Vec<NodeIndex> = (0..wires.len()).map(|index| graph.add_node(index)).collect();
@@ -24,10 +24,10 @@ pub(super) fn cycles(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnostic
     circles.map(|component| cycle(patched, &graph, &component)).collect()
 }
 
-/// The way around, from the stage that stands first in the file.
+/// Describes a circle, starting from its first stage in the file.
 fn cycle(patched: &Patched<'_, '_>, graph: &DiGraph<usize, ()>, component: &[NodeIndex]) -> Diagnostic {
     let start = *component.iter().min().expect("a component has a node");
-    // A shortest way back to the start, breadth first inside the component.
+    // The shortest path back to the start: a breadth-first search inside the component.
     let mut came_from = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     'search: while let Some(node) = queue.pop_front() {

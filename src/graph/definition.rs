@@ -1,4 +1,4 @@
-//! A stage with its parameters, and what can be known to be wrong with it before anything runs.
+//! A stage with its parameters, and the mistakes in it that can be found before anything runs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     stage::{BadParam, Foresight, Need, Problems},
 };
 
-/// The mistakes of each stage by itself, where a cycle leaves no order to go on in.
+/// Reports the mistakes of each stage alone. Used where a cycle leaves no order in which to check the whole graph.
 pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Diagnostics) {
     let patched = ties.patched();
     for (stage, def) in patched.stages.iter().enumerate() {
@@ -35,10 +35,10 @@ pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Diagnostics) {
     }
 }
 
-/// A number for each kind with its parameters, by the digest of both.
+/// Numbers the pairs of kind and parameters, by the digest of both.
 pub(super) type Ids = BTreeMap<StageKey, usize>;
 
-/// Where the definitions of a node stand.
+/// Returns the places of a node's definitions in the texts.
 pub(super) fn places<'t>(ties: &Ties<'_, 't>, stage: usize, axes: &[usize], inputs: &[Edge]) -> Places<'t> {
     let patched = ties.patched();
     let def = patched.stages[stage].as_ref().unwrap_or(&patched.pipeline.stages[stage]);
@@ -50,7 +50,7 @@ pub(super) fn places<'t>(ties: &Ties<'_, 't>, stage: usize, axes: &[usize], inpu
     }
 }
 
-/// A stage with the parameters of a table, and where it and the values of its axes stand.
+/// Defines a stage from a table of parameters, with the places of the stage and of the values of its axes.
 pub(super) fn define<'t>(
     ties: &Ties<'_, 't>,
     stage: usize,
@@ -89,7 +89,8 @@ pub(super) fn define<'t>(
     definition
 }
 
-/// The numbers in a table that are NaN or infinite: the key path of the parameter, the place, and the number as written.
+/// Returns the numbers in a table that are NaN or infinite: the key path of the parameter, the place, and the number as
+/// written.
 fn not_finite(prefix: &str, table: &DeTable<'_>) -> Vec<(String, Span, String)> {
     fn at(path: &str, value: &Spanned<DeValue<'_>>, found: &mut Vec<(String, Span, String)>) {
         match value.get_ref() {
@@ -109,8 +110,8 @@ fn not_finite(prefix: &str, table: &DeTable<'_>) -> Vec<(String, Span, String)> 
     found
 }
 
-/// True if a key of a table was written by the user as this parameter. A seed that was filled in from `[pipeline]` or from
-/// `seeds` has the place of those.
+/// Returns true if the user wrote a key of a table as this parameter. A seed that was filled in has the place of
+/// `[pipeline]` or of `seeds` instead.
 fn names(sources: &Sources, key: &Span, path: &str) -> bool {
     let name = path.rsplit('.').next().unwrap_or(path);
     let written = sources.slice(key).unwrap_or_default().trim_matches(['"', '\'']);
@@ -141,8 +142,8 @@ pub(super) fn idle(instances: &[Instance<'_>], found: &mut Diagnostics) {
     }
 }
 
-/// Notes parameters that cannot be right, alone or for what comes in, and inputs that are not made; gives what is known of
-/// what comes out.
+/// Reports invalid parameters, parameters that do not fit the inputs, and inputs that nothing produces. Returns the
+/// facts that are known about the outputs.
 pub(super) fn check(
     definition: &Definition<'_>,
     links: &[Link],
@@ -184,7 +185,7 @@ pub(super) fn check(
     foreseen
 }
 
-/// An input `PORT@EPOCH` must be one that its maker keeps.
+/// Reports inputs `PORT@EPOCH` whose epoch the other stage does not keep.
 pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instance<'_>], found: &mut Diagnostics) {
     for link in links {
         let Some((_, epoch)) = link.output.split_once('@') else { continue };

@@ -1,7 +1,7 @@
-//! From nodes and the points of the sweep to instances.
+//! Expands nodes at the points of the sweep to instances.
 //!
-//! What instances have in common exists once: parameters are parsed for each combination of the axes that decide them, not
-//! for each instance, and the words of an axis are shared.
+//! Instances share equal data: parameters are parsed once for each combination of the axes that decide them, and the
+//! words of an axis exist once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,10 +26,10 @@ use crate::{
     stage::Foresight,
 };
 
-/// After this many mistakes no more are looked for: they are one mistake, many times.
+/// The search for mistakes ends after this many, since they are most likely one mistake repeated.
 const ENOUGH: usize = 1000;
 
-/// The words of an axis: its key, and for each value `key=value` and the value as JSON.
+/// The words of an axis: its key, and for each of its values the text `key=value` and the value as JSON.
 struct Words {
     key: Arc<str>,
     values: Vec<(String, Arc<Value>)>,
@@ -38,7 +38,7 @@ struct Words {
 struct Expander<'a, 't> {
     pipeline: &'a Pipeline<'t>,
     words: Vec<Words>,
-    /// For each axis, its block and its column there.
+    /// For each axis, its block and its column in that block.
     columns: Vec<(usize, usize)>,
     instances: Vec<Instance<'t>>,
     ids: Ids,
@@ -46,7 +46,7 @@ struct Expander<'a, 't> {
     works: BTreeMap<StageKey, usize>,
 }
 
-/// All instances, each after what it needs.
+/// Expands all nodes. Each instance comes after the instances that it depends on.
 pub(super) fn expand<'t>(
     pipeline: &Pipeline<'t>,
     ties: &[Ties<'_, 't>],
@@ -104,7 +104,7 @@ fn words(pipeline: &Pipeline<'_>) -> Vec<Words> {
     axes.collect()
 }
 
-/// The mistake of a sweep that makes more than [`MAX_INSTANCES`] instances.
+/// Reports a sweep that makes more than [`MAX_INSTANCES`] instances.
 fn too_many(pipeline: &Pipeline<'_>, reaches: &[BTreeSet<usize>], layouts: &[Layout], total: usize) -> Diagnostic {
     let worst = (0..layouts.len()).max_by_key(|&node| layouts[node].len());
     let length = |axis: &&usize| pipeline.axes[**axis].values.len();
@@ -115,7 +115,7 @@ fn too_many(pipeline: &Pipeline<'_>, reaches: &[BTreeSet<usize>], layouts: &[Lay
 }
 
 impl<'t> Expander<'_, 't> {
-    /// All instances of a node.
+    /// Adds all instances of a node.
     fn node(
         &mut self,
         node: &Node,
@@ -138,7 +138,7 @@ impl<'t> Expander<'_, 't> {
         }
         let mut definitions: BTreeMap<Vec<u32>, Arc<Definition<'t>>> = BTreeMap::new();
         let mut foreseen: BTreeMap<(usize, Vec<usize>), Arc<Foresight>> = BTreeMap::new();
-        // Where every axis decides on the parameters, nothing is shared and nothing need be looked up.
+        // If every axis decides the parameters, no two instances share them, so lookups are skipped.
         let shares = decisive.len() < reach.len();
         let mut rows = Vec::new();
         for offset in 0..layout.len() {
@@ -199,7 +199,7 @@ impl<'t> Expander<'_, 't> {
         }
     }
 
-    /// Equal exactly for equal work: the kind and parameters, and the makers and outputs of the inputs.
+    /// Returns a key that is equal exactly for equal work: the same kind, parameters, and sources of the inputs.
     fn work(&self, definition: &Definition<'_>, links: &[Link]) -> StageKey {
         let mut bytes = definition.id.to_le_bytes().to_vec();
         for link in links {
@@ -214,7 +214,7 @@ impl<'t> Expander<'_, 't> {
     }
 }
 
-/// One of all equals.
+/// Interns a value: equal values share one allocation.
 fn shared(known: &mut BTreeMap<Foresight, Arc<Foresight>>, foreseen: Foresight) -> Arc<Foresight> {
     if let Some(known) = known.get(&foreseen) {
         return known.clone();

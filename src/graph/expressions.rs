@@ -1,4 +1,4 @@
-//! Expressions at work: which axes reach a stage through them, and what they come to at a point.
+//! Evaluates expressions, and finds the axes that reach a stage through them.
 
 use std::{
     cell::RefCell,
@@ -15,13 +15,13 @@ use crate::{
     pipeline::{self, Expression, Number, ParamRef, document},
 };
 
-/// The index of a value, for each axis.
+/// Returns the index of the value that each axis has at a point.
 pub(super) type Point<'a> = &'a dyn Fn(usize) -> u32;
 
 /// A parameter: the stage and the key.
 type Param = (usize, String);
 
-/// A parameter at a point: the stage, the key, and the values of the axes that matter to it.
+/// A parameter at a point: the stage, the key, and the values of the axes that the parameter depends on.
 type Known = (usize, String, Vec<u32>);
 
 /// The expressions of one graph.
@@ -36,12 +36,12 @@ impl<'a, 't> Ties<'a, 't> {
         Self { patched, known: RefCell::default(), axes: RefCell::default() }
     }
 
-    /// The graph that these are the expressions of.
+    /// Returns the graph that the expressions belong to.
     pub(super) fn patched(&self) -> &'a Patched<'a, 't> {
         self.patched
     }
 
-    /// The axes over a stage's own parameters; those that the variant sets vary no more.
+    /// Returns the axes over a stage's own parameters, without those over parameters that the variant sets.
     pub(super) fn own(&self, stage: usize) -> Vec<usize> {
         let Some(def) = &self.patched.stages[stage] else { return Vec::new() };
         let name = def.name.get_ref();
@@ -51,7 +51,8 @@ impl<'a, 't> Ties<'a, 't> {
         axes.filter(|(_, axis)| axis.stage == *name && !is_set(&axis.path)).map(|(index, _)| index).collect()
     }
 
-    /// What the expressions of a stage (of one parameter, if `key` is given) refer to: stage, key, and where.
+    /// Returns the parameters that the expressions of a stage (or of one parameter, if `key` is given) refer to: stage,
+    /// key, and place of the expression.
     fn direct(&self, stage: usize, key: Option<&str>) -> Vec<(usize, String, Span)> {
         let Some(def) = &self.patched.stages[stage] else { return Vec::new() };
         let axes = &self.patched.pipeline.axes;
@@ -76,7 +77,8 @@ impl<'a, 't> Ties<'a, 't> {
         references.filter_map(|(span, r)| Some((index(&r.stage)?, r.path.first()?.clone(), span.clone()))).collect()
     }
 
-    /// All parameters that a stage's parameters are worked out from, with the place of the expression that needs each.
+    /// Returns all parameters that a stage's parameters are computed from, each with the place of an expression that
+    /// refers to it.
     pub(super) fn needs(&self, stage: usize) -> BTreeMap<(usize, String), Span> {
         let mut all = BTreeMap::new();
         let mut open = self.direct(stage, None);
@@ -89,7 +91,8 @@ impl<'a, 't> Ties<'a, 't> {
         all
     }
 
-    /// The axes that decide a stage's parameters: its own, and those of the parameters that its own are tied to.
+    /// Returns the axes that decide a stage's parameters: its own axes, and those of the parameters that its
+    /// expressions refer to.
     pub(super) fn axes(&self, stage: usize) -> BTreeSet<usize> {
         let mut all: BTreeSet<usize> = self.own(stage).into_iter().collect();
         for (other, key) in self.needs(stage).keys() {
@@ -103,14 +106,14 @@ impl<'a, 't> Ties<'a, 't> {
         self.own(stage).into_iter().filter(over).collect()
     }
 
-    /// The stage's parameters at a point, every expression replaced by what it comes to.
+    /// Returns the stage's parameters at a point, with the value of every expression in its place.
     pub(super) fn table(&self, stage: usize, point: Point<'_>, found: &mut Diagnostics) -> DeTable<'t> {
         let Some(def) = &self.patched.stages[stage] else { return DeTable::new() };
         let mut table = def.params.clone();
         for axis in self.own(stage) {
             self.set(&mut table, axis, point);
         }
-        // A variant that sets a part of what an axis gives as a whole has the last word.
+        // The variant has precedence where it sets a part of a value that an axis sets as a whole.
         for patch in self.patched.variant.iter().flat_map(|variant| &variant.set) {
             if patch.stage == *def.name.get_ref() {
                 document::set(&mut table, &patch.path, patch.span.clone(), patch.value.clone());
@@ -153,7 +156,7 @@ impl<'a, 't> Ties<'a, 't> {
             let value = self.referred(reference, point, depth)?;
             let whole = value.as_number().and_then(serde_json::Number::as_i128).map(Number::Integer);
             whole.or_else(|| value.as_f64().map(Number::Float)).ok_or_else(|| {
-                format!("`{}.{}` is {value}, which is no number", reference.stage, reference.path.join("."))
+                format!("`{}.{}` is {value}, which is not a number", reference.stage, reference.path.join("."))
             })
         })?;
         match number {
@@ -166,7 +169,7 @@ impl<'a, 't> Ties<'a, 't> {
         }
     }
 
-    /// The value of a parameter after defaults.
+    /// Returns the value of a parameter after defaults.
     fn referred(&self, reference: &ParamRef, point: Point<'_>, depth: usize) -> Result<Value, String> {
         let name = format!("{}.{}", reference.stage, reference.path.join("."));
         let stages = &self.patched.pipeline.stages;
@@ -175,7 +178,7 @@ impl<'a, 't> Ties<'a, 't> {
         let def = self.patched.stages[stage].as_ref().ok_or_else(|| format!("this variant has no `{name}`"))?;
         // Circles were reported when the file was read.
         if depth > 64 {
-            return Err(format!("`{name}` stands on itself"));
+            return Err(format!("`{name}` depends on itself"));
         }
         let key = reference.path.first().cloned().unwrap_or_default();
         let axes = self.axes_at(stage, &key);
@@ -190,7 +193,7 @@ impl<'a, 't> Ties<'a, 't> {
                 for axis in self.axes_of(stage, &key) {
                     self.set(&mut table, axis, point);
                 }
-                // What is wrong with it is reported where it stands.
+                // Mistakes in this table are reported with the stage that it belongs to.
                 let mut ignored = Diagnostics::default();
                 self.replace(stage, &mut table, point, &mut ignored, depth + 1);
                 let value = pipeline::typed(&def.kind, &def.name, table, &mut ignored).params()[&key].clone();
@@ -202,7 +205,7 @@ impl<'a, 't> Ties<'a, 't> {
         value.filter(|value| !value.is_null()).cloned().ok_or_else(|| format!("`{name}` has no value"))
     }
 
-    /// The axes that a parameter depends on, those of what it is tied to included.
+    /// Returns the axes that a parameter depends on, directly or through expressions.
     fn axes_at(&self, stage: usize, key: &str) -> Rc<[usize]> {
         let at = (stage, key.to_owned());
         if let Some(known) = self.axes.borrow().get(&at) {

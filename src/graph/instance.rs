@@ -17,47 +17,47 @@ use crate::{
 pub struct Instance<'t> {
     /// `stage`, or `stage@axis=value,axis=value` with the axes that reach it.
     pub name: InstanceName,
-    /// The axes that reach it, with their values here.
+    /// The axes that reach the instance, with their values for it.
     pub axes: Axes,
-    /// What its input ports are joined to.
+    /// The outputs that its input ports are joined to.
     pub inputs: Vec<Link>,
-    /// An earlier instance that is the same work, if there is one.
+    /// An earlier instance that does the same work, if there is one.
     pub same_as: Option<usize>,
-    /// What is known of its outputs before anything runs.
+    /// The facts about its outputs that are known before anything runs.
     pub(super) foreseen: Arc<Foresight>,
     pub(super) definition: Arc<Definition<'t>>,
 }
 
-/// What instances of a stage with equal parameters share. An instance can be read as if it had these fields.
+/// The data that instances of a stage with equal parameters share. `Instance` dereferences to it.
 pub struct Definition<'t> {
     /// The stage in the file.
     pub stage: String,
     /// Its kind.
     pub kind: StageKind,
-    /// Its parameters, ready to run.
+    /// Its parameters, as a stage that is ready to run.
     pub work: Box<dyn AnyStage>,
     /// How often a failed run is tried again.
     pub retries: u32,
-    /// What of the machine it takes while it runs.
+    /// The resources that it takes while it runs.
     pub needs: Resources,
-    /// Equal for equal kinds and parameters.
+    /// The number of the kind with its parameters: equal for equal kinds and parameters.
     pub(super) id: usize,
-    /// Parameters that the user sets and that have no effect here, and where.
+    /// Parameters that the user sets and that have no effect here, with their places.
     pub(super) idle: Box<[(&'static str, Span)]>,
-    /// Parameters that hold a number that is NaN or infinite, where, and the number.
+    /// Parameters that hold a number that is NaN or infinite: key path, place, and the number as written.
     pub(super) not_finite: Box<[(String, Span, String)]>,
     pub(super) places: Arc<Places<'t>>,
-    /// The place of the value of each of the axes in `places`.
+    /// The place of the value of each axis in `places`.
     pub(super) varied: Box<[Span]>,
 }
 
-/// Where the definitions of a node stand in the texts.
+/// The places of a node's definitions in the texts.
 pub(super) struct Places<'t> {
     /// The parameters as written, before any axis.
     pub table: DeTable<'t>,
-    /// The stage's name.
+    /// The place of the stage's name.
     pub header: Span,
-    /// The wires.
+    /// The place of the wire into each input port.
     pub inputs: BTreeMap<&'static str, Span>,
     /// The parameters that axes vary.
     pub axes: Vec<String>,
@@ -75,7 +75,7 @@ pub struct Link {
 }
 
 impl Instance<'_> {
-    /// The instances that must be done before it: indices into the graph.
+    /// Returns the instances that must finish before this one, as indices into the graph.
     pub fn above(&self) -> impl Iterator<Item = usize> {
         self.inputs.iter().map(|link| link.from).chain(self.same_as)
     }
@@ -90,13 +90,13 @@ impl<'t> Deref for Instance<'t> {
 }
 
 impl Definition<'_> {
-    /// The parameters after defaults, as JSON.
+    /// Returns the parameters after defaults, as JSON.
     #[must_use]
     pub fn params(&self) -> Value {
         self.work.params()
     }
 
-    /// The place of a parameter, or of the stage's name if nothing gives it.
+    /// Returns the place of a parameter, or the place of the stage's name if the file does not set the parameter.
     #[must_use]
     pub fn span(&self, param: &str) -> Span {
         let below = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'));
@@ -107,31 +107,31 @@ impl Definition<'_> {
         on_axis.or_else(written).or_else(above_axis).unwrap_or_else(|| self.places.header.clone())
     }
 
-    /// The place of the wire into an input port.
+    /// Returns the place of the wire into an input port.
     #[must_use]
     pub fn input_span(&self, port: &str) -> Span {
         self.places.inputs.get(port).unwrap_or(&self.places.header).clone()
     }
 }
 
-/// Axes with a value each. The words are shared by all instances.
+/// Axes with one value each. All instances share the allocated words.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Axes(Box<[(Arc<str>, Arc<Value>)]>);
 
 impl Axes {
-    /// The value of an axis.
+    /// Returns the value of an axis.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.iter().find(|(axis, _)| *axis == key).map(|(_, value)| value)
     }
 
-    /// True if the axis reaches the instance.
+    /// Returns true if the axis reaches the instance.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    /// The axes in the order of the instance's name.
+    /// Iterates over the axes in the order of the instance's name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(axis, value)| (axis.as_ref(), value.as_ref()))
     }

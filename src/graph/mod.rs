@@ -1,9 +1,10 @@
-//! What a pipeline means once its variants, loops and sweep are expanded: all instances, each after those it depends on.
-//! Knows no store, no threads, no kind of stage and no tensor.
+//! The meaning of a pipeline after its variants, loops and sweep are expanded: all instances, each after those that it
+//! depends on. This module knows no store, no threads, no kind of stage and no tensor.
 //!
-//! Reading order: `instance`, what comes out; `build`, the merged graph; then the four stations of [`Graph::build`]: `resolve` (checks the
-//! `wires`, with `order` and `cycle`), `unrolled` (variants and loops), `projection` (which axes reach what), `expand` (instances,
-//! with `definition` for their parameters and `expressions` for `"= 2 * a.b"`). `target` reads names of instances.
+//! Reading order: `instance`, the result; `build`, the merged graph; then the four steps of [`Graph::build`]: `resolve`
+//! (checks the `wires`, with `order` and `cycle`), `unrolled` (variants and loops), `projection` (which axes reach a
+//! node), `expand` (instances, with `definition` for their parameters and `expressions` for `"= 2 * a.b"`). `target`
+//! parses names of instances.
 
 mod build;
 mod cycle;

@@ -1,4 +1,5 @@
-//! Loops before they are unrolled: how many rounds, references to a round, the order of stages with bodies kept together.
+//! Loops before they are unrolled: their numbers of rounds, references to a round, and an order of the stages that
+//! keeps each loop body contiguous.
 
 use super::wires::{Patched, Wires, did_you_mean};
 use crate::{
@@ -8,13 +9,13 @@ use crate::{
 
 /// The numbers of rounds of a loop.
 pub(super) struct Times {
-    /// The axis that varies them, an index into the pipeline's axes.
+    /// The axis that varies them, as an index into the pipeline's axes.
     pub axis: Option<usize>,
-    /// The number for each value of the axis, or the one there is.
+    /// The number for each value of the axis, or a single number without an axis.
     pub values: Vec<usize>,
 }
 
-/// How often a loop runs.
+/// Returns the numbers of rounds of a loop.
 pub(super) fn times(pipeline: &Pipeline<'_>, around: &Loop) -> Times {
     let axis = pipeline.axes.iter().position(|axis| !axis.is_variant() && axis.stage == *around.name.get_ref());
     let values = match axis {
@@ -28,7 +29,7 @@ pub(super) fn times(pipeline: &Pipeline<'_>, around: &Loop) -> Times {
     Times { axis, values }
 }
 
-/// The stages of each loop that are there, as indices.
+/// Returns the stages of each loop body, as indices, without those that the variant drops.
 pub(super) fn bodies(patched: &Patched<'_, '_>) -> Vec<Vec<usize>> {
     let body = |around: &Loop| {
         let inside =
@@ -38,7 +39,7 @@ pub(super) fn bodies(patched: &Patched<'_, '_>) -> Vec<Vec<usize>> {
     patched.pipeline.loops.iter().map(body).collect()
 }
 
-/// Every stage after what it needs, otherwise as in the file, and the stages of a body together; `None` if that cannot be.
+/// Returns a topological order that keeps file order and keeps each loop body contiguous, or `None` if there is none.
 pub(super) fn order(wires: &Wires, bodies: &[Vec<usize>]) -> Option<Vec<usize>> {
     let body_of = |stage: usize| bodies.iter().find(|body| body.contains(&stage));
     let mut order = Vec::new();
@@ -62,7 +63,7 @@ pub(super) fn order(wires: &Wires, bodies: &[Vec<usize>]) -> Option<Vec<usize>> 
     Some(order)
 }
 
-/// Stages that stand between stages of a body without belonging to it.
+/// Reports stages that depend on a loop body and that the body depends on, without belonging to it.
 pub(super) fn between(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (around, body) in patched.pipeline.loops.iter().zip(bodies(patched)) {
@@ -86,7 +87,7 @@ pub(super) fn between(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnosti
             let Some(def) = def.as_ref().filter(|_| !body.contains(&stage)) else { continue };
             let (name, around) = (def.name.get_ref(), around.name.clone());
             let message =
-                format!("stage `{name}` stands between stages of loop `{}`, but not in its body", around.get_ref());
+                format!("stage `{name}` runs between stages of loop `{}`, but is not in its body", around.get_ref());
             let diagnostic = Diagnostic::new(around.span(), message).other(def.name.span(), "this stage");
             found.push(diagnostic.help(format!("add \"{name}\" to `body`")));
         }
@@ -94,7 +95,7 @@ pub(super) fn between(patched: &Patched<'_, '_>, wires: &Wires) -> Vec<Diagnosti
     found
 }
 
-/// The number in `STAGE@LOOP=ROUND`.
+/// Parses the number in `STAGE@LOOP=ROUND`.
 pub(super) fn named(
     round: &str,
     taker: &StageDef<'_>,
@@ -107,7 +108,7 @@ pub(super) fn named(
     let around = patched.pipeline.loops.iter().find(|around| around.holds(maker));
     let Some(around) = around else {
         let message = format!("stage `{maker}` is in no loop, so it has no rounds");
-        let help = "without `@…` it is the stage itself; epochs are named behind the port: `weights@5`";
+        let help = "without `@…` it is the stage itself; epochs are named after the port: `weights@5`";
         found.add(Diagnostic::new(span.clone(), message).help(help));
         return None;
     };

@@ -1,4 +1,5 @@
-//! Which points of a sweep a node has, and where it finds those of the nodes it stands on, without any names.
+//! Finds the points of a sweep at which a node has instances, and the matching instances of its dependencies, by
+//! arithmetic instead of by name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,22 +8,22 @@ use std::{
 
 use crate::pipeline::{AxisBlock, Space};
 
-/// The rows of a block as a node sees them that only some of the block's axes reach.
+/// The rows of a block as seen by a node that only some of the block's axes reach.
 #[derive(Debug)]
 pub(super) struct Projection {
-    /// For each row that the node tells apart, the first of the block's rows that gives it.
+    /// For each distinct row that the node sees, the first row of the block that maps to it.
     pub rows: Vec<u32>,
-    /// For each of the block's rows, which of them it is; `NONE` where the node is not.
+    /// For each row of the block, the index of the row that the node sees; `NONE` if the node has no instance there.
     pub of: Vec<u32>,
 }
 
 /// No row.
 const NONE: u32 = u32::MAX;
 
-/// The axes that are left out, or of which only some values are meant, as columns of a block.
+/// The axes that a node has only some values of, as columns of a block with these values.
 type Only = Vec<(usize, BTreeSet<u32>)>;
 
-/// The projections of a space, each made once.
+/// The projections of a space. Each is computed once.
 pub(super) struct Projections<'a> {
     space: &'a Space,
     made: BTreeMap<(usize, Vec<usize>, Only), Rc<Projection>>,
@@ -33,7 +34,7 @@ impl<'a> Projections<'a> {
         Self { space, made: BTreeMap::new() }
     }
 
-    /// One for each block.
+    /// Returns one projection for each block.
     pub(super) fn of(&mut self, reach: &BTreeSet<usize>, only: &[(usize, BTreeSet<u32>)]) -> Vec<Rc<Projection>> {
         let blocks = self.space.blocks.iter().enumerate();
         let each = blocks.map(|(at, block)| {
@@ -59,7 +60,7 @@ fn project(block: &AxisBlock, columns: &[usize], only: &Only) -> Projection {
             continue;
         }
         let next = rows.len() as u32;
-        // Rows of a block differ, so those that are seen whole need no comparison.
+        // Rows of a block are distinct, so a node that all of its axes reach needs no comparison.
         let place = if whole {
             next
         } else {
@@ -73,21 +74,21 @@ fn project(block: &AxisBlock, columns: &[usize], only: &Only) -> Projection {
     Projection { rows, of }
 }
 
-/// Where the instances of a node lie.
+/// The positions of a node's instances in the graph.
 pub(super) struct Layout {
-    /// The index of the first.
+    /// The index of the first instance.
     pub start: usize,
-    /// One for each block; the last varies fastest.
+    /// One projection for each block; the last one varies fastest.
     pub parts: Vec<Rc<Projection>>,
 }
 
 impl Layout {
-    /// How many instances there are; saturating.
+    /// Returns the number of instances; it saturates.
     pub(super) fn len(&self) -> usize {
         self.parts.iter().fold(1, |product, part| product.saturating_mul(part.rows.len()))
     }
 
-    /// The rows of the blocks at the instance that lies `at` behind the first.
+    /// Computes the rows of the blocks for the instance at offset `at` from the first.
     pub(super) fn rows(&self, mut at: usize, rows: &mut Vec<u32>) {
         rows.clear();
         rows.resize(self.parts.len(), 0);
@@ -97,7 +98,7 @@ impl Layout {
         }
     }
 
-    /// The instance at some rows of the blocks.
+    /// Returns the index of the instance at these rows of the blocks.
     pub(super) fn find(&self, rows: &[u32]) -> usize {
         let places = self.parts.iter().zip(rows).map(|(part, &row)| (part.rows.len(), part.of[row as usize]));
         self.start + places.fold(0, |at, (length, place)| at * length + place as usize)

@@ -1,4 +1,4 @@
-//! Wires of a pipeline file, checked: stages and ports that are there, forms that fit, no cycle.
+//! Checks the wires of a pipeline file: the stages and ports exist, the forms fit, and there is no cycle.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub(super) fn check(patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Wirin
     Wiring { wires, carried, order }
 }
 
-/// The wires that a loop carries, checked as the stages that take them would be.
+/// Checks the wires that a loop carries by the same rules as the wires of its stages.
 fn carried(around: &Loop, patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Vec<(usize, InputWire)> {
     let mut all = Vec::new();
     for wire in &around.carry {
@@ -110,25 +110,25 @@ fn missing(stage: &StageDef<'_>, found: &mut Diagnostics) {
     }
 }
 
-/// What helps where the input `port` of a stage is missing.
+/// Returns the help for a stage whose input `port` is missing.
 pub(super) fn add_input(stage: &StageDef<'_>, port: &str) -> String {
     let takes = stage.kind.input(port).map(|port| forms(port.forms)).unwrap_or_default();
     format!("add `{port} = \"STAGE.PORT\"` to `inputs`; it takes {takes}")
 }
 
-/// True if the file joins the input `port` of a stage to something, rightly or not.
+/// Returns true if the file has a wire for the input `port` of a stage, valid or not.
 pub(super) fn is_written(stage: &StageDef<'_>, port: &str) -> bool {
     stage.inputs.iter().any(|wire| wire.port.get_ref() == port || means(stage, wire, port))
 }
 
-/// True if a wire has the name of no port, but that of `port` misspelt: one mistake, not two.
+/// Returns true if the port of a wire is probably a misspelling of `port`, so that only one mistake is reported.
 fn means(stage: &StageDef<'_>, wire: &Wire, port: &str) -> bool {
     let word = wire.port.get_ref();
     let names = stage.kind.inputs.iter().map(|port| port.name);
     stage.kind.input(word).is_none() && suggest(word, names) == Some(port)
 }
 
-/// The wire, if it is good enough to be followed.
+/// Returns the wire if it is valid enough to be followed.
 fn join(stage: &StageDef<'_>, wire: &Wire, patched: &Patched<'_, '_>, found: &mut Diagnostics) -> Option<InputWire> {
     let input = stage.kind.input(wire.port.get_ref());
     if input.is_none() {
@@ -185,7 +185,7 @@ fn join(stage: &StageDef<'_>, wire: &Wire, patched: &Patched<'_, '_>, found: &mu
     Some(InputWire { port: input.name, from: index, round, output: name, span })
 }
 
-/// A wire from a stage that is not in the file, or that the variant drops.
+/// Reports a wire from a stage that is not in the file, or that the variant drops.
 fn not_there(stage: &StageDef<'_>, wire: &Wire, maker: &str, patched: &Patched<'_, '_>) -> Diagnostic {
     let span = wire.from.span();
     if let Some((variant, place)) = patched.variant.and_then(|variant| Some((variant, variant.drops(maker)?))) {

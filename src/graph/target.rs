@@ -1,8 +1,8 @@
-//! `STAGE@axis=value,axis=value`: which instances are meant. Targets, arms and baselines are written so, and so is every
-//! name that is printed.
+//! Parses `STAGE@axis=value,axis=value`, the text that selects instances. Targets, arms and baselines use this syntax,
+//! and so does every printed name.
 //!
-//! Values are compared by what they are worth, so `1e-3` and `0.001` are one. A comma belongs to a value unless an axis
-//! follows it; quotes and brackets may stand around values. An axis may go without its stage where no other ends like it.
+//! Values are compared as values, so `1e-3` and `0.001` are equal. A comma belongs to a value unless an axis follows
+//! it. Values may be in quotes or brackets. An axis may omit its stage if no other axis has the same ending.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,30 +18,31 @@ use crate::{
     pipeline::{meant, quoted},
 };
 
-/// Axes and the values that are meant.
+/// Axes with the selected value of each.
 pub type Values = BTreeMap<String, Value>;
 
-/// What one target means.
+/// The meaning of one target.
 pub struct Target {
     /// Indices into the graph.
     pub instances: Vec<usize>,
-    /// The axes that it names, with the values that these instances have.
+    /// The axes that the target names, with the values that these instances have.
     pub fixed: Values,
 }
 
-/// A text that names no stage, instance or axis of the graph. The message says what there is.
+/// A text that names no stage, instance or axis of the graph. The message lists those that exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TargetError(String);
 
-/// Instances that an error lists.
+/// The most instances that an error lists.
 const MOST_LISTED: usize = 5;
 
 impl Target {
-    /// Finds the instances of a stage, an instance, or `STAGE@axis=value,…` for those of a stage with these values.
+    /// Finds an instance, all instances of a stage, or, for `STAGE@axis=value,…`, those instances of the stage that
+    /// have these values.
     ///
     /// # Errors
-    /// If there is none; the message has a suggestion.
+    /// If there is none. The message has a suggestion.
     pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
         let (stage, values) = InstanceName::split(text);
         let of_stage: Vec<usize> =
@@ -79,11 +80,12 @@ impl Target {
 }
 
 impl Graph<'_> {
-    /// The instances that `targets` name, and all that they need: a stage, an instance, or `STAGE@axis=value,…` for those
-    /// of a stage with these values. No target means all.
+    /// Selects the instances that `targets` name and everything that they depend on. A target is a stage, an instance,
+    /// or `STAGE@axis=value,…` for those instances of a stage that have these values. Without targets, all instances
+    /// are selected.
     ///
     /// # Errors
-    /// If a target is neither; the message has a suggestion.
+    /// If a target names no instance. The message has a suggestion.
     pub fn select(&self, targets: &[String]) -> Result<Selection, TargetError> {
         let mut chosen = BTreeSet::new();
         for target in targets {
@@ -95,10 +97,10 @@ impl Graph<'_> {
         Ok(self.with_needs(chosen))
     }
 
-    /// Reads `axis=value,…`, for whatever stage.
+    /// Parses `axis=value,…` for any stage.
     ///
     /// # Errors
-    /// If an axis is not there, or no instance has the value; the message has a suggestion.
+    /// If an axis does not exist, or no instance has the value. The message has a suggestion.
     pub fn values(&self, text: &str) -> Result<Values, TargetError> {
         let axes: BTreeSet<&str> =
             self.instances.iter().flat_map(|instance| instance.axes.iter()).map(|(axis, _)| axis).collect();
@@ -125,15 +127,15 @@ impl Graph<'_> {
     }
 }
 
-/// The values of an axis among some instances, each once.
+/// Returns the distinct values of an axis among some instances.
 fn distinct<'g>(graph: &'g Graph<'_>, instances: &[usize], axis: &str) -> Vec<&'g Value> {
     let mut known = BTreeSet::new();
     let values = instances.iter().filter_map(|&at| graph.instances[at].axes.get(axis));
-    // The words of an axis are shared, so equal ones lie at one place.
+    // The words of an axis are shared, so equal values have the same address.
     values.filter(|value| known.insert(std::ptr::from_ref::<Value>(value).addr())).collect()
 }
 
-/// The axis that a word names: the whole key, or its end if no other key ends so.
+/// Returns the axis that a word names: the whole key, or its end if no other key has the same ending.
 fn full<'a>(word: &str, axes: &BTreeSet<&'a str>) -> Option<&'a str> {
     let ends = |axis: &&&str| axis.strip_suffix(word).is_some_and(|start| start.ends_with('.'));
     let mut like = axes.iter().filter(ends);
@@ -143,8 +145,9 @@ fn full<'a>(word: &str, axes: &BTreeSet<&'a str>) -> Option<&'a str> {
     }
 }
 
-/// Ways to read `axis=value,…`: with commas inside brackets and quotes taken to belong to them, or, as text may hold single
-/// ones of those, without. A way that leaves a part without an axis is none.
+/// Returns the possible readings of `axis=value,…`: one in which commas inside brackets and quotes belong to the value,
+/// and one in which they do not, since text may hold unpaired brackets or quotes. A reading in which a part has no axis
+/// is dropped.
 fn readings<'a, 'g>(text: &'a str, axes: &BTreeSet<&'g str>) -> impl Iterator<Item = Vec<(&'g str, &'a str)>> {
     [true, false].into_iter().filter_map(|nests| {
         let parts = split(text, axes, nests);
@@ -193,7 +196,7 @@ fn unknown(axis: &str, axes: &BTreeSet<&str>, of: &str) -> String {
     }
 }
 
-/// Why a target of a stage that is there means no instance.
+/// Explains why a target matches no instance of a stage that exists.
 fn none_such(graph: &Graph<'_>, text: &str, of_stage: &[usize], axes: &BTreeSet<&str>) -> String {
     let (stage, values) = text.split_once('@').unwrap_or((text, ""));
     for part in split(values, axes, true) {

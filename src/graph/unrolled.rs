@@ -1,8 +1,8 @@
-//! Variants and loops, unrolled: the nodes of the graph before the axes of the sweep multiply them.
+//! Unrolls variants and loops to the nodes of the graph, before the axes of the sweep multiply them.
 //!
-//! Every combination of a variant and of the rounds of the loops is a *world* with a graph of its own. Nodes that are the
-//! same in several worlds (the same stage, unchanged, on the same nodes) are one node, so what a variant does not reach
-//! and the rounds that a longer loop shares with a shorter one exist once.
+//! Every combination of a variant and of the numbers of rounds is a *world* with a graph of its own. Nodes that are the
+//! same in several worlds (the same stage, unchanged, with the same inputs) are one node. So a stage that a variant
+//! does not reach exists once, and so do the rounds that a longer loop shares with a shorter one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,17 +21,17 @@ use crate::{
     pipeline::{MAX_NODES, Pipeline, document},
 };
 
-/// A stage of a graph, for all points of the sweep.
+/// A stage of a graph, at all points of the sweep.
 pub(super) struct Node {
     /// The stage, an index into the pipeline's.
     pub stage: usize,
-    /// The variant whose graph it stands in, an index into the graphs.
+    /// The variant whose graph it belongs to, an index into the graphs.
     pub variant: usize,
-    /// What its name and its axes say beside the sweep: variant, round, rounds.
+    /// The axes that it has in addition to those of the sweep, with its values: variant, round, rounds.
     pub marks: Vec<(Arc<str>, Arc<Value>)>,
-    /// Axes of which only some values are meant, with these.
+    /// The axes that it has only some values of, with these values.
     pub only: Vec<(usize, BTreeSet<u32>)>,
-    /// What its input ports are joined to.
+    /// The outputs that its input ports are joined to.
     pub inputs: Vec<Edge>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Edge {
     pub span: Span,
 }
 
-/// What makes two nodes the same.
+/// The data by which two nodes are recognised as the same.
 type Identity = (usize, Option<usize>, Vec<(&'static str, usize, Arc<str>)>);
 
 struct Unroller<'a, 't> {
@@ -54,11 +54,13 @@ struct Unroller<'a, 't> {
     times: Vec<Times>,
     nodes: Vec<Node>,
     known: BTreeMap<Identity, usize>,
-    /// The worlds that a node stands in: for each way in which worlds differ, the values.
+    /// The worlds that each node belongs to: for each dimension in which worlds differ (variant, then rounds of each
+    /// loop), its values.
     worlds: Vec<Vec<BTreeSet<u32>>>,
 }
 
-/// The nodes, each after those it needs. `None` (with a mistake noted) if they are too many.
+/// Unrolls the graphs. Each node comes after the nodes that it depends on. If there are too many nodes, reports that
+/// and returns `None`.
 pub(super) fn unroll<'a, 't>(
     patched: &'a [Patched<'a, 't>],
     ties: &'a [Ties<'a, 't>],
@@ -67,7 +69,7 @@ pub(super) fn unroll<'a, 't>(
 ) -> Option<Vec<Node>> {
     let pipeline = patched.first()?.pipeline;
     let times: Vec<Times> = pipeline.loops.iter().map(|around| order::times(pipeline, around)).collect();
-    // How many values each way of differing has: the variants, then the rounds of each loop.
+    // The number of values in each dimension of the worlds: the variants, then the rounds of each loop.
     let sizes: Vec<usize> =
         std::iter::once(patched.len()).chain(times.iter().map(|times| times.values.len())).collect();
     let worlds = sizes.iter().fold(1usize, |product, size| product.saturating_mul(*size));
@@ -100,7 +102,7 @@ pub(super) fn unroll<'a, 't>(
 }
 
 impl Unroller<'_, '_> {
-    /// The nodes of each stage in one world, one for each of its rounds.
+    /// Returns the nodes of each stage in one world, one for each of its rounds.
     fn world(&mut self, place: &[u32]) -> Vec<Vec<usize>> {
         let variant = place[0] as usize;
         let wiring = &self.wirings[variant];
@@ -181,7 +183,7 @@ impl Unroller<'_, '_> {
         node
     }
 
-    /// True if the variant gives the stage other parameters or wires, itself or through an expression.
+    /// Returns true if the variant changes the stage's parameters or wires, directly or through an expression.
     fn is_changed(&self, stage: usize, variant: usize) -> bool {
         let ties = &self.ties[variant];
         let Some(changes) = ties.patched().variant else { return false };
@@ -192,7 +194,7 @@ impl Unroller<'_, '_> {
         changes.changes(name(stage)) || (!changes.set.is_empty() && ties.needs(stage).keys().any(sets))
     }
 
-    /// True if what the loop carries reaches the stage, so that its rounds differ.
+    /// Returns true if a wire that the loop carries reaches the stage, so that its rounds differ.
     fn turns(&self, stage: usize, around: usize, variant: usize) -> bool {
         let wiring = &self.wirings[variant];
         let mut open = vec![stage];
@@ -207,7 +209,7 @@ impl Unroller<'_, '_> {
         false
     }
 
-    /// Says of each node in which worlds it stands, where its stage differs between worlds.
+    /// Marks the nodes of stages that differ between worlds with the variant or the rounds that they belong to.
     fn mark(&mut self, sizes: &[usize], placed: &[(Vec<u32>, Vec<Vec<usize>>)]) {
         let variant = self.pipeline.axes.iter().position(|axis| axis.is_variant());
         let axes: Vec<Option<usize>> = std::iter::once(variant).chain(self.times.iter().map(|t| t.axis)).collect();
@@ -240,7 +242,7 @@ impl Unroller<'_, '_> {
         }
     }
 
-    /// The nodes of a stage as near to each other as what they need allows.
+    /// Sorts the nodes so that those of a stage are as close together as their dependencies allow.
     fn in_order(self) -> Vec<Node> {
         let mut first: BTreeMap<usize, usize> = BTreeMap::new();
         for (at, node) in self.nodes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The stages of a file with their wires: data only. `resolve` checks it and `order` sorts it.
+//! The stages of a file with their wires, as data only. `resolve` checks them and `order` sorts them.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::{
 pub(super) struct Patched<'a, 't> {
     /// The pipeline.
     pub pipeline: &'a Pipeline<'t>,
-    /// The variant, where there are any.
+    /// The variant, if there are variants.
     pub variant: Option<&'a Variant<'t>>,
     /// The stages, as in the pipeline; `None` for those that the variant drops.
     pub stages: Vec<Option<StageDef<'t>>>,
 }
 
 impl<'a, 't> Patched<'a, 't> {
-    /// The stages of a pipeline, with the changes of a variant.
+    /// Applies a variant to the stages of a pipeline.
     #[must_use]
     pub(super) fn new(pipeline: &'a Pipeline<'t>, variant: Option<&'a Variant<'t>>) -> Self {
         let patched = |stage: &StageDef<'t>| match variant {
@@ -28,26 +28,26 @@ impl<'a, 't> Patched<'a, 't> {
         Self { pipeline, variant, stages: pipeline.stages.iter().map(patched).collect() }
     }
 
-    /// The stage of that name, if it is there, and its index.
+    /// Finds a stage by its name, unless the variant drops it. Returns its index too.
     pub(super) fn find(&self, name: &str) -> Option<(usize, &StageDef<'t>)> {
         let at = self.pipeline.stages.iter().position(|stage| stage.name.get_ref() == name)?;
         Some((at, self.stages[at].as_ref()?))
     }
 
-    /// The stages that are there.
+    /// Iterates over the stages that the variant does not drop.
     pub(super) fn here(&self) -> impl Iterator<Item = &StageDef<'t>> {
         self.stages.iter().flatten()
     }
 }
 
-/// An input port and the output that it takes.
+/// An input port and the output that it is joined to.
 #[derive(Clone, Debug)]
 pub(super) struct InputWire {
     /// The input port.
     pub port: &'static str,
-    /// The other stage.
+    /// The other stage, an index into the pipeline's.
     pub from: usize,
-    /// The round of its loop that is meant, if it is not the obvious one.
+    /// The round of its loop, if the reference names one.
     pub round: Option<usize>,
     /// The output port, or `PORT@EPOCH`.
     pub output: Arc<str>,
@@ -60,15 +60,15 @@ pub(super) type Wires = Vec<Vec<InputWire>>;
 
 /// All wires of a graph.
 pub(super) struct Wiring {
-    /// Those of the stages.
+    /// The wires into each stage.
     pub wires: Wires,
-    /// Those that each loop carries from one round to the next: the stage that takes, and the wire.
+    /// The wires that each loop carries from one round to the next: the stage that takes the input, and the wire.
     pub carried: Vec<Vec<(usize, InputWire)>>,
     /// A topological order that keeps each loop body contiguous; `None` if there is none.
     pub order: Option<Vec<usize>>,
 }
 
-/// What a wrong word was probably to be, or which words there are.
+/// Suggests the word that the user probably meant, or lists the words that exist.
 pub(super) fn did_you_mean(word: &str, names: &[&str]) -> String {
     match suggest(word, names.iter().copied()) {
         Some(like) => format!("did you mean `{like}`?"),

@@ -1,4 +1,4 @@
-//! Whether an instance must run. `decide` is the only place that knows what is fresh.
+//! Decides whether an instance must run. `decide` is the only function that knows what is fresh.
 
 use std::{
     collections::BTreeMap,
@@ -21,69 +21,69 @@ use crate::{
 pub enum Verdict {
     /// Its results are in the cache.
     Cached(Box<Manifest>),
-    /// It must run, for these reasons (at least one).
+    /// It must run, for these reasons. There is at least one.
     Run(Vec<Reason>),
-    /// Not known yet: these instances above (indices into the graph) must run first.
+    /// It is not known yet: these instances (indices into the graph), which it depends on, must run first.
     Waiting(Vec<usize>),
 }
 
-/// A verdict, and the recipe it is about.
+/// A verdict, and the recipe that it applies to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// Whether it must run.
     pub verdict: Verdict,
-    /// What would run; `None` while inputs are not known or source files cannot be read.
+    /// The recipe of the work; `None` while inputs are not known or source files cannot be read.
     pub recipe: Option<Recipe>,
-    /// How far it goes, for work that can be taken further.
+    /// How long it trains, if it is work that can be extended.
     pub extent: Option<Extent>,
-    /// Whether it runs whatever the cache holds.
+    /// Whether it runs even if its results are in the cache.
     pub forced: bool,
     pub(super) key: Option<StageKey>,
-    /// What the source files in the recipe looked like.
+    /// The state of the source files in the recipe when they were hashed.
     pub(crate) witnesses: Arc<Witnesses>,
 }
 
 impl Decision {
-    /// A verdict about work whose inputs are not known.
+    /// Makes a decision about work whose inputs are not known.
     pub(super) fn without_recipe(verdict: Verdict) -> Self {
         Self { verdict, recipe: None, extent: None, forced: false, key: None, witnesses: Arc::default() }
     }
 
-    /// The key of the work.
+    /// Returns the key of the work.
     #[must_use]
     pub fn key(&self) -> Option<StageKey> {
         self.key
     }
 
-    /// The trajectory that the work is on: equal for works that go the same way, less or more far.
+    /// Returns the key of the work's trajectory. Works that differ only in how long they train have the same one.
     #[must_use]
     pub fn trajectory(&self) -> Option<StageKey> {
         self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
     }
 }
 
-/// What a decision looks at beside the instance.
+/// The context of a decision, apart from the instance.
 pub struct Surroundings<'a> {
     /// The cache.
     pub store: &'a Store,
-    /// What ran last.
+    /// The last run of each instance.
     pub history: &'a History,
-    /// Where relative paths start.
+    /// The folder that relative paths start from.
     pub root: &'a std::path::Path,
     /// Whether hashes of source files may be written to the cache.
     pub remember: bool,
-    /// Records that were read lately: new points of a sweep all look at the last one of their stage.
+    /// Manifests that were read recently: all new points of a sweep look up the last run of their stage.
     read: Mutex<BTreeMap<StageKey, Option<Arc<Manifest>>>>,
 }
 
 impl<'a> Surroundings<'a> {
-    /// A cache, its history, and where relative paths start.
+    /// Makes the context from a cache, its history, and the folder that relative paths start from.
     #[must_use]
     pub fn new(store: &'a Store, history: &'a History, root: &'a std::path::Path, remember: bool) -> Self {
         Self { store, history, root, remember, read: Mutex::default() }
     }
 
-    /// The record of an instance's last run, or of its stage's.
+    /// Returns the manifest of an instance's last run, or of its stage's if the instance never ran.
     pub(super) fn last(&self, instance: &str) -> Result<Option<Arc<Manifest>>, StoreError> {
         let Some(key) = self.history.last(instance) else { return Ok(None) };
         if let Some(known) = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {

@@ -1,4 +1,4 @@
-//! What work is expected to take, from what it took before.
+//! Estimates how long work takes, from earlier runs.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     store::{History, Manifest, Store, StoreError},
 };
 
-/// What an instance takes.
+/// The expected cost of an instance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Price {
     /// Seconds of computing.
@@ -19,7 +19,7 @@ pub struct Price {
     pub bytes: f64,
 }
 
-/// What an earlier run took, and how many epochs it had, if it was a training.
+/// The measured cost of an earlier run, with its number of epochs if it was a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Known {
     price: Price,
@@ -28,7 +28,7 @@ pub struct Known {
 }
 
 impl Known {
-    /// What a record says of work of this kind.
+    /// Reads the cost of work of this kind from its manifest.
     #[must_use]
     pub fn of(kind: &StageKind, manifest: &Manifest) -> Self {
         let bytes = manifest.outputs.values().map(|output| output.bytes as f64).sum();
@@ -37,12 +37,13 @@ impl Known {
     }
 }
 
-/// The value of the parameter by which work of a kind goes on, above 0; without it the length is not known.
+/// Returns the value of the parameter that extends work of this kind, if it is above 0. Without one, the length of the
+/// work is not known.
 fn length(kind: &StageKind, params: &Value) -> Option<f64> {
     params.get(kind.extend?)?.as_f64().filter(|length| *length > 0.0)
 }
 
-/// What was known of each instance when it last ran.
+/// Returns the cost of each instance's last run.
 ///
 /// # Errors
 /// If the cache cannot be read.
@@ -54,9 +55,9 @@ pub fn last(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<O
     graph.instances.iter().map(last).collect()
 }
 
-/// The price of each instance: that of its own last run; of one that never ran, the mean of its stage, else that of its
-/// kind; none where no instance of the kind is known. Trainings are priced by the epoch, and seconds by the rows that come
-/// in, where both numbers are known.
+/// Estimates the price of each instance: from its own last run, else as the mean of its stage, else as the mean of its
+/// kind, else `None`. Prices of trainings are per epoch, and seconds are scaled by the number of input rows if both
+/// numbers are known.
 #[must_use]
 pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>> {
     let mut stages: BTreeMap<&str, Mean> = BTreeMap::new();
@@ -78,13 +79,13 @@ pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>
     known.iter().enumerate().map(price).collect()
 }
 
-/// Sums over earlier runs; of trainings, seconds are those of an epoch.
+/// Sums over earlier runs. The seconds of trainings are per epoch.
 #[derive(Clone, Copy, Default)]
 struct Mean {
     seconds: f64,
     bytes: f64,
     count: f64,
-    /// Rows that came in, over the runs of which that is known.
+    /// Sum of input rows, over the runs that recorded them.
     rows: f64,
     with_rows: f64,
 }

@@ -1,4 +1,4 @@
-//! Why an instance must run, traced up to the change that makes it.
+//! Explains why an instance must run, and traces it back to the change that is the cause.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Manifest, Provenance, Recipe, Store, StoreError},
 };
 
-/// What is to be said of one instance.
+/// The explanation of one instance.
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     /// Its stage.
@@ -21,45 +21,45 @@ pub struct Explanation {
     pub instance: String,
     /// Its kind.
     pub kind: &'static str,
-    /// The word of the plan.
+    /// What a run would do with it.
     pub status: PlanStatus,
-    /// Its key, if its inputs are known.
+    /// The key of its work, if its inputs are known.
     pub key: Option<StageKey>,
     /// Its own reasons to run or to wait.
     pub reasons: Vec<Located>,
-    /// Changes above that are the cause: of waiting, or of other content at an input.
+    /// Changes in its dependencies that make it wait, or that changed the content of an input.
     pub causes: Vec<Cause>,
-    /// If cached: how it was made.
+    /// How its results were made, if they are cached.
     pub made: Option<Made>,
 }
 
-/// A reason, and the place in the file that it is about.
+/// A reason, with the place in the file that it refers to.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Located {
     /// The reason.
     #[serde(flatten)]
     pub reason: Reason,
-    /// Where to look.
+    /// The place in the file.
     pub place: Option<Place>,
 }
 
-/// A change in one instance, and the way from it down to the one that is asked about.
+/// A change in one instance, with the path from it to the instance that is explained.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Cause {
-    /// Instances, from the changed one to the one asked about.
+    /// Instances, from the changed one to the one that is explained.
     pub path: Vec<String>,
-    /// What changed there.
+    /// What changed in the first of them.
     pub reasons: Vec<Located>,
 }
 
 /// How cached results were made.
 #[derive(Debug, Serialize)]
 pub struct Made {
-    /// What was hashed.
+    /// The recipe that the key is the hash of.
     pub recipe: Recipe,
-    /// Seconds it took.
+    /// Seconds that the work took.
     pub seconds: f64,
-    /// When, where, and by which instance.
+    /// When, where and by which instance it was made.
     pub provenance: Provenance,
 }
 
@@ -68,12 +68,12 @@ pub struct Tracer<'a, 't> {
     graph: &'a Graph<'t>,
     plan: BTreeMap<usize, &'a Planned>,
     store: &'a Store,
-    /// Every manifest, by the hashes of its outputs; read only once other content came in somewhere.
+    /// All manifests, by the hashes of their outputs. They are read only if the content of some input changed.
     makers: Option<BTreeMap<String, Vec<Manifest>>>,
 }
 
 impl<'a, 't> Tracer<'a, 't> {
-    /// A tracer for a plan.
+    /// Makes a tracer for a plan.
     pub fn new(graph: &'a Graph<'t>, plan: &'a Plan, store: &'a Store) -> Self {
         let plan = plan.stages.iter().map(|planned| (planned.index, planned)).collect();
         Self { graph, plan, store, makers: None }
@@ -112,7 +112,7 @@ impl<'a, 't> Tracer<'a, 't> {
         })
     }
 
-    /// The instances above a waiting one that must run, each with its reasons and a way down.
+    /// Finds the dependencies of a waiting instance that must run, each with its reasons and the path from it.
     fn above(
         &mut self,
         index: usize,
@@ -143,7 +143,8 @@ impl<'a, 't> Tracer<'a, 't> {
         Ok(())
     }
 
-    /// For every input with other content: what changed in its maker since it made the old content.
+    /// Finds, for every input whose content changed, the changes in the instance that made it since it made the old
+    /// content.
     fn inputs(
         &mut self,
         index: usize,
@@ -176,7 +177,8 @@ impl<'a, 't> Tracer<'a, 't> {
         Ok(())
     }
 
-    /// The recipe by which content was made. Of several, the one most like what makes it now, then the latest.
+    /// Returns the recipe that made some content. If there are several, prefers one whose kind, stage and instance are
+    /// those of `now`, then the latest.
     fn maker(&mut self, hash: &str, now: &Instance<'_>) -> Result<Option<Recipe>, StoreError> {
         if self.makers.is_none() {
             let mut makers: BTreeMap<String, Vec<Manifest>> = BTreeMap::new();
@@ -190,7 +192,7 @@ impl<'a, 't> Tracer<'a, 't> {
         let known = self.makers.as_ref().and_then(|makers| makers.get(hash));
         let rank = |manifest: &&Manifest| {
             let made = &manifest.provenance;
-            // `PIPELINE/INSTANCE`, whose values may have slashes too.
+            // The name is `PIPELINE/INSTANCE`. Values in it may contain slashes too.
             let is = |whole: &str, name: &str| whole.strip_suffix(name).is_some_and(|rest| rest.ends_with('/'));
             let stage = made.instance.split('@').next().unwrap_or_default();
             let alike = (manifest.recipe.kind == now.kind.name, is(stage, &now.stage), is(&made.instance, &now.name));

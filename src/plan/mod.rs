@@ -1,10 +1,10 @@
-//! What would run, why, and what it is expected to take. Reads the store and starts nothing.
+//! Plans a run: which instances would run, why, and how long they may take. Reads the store and starts nothing.
 //!
-//! A plan is a run with the execution left out: both ask [`decide::decide`]. Below the first instance that must run, a plan
-//! says `waiting`, since whether an instance below must run depends on the bytes that come out above.
+//! A plan is a run without the execution: both call [`decide::decide`]. Instances that depend on one that must run are
+//! `waiting`, since whether they must run depends on the bytes that it will produce.
 //!
-//! Reading order: `recipe` (what is in a key), `decide` (what is fresh), `reason` (why it is not), this file, `estimate`
-//! (seconds), [`explain`] (the way from a reason to its cause).
+//! Reading order: `recipe` (what is in a key), `decide` (what is fresh), `reason` (why an instance must run), this
+//! file, `estimate` (seconds), [`explain`] (from a reason back to its cause).
 
 pub mod decide;
 pub mod estimate;
@@ -30,15 +30,15 @@ use crate::{
     threads,
 };
 
-/// The word of a plan.
+/// What a run would do with an instance, as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanStatus {
-    /// Its results are in the cache (or will be, as another instance is the same work).
+    /// Its results are in the cache, or will be because another instance does the same work.
     Cached,
     /// It will run.
     Run,
-    /// It will run unless what runs above gives the same bytes as before.
+    /// It will run, unless its dependencies produce the same bytes as before.
     Waiting,
 }
 
@@ -49,16 +49,16 @@ pub struct Planned {
     pub index: usize,
     /// The decision.
     pub decision: Decision,
-    /// Another instance that is the same work and stands earlier.
+    /// An earlier instance that does the same work.
     pub same_as: Option<usize>,
-    /// What it is expected to take, if it must run and its like ran before.
+    /// The expected cost, if it must run and work of its kind has run before.
     pub price: Option<Price>,
-    /// The saved state that it would go on from.
+    /// The saved state that it would continue from.
     pub resumes: Option<Position>,
 }
 
 impl Planned {
-    /// The word of the plan.
+    /// Returns what a run would do with the instance.
     #[must_use]
     pub fn status(&self) -> PlanStatus {
         match self.decision.verdict {
@@ -69,7 +69,7 @@ impl Planned {
         }
     }
 
-    /// The first reason that it is not simply cached.
+    /// Returns the first reason why it is not simply cached.
     #[must_use]
     pub fn reason(&self, graph: &Graph<'_>) -> Option<Reason> {
         match (&self.decision.verdict, self.same_as) {
@@ -81,7 +81,7 @@ impl Planned {
     }
 }
 
-/// The recipe of an instance whose inputs are all cached, by what the plan says of those; none if they are not.
+/// Returns the recipe of an instance if all its inputs are cached according to the plan, or `None` if they are not.
 ///
 /// # Errors
 /// If source files cannot be read.
@@ -102,13 +102,13 @@ pub fn recipe_of<'p>(
     recipe(instance, inputs, &graph.pipeline.root, store, false).map(|(recipe, _)| Some(recipe))
 }
 
-/// The reason of what waits for some instances.
+/// Makes the reason of an instance that waits for others.
 #[must_use]
 pub fn waiting(on: &[usize], graph: &Graph<'_>) -> Reason {
     Reason::Waiting { on: on.iter().map(|&from| graph.instances[from].name.to_string()).collect() }
 }
 
-/// What a run would do.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// One line for each selected instance, in the order of the graph.
@@ -116,7 +116,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Instances by status word.
+    /// Counts the instances by status.
     #[must_use]
     pub fn counts(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::from([("cached", 0), ("run", 0), ("waiting", 0)]);
@@ -131,7 +131,7 @@ impl Plan {
         counts
     }
 
-    /// The instances whose results are in the cache, with their records.
+    /// Iterates over the instances whose results are in the cache, with their manifests.
     pub fn cached(&self) -> impl Iterator<Item = (usize, &Manifest)> {
         self.stages.iter().filter_map(|planned| match &planned.decision.verdict {
             Verdict::Cached(manifest) => Some((planned.index, manifest.as_ref())),
@@ -139,7 +139,7 @@ impl Plan {
         })
     }
 
-    /// The record of an instance, if its results are in the cache.
+    /// Returns the manifest of an instance, if its results are in the cache.
     #[must_use]
     pub fn result(&self, index: usize) -> Option<&Manifest> {
         let at = self.stages.binary_search_by_key(&index, |planned| planned.index).ok()?;
@@ -149,7 +149,7 @@ impl Plan {
         }
     }
 
-    /// What the cached results warn of, each with the name of its instance.
+    /// Iterates over the warnings of the cached results, each with the name of its instance.
     pub fn warnings<'a>(&'a self, graph: &'a Graph<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
         let of = |(index, manifest): (usize, &'a Manifest)| {
             let instance = &graph.instances[index];
@@ -159,14 +159,15 @@ impl Plan {
         self.cached().flat_map(of)
     }
 
-    /// The line of an instance.
+    /// Returns the line of an instance.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&Planned> {
         self.stages.iter().find(|stage| stage.index == index)
     }
 }
 
-/// Plans a run of the selected instances. Writes nothing. With `force`, the targets run whatever the cache holds.
+/// Plans a run of the selected instances. Writes nothing. With `force`, the targets run even if their results are
+/// cached.
 ///
 /// # Errors
 /// If the cache cannot be read.
@@ -185,7 +186,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
             _ => around.last(&instance.name)?.as_deref().map(|last| Known::of(&instance.kind, last)),
         };
         let resumes = if saves { resumes(&decision, store)? } else { None };
-        // It can be made again, and a plan has many lines.
+        // They can be made again, and a plan has many lines.
         (decision.recipe, decision.witnesses) = (None, Arc::default());
         Ok((Planned { index, decision, same_as: instance.same_as, price: None, resumes }, known))
     };
@@ -194,7 +195,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
     let mut position: BTreeMap<usize, usize> = BTreeMap::new();
     let mut rest = selection.all.as_slice();
     while !rest.is_empty() {
-        // Those that stand on nothing of this turn are decided side by side.
+        // Instances that depend on none of this batch are decided in parallel.
         let is_free = |index: &&usize| graph.instances[**index].inputs.iter().all(|link| link.from < rest[0]);
         let (turn, later) = rest.split_at(rest.iter().take_while(is_free).count());
         let decide = || {
@@ -213,10 +214,10 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
     Ok(Plan { stages })
 }
 
-/// So many lines are not worth a second thread.
+/// The fewest lines that are worth a second thread.
 const ALONE: usize = 256;
 
-/// Prices what will run. Work that goes on from a saved state has that much less before it.
+/// Sets the price of every instance that will run. Work that continues from a saved state costs less.
 fn put_prices(graph: &Graph<'_>, known: &[Option<Known>], stages: &mut [Planned]) {
     if stages.iter().all(|stage| stage.status() == PlanStatus::Cached) {
         return;
@@ -230,7 +231,7 @@ fn put_prices(graph: &Graph<'_>, known: &[Option<Known>], stages: &mut [Planned]
     }
 }
 
-/// The saved state that work would go on from.
+/// Returns the saved state that work would continue from.
 fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, StoreError> {
     let (Verdict::Run(_), Some(extent), Some(way)) = (&decision.verdict, &decision.extent, decision.trajectory())
     else {
@@ -239,7 +240,7 @@ fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, Store
     store.checkpoints(&way).position(Position { epoch: extent.epochs, step: 0 })
 }
 
-/// What must run needs the bytes of its inputs: those that were evicted are made again, from the bottom up.
+/// Plans to make evicted inputs of work that must run again, in reverse order of the graph.
 fn remake_evicted(
     graph: &Graph<'_>,
     store: &Store,
@@ -271,7 +272,7 @@ fn remake_evicted(
     Ok(())
 }
 
-/// The input hashes of an instance, or the instances above that must run first.
+/// Returns the input hashes of an instance, or the dependencies that must run first.
 fn inputs_in_plan(
     instance: &Instance<'_>,
     stages: &[Planned],

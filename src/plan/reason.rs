@@ -1,4 +1,4 @@
-//! Why an instance must run.
+//! The reasons why an instance must run.
 
 use std::fmt;
 
@@ -7,31 +7,31 @@ use serde_json::Value;
 
 use crate::store::{Damage, Recipe};
 
-/// One reason to run. `Display` gives the words that people read.
+/// One reason to run. `Display` formats it for people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reason {
     /// It never ran in this cache.
     New,
-    /// It is wanted again (`--force`).
+    /// The user asked to run it again (`--force`).
     Forced,
-    /// The code of its kind has another version.
+    /// The version of its kind's code changed.
     Version {
         /// The version of the last run.
         old: u32,
         /// The version now.
         new: u32,
     },
-    /// A parameter has another value.
+    /// The value of a parameter changed.
     Param {
         /// The parameter, a key path.
         path: String,
         /// Its value in the last run; null if it was not there.
         old: Value,
-        /// Its value now; null if it is gone.
+        /// Its value now; null if it no longer exists.
         new: Value,
     },
-    /// Other content comes in at a port.
+    /// The content at an input port changed.
     Input {
         /// The port.
         port: String,
@@ -40,12 +40,12 @@ pub enum Reason {
         /// The hash now, if the port is joined.
         new: Option<String>,
     },
-    /// The files at a path have another content.
+    /// The content of the files at a path changed.
     Source {
         /// The parameter that names them.
         param: String,
     },
-    /// It ran, but an object of its results is not there any more.
+    /// It ran, but an object of its results is missing.
     Missing {
         /// The output port.
         port: String,
@@ -55,22 +55,22 @@ pub enum Reason {
         /// The output port.
         port: String,
     },
-    /// It ran, but an object of its results is not as it was written.
+    /// It ran, but the bytes of an object of its results changed since they were written.
     Corrupt {
         /// The output port.
         port: String,
     },
     /// The source files cannot be read, so running it will fail.
     Unreadable {
-        /// What the system said.
+        /// The system's error message.
         message: String,
     },
-    /// Something above must run first (in a plan).
+    /// A dependency must run first (in a plan).
     Waiting {
         /// The instances that it waits for.
         on: Vec<String>,
     },
-    /// It is the same work as another instance (in a plan).
+    /// Another instance does the same work (in a plan).
     SameAs {
         /// The other instance.
         instance: String,
@@ -78,7 +78,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The reason that damage gives.
+    /// Returns the reason for damage at an output port.
     #[must_use]
     pub fn damaged(port: String, damage: Damage) -> Self {
         match damage {
@@ -87,7 +87,8 @@ impl Reason {
         }
     }
 
-    /// Everything in which two recipes differ. One walk serves the key and this, so they cannot disagree.
+    /// Returns every difference between two recipes. The key is a hash of the same recipe, so the reasons agree with
+    /// it.
     #[must_use]
     pub fn between(old: &Recipe, new: &Recipe) -> Vec<Self> {
         let mut reasons = Vec::new();

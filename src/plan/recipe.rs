@@ -1,4 +1,4 @@
-//! The recipe of an instance: what is in its key.
+//! Makes the recipe of an instance: everything that is in its key.
 //!
 //! | what | where |
 //! | --- | --- |
@@ -21,7 +21,7 @@ use crate::{
     store::{Recipe, Store, StoreError, Witness},
 };
 
-/// Why a recipe cannot be made: the source files cannot be listed or read.
+/// Why a recipe cannot be made: the stage's source files cannot be listed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
     /// The stage could not list its files.
@@ -32,11 +32,12 @@ pub enum RecipeError {
     Store(#[from] StoreError),
 }
 
-/// What a recipe says of source files, to be compared with the files once they have been read: by parameter.
+/// The state of the source files when their recipe was made, by parameter. It is compared with the files after they
+/// were read.
 pub type Witnesses = BTreeMap<&'static str, Witness>;
 
-/// The recipe of an instance whose inputs are known, and what its source files looked like. With `remember`, hashes of
-/// source files are kept in the cache.
+/// Makes the recipe of an instance whose inputs are known, and records the state of its source files. With `remember`,
+/// hashes of source files are kept in the cache.
 pub fn recipe(
     instance: &Instance<'_>,
     inputs: BTreeMap<String, ArtifactHash>,
@@ -64,7 +65,7 @@ pub fn recipe(
     Ok((recipe, witnesses))
 }
 
-/// The first source file that changed since its recipe was made.
+/// Returns the first source file that changed since its recipe was made.
 ///
 /// # Errors
 /// If the files cannot be listed any more.

@@ -1,4 +1,4 @@
-//! Figures as SVG and PNG, for papers: black on white, a line of its own dash for each arm.
+//! Draws figures as SVG and PNG for papers: black on white, with a different dash pattern for each arm.
 
 mod curves;
 mod heatmap;
@@ -17,7 +17,7 @@ use resvg::{tiny_skia, usvg};
 
 use super::figure::{Bar, Chart, Dimension, Figure};
 
-/// Pixels of a figure in SVG; PNG has twice as many.
+/// The size of a figure in SVG, in pixels. PNG has twice as many.
 const SIZE: (u32, u32) = (720, 440);
 /// Colours that can be told apart without red and green (Paul Tol's bright scheme).
 const COLOURS: [RGBColor; 10] = [
@@ -35,7 +35,7 @@ const COLOURS: [RGBColor; 10] = [
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
-/// A figure that cannot be drawn.
+/// Why a figure cannot be drawn.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to draw `{figure}`: {reason}")]
 pub struct DrawError {
@@ -49,7 +49,7 @@ impl DrawError {
     }
 }
 
-/// A figure as SVG.
+/// Draws a figure as SVG.
 ///
 /// # Errors
 /// If the numbers cannot be drawn.
@@ -75,10 +75,10 @@ pub fn svg(figure: &Figure) -> Result<String, DrawError> {
     Ok(text)
 }
 
-/// The SVG of a figure as PNG, twice as large.
+/// Renders the SVG of a figure as PNG, twice as large.
 ///
 /// # Errors
-/// If the SVG cannot be read.
+/// If the SVG cannot be parsed.
 pub fn png(figure: &Figure, svg: &str) -> Result<Vec<u8>, DrawError> {
     let refused = DrawError::of(figure);
     let mut fonts = usvg::fontdb::Database::new();
@@ -95,7 +95,7 @@ pub fn png(figure: &Figure, svg: &str) -> Result<Vec<u8>, DrawError> {
     pixels.encode_png().map_err(|error| refused(&error))
 }
 
-/// The ends of some values, with some room.
+/// Returns the ends of an axis for some values, with a margin.
 fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .filter(|value| value.is_finite())
@@ -116,7 +116,7 @@ fn centred() -> Pos {
     Pos::new(HPos::Center, VPos::Center)
 }
 
-/// For texts that end where they are put.
+/// Returns the anchor of texts that end at their position.
 fn to_the_left() -> Pos {
     Pos::new(HPos::Right, VPos::Center)
 }

@@ -1,9 +1,9 @@
-//! Escapes text that users wrote for the places where it is shown.
+//! Escapes users' text for the places where it is shown.
 
 use std::borrow::Cow;
 
-/// The text as one visible line: control characters, line breaks, characters without width and those that change the text
-/// direction are written as escapes (`\n`, `\t`, `\u{200b}`).
+/// Returns the text as one visible line: control characters, line breaks, zero-width characters and those that change
+/// the text direction are written as escapes (`\n`, `\t`, `\u{200b}`).
 #[must_use]
 pub fn one_line(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unseen) {
@@ -20,14 +20,14 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Whether a character is invisible or changes the layout of the text around it.
+/// Returns whether a character is invisible or changes the layout of the text around it.
 fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
 }
 
-/// The text as a cell of a Markdown table: nothing in it ends the cell or is taken for markup.
+/// Escapes the text for a cell of a Markdown table: nothing in it ends the cell or is read as markup.
 #[must_use]
 pub(super) fn for_markdown(text: &str) -> String {
     let line = one_line(text);
@@ -46,7 +46,7 @@ pub(super) fn for_markdown(text: &str) -> String {
     safe
 }
 
-/// The text with everything escaped that LaTeX would interpret.
+/// Escapes every character that LaTeX would interpret.
 #[must_use]
 pub(super) fn for_latex(text: &str) -> String {
     let line = one_line(text);

@@ -1,5 +1,5 @@
-//! A folder of exported files: existing files with other content are not replaced unasked, and a list maps changed file
-//! names to what the files hold.
+//! A folder of exported files. Existing files with other content are replaced only on request, and a list maps changed
+//! file names to the content of the files.
 
 use std::{
     collections::BTreeMap,
@@ -13,12 +13,12 @@ use super::{
 };
 use crate::digest::ArtifactHash;
 
-/// The name of the list.
+/// The file name of the list.
 const LIST: &str = "strata-names.csv";
-/// Its columns.
+/// The columns of the list.
 const COLUMNS: [&str; 2] = ["file", "holds"];
 
-/// Chooses the names of files in `folder`.
+/// Chooses the names of the files in `folder`.
 ///
 /// # Errors
 /// If a file exists with other content, unless `force` is set.
@@ -33,7 +33,8 @@ pub fn places(folder: &Path, wanted: &[(Wanted, ArtifactHash)], force: bool) -> 
     Ok(names)
 }
 
-/// Adds the files whose names had to be changed to the list in the folder; gives the path of the list if there are any.
+/// Adds the files whose names had to be changed to the list in the folder. Returns the path of the list if there are
+/// any.
 ///
 /// # Errors
 /// If the list cannot be written.

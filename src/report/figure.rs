@@ -1,18 +1,18 @@
-//! Figures: what they show, apart from how. A page draws them with Plotly, a paper gets them as SVG and PNG.
+//! The content of figures, independent of how they are drawn. The page draws them with Plotly; papers get SVG and PNG.
 
 use crate::results::{Align, Grid};
 
-/// The most names beside curves: a longer list leaves no room for them.
+/// The most names in a legend. A longer one leaves no room for the curves.
 pub const LEGEND: usize = 12;
 
-/// A figure with its words.
+/// A figure with its title and caption.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// What it is called in links and files: letters, digits, `-`.
+    /// Its name in links and files: letters, digits, `-`.
     pub name: String,
     /// What it shows.
     pub title: String,
-    /// How to read it.
+    /// An explanation of how to read it.
     pub caption: String,
     /// The numbers.
     pub chart: Chart,
@@ -23,47 +23,47 @@ pub struct Figure {
 pub enum Chart {
     /// Curves over a common axis.
     Lines {
-        /// What runs along.
+        /// The label of the horizontal axis.
         x: String,
-        /// What rises.
+        /// The label of the vertical axis.
         y: String,
         /// The curves.
         lines: Vec<Line>,
     },
     /// Points in groups.
     Points {
-        /// What runs along.
+        /// The label of the horizontal axis.
         x: String,
-        /// What rises.
+        /// The label of the vertical axis.
         y: String,
         /// The groups.
         groups: Vec<Line>,
         /// Whether the diagonal x = y is drawn.
         diagonal: bool,
-        /// For each point of each group, the tile of the page's sprite that shows it.
+        /// For each point of each group, the tile of a sprite on the page that shows its image.
         tiles: Option<Tiles>,
     },
     /// A value over two axes.
     Heatmap {
-        /// The name and the values of the axis that runs down.
+        /// The name and the values of the vertical axis.
         rows: (String, Vec<String>),
-        /// The name and the values of the axis that runs along.
+        /// The name and the values of the horizontal axis.
         columns: (String, Vec<String>),
-        /// What the colours mean.
+        /// The label of the colours.
         value: String,
-        /// Row by row; none where nothing is known.
+        /// The cells, row by row; `None` where there is no value.
         cells: Vec<Vec<Option<f64>>>,
     },
     /// Values with their intervals.
     Bars {
-        /// What they measure.
+        /// The label of the values.
         value: String,
         /// The bars.
         bars: Vec<Bar>,
     },
-    /// Many axes side by side, a line for each result.
+    /// Many parallel axes, with a line for each result.
     Parallel {
-        /// The axes; the last is the one that the colours show.
+        /// The axes. The last one determines the colours.
         axes: Vec<Dimension>,
     },
 }
@@ -71,16 +71,16 @@ pub enum Chart {
 /// A named row of points.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
-    /// What it is.
+    /// The name of the curve or group.
     pub name: String,
     /// The points.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Which picture belongs to a point.
+/// The images that belong to the points of a figure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tiles {
-    /// The sprite, by its place in the page.
+    /// The sprite, as an index into those of the page.
     pub sprite: usize,
     /// For each group, the tiles of its points.
     pub of: Vec<Vec<usize>>,
@@ -89,7 +89,7 @@ pub struct Tiles {
 /// A value with its interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
-    /// What it is.
+    /// The name of the bar.
     pub name: String,
     /// The value.
     pub value: f64,
@@ -97,19 +97,19 @@ pub struct Bar {
     pub interval: Option<(f64, f64)>,
 }
 
-/// One of many axes.
+/// One of many parallel axes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dimension {
-    /// What it is.
+    /// The name of the axis.
     pub name: String,
-    /// Where each result lies on it.
+    /// The position of each result on it.
     pub values: Vec<f64>,
-    /// The words at 0, 1, 2, … if its values are words.
+    /// The labels at 0, 1, 2, … if its values are words.
     pub words: Option<Vec<String>>,
 }
 
 impl Figure {
-    /// True if two of its kind fit beside each other.
+    /// Returns true if two figures of this form fit side by side.
     #[must_use]
     pub fn is_narrow(&self) -> bool {
         match &self.chart {
@@ -120,7 +120,8 @@ impl Figure {
         }
     }
 
-    /// A sentence about values that cannot be drawn because they are not finite; empty if there are none.
+    /// Returns a sentence about values that cannot be drawn because they are not finite, or an empty string if there
+    /// are none.
     #[must_use]
     pub fn gaps(&self) -> String {
         let odd = |value: f64| !value.is_finite();
@@ -148,7 +149,7 @@ impl Figure {
         }
     }
 
-    /// The numbers as a table.
+    /// Returns the numbers as a table.
     #[must_use]
     pub fn data(&self) -> Grid {
         let left = |name: &str| (name.to_owned(), Align::Left);
@@ -194,7 +195,7 @@ impl Figure {
 }
 
 impl Bar {
-    /// Its name, with the value if that cannot be drawn.
+    /// Returns its name, with the value if that cannot be drawn.
     #[must_use]
     pub fn words(&self) -> String {
         if self.value.is_finite() { self.name.clone() } else { format!("{}: {}", self.name, self.value) }
@@ -209,8 +210,8 @@ impl Dimension {
     }
 }
 
-/// What stands in the cells of a heatmap, three digits where it can be, with equally many behind the point; none if there
-/// are too many cells to be read.
+/// Returns the texts in the cells of a heatmap: about three significant digits, and as many decimals in every cell.
+/// Returns `None` if there are too many cells to read.
 #[must_use]
 pub fn cell_words(cells: &[Vec<Option<f64>>]) -> Option<Vec<Vec<String>>> {
     const READABLE: usize = 400;

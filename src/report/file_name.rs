@@ -1,4 +1,4 @@
-//! File and folder names for things that users named: distinct, readable, and short enough for file systems.
+//! Derives file and folder names from users' names: distinct, readable, and short enough for file systems.
 
 use std::collections::BTreeMap;
 
@@ -7,26 +7,26 @@ use super::line::without_stages;
 /// The longest file name that file systems allow, in bytes.
 const LONGEST: usize = 255;
 
-/// What a file is to be called.
+/// The preferred name of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The preferred name.
     pub name: String,
-    /// A text that differs between any two things, even if their names are equal.
+    /// A text that differs between any two files, even if their preferred names are equal.
     pub identity: String,
     /// The ending: `.svg`.
     pub ending: String,
 }
 
 impl Wanted {
-    /// For a thing whose name is unique.
+    /// Makes the name of a file whose preferred name is unique.
     #[must_use]
     pub fn new(name: &str, ending: &str) -> Self {
         Self { name: name.to_owned(), identity: name.to_owned(), ending: ending.to_owned() }
     }
 
-    /// The file name. Where characters had to be replaced or the name had to be shortened, it contains a hash of the
-    /// identity. It does not depend on other files, so it is the same every time.
+    /// Returns the file name. If characters had to be replaced or the name had to be shortened, it contains a hash of
+    /// the identity. It does not depend on other files, so it is the same every time.
     #[must_use]
     pub fn file_name(&self) -> String {
         let Self { name, ending, .. } = self;
@@ -48,8 +48,8 @@ impl Wanted {
     }
 }
 
-/// File names for several things in one folder. Names that would be equal, also on a file system that ignores case, all get
-/// a hash.
+/// Returns the names of several files in one folder. Names that would be equal, even on a file system that ignores
+/// case, all contain a hash.
 #[must_use]
 pub fn file_names(wanted: &[Wanted]) -> Vec<String> {
     let folded = |one: &Wanted| one.file_name().to_lowercase();
@@ -104,7 +104,7 @@ mod tests {
         let names = file_names(&wanted);
         assert!(names[0].starts_with("probe@x.y=Cat-") && names[1].starts_with("probe@x.y=cat-"), "{names:?}");
         assert_eq!(names[2], "probe@x.y=dog");
-        // Two things whose names are equal, but not what they are.
+        // Two files with equal preferred names and different identities.
         let one = |identity: &str| Wanted { identity: identity.to_owned(), ..Wanted::new("a-b-loss", ".svg") };
         let names = file_names(&[one("a b: loss"), one("a_b: loss")]);
         assert!(names[0] != names[1] && names.iter().all(|name| name.ends_with(".svg")), "{names:?}");

@@ -1,5 +1,5 @@
-//! Writes the files that users ask for. A new file is written beside its place and renamed, so the old file is intact
-//! until the new one is complete, whatever happens: a full disk, a kill.
+//! Writes the files that users ask for. A new file is written next to its target and renamed, so the old file stays
+//! intact until the new one is complete, even if the disk fills up or the process is killed.
 
 use std::{
     fs,
@@ -15,18 +15,18 @@ use crate::digest::ArtifactHash;
 /// Why a file that a user asked for is not written.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refuses.
+    /// The system refused.
     #[error("failed to {action} {}: {reason}", path.display())]
     Refused {
-        /// Read or write.
+        /// The verb of the operation: read or write.
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error message.
         reason: String,
     },
-    /// A file with other content is there.
-    #[error("{} is there already and holds something else; --force replaces it", .0.display())]
+    /// A file with other content exists.
+    #[error("{} is there already with other content; --force replaces it", .0.display())]
     Occupied(PathBuf),
 }
 
@@ -47,14 +47,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
             let _ = new.as_file().set_permissions(there.permissions());
             new.persist(path).map(drop).map_err(|error| error.error)
         }),
-        // A dangling link: there is no content to lose.
+        // A dangling link has no content to lose.
         Err(_) if path.is_symlink() => fs::write(path, bytes),
         Err(_) => beside(path, bytes).and_then(|new| new.persist(path).map(drop).map_err(|error| error.error)),
     };
     done.map_err(|error| refused(path, &error))
 }
 
-/// Writes a new file. Returns false, and does nothing, if something exists at `path`.
+/// Writes a new file. Returns false and does nothing if something exists at `path`.
 ///
 /// # Errors
 /// If the system refuses.
@@ -80,7 +80,7 @@ pub fn link(of: &Path, path: &Path) -> Result<(), FileError> {
     done.map_err(|error| refused(path, &error))
 }
 
-/// The hash of the file at `path`, or `None` if there is no file.
+/// Returns the hash of the file at `path`, or `None` if there is no file.
 ///
 /// # Errors
 /// If the system refuses.

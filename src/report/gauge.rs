@@ -1,8 +1,8 @@
-//! Small pictures of progress in characters: a bar, the way of a loss, the time left.
+//! Progress in characters: a bar, the curve of a loss, the time left.
 
 use crate::amount::clock;
 
-/// What is left of a whole run of `jobs` at a time: `about 12:05 left`, as far as it is known.
+/// Formats the time left of a run with `jobs` instances at a time, as far as it is known: `about 12:05 left`.
 #[must_use]
 pub(super) fn outlook(seconds: f64, unknown: usize, jobs: usize) -> String {
     let more = if unknown > 0 { format!(" and {unknown} of unknown length") } else { String::new() };
@@ -12,7 +12,7 @@ pub(super) fn outlook(seconds: f64, unknown: usize, jobs: usize) -> String {
     }
 }
 
-/// The last values as bars of eight heights.
+/// Draws the last values as bars of eight heights.
 #[must_use]
 pub(super) fn sparkline(values: &[f64]) -> String {
     const CELLS: usize = 10;
@@ -25,7 +25,7 @@ pub(super) fn sparkline(values: &[f64]) -> String {
     last.iter().map(|value| BARS[((value - low) / (high - low) * 7.0).round() as usize]).collect()
 }
 
-/// Ten cells, filled from the left.
+/// Draws a bar of ten cells, filled from the left.
 pub(super) fn bar(fraction: f64) -> String {
     let halves = (fraction.clamp(0.0, 1.0) * 20.0).round() as usize;
     let mut cells = "━".repeat(halves / 2);
@@ -35,7 +35,7 @@ pub(super) fn bar(fraction: f64) -> String {
     format!("{cells}{}", " ".repeat(10 - halves.div_ceil(2)))
 }
 
-/// A rate in two digits.
+/// Formats a rate with two digits.
 pub(super) fn short(rate: f64) -> String {
     if rate >= 9.95 { format!("{rate:.0}") } else { format!("{rate:.1}") }
 }

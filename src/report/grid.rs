@@ -1,4 +1,4 @@
-//! Tables as text, CSV, Markdown or LaTeX: one row is one line, whatever is in its cells.
+//! Formats tables as text, CSV, Markdown or LaTeX. Each row is one line, whatever its cells contain.
 
 use console::measure_text_width as width_of;
 
@@ -9,7 +9,8 @@ use super::{
 use crate::results::{Align, Grid};
 
 impl Grid {
-    /// The table with the last columns dropped, but not the first `keep`, so that it fits `width`; and what was dropped.
+    /// Drops the last columns, except the first `keep`, until the table fits `width`. Returns the headers of the
+    /// dropped columns too.
     #[must_use]
     pub fn fitting(mut self, width: usize, keep: usize) -> (Self, Vec<String>) {
         let mut dropped = Vec::new();
@@ -29,7 +30,8 @@ impl Grid {
         (0..self.columns().len()).map(column).sum::<usize>().saturating_sub(1)
     }
 
-    /// For terminals: a rule under the headers, a name in the first column said only once.
+    /// Formats the table for terminals, with a rule under the headers. A name that repeats in the first column is shown
+    /// once.
     #[must_use]
     pub fn text(&self, styles: &Styles) -> String {
         let shown = Shown::of(self, |cell| one_line(cell).into_owned());
@@ -49,7 +51,7 @@ impl Grid {
         text
     }
 
-    /// For papers and issues.
+    /// Formats the table as Markdown, for papers and issues.
     #[must_use]
     pub fn markdown(&self) -> String {
         let shown = Shown::of(self, for_markdown);
@@ -60,7 +62,7 @@ impl Grid {
         format!("{}|{}|\n{rows}", line(&shown.headers), rules.join("|"))
     }
 
-    /// For papers: a `tabular` with the rules of the package `booktabs`.
+    /// Formats the table as a LaTeX `tabular` with the rules of the package `booktabs`.
     #[must_use]
     pub fn latex(&self) -> String {
         let line = |cells: &mut dyn Iterator<Item = &String>| {
@@ -76,7 +78,7 @@ impl Grid {
         )
     }
 
-    /// For other programs.
+    /// Formats the table as CSV, for other programs.
     #[must_use]
     pub fn csv(&self) -> String {
         let mut writer = csv::Writer::from_writer(Vec::new());
@@ -113,7 +115,7 @@ impl Shown {
         Self { headers, rows, aligns: grid.columns().iter().map(|(_, align)| *align).collect(), widths }
     }
 
-    /// One row, padded to the widths of the columns, with `first` in place of the first cell.
+    /// Formats one row, padded to the widths of the columns, with `first` in place of the first cell.
     fn line(&self, cells: &[String], first: &str, between: &str) -> String {
         let mut line = String::new();
         for (at, cell) in cells.iter().enumerate() {
@@ -175,7 +177,7 @@ mod tests {
         let markdown = grid.markdown();
         let lines: Vec<&str> = markdown.lines().collect();
         assert_eq!((lines.len(), lines[2]), (4, r"| one\\ntwo\\u{202e} | p\\\|q |"));
-        // Without what is escaped, each row has the bars of two cells.
+        // Apart from escaped characters, each row has the bars of two cells.
         for line in lines {
             assert_eq!(line.replace(r"\\", "").replace(r"\|", "").matches('|').count(), 3, "{line}");
         }
@@ -191,7 +193,7 @@ mod tests {
         let mut grid = Grid::new([("stage", Align::Left), ("seed", Align::Right)]);
         (0..100_000).for_each(|seed| grid.push(vec!["probe".into(), seed.to_string()]));
         let text = grid.text(&Styles::default());
-        // Each line is looked at a few times, not once for each line before it.
+        // The time is linear: no line is compared with all lines before it.
         assert_eq!(text.lines().count(), 100_002);
         assert_eq!(text.lines().last(), Some("         99999"));
     }

@@ -1,4 +1,4 @@
-//! `--events`: one JSON object a line for each event.
+//! `--events`: writes each event as a line with one JSON object.
 
 use std::{
     fs::File,
@@ -11,14 +11,14 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::run::{Event, Reporter};
 
-/// Writes events to a file, each line at once, so that another program can follow.
+/// Writes events to a file. Each line is written at once, so that another program can follow the run.
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,
     file: Option<File>,
 }
 
-/// An event and when it happened.
+/// An event with the time when it happened.
 #[derive(Serialize)]
 struct Line<'a> {
     time: String,
@@ -27,7 +27,7 @@ struct Line<'a> {
 }
 
 impl JsonLines {
-    /// Starts the file anew.
+    /// Creates the file, or empties it.
     ///
     /// # Errors
     /// If it cannot be created.
@@ -38,7 +38,7 @@ impl JsonLines {
 
 impl Reporter for JsonLines {
     fn event(&mut self, event: &Event) {
-        // A guess for people who wait, which says nothing about what happened.
+        // This is an estimate for people who wait, and nothing happened.
         if matches!(event, Event::Outlook { .. }) {
             return;
         }
@@ -49,7 +49,7 @@ impl Reporter for JsonLines {
             file.write_all(&line)
         });
         if let Err(error) = written {
-            // Results matter more than the file of events: say it once and go on.
+            // Results matter more than the file of events, so the error is reported once and the run continues.
             let warning = format!("warning: no more events are written to {}: {error}\n", self.path.display());
             let _ = io::stderr().write_all(warning.as_bytes());
             self.file = None;

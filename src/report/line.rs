@@ -1,4 +1,4 @@
-//! The lines of a run, as text: who prints them is another matter.
+//! Formats the lines of a run as text. Other modules print them.
 
 use std::collections::BTreeMap;
 
@@ -16,24 +16,24 @@ use crate::{
     run::{Counts, Event, Status},
 };
 
-/// The widest that lines are made on a terminal.
+/// The maximum width of lines on a terminal.
 const WIDEST: usize = 110;
-/// The narrowest that a remark is cut to.
+/// The minimum width that a remark is cut to.
 const REMARK: usize = 12;
 /// Status words are right-aligned to this column.
 const WORD: usize = 8;
 
-/// Makes lines for a stream of a certain width and with or without colours.
+/// Formats lines for a stream of a certain width, with or without colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
     /// The styles of the stream.
     pub styles: Styles,
-    /// The width of the terminal, if it is one. Otherwise nothing is shortened.
+    /// The width of the terminal, if it is one. For other streams nothing is shortened.
     pub width: Option<usize>,
 }
 
 impl Lines {
-    /// `ran  simclr@batches.policy=random      1 min 12 s`, for a [`Event::StageFinished`].
+    /// Formats an [`Event::StageFinished`]: `ran  simclr@batches.policy=random      1 min 12 s`.
     #[must_use]
     pub fn finished(&self, instance: &str, status: Status, seconds: Option<f64>, message: Option<&str>) -> String {
         let instance = &*one_line(instance);
@@ -53,19 +53,20 @@ impl Lines {
         line
     }
 
-    /// `run  simclr@batches.policy=random (temperature: 0.5 -> 0.2)`: its code begins.
+    /// Formats the start of an instance: `run  simclr@batches.policy=random (temperature: 0.5 -> 0.2)`.
     #[must_use]
     pub fn started(&self, instance: &str, reason: &Reason) -> String {
         self.remarked(&self.word("run", self.styles.strong), instance, &reason.to_string(), "")
     }
 
-    /// `warning  probe: the classifier has not converged …`: whole, however wide, as a part of it would not help.
+    /// Formats a warning: `warning  probe: the classifier has not converged …`. It is never shortened, since a part of
+    /// it would not help.
     #[must_use]
     pub fn warning(&self, instance: &str, message: &str) -> String {
         format!("{}  {instance}: {message}", self.word("warning", self.styles.held))
     }
 
-    /// What happens between begin and end, as far as people want to know.
+    /// Formats the events between start and finish that people want to see.
     #[must_use]
     pub fn happened(&self, event: &Event) -> Option<String> {
         let names;
@@ -87,14 +88,14 @@ impl Lines {
                 ("damaged", instance, format!("input {port}: {message}; it is made again"))
             }
             Event::SourceChanged { instance, file } => {
-                ("changed", instance, format!("{} changed while it was read; decided anew", file.display()))
+                ("changed", instance, format!("{} changed while it was read; it is decided again", file.display()))
             }
             _ => return None,
         };
         Some(self.remarked(&self.word(word, self.styles.strong), instance, &remark, ""))
     }
 
-    /// A word at its column, a name, a remark on it, and something short on the right.
+    /// Formats a line of a status word, a name, a remark, and a short text on the right.
     #[must_use]
     pub fn remarked(&self, word: &str, name: &str, remark: &str, right: &str) -> String {
         let name = &*one_line(name);
@@ -103,7 +104,7 @@ impl Lines {
             Some(width) => {
                 let space =
                     width.min(WIDEST).saturating_sub(WORD + 4 + if right.is_empty() { 0 } else { width_of(right) + 2 });
-                // Names tell lines apart: a remark has the rest, if that is enough to say something.
+                // Names distinguish lines, so a remark gets the space that the name leaves, if that is enough.
                 let whole = width_of(name) + width_of(&remark) <= space;
                 let name = if whole { name.to_owned() } else { middle(&without_stages(name), space) };
                 let rest = space.saturating_sub(width_of(&name));
@@ -116,8 +117,8 @@ impl Lines {
         format!("{word}  {}", self.name_and(&format!("{name}{gap}{remark}"), right))
     }
 
-    /// How far an instance has come, with what is known of epoch, loss and its way so far, rate (units a second) and
-    /// seconds left.
+    /// Formats the progress of an instance, with epoch, loss, curve of the loss, rate (units per second) and seconds
+    /// left, as far as they are known.
     #[must_use]
     pub fn progress(&self, event: &Event, losses: &[f64], rate: Option<f64>, left: Option<u64>) -> Option<String> {
         let Event::Progress { instance, done, total, unit, epoch, epochs, loss } = event else { return None };
@@ -151,8 +152,8 @@ impl Lines {
         Some(format!("{name}{:pad$}  {text}", ""))
     }
 
-    /// How far a whole run of `jobs` at a time has come: what has finished as a count, and what is left, in seconds of
-    /// work and instances of unknown length.
+    /// Formats the progress of a run with `jobs` instances at a time: counts of finished instances, and the remaining
+    /// work in seconds and in instances of unknown length.
     #[must_use]
     pub fn whole(
         &self,
@@ -171,19 +172,19 @@ impl Lines {
         if !counts.is_empty() {
             text.push_str(&format!(": {}", counts.join(", ")));
         }
-        // The clock stands before it.
+        // The clock takes the columns before it.
         let space = self.width.map_or(usize::MAX, |width| width.saturating_sub(12));
         Styles::paint(self.styles.faint, &truncate_str(&text, space, "…"))
     }
 
-    /// A status word at its column.
+    /// Formats a status word, aligned to its column.
     #[must_use]
     pub fn word(&self, word: &str, style: anstyle::Style) -> String {
         let pad = WORD.saturating_sub(width_of(word));
         format!("{:pad$}{}", "", Styles::paint(style, word))
     }
 
-    /// A name on the left and something short on the right.
+    /// Formats a name on the left and a short text on the right.
     #[must_use]
     pub fn name_and(&self, name: &str, right: &str) -> String {
         let space = self.width.unwrap_or(80).min(WIDEST).saturating_sub(WORD + 3);
@@ -201,7 +202,7 @@ impl Lines {
     }
 }
 
-/// `12 cached, 5 ran in 1 min 12 s`: a run in one line.
+/// Formats the summary of a run: `12 cached, 5 ran in 1 min 12 s`.
 #[must_use]
 pub fn summary(counts: &Counts, seconds: f64, styles: &Styles) -> String {
     let all = [
@@ -223,19 +224,20 @@ pub fn summary(counts: &Counts, seconds: f64, styles: &Styles) -> String {
     format!("{} in {}", parts.join(", "), duration(seconds))
 }
 
-/// `after epoch 3, step 40`: how far a saved state has come.
+/// Formats the position of a saved state: `after epoch 3, step 40`.
 #[must_use]
 pub fn after(epoch: u64, step: u64) -> String {
     if step == 0 { format!("after epoch {epoch}") } else { format!("after epoch {epoch}, step {step}") }
 }
 
-/// The name of an instance in at most `width` columns: where it is longer, its axes lose their stages, then it loses its
-/// middle.
+/// Shortens the name of an instance to at most `width` columns: first its axes lose their stages, then the name loses
+/// its middle.
 fn named(instance: &str, width: usize) -> String {
     if width_of(instance) <= width { instance.to_owned() } else { middle(&without_stages(instance), width) }
 }
 
-/// The name of an instance with its axes called as in tables: `probe@policy=random` for `probe@batches.policy=random`.
+/// Returns the name of an instance with its axes named as in tables: `probe@policy=random` for
+/// `probe@batches.policy=random`.
 pub(super) fn without_stages(instance: &str) -> String {
     let Some((stage, axes)) = instance.split_once('@') else { return instance.to_owned() };
     let last = |part: &str| match part.split_once('=') {
@@ -246,7 +248,7 @@ pub(super) fn without_stages(instance: &str) -> String {
     format!("{stage}@{}", axes.join(","))
 }
 
-/// The text, or its two ends with `…` between them, in at most `width` columns.
+/// Returns the text, or its two ends with `…` between them, in at most `width` columns.
 #[must_use]
 pub fn middle(text: &str, width: usize) -> String {
     if width_of(text) <= width {

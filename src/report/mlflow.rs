@@ -1,4 +1,4 @@
-//! `--mlflow`: runs, parameters and metrics in an MLflow server, over its REST API.
+//! `--mlflow`: logs runs, parameters and metrics to an MLflow server, through its REST API.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,32 +12,33 @@ use serde_json::{Map, Value, json};
 
 use crate::run::{Event, Reporter, Status};
 
-/// How long one request may take.
+/// The timeout of one request.
 const REQUEST: Duration = Duration::from_secs(10);
-/// How long the end of a run waits for the server to take what is left.
+/// The longest time that the end of a run waits for the remaining requests.
 const REST: Duration = Duration::from_secs(30);
-/// The pauses before a request is tried again; none before the server has answered once.
+/// The pauses before a request is retried. Nothing is retried before the server has answered once.
 const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
-/// Most metrics and most parameters that the server takes in one request.
+/// The most metrics that the server takes in one request.
 const METRICS: usize = 1000;
+/// The most parameters that the server takes in one request.
 const PARAMETERS: usize = 100;
 /// The longest value of a parameter that the server takes.
 const LONGEST: usize = 6000;
 
-/// Logs to an MLflow server: an experiment named as the pipeline, and a run for each instance whose code runs.
+/// Logs to an MLflow server: an experiment with the name of the pipeline, and a run for each instance whose code runs.
 ///
-/// A thread talks to the server, so that nothing waits for it but the end of the run, and that not for long. When the server
-/// fails, it says so once and logs no more.
+/// A thread talks to the server, so that only the end of a run waits for it, and not for long. After a failure, one
+/// message is printed and nothing more is logged.
 pub struct Mlflow {
     queue: Option<Sender<Message>>,
-    /// The curves of each instance.
+    /// The curves that exist: instance and name.
     curves: BTreeSet<(String, String)>,
-    /// Hears when the thread has sent everything.
+    /// Receives a message when the thread has sent everything.
     sent: Receiver<()>,
     url: String,
 }
 
-/// What the thread is to do.
+/// A task of the thread.
 enum Message {
     Experiment(String),
     Start { instance: String, parameters: Vec<Value>, tags: Vec<Value>, time: u64 },
@@ -46,10 +47,10 @@ enum Message {
 }
 
 impl Mlflow {
-    /// Starts the thread. `url` is the address of the server, with or without a slash behind it.
+    /// Starts the thread. `url` is the address of the server, with or without a trailing slash.
     ///
     /// # Errors
-    /// If the system refuses the thread.
+    /// If the thread cannot be started.
     pub fn new(url: &str) -> io::Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
         let (queue, messages) = mpsc::channel();
@@ -66,7 +67,7 @@ impl Mlflow {
     }
 
     fn tell(&self, message: Message) {
-        // The thread is gone after a failure, which it has told.
+        // The thread has ended if it reported a failure.
         let _ = self.queue.as_ref().map(|queue| queue.send(message));
     }
 }
@@ -84,7 +85,7 @@ impl Reporter for Mlflow {
             }
             Event::Metric { instance, name, value, epoch } => {
                 let curve = (instance.clone(), name.clone());
-                // MLflow takes the last point of a curve for its number; a final number may be another.
+                // MLflow takes the last point of a curve as its value, and a final number may differ from it.
                 let key = match epoch {
                     None if self.curves.contains(&curve) => format!("final/{name}"),
                     _ => name.clone(),
@@ -127,7 +128,7 @@ fn now() -> u64 {
     since.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// A number in JSON. For NaN and infinities it is the word that the server's protocol (protobuf's JSON) has for them.
+/// Encodes a number in JSON. NaN and infinities are the words that protobuf's JSON format defines for them.
 fn decimal(value: f64) -> Value {
     match value {
         value if value.is_nan() => json!("NaN"),
@@ -137,7 +138,7 @@ fn decimal(value: f64) -> Value {
     }
 }
 
-/// Parameters of nested tables as `table.name`, each as MLflow takes it.
+/// Flattens parameters of nested tables to `table.name`, in the form that MLflow takes.
 fn flatten(path: &str, value: &Value, into: &mut Vec<Value>) {
     match value {
         Value::Object(table) => {
@@ -156,24 +157,24 @@ fn parameter(name: &str, value: &str) -> Value {
     json!({"key": name, "value": value.chars().take(LONGEST).collect::<String>()})
 }
 
-/// The side of the thread.
+/// The state of the thread.
 struct Log {
     agent: ureq::Agent,
     api: String,
     experiment: String,
-    /// The server's names of the runs that go on.
+    /// The server's names of the runs that have not ended.
     runs: BTreeMap<String, String>,
-    /// Metrics that are not sent yet, by instance.
+    /// Metrics that have not been sent yet, by instance.
     waiting: BTreeMap<String, Vec<Value>>,
     answered: bool,
 }
 
-/// Why a request has no answer.
+/// Why a request was not answered.
 struct Refusal {
     message: String,
-    /// The server's name of the mistake.
+    /// The server's error code.
     code: String,
-    /// True if the same request may work later.
+    /// True if the same request may succeed later.
     again: bool,
 }
 
@@ -190,11 +191,11 @@ impl Log {
         }
     }
 
-    /// Does what it is told until the other side is done.
+    /// Handles messages until the other side is dropped.
     fn follow(&mut self, messages: &Receiver<Message>) -> Result<(), String> {
         while let Ok(message) = messages.recv() {
             self.take(message)?;
-            // Metrics that are there already go out together.
+            // Metrics that have already arrived are sent together.
             while let Ok(message) = messages.try_recv() {
                 self.take(message)?;
             }
@@ -209,7 +210,7 @@ impl Log {
         match message {
             Message::Experiment(name) => self.experiment = self.experiment(&name)?,
             Message::Start { instance, parameters, tags, time } => {
-                // A retry goes on in the run of the first try.
+                // A retry continues in the run of the first try.
                 if !self.runs.contains_key(&instance) {
                     let request = json!({
                         "experiment_id": self.experiment, "run_name": instance, "start_time": time, "tags": tags,
@@ -246,7 +247,7 @@ impl Log {
         Ok(())
     }
 
-    /// The experiment of this name, made if it is not there.
+    /// Returns the experiment of this name, creating it if needed.
     fn experiment(&mut self, name: &str) -> Result<String, String> {
         match self.ask("experiments/create", &json!({"name": name})) {
             Ok(answer) => text(&answer, &["experiment_id"]),
@@ -294,7 +295,7 @@ impl Log {
     }
 }
 
-/// The text at a path in an answer.
+/// Returns the text at a path in an answer.
 fn text(answer: &Value, path: &[&str]) -> Result<String, String> {
     let found = path.iter().try_fold(answer, |value, name| value.get(name)).and_then(Value::as_str);
     found.map(str::to_owned).ok_or_else(|| format!("its answer has no `{}`", path.join(".")))

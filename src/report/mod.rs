@@ -1,6 +1,6 @@
-//! What people and scripts see: reporters of a run, tables as text, figures, and the page.
+//! Output for people and scripts: reporters of a run, tables as text, figures, and the page.
 //!
-//! Knows events, rows and what lies in the cache, but no graph and no pipeline: the verbs bring what is to be shown.
+//! This module knows events, rows and the cache, but no graph and no pipeline. The verbs pass the content to show.
 
 pub mod drawing;
 mod escape;

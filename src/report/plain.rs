@@ -1,4 +1,4 @@
-//! Lines for what is not a terminal: a file, a pipe, the log of a CI run.
+//! Prints the progress of a run as lines, where the output is not a terminal: a file, a pipe, the log of a CI run.
 
 use std::{
     collections::BTreeMap,
@@ -12,15 +12,15 @@ use crate::{
     run::{Event, Reporter, Status},
 };
 
-/// A line of progress for each instance at most this often.
+/// The shortest time between two lines of progress of an instance.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// Prints a line when an instance begins and ends, and now and then between.
+/// Prints a line when an instance starts and finishes, and occasionally in between.
 pub struct Plain<W: Write> {
     to: W,
     lines: Lines,
     begun: BTreeMap<String, (Instant, Instant)>,
-    /// Lines of cached work, which come by the thousand and at once: they wait for what comes behind them.
+    /// Lines about cached work. They come by the thousand, so they are written together with the next other line.
     waiting: String,
 }
 
@@ -36,10 +36,10 @@ impl<W: Write> Plain<W> {
         self.flush();
     }
 
-    /// Writes whole lines at once, so that lines of other processes do not fall between.
+    /// Writes whole lines at once, so that lines of other processes do not end up between them.
     fn flush(&mut self) {
         if !self.waiting.is_empty() {
-            // Nobody may be listening.
+            // The reader may be gone.
             let _ = self.to.write_all(self.waiting.as_bytes());
             self.waiting.clear();
         }
@@ -49,7 +49,7 @@ impl<W: Write> Plain<W> {
 impl<W: Write> Reporter for Plain<W> {
     fn event(&mut self, event: &Event) {
         match event {
-            // It fails at once, and that line says it all.
+            // It fails at once, and the line about that says everything.
             Event::StageStarted { reason: Reason::Unreadable { .. }, .. } => {}
             Event::StageStarted { instance, reason, .. } => {
                 self.begun.insert(instance.clone(), (Instant::now(), Instant::now()));

@@ -1,28 +1,28 @@
-//! Colours, by what they mean. Without colour, every style is empty, so text is made the same way either way.
+//! Colours by their meaning. Without colour, every style is empty, so the code that formats text is the same.
 
 use anstyle::{AnsiColor, Style};
 
 use crate::run::Status;
 
-/// The styles of a stream that shows colours, or (by default) of one that does not.
+/// The styles of a stream: with colours, or (the default) without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Styles {
     /// Work that was done or will be done.
     pub work: Style,
-    /// What was found in the cache.
+    /// Results that were found in the cache.
     pub cached: Style,
-    /// What failed.
+    /// Failures.
     pub failed: Style,
-    /// What could not be reached, or is not known yet.
+    /// Work that was blocked or is not known yet.
     pub held: Style,
-    /// What matters in a line.
+    /// Important text in a line.
     pub strong: Style,
-    /// What does not.
+    /// Less important text in a line.
     pub faint: Style,
 }
 
 impl Styles {
-    /// Styles that show, if `color`.
+    /// Returns styles with colours if `color` is true.
     #[must_use]
     pub fn new(color: bool) -> Self {
         if !color {
@@ -39,7 +39,7 @@ impl Styles {
         }
     }
 
-    /// The style of a status word.
+    /// Returns the style of a status word.
     #[must_use]
     pub fn of(&self, status: Status) -> Style {
         match status {
@@ -50,7 +50,7 @@ impl Styles {
         }
     }
 
-    /// `text` in `style`.
+    /// Returns `text` in `style`.
     #[must_use]
     pub fn paint(style: Style, text: &str) -> String {
         format!("{style}{text}{style:#}")

@@ -1,10 +1,10 @@
-//! `--tensorboard`: event files that TensorBoard reads. Each instance has a folder, and each piece of work of the instance
-//! a folder in it, named by its key: `simclr@batches.policy=random/0123456789ab`. Work that is resumed after an
-//! interruption stays in its folder; a change of any parameter leads to another one.
+//! `--tensorboard`: writes event files for TensorBoard. Each instance has a folder, with a subfolder for each piece of
+//! work, named by its key: `simclr@batches.policy=random/0123456789ab`. Work that is resumed after an interruption
+//! stays in its folder; a change of any parameter leads to another one.
 //!
-//! The writers on crates.io rest (tensorboard-rs, and tfrecord on prost 0.12) and panic where a disk is full. So the
-//! few messages that are needed stand here, encoded by prost; their numbers are those of TensorFlow's `event.proto` and
-//! `summary.proto`.
+//! The writers on crates.io are unmaintained (tensorboard-rs, and tfrecord on prost 0.12) and panic when a disk is
+//! full. So the few messages that are needed are defined here and encoded by prost. Their field numbers are those of
+//! TensorFlow's `event.proto` and `summary.proto`.
 
 use std::{
     collections::BTreeMap,
@@ -24,35 +24,35 @@ use crate::{
     run::{Event, Reporter, Status},
 };
 
-/// An empty file that marks folders with everything about their work.
+/// The name of an empty file that marks a folder as complete.
 const WHOLE: &str = ".complete";
 
-/// Writes curves as they come, and final numbers (`final/NAME`), parameters and images of each instance.
+/// Writes curves during the run, and the final numbers (`final/NAME`), parameters and images of each instance.
 ///
-/// An instance that is in the cache is written whole, unless its folder holds it already.
+/// A cached instance is written as a whole, unless its folder is complete already.
 pub struct Tensorboard {
     folder: PathBuf,
     archive: StoredResults,
     open: BTreeMap<String, Run>,
-    /// False once the disk has refused.
+    /// False after the first write error.
     works: bool,
 }
 
 impl Tensorboard {
-    /// Writes below `folder`, which is made when there is something to write.
+    /// Writes into subfolders of `folder`, which is created with the first file.
     #[must_use]
     pub fn new(folder: &Path, archive: StoredResults) -> Self {
         Self { folder: folder.to_owned(), archive, open: BTreeMap::new(), works: true }
     }
 
-    /// The folder for the work of an instance.
+    /// Returns the folder for the work of an instance.
     fn folder_of(&self, instance: &str, key: Option<String>) -> PathBuf {
         self.folder.join(Wanted::new(instance, "").file_name()).join(key.unwrap_or_default())
     }
 
     fn write(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            // A retry starts anew too.
+            // A retry starts from scratch too.
             Event::StageStarted { instance, parameters, key, .. } => {
                 let run = Run::start(&self.folder_of(instance, key.map(|key| key.short())), instance, parameters)?;
                 self.open.insert(instance.clone(), run);
@@ -91,7 +91,7 @@ impl Reporter for Tensorboard {
             return;
         }
         if let Err(error) = self.write(event) {
-            // Results matter more than their picture: say it once and go on.
+            // Results matter more than their display, so the error is reported once and the run continues.
             let folder = self.folder.display();
             let warning = format!("warning: no more is written for TensorBoard to {folder}: {error}\n");
             let _ = io::stderr().write_all(warning.as_bytes());
@@ -103,7 +103,7 @@ impl Reporter for Tensorboard {
 /// The event file of one instance.
 struct Run {
     file: File,
-    /// The last epoch that a curve has reached; where final numbers are put.
+    /// The last epoch of any curve. Final numbers are written at this step.
     epoch: u64,
 }
 
@@ -118,7 +118,7 @@ impl Run {
         let mut run = Self { file: File::create(folder.join(name))?, epoch: 0 };
         run.add(0, message::What::FileVersion("brain.Event:2".to_owned()))?;
         if again {
-            // All points are written again from the start, also by resumed work. The start of a session makes readers
+            // All points are written again from the start, even if the work is resumed. The session start makes readers
             // drop the points of earlier runs, so that they show one curve.
             run.add(0, message::What::SessionLog(message::SessionLog { status: message::SessionLog::START }))?;
         }
@@ -160,14 +160,14 @@ impl Run {
     }
 }
 
-/// A TFRecord: length, its checksum, the data, their checksum.
+/// Encodes a TFRecord: the length, its checksum, the data, their checksum.
 fn record(data: &[u8]) -> Vec<u8> {
     let masked = |bytes: &[u8]| crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
     let length = (data.len() as u64).to_le_bytes();
     [&length[..], &masked(&length), data, &masked(data)].concat()
 }
 
-/// The messages of TensorFlow's protocol, as far as they are used.
+/// The messages of TensorFlow's protocol that are used here.
 mod message {
     use crate::results::Picture;
 
@@ -198,7 +198,7 @@ mod message {
     }
 
     impl SessionLog {
-        /// A run starts at the event's step; what was logged from that step on is obsolete.
+        /// A run starts at the event's step. Earlier records from that step on are obsolete.
         pub(super) const START: i32 = 1;
     }
 
@@ -252,7 +252,7 @@ mod message {
         pub encoded: Vec<u8>,
     }
 
-    /// A `TensorProto` of texts.
+    /// A `TensorProto` that holds texts.
     #[derive(Clone, PartialEq, prost::Message)]
     pub(super) struct Strings {
         #[prost(int32, tag = "1")]
@@ -289,7 +289,7 @@ mod message {
             Self { tag: picture.name.clone(), metadata: None, content: Some(Content::Image(image)) }
         }
 
-        /// Markdown for the plugin of texts.
+        /// Makes a summary in Markdown for the text plugin.
         pub(super) fn text(tag: &str, markdown: &str) -> Self {
             let shape = Some(Shape { sizes: vec![Size { size: 1 }] });
             let strings = Strings { kind: STRING, shape, values: vec![markdown.to_owned()] };
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_record_has_its_length_and_checksums() {
-        // The first event of each file; its checksums by a program of ten lines that follows the definition.
+        // The first event of each file. Its checksums were computed by a ten-line program that follows the definition.
         let event = message::Event {
             wall_time: 0.0,
             step: 0,

@@ -1,4 +1,5 @@
-//! Progress on a terminal: a line for each running instance, and one for the whole run, into whose counts finished ones fold.
+//! Shows progress on a terminal: a line for each running instance, and a line for the whole run that counts the
+//! finished ones.
 
 use std::{
     collections::BTreeMap,
@@ -16,20 +17,21 @@ use crate::{
 
 const TICK: Duration = Duration::from_millis(120);
 
-/// Draws on standard error, from the first instance that runs on. It starts no thread: the run loop tells it when to draw.
+/// Draws on standard error, from the start of the first running instance. It has no thread of its own: the run loop
+/// calls it to redraw.
 pub struct Terminal {
     styles: Styles,
     quiet: bool,
     drawn: Option<Drawn>,
     stages: usize,
     counts: BTreeMap<Status, usize>,
-    /// Running at one time, at most.
+    /// The most instances that run at the same time.
     jobs: usize,
-    /// The losses of each running instance, one an epoch.
+    /// The losses of each running instance, one for each epoch.
     losses: BTreeMap<String, Vec<f64>>,
-    /// What was left, and when.
+    /// The latest estimate of the remaining work, and its time.
     outlook: Option<(f64, usize, Instant)>,
-    /// When spinners and clocks last moved.
+    /// When spinners and clocks were last updated.
     moved: Instant,
 }
 
@@ -40,14 +42,14 @@ struct Drawn {
 }
 
 impl Terminal {
-    /// For runs of `jobs` instances at a time. What fails leaves a line; with `quiet`, nothing else does.
+    /// Shows runs with `jobs` instances at a time. Failures leave a line; other events do so unless `quiet` is set.
     #[must_use]
     pub fn new(styles: Styles, quiet: bool, jobs: usize) -> Self {
         let (counts, losses) = (BTreeMap::new(), BTreeMap::new());
         Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None, moved: Instant::now() }
     }
 
-    /// The terminal's width is asked for each time, as windows change.
+    /// Returns a formatter for the current width of the terminal, which may be resized.
     fn lines(&self) -> Lines {
         let (_, columns) = console::Term::stderr().size();
         Lines { styles: self.styles, width: Some(usize::from(columns)) }
@@ -77,7 +79,7 @@ impl Terminal {
             bar.set_length(*total);
         }
         bar.set_position(*done);
-        // The first moments say little about the rest.
+        // The first second says little about the remaining time.
         let settled = bar.elapsed() > Duration::from_secs(1);
         let left = (settled && *total > 0).then(|| bar.eta().as_secs());
         let rate = settled.then(|| bar.per_sec());

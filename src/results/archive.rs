@@ -1,4 +1,4 @@
-//! Results in the cache, for reporters that ask.
+//! Reads the results of a finished instance from the cache, for reporters.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,9 @@ use crate::{
     store::{Output, Store},
 };
 
-/// Larger artifacts are no pictures to look at.
+/// The largest artifact that is searched for images, in bytes.
 const MOST_BYTES: u64 = 8 << 20;
-/// Images of one tensor that are shown.
+/// The most images of one tensor that are shown.
 const MOST_IMAGES: usize = 16;
 
 /// The numbers of a finished instance.
@@ -40,7 +40,8 @@ pub struct Picture {
     pub png: Vec<u8>,
 }
 
-/// Answers about an [`Event::StageFinished`]; nothing for other events and for what is not in the cache.
+/// Answers questions about an [`Event::StageFinished`]. The answer is empty for other events and for results that are
+/// not in the cache.
 #[derive(Clone, Debug)]
 pub struct StoredResults {
     store: Store,
@@ -53,7 +54,7 @@ impl StoredResults {
         Self { store: store.clone() }
     }
 
-    /// The numbers of the instance.
+    /// Returns the numbers of the instance.
     #[must_use]
     pub fn past(&self, finished: &Event) -> Option<Past> {
         let Event::StageFinished { key: Some(key), .. } = finished else { return None };
@@ -62,7 +63,7 @@ impl StoredResults {
         Some(Past { parameters, metrics: manifest.metrics, series: manifest.series })
     }
 
-    /// The images among its outputs.
+    /// Returns the images among its outputs.
     #[must_use]
     pub fn pictures(&self, finished: &Event) -> Vec<Picture> {
         let Event::StageFinished { outputs, .. } = finished else { return Vec::new() };
@@ -76,9 +77,9 @@ impl StoredResults {
     }
 }
 
-/// One picture of all images: those of one tensor `[N, V, C, H, W]` with its V variants of an image beside each other, those
-/// of several tensors `[N, C, H, W]` of equal shape with the images of equal number beside each other. A lone row of
-/// images, as in a dataset, is none.
+/// Makes one picture of all images. A tensor `[N, V, C, H, W]` has the V variants of each image side by side. Several
+/// tensors `[N, C, H, W]` of equal shape have the images with the same index side by side. Returns `None` for a single
+/// tensor `[N, C, H, W]`, as in a dataset.
 fn grid(name: &str, tensors: &[&Tensor]) -> Option<Picture> {
     let first = tensors.first()?;
     if tensors.iter().any(|tensor| tensor.dims() != first.dims()) {
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn variants_of_an_image_stand_beside_each_other() {
-        // Two images of one grey pixel, in two tensors.
+        // Two images of one grey pixel, in each of two tensors.
         let column = |a: u8, b: u8| Tensor::from_vec(vec![a, b], (2, 1, 1, 1), &Device::Cpu).unwrap();
         let picture = grid("views", &[&column(1, 2), &column(3, 4)]).unwrap();
         assert_eq!((picture.width, picture.height), (2, 2));

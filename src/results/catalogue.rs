@@ -1,4 +1,4 @@
-//! What the cache holds of an experiment: results, outputs, and how instances hang together.
+//! The part of an experiment that is in the cache: results, outputs, and the links between instances.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::{
     store::{Artifact, Manifest, Store},
 };
 
-/// What the cache holds of an experiment. Instances are named by their index in the graph.
+/// The part of an experiment that is in the cache. Instances are named by their index in the graph.
 pub struct Catalogue<'a, 't> {
     graph: &'a Graph<'t>,
     plan: &'a Plan,
@@ -24,53 +24,53 @@ pub struct Catalogue<'a, 't> {
 }
 
 impl<'a, 't> Catalogue<'a, 't> {
-    /// What a plan found in the cache.
+    /// Makes a catalogue of the results that a plan found in the cache.
     #[must_use]
     pub fn new(graph: &'a Graph<'t>, plan: &'a Plan, store: &'a Store, results: &'a Results<'a>) -> Self {
         Self { graph, plan, store, results, made: plan.cached().collect() }
     }
 
-    /// The results with numbers.
+    /// Returns the results that have numbers.
     #[must_use]
     pub fn results(&self) -> &'a Results<'a> {
         self.results
     }
 
-    /// The records of the cached instances.
+    /// Returns the manifests of the cached instances.
     #[must_use]
     pub fn made(&self) -> &BTreeMap<usize, &'a Manifest> {
         &self.made
     }
 
-    /// Every instance that is planned.
+    /// Returns every planned instance.
     #[must_use]
     pub fn planned(&self) -> &'a [Planned] {
         &self.plan.stages
     }
 
-    /// The name of the pipeline.
+    /// Returns the name of the pipeline.
     #[must_use]
     pub fn pipeline(&self) -> &'a str {
         &self.graph.pipeline.name
     }
 
-    /// The text of the file, then each argument that changes it.
+    /// Iterates over the text of the file and of each argument that changes it.
     pub fn texts(&self) -> impl Iterator<Item = &'a str> {
         self.graph.pipeline.sources.texts().map(|(_, text)| text)
     }
 
-    /// The axes of the sweep, in the order of the file.
+    /// Iterates over the axes of the sweep, in the order of the file.
     pub fn axes(&self) -> impl Iterator<Item = &'a str> {
         self.graph.pipeline.axes.iter().map(|axis| axis.key.get_ref().as_str())
     }
 
-    /// The axis over seeds.
+    /// Returns the axis over seeds.
     #[must_use]
     pub fn seeds(&self) -> Option<&'a str> {
         self.graph.pipeline.repeats.as_deref()
     }
 
-    /// Every instance of the graph.
+    /// Iterates over all instances of the graph.
     pub fn instances(&self) -> impl Iterator<Item = usize> {
         0..self.graph.instances.len()
     }
@@ -79,25 +79,25 @@ impl<'a, 't> Catalogue<'a, 't> {
         &self.graph.instances[index]
     }
 
-    /// The name of an instance.
+    /// Returns the name of an instance.
     #[must_use]
     pub fn name(&self, index: usize) -> &'a str {
         &self.instance(index).name
     }
 
-    /// The stage of an instance.
+    /// Returns the stage of an instance.
     #[must_use]
     pub fn stage(&self, index: usize) -> &'a str {
         &self.instance(index).stage
     }
 
-    /// The kind of an instance.
+    /// Returns the kind of an instance.
     #[must_use]
     pub fn kind(&self, index: usize) -> &'a str {
         self.instance(index).kind.name
     }
 
-    /// The kinds of the instances, in the order of the graph.
+    /// Returns the kinds of the instances, in the order of the graph.
     #[must_use]
     pub fn kinds(&self) -> Vec<&'a str> {
         let mut kinds: Vec<&str> = Vec::new();
@@ -109,39 +109,39 @@ impl<'a, 't> Catalogue<'a, 't> {
         kinds
     }
 
-    /// The stage of an instance and its point of the sweep: `clusters, clusters=16`.
+    /// Returns the stage of an instance with its point of the sweep: `clusters, clusters=16`.
     #[must_use]
     pub fn title(&self, index: usize) -> String {
         let (stage, point) = (self.stage(index), self.point(index));
         if point == stage { point } else { format!("{stage}, {point}") }
     }
 
-    /// The pictures that its kind draws of a cached instance.
+    /// Returns the pictures that its kind draws of a cached instance.
     #[must_use]
     pub fn draw(&self, index: usize) -> Vec<Drawing> {
         self.instance(index).work.draw(&Seen { catalogue: self, index })
     }
 
-    /// The instances that the inputs of an instance come from.
+    /// Iterates over the instances that the inputs of an instance come from.
     pub fn above(&self, index: usize) -> impl Iterator<Item = usize> {
         self.instance(index).inputs.iter().map(|link| link.from)
     }
 
-    /// An output of an instance, if it is cached and its bytes are there.
+    /// Returns an output of an instance, if it is cached and its bytes were not evicted.
     #[must_use]
     pub fn artifact(&self, index: usize, output: &str) -> Option<Artifact> {
         let made = self.made.get(&index)?.outputs.get(output)?;
         self.store.read(&made.hash).ok()
     }
 
-    /// What an input port of an instance is joined to.
+    /// Returns the artifact at an input port of an instance.
     #[must_use]
     pub fn input(&self, index: usize, port: &str) -> Option<Artifact> {
         let link = self.instance(index).inputs.iter().find(|link| link.port == port)?;
         self.artifact(link.from, &link.output)
     }
 
-    /// The cached instances of a kind, one for each piece of work.
+    /// Iterates over the cached instances of a kind, one for each piece of work.
     pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = usize> {
         let is_one = move |index: &usize| {
             let instance = self.instance(*index);
@@ -150,19 +150,19 @@ impl<'a, 't> Catalogue<'a, 't> {
         self.made.keys().copied().filter(is_one)
     }
 
-    /// The same, of each point its first seed: repetitions look alike.
+    /// Iterates over the cached instances of a kind with the first seed of each point, since repeats look alike.
     pub fn examples(&self, kind: &str) -> impl Iterator<Item = usize> {
         let mut seen = BTreeSet::new();
         self.of_kind(kind).filter(move |&index| seen.insert((&*self.instance(index).stage, self.arm(index))))
     }
 
-    /// The name of an instance without its stage, or that of the stage alone.
+    /// Returns the name of an instance without its stage, or the stage if it has no axes.
     #[must_use]
     pub fn point(&self, index: usize) -> String {
         self.called(index, |_| true)
     }
 
-    /// The same without its seed.
+    /// Returns the name of an instance without its stage and its seed.
     #[must_use]
     pub fn arm(&self, index: usize) -> String {
         let seeds = self.graph.pipeline.repeats.as_deref();
@@ -176,8 +176,8 @@ impl<'a, 't> Catalogue<'a, 't> {
         if words.is_empty() { instance.stage.clone() } else { words }
     }
 
-    /// The clean images that an input port of an instance depends on: the nearest above with `count` of them, and the hash of
-    /// their bytes.
+    /// Returns the clean images that an input port of an instance depends on, with the hash of their artifact: the
+    /// nearest dependency with `count` images.
     fn images_above(&self, index: usize, port: &str, count: usize) -> Option<(ArtifactHash, Tensor)> {
         let mut links: Vec<(usize, &str)> = self
             .instance(index)
@@ -213,7 +213,7 @@ impl<'a, 't> Catalogue<'a, 't> {
     }
 }
 
-/// A cached instance as its kind sees it.
+/// A cached instance, as its kind may read it.
 struct Seen<'c, 'a, 't> {
     catalogue: &'c Catalogue<'a, 't>,
     index: usize,
@@ -248,12 +248,12 @@ impl View for Seen<'_, '_, '_> {
     }
 }
 
-/// `policy=random, clusters=64`: axes by their parameters alone, with their values.
+/// Formats axes by their parameters alone, with their values: `policy=random, clusters=64`.
 pub fn words<'a>(axes: impl Iterator<Item = (&'a str, String)>) -> String {
     axes.map(|(axis, value)| format!("{}={value}", short(axis))).collect::<Vec<_>>().join(", ")
 }
 
-/// An axis by its parameter alone.
+/// Returns the parameter of an axis, without the stage.
 #[must_use]
 pub fn short(axis: &str) -> &str {
     axis.rsplit('.').next().unwrap_or(axis)

@@ -1,4 +1,5 @@
-//! Whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict.
+//! Tests whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a
+//! verdict.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,18 +19,18 @@ use crate::{
     store::Manifest,
 };
 
-/// One arm against the baseline in one metric. Means are over the pairs.
+/// The comparison of one arm with the baseline in one metric. Means are over the pairs.
 #[derive(Serialize)]
 pub struct Comparison<'a> {
-    /// The arm, as written.
+    /// The arm, as the user wrote it.
     pub arm: &'a str,
     /// The metric.
     pub metric: &'a str,
-    /// Pairs of instances.
+    /// The number of pairs.
     pub pairs: usize,
-    /// Seeds that the pairs are of.
+    /// The number of seeds among the pairs.
     pub seeds: usize,
-    /// Instances of either arm that have no partner.
+    /// The number of instances, of either arm, that have no partner.
     pub unpaired: usize,
     /// The mean of the baseline.
     pub baseline_mean: Option<f64>,
@@ -43,20 +44,20 @@ pub struct Comparison<'a> {
     pub difference_high: Option<f64>,
     /// The two-sided p-value of the paired t-test.
     pub p: Option<f64>,
-    /// The same after Holm's correction.
+    /// The p-value after Holm's correction.
     pub p_adjusted: Option<f64>,
-    /// Whether that is below 5 %.
+    /// Whether the corrected p-value is below 5 %.
     pub differs: Option<bool>,
-    /// What it comes to, in words.
+    /// The conclusion in words.
     pub verdict: String,
 }
 
-/// What pairs instances of one arm with those of another: the axes that both leave open, with their values.
+/// The axes that both arms leave open, with their values. They pair instances of one arm with those of the other.
 type Pairing<'a> = BTreeMap<&'a str, String>;
-/// Values of a metric in an arm with the keys of the work, by what pairs them.
+/// Values of a metric in an arm with the keys of their work, by the pairing.
 type Values<'a> = BTreeMap<Pairing<'a>, Vec<(StageKey, f64)>>;
 
-/// Compares each of some arms with a baseline in each of some metrics. `made` has the records of instances that have results.
+/// Compares each arm with the baseline in each metric. `made` has the manifests of instances that have results.
 ///
 /// # Errors
 /// If no instance has a metric, an instance lacks it or has no finite value of it, or instances cannot be paired.
@@ -91,7 +92,8 @@ pub fn compare<'a>(
     Ok(comparisons)
 }
 
-/// Refuses an arm with instances that have no finite value of the metric: the rest of it would be another arm.
+/// Refuses an arm with an instance that has no finite value of the metric, since the rest of the arm would be a
+/// different one.
 fn refuse_gaps(
     graph: &Graph<'_>,
     made: &BTreeMap<usize, &Manifest>,
@@ -113,7 +115,7 @@ fn refuse_gaps(
     Ok(())
 }
 
-/// The values of an arm by what pairs them with another one.
+/// Returns the values of an arm by their pairing with another arm.
 fn values<'g>(
     graph: &'g Graph<'_>,
     arm: &Arm<'_>,
@@ -155,7 +157,7 @@ fn compare_one<'a>(
     let mut both: Vec<_> = a.iter().filter_map(|(key, a)| Some((key, a, b.get(key)?))).collect();
     let paired: usize = both.iter().map(|(_, a, b)| a.len() + b.len()).sum();
     let seed = |key: &Pairing<'_>| repeats.and_then(|seeds| key.get(seeds)).cloned();
-    // A seed whose work is that of another seed repeats nothing.
+    // A seed whose work equals that of another seed is not a repeat.
     let mut works: BTreeMap<Option<String>, Vec<StageKey>> = BTreeMap::new();
     for (key, a, b) in &both {
         works.entry(seed(key)).or_default().extend(a.iter().chain(*b).map(|(key, _)| *key));
@@ -186,14 +188,15 @@ fn compare_one<'a>(
     }
 }
 
-/// The mean difference of each seed. What differs otherwise within a seed shares its chances, so it is no repeat.
+/// Returns the mean difference of each seed. Differences within a seed share its random streams, so they are not
+/// repeats.
 pub fn by_seed(differences: impl Iterator<Item = (Option<String>, f64)>) -> Vec<f64> {
     let mut seeds: BTreeMap<Option<String>, Vec<f64>> = BTreeMap::new();
     differences.for_each(|(seed, difference)| seeds.entry(seed).or_default().push(difference));
     seeds.values().map(|of_seed| of_seed.iter().sum::<f64>() / of_seed.len() as f64).collect()
 }
 
-/// Verdicts on all comparisons together.
+/// Sets the verdicts of all comparisons together.
 fn judge(comparisons: &mut [Comparison<'_>]) {
     let tested: Vec<usize> = (0..comparisons.len()).filter(|&at| comparisons[at].p.is_some()).collect();
     let p: Vec<f64> = tested.iter().filter_map(|&at| comparisons[at].p).collect();
@@ -213,7 +216,7 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
     }
 }
 
-/// The comparisons as a table.
+/// Formats the comparisons as a table.
 #[must_use]
 pub fn grid(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
     let left = ["arm", "metric"].map(|header| (header.to_owned(), Align::Left));

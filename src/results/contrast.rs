@@ -1,4 +1,4 @@
-//! What results are compared with: an arm of the experiment, or for each row the row that a baseline names.
+//! What results are compared with: an arm of the experiment, or, for each row, the row that a baseline selects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,16 +12,16 @@ use crate::{
 
 /// `STAGE` or `STAGE@axis=value,axis=value`: all instances of the stage with these values.
 pub struct Arm<'a> {
-    /// As written.
+    /// The text, as the user wrote it.
     pub text: &'a str,
-    /// The instances, indices into the graph.
+    /// The instances, as indices into the graph.
     pub instances: Vec<usize>,
     /// The axes that it fixes.
     pub fixed: Values,
 }
 
 impl<'a> Arm<'a> {
-    /// Finds the instances.
+    /// Finds the instances of an arm.
     ///
     /// # Errors
     /// If the text names none.
@@ -30,7 +30,7 @@ impl<'a> Arm<'a> {
         Ok(Self { text, instances, fixed })
     }
 
-    /// The axes that reach the stage and that this arm does not fix.
+    /// Returns the axes that reach the stage and that this arm does not fix.
     pub fn open<'g>(&self, graph: &'g Graph<'_>) -> BTreeSet<&'g str> {
         let axes = self.instances.iter().flat_map(|&index| graph.instances[index].axes.iter());
         axes.map(|(axis, _)| axis).filter(|axis| !self.fixed.contains_key(*axis)).collect()
@@ -40,19 +40,19 @@ impl<'a> Arm<'a> {
 /// Axes with their values, as people write them.
 type Point<'a> = Vec<(&'a str, String)>;
 
-/// What results are compared with: `axis=value,…` (the same instance with these values) or `STAGE@axis=value,…`.
+/// A baseline: `axis=value,…` (the same instance with these values) or `STAGE@axis=value,…`.
 pub struct Baseline {
-    /// As written.
+    /// The text, as the user wrote it.
     pub text: String,
     stage: Option<String>,
     fixed: Values,
 }
 
 impl Baseline {
-    /// Reads and checks the text.
+    /// Parses and checks the text.
     ///
     /// # Errors
-    /// If it names no instance, or gives an axis that there is not.
+    /// If it names no instance, or an axis that does not exist.
     pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
         if text.contains('@') || !text.contains('=') {
             let arm = Arm::find(graph, text)?;
@@ -63,8 +63,8 @@ impl Baseline {
         Ok(Self { text: text.to_owned(), stage: None, fixed })
     }
 
-    /// The differences of each row from its partner: the row that is equal in every axis that the partner has and the
-    /// baseline does not fix. Empty for a row without one.
+    /// Returns the differences of each row from its partner: the row that has equal values for every axis of the
+    /// partner that the baseline does not fix. A row without a partner has no differences.
     #[must_use]
     pub fn differences(&self, rows: &[Row<'_>]) -> Vec<BTreeMap<String, f64>> {
         let difference = |(row, partner): (&Row<'_>, Option<usize>)| {
@@ -75,14 +75,14 @@ impl Baseline {
         rows.iter().zip(self.partners(rows)).map(difference).collect()
     }
 
-    /// The index of each row's partner.
+    /// Returns the index of each row's partner.
     fn partners(&self, rows: &[Row<'_>]) -> Vec<Option<usize>> {
         let is_fixed = |axis: &str| self.fixed.contains_key(axis);
         let is_one = |row: &Row<'_>| {
             let agrees = |(axis, value): (&String, &Value)| row.axes.get(axis) == Some(value);
             self.stage.as_ref().is_none_or(|stage| stage == row.stage) && self.fixed.iter().all(agrees)
         };
-        // By stage and free axes; two that these do not tell apart are no partners.
+        // The rows by stage and free axes. Rows that these do not distinguish cannot be partners.
         let mut known: BTreeMap<(&str, Point<'_>), Option<usize>> = BTreeMap::new();
         let mut forms: Vec<(&str, Vec<&str>)> = Vec::new();
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| is_one(row)) {

@@ -1,8 +1,8 @@
-//! Why results cannot be shown as asked.
+//! Why results cannot be shown as requested.
 
 use crate::{amount::listed, graph::TargetError, store::StoreError};
 
-/// Why results cannot be shown as asked.
+/// Why results cannot be shown as requested.
 #[derive(Debug, thiserror::Error)]
 pub enum ResultsError {
     /// An arm, a baseline or a target names nothing.
@@ -11,7 +11,7 @@ pub enum ResultsError {
     /// The cache cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A metric or an axis is not there, or arms cannot be told apart; the message says what there is.
+    /// A metric or an axis does not exist, or arms cannot be told apart. The message lists those that exist.
     #[error("{0}")]
     Ask(String),
     /// Instances of an arm have no value of the metric.

@@ -1,11 +1,11 @@
-//! A table as data: headers and rows of text. How it looks is up to `report`.
+//! A table as data: headers and rows of text. `report` decides how it looks.
 
-/// Where the text of a column stands.
+/// The alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
-    /// Names.
+    /// For names.
     Left,
-    /// Numbers.
+    /// For numbers.
     Right,
 }
 
@@ -17,7 +17,7 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A table with these columns and no rows.
+    /// Makes a table with these columns and no rows.
     #[must_use]
     pub fn new<S: Into<String>>(columns: impl IntoIterator<Item = (S, Align)>) -> Self {
         let columns = columns.into_iter().map(|(header, align)| (header.into(), align)).collect();
@@ -30,25 +30,25 @@ impl Grid {
         self.rows.push(row);
     }
 
-    /// Headers, and where the text of their columns stands.
+    /// Returns the headers and the alignments of the columns.
     #[must_use]
     pub fn columns(&self) -> &[(String, Align)] {
         &self.columns
     }
 
-    /// The rows.
+    /// Returns the rows.
     #[must_use]
     pub fn rows(&self) -> &[Vec<String>] {
         &self.rows
     }
 
-    /// True without rows.
+    /// Returns true if there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Drops the last column; gives its header.
+    /// Removes the last column and returns its header.
     pub fn pop_column(&mut self) -> Option<String> {
         let (header, _) = self.columns.pop()?;
         for row in &mut self.rows {

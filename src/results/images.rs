@@ -1,11 +1,11 @@
-//! Images as they lie in the cache, and grids of them as PNG or JPEG.
+//! Reads images from tensors in the cache, and arranges them in grids as PNG or JPEG.
 
 use std::io::Cursor;
 
 use candle_core::{DType, Tensor};
 use image::{DynamicImage, ImageFormat, RgbImage, codecs::jpeg::JpegEncoder, imageops};
 
-/// Images: u8, channels first.
+/// Images as u8, channels first.
 pub struct Images {
     pixels: Vec<u8>,
     count: usize,
@@ -13,7 +13,7 @@ pub struct Images {
 }
 
 impl Images {
-    /// From a tensor u8 `[…, C, H, W]`.
+    /// Reads a tensor u8 `[…, C, H, W]`.
     pub fn of(tensor: &Tensor) -> Option<Self> {
         let dims = tensor.dims();
         let [.., colours, height, width] = *dims else { return None };
@@ -25,7 +25,7 @@ impl Images {
         Some(Self { count: pixels.len() / size.iter().product::<usize>().max(1), pixels, size })
     }
 
-    /// The number of images.
+    /// Returns the number of images.
     #[must_use]
     pub fn len(&self) -> usize {
         self.count
@@ -37,7 +37,7 @@ impl Images {
         self.count == 0
     }
 
-    /// The longer edge.
+    /// Returns the longer edge of an image, in pixels.
     pub fn edge(&self) -> usize {
         self.size[1].max(self.size[2])
     }
@@ -52,7 +52,8 @@ impl Images {
         })
     }
 
-    /// The images at `indices` (nothing for none), so many in a row, a pixel apart, none larger than `edge`.
+    /// Arranges the images at `indices` (`None` leaves a gap) in rows of `columns`, `gap` pixels apart. An image is
+    /// scaled down if an edge is longer than `edge`.
     pub fn grid(&self, indices: &[Option<usize>], columns: usize, edge: u32, gap: u32) -> RgbImage {
         let shrink = (f64::from(edge) / self.edge() as f64).min(1.0);
         let scaled = |pixels: usize| ((pixels as f64 * shrink).round() as u32).max(1);
@@ -73,15 +74,15 @@ impl Images {
     }
 }
 
-/// A picture as PNG.
+/// Encodes a picture as PNG.
 pub fn png(image: RgbImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
-    // Writing to memory does not fail for a picture that has pixels.
+    // Encoding into memory cannot fail for a picture that has pixels.
     let _ = DynamicImage::from(image).write_to(&mut bytes, ImageFormat::Png);
     bytes.into_inner()
 }
 
-/// A picture as JPEG, for thousands of small images.
+/// Encodes a picture as JPEG, which is smaller for thousands of images.
 pub fn jpeg(image: &RgbImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = JpegEncoder::new_with_quality(&mut bytes, 80).encode_image(image);

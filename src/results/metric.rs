@@ -1,4 +1,4 @@
-//! What the metrics of a pipeline are to people, by what its kinds say of them.
+//! How the metrics of a pipeline are shown, according to the descriptions of its kinds.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,24 @@ use crate::{
     stage::{Better, Metric, Role, Unit},
 };
 
-/// A metric as scripts read it.
+/// A metric, as scripts read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Described<'a> {
     /// `fraction` or `number`.
     unit: &'static str,
-    /// `higher` or `lower`, where that can be said.
+    /// `higher` or `lower`, if one of them is better.
     better: Option<&'static str>,
-    /// What it is.
+    /// The description of the metric.
     doc: &'a str,
 }
 
-/// The metrics that the kinds of a pipeline describe, each once, in the order of the graph. Others are plain numbers.
+/// The metrics that the kinds of a pipeline describe, each once, in the order of the graph. Any other metric is a plain
+/// number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics(Vec<Metric>);
 
 impl Metrics {
-    /// The metrics of the kinds of a graph.
+    /// Collects the metrics of the kinds of a graph.
     #[must_use]
     pub fn of(graph: &Graph<'_>) -> Self {
         let (mut kinds, mut all) = (Vec::new(), Vec::<Metric>::new());
@@ -45,49 +46,49 @@ impl Metrics {
         Self(all)
     }
 
-    /// What is known of a metric.
+    /// Returns the description of a metric.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Metric> {
         self.0.iter().find(|metric| metric.name == name)
     }
 
-    /// Every metric that a kind describes.
+    /// Iterates over every metric that a kind describes.
     pub fn iter(&self) -> impl Iterator<Item = &Metric> {
         self.0.iter()
     }
 
-    /// The metrics that stages are judged by.
+    /// Iterates over the metrics that are scores.
     pub fn scores(&self) -> impl Iterator<Item = &Metric> {
         self.0.iter().filter(|metric| matches!(metric.role, Role::Score { .. }))
     }
 
-    /// The first metric that stages are judged by, which verbs take unless they are told another one.
+    /// Returns the first score, which is the default metric of verbs.
     ///
     /// # Errors
-    /// If no kind of the pipeline has one.
+    /// If no kind of the pipeline has a score.
     pub fn default(&self) -> Result<String, ResultsError> {
         let score = self.scores().next().map(|score| score.name.clone().into_owned());
-        score.ok_or_else(|| ResultsError::Ask("no stage of this pipeline is judged by a metric; name one".to_owned()))
+        score.ok_or_else(|| ResultsError::Ask("no stage of this pipeline has a score; name a metric".to_owned()))
     }
 
-    /// The metrics that explain the scores of what depends on their stage.
+    /// Iterates over the metrics that explain the scores of stages that depend on theirs.
     pub fn explaining(&self) -> impl Iterator<Item = &Metric> {
         self.0.iter().filter(|metric| metric.role == Role::Explains)
     }
 
-    /// Whether a metric always stands beside the score.
+    /// Returns whether a metric is always shown beside the score.
     #[must_use]
     pub fn is_beside_score(&self, name: &str) -> bool {
         self.get(name).is_some_and(|metric| metric.role == Role::BesideScore)
     }
 
-    /// The place of a metric among others: in the order of the kinds, those that no kind describes last.
+    /// Returns the sort position of a metric: the order of the kinds, then the metrics that no kind describes.
     #[must_use]
     pub fn rank(&self, name: &str) -> usize {
         self.0.iter().position(|metric| metric.name == name).unwrap_or(self.0.len())
     }
 
-    /// What a value is multiplied with where the header of a metric is: 100 for a fraction.
+    /// Returns the factor from a value to the unit in the header of its metric: 100 for a fraction.
     #[must_use]
     pub fn factor(&self, name: &str) -> f64 {
         if self.is_fraction(name) { 100.0 } else { 1.0 }
@@ -97,14 +98,14 @@ impl Metrics {
         self.get(name).is_some_and(|metric| metric.unit == Unit::Fraction)
     }
 
-    /// The name of a metric in words, with the unit in which [`Metrics::shown`] gives it.
+    /// Returns the name of a metric in words, with the unit that [`Metrics::shown`] uses.
     #[must_use]
     pub fn header(&self, name: &str) -> String {
         let words = name.replace('_', " ");
         if self.is_fraction(name) { format!("{words} %") } else { words }
     }
 
-    /// The same with an arrow where higher or lower values are better: `nmi ↑`.
+    /// Returns the header with an arrow if higher or lower values are better: `nmi ↑`.
     pub(super) fn directed_header(&self, name: &str) -> String {
         let arrow = match self.get(name).and_then(|metric| metric.better) {
             Some(Better::Higher) => " ↑",
@@ -114,7 +115,7 @@ impl Metrics {
         format!("{}{arrow}", self.header(name))
     }
 
-    /// What is known of some metrics, for scripts.
+    /// Returns the descriptions of some metrics, for scripts.
     pub(super) fn described<'n>(&self, names: impl Iterator<Item = &'n str>) -> BTreeMap<&'n str, Described<'_>> {
         let described = |name: &'n str| {
             let metric = self.get(name)?;
@@ -128,20 +129,20 @@ impl Metrics {
         names.filter_map(described).collect()
     }
 
-    /// A value as people read it; fractions in percent.
+    /// Formats a value for people; a fraction as a percentage.
     #[must_use]
     pub fn shown(&self, name: &str, value: f64) -> String {
         if self.is_fraction(name) { percent(value) } else { number(value) }
     }
 
-    /// A mean, with half the width of its interval where there are several values.
+    /// Formats a mean, with half the width of its interval if there are several values.
     pub(super) fn cell(&self, name: &str, estimate: Option<Estimate>) -> String {
         let Some(estimate) = estimate else { return String::new() };
         let half = estimate.half_width().map(|half| format!(" ± {}", self.shown(name, half)));
         format!("{}{}", self.shown(name, estimate.mean), half.unwrap_or_default())
     }
 
-    /// A difference with its sign, and half the width of its interval where there are several.
+    /// Formats a difference with its sign, and half the width of its interval if there are several values.
     pub(super) fn signed(&self, name: &str, estimate: Option<Estimate>) -> String {
         let sign = if estimate.is_some_and(|estimate| estimate.mean >= 0.0) { "+" } else { "" };
         let cell = self.cell(name, estimate);

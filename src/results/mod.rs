@@ -1,9 +1,8 @@
-//! What results say: rows, tables, comparisons, and what a metric is.
+//! Reads results: rows, tables, comparisons, and the meaning of metrics.
 //!
-//! Reading order: `rows`, the instances that have numbers; `metric`, their units and headers; `grid`, a table as data, and
-//! `table`, those that people read; `pivot`, one metric over two axes; `statistics`, means, intervals and tests; `contrast` and
-//! `compare`, arms against each other; `archive`, `catalogue` and `images`, what lies in the cache beside
-//! the numbers.
+//! Reading order: `rows`, the instances that have numbers; `metric`, their units and headers; `grid`, a table as data,
+//! and `table`, the tables that people read; `pivot`, one metric over two axes; `statistics`, means, intervals and
+//! tests; `contrast` and `compare`, comparisons of arms; `archive`, `catalogue` and `images`, other data in the cache.
 
 mod archive;
 mod catalogue;

@@ -17,7 +17,7 @@ use crate::{
     store::real,
 };
 
-/// What a pivot shows.
+/// The request for a pivot.
 pub struct Pivot<'a> {
     /// The axis whose values are the rows.
     pub rows: &'a str,
@@ -25,13 +25,13 @@ pub struct Pivot<'a> {
     pub columns: &'a str,
     /// The metric in the cells: `METRIC`, or `STAGE.METRIC` where several stages have it.
     pub metric: &'a str,
-    /// The axis over seeds, if there is one: what alone makes an interval.
+    /// The axis over seeds, if there is one. Only seeds make an interval.
     pub repeats: Option<&'a str>,
-    /// What the metrics are.
+    /// The descriptions of the metrics.
     pub metrics: &'a Metrics,
 }
 
-/// One cell, for scripts.
+/// One cell, as scripts read it.
 #[derive(Serialize)]
 pub struct Cell {
     row: Value,
@@ -43,22 +43,22 @@ pub struct Cell {
     n: usize,
 }
 
-/// A pivot as a table, and the axes that its cells are means over.
+/// A pivot as a table, with the axes that its cells are means over.
 pub struct Pivoted {
     /// The cells that have results.
     pub cells: Vec<Cell>,
     /// The table.
     pub grid: Grid,
-    /// Other axes with several values in one cell.
+    /// Other axes that have several values within one cell.
     pub over: Vec<String>,
 }
 
 impl Pivot<'_> {
-    /// The table of some results. A cell with several of them is their mean; of one that differ in nothing but their
-    /// seed, with half the width of its interval.
+    /// Makes the table of some results. A cell with several results has their mean, and half the width of its interval
+    /// if they differ only in their seed.
     ///
     /// # Errors
-    /// If no result has the metric and both axes, or results of several stages have.
+    /// If no result has the metric and both axes, or results of several stages have them.
     pub fn of(&self, results: &[Row<'_>]) -> Result<Pivoted, ResultsError> {
         if self.rows == self.columns {
             return Err(ResultsError::Ask(format!("`--rows` and `--columns` are one axis, `{}`", self.rows)));
@@ -128,7 +128,7 @@ impl Pivot<'_> {
     }
 }
 
-/// The axes and metrics that results have.
+/// Lists the axes and metrics that results have.
 fn known(results: &[Row<'_>]) -> String {
     let axes: BTreeSet<&str> = results.iter().flat_map(|row| row.axes.iter().map(|(axis, _)| axis)).collect();
     let metrics: BTreeSet<&str> = results.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();

@@ -1,4 +1,4 @@
-//! Results as rows: which cached instances have numbers, and in which columns they are shown.
+//! Results as rows: the cached instances that have numbers, and the columns that they are shown in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,23 +18,23 @@ use crate::{
 
 /// The instances that have metrics, in the order of the graph.
 pub struct Results<'a> {
-    /// The axes with more than one value in the sweep, in its order, whatever of it is cached: key, and header of the
-    /// column.
+    /// The axes that have more than one value in the sweep, in its order, whether or not they are cached: key and
+    /// column header.
     pub(super) axes: Vec<(String, String)>,
     pub(super) rows: Vec<Row<'a>>,
-    /// Instances that have no results because they failed, or something that they need did.
+    /// The instances that have no results because they, or a dependency, failed.
     lost: Vec<Row<'a>>,
-    /// The axis over seeds: people see means over it.
+    /// The axis over seeds. Tables for people have means over it.
     pub(super) repeats: Option<&'a str>,
-    /// What the metrics are.
+    /// The descriptions of the metrics.
     pub(super) metrics: Metrics,
-    /// What differences are from.
+    /// The baseline of the differences.
     pub(super) baseline: Option<String>,
 }
 
 /// An instance with its metrics.
 pub struct Row<'a> {
-    /// Its place in the graph.
+    /// Its index in the graph.
     pub(super) index: usize,
     /// Its stage.
     pub stage: &'a str,
@@ -47,15 +47,15 @@ pub struct Row<'a> {
     seeds: Option<&'a str>,
     /// Its final numbers, by name.
     pub metrics: &'a BTreeMap<String, f64>,
-    /// How it was made; nothing for a lost one.
+    /// The recipe of its result; `None` if it failed.
     recipe: Option<&'a Recipe>,
-    /// Metrics of instances above, by name; each of the nearest that has it.
+    /// Metrics of its dependencies, by name; each from the nearest dependency that has it.
     pub beneath: BTreeMap<&'a str, f64>,
-    /// By how much its metrics exceed those of the baseline, if there is one.
+    /// The differences of its metrics from those of the baseline, if there is one.
     pub differences: BTreeMap<String, f64>,
 }
 
-/// A row as scripts read it.
+/// A row, as scripts read it.
 #[derive(Serialize)]
 pub struct JsonRow<'a> {
     stage: &'a str,
@@ -86,10 +86,10 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// True if it is the same work as another row and differs from it in nothing but its seed.
+    /// Returns true if the row is the same work as another row and differs from it only in its seed.
     fn repeats_nothing_of(&self, other: &Self) -> bool {
         let without_seed = |axes: &'a Axes| axes.iter().filter(|(axis, _)| Some(*axis) != self.seeds);
-        // Metrics that differ are other work, and quicker to compare.
+        // Metrics are compared first, since that is faster than comparing recipes.
         let is_same_work = self.recipe.is_some() && self.metrics == other.metrics && self.recipe == other.recipe;
         is_same_work && without_seed(self.axes).eq(without_seed(other.axes))
     }
@@ -100,14 +100,14 @@ impl<'a> Row<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// The rows of the instances in `made`: indices into the graph, and what is known of each.
+    /// Makes rows of the instances in `made`: indices into the graph, with their manifests.
     pub fn new(graph: &'a Graph<'_>, made: impl IntoIterator<Item = (usize, &'a Manifest)>) -> Self {
         let made: BTreeMap<usize, &Manifest> = made.into_iter().collect();
         let scored = made.iter().filter(|(_, manifest)| !manifest.metrics.is_empty());
         let rows =
             scored.map(|(&index, manifest)| Row::new(graph, index, Some(manifest), beneath(graph, &made, index)));
         let rows = rows.collect();
-        // Variants and rounds first, as in the names, then the sweep in the order of the file.
+        // The order is that of names: variants and rounds first, then the sweep in the order of the file.
         let mut keys: Vec<String> = Vec::new();
         let rounds = graph.pipeline.loops.iter().map(|around| around.name.get_ref());
         let (variant, sweep): (Vec<_>, Vec<_>) = graph.pipeline.axes.iter().partition(|axis| axis.is_variant());
@@ -124,20 +124,20 @@ impl<'a> Results<'a> {
         }
     }
 
-    /// The results of a run, with a row for each instance that failed.
+    /// Returns the results of a run, with a row for each instance that failed.
     pub fn of(graph: &'a Graph<'_>, report: &'a Summary) -> Self {
         let made = report.outcomes.iter().filter_map(|outcome| Some((outcome.index, outcome.manifest.as_deref()?)));
         let lost = report.lost(graph).into_iter().map(|index| Row::new(graph, index, None, BTreeMap::new()));
         Self { lost: lost.collect(), ..Self::new(graph, made) }
     }
 
-    /// The names of the points that have an instance without results because of a failure, in stages that have a metric.
+    /// Returns the names of the points that have no results because of a failure, in stages that have the metric.
     pub fn lost_points(&self, metric: &str) -> BTreeSet<String> {
         let has_it = |stage: &str| self.rows.iter().any(|row| row.stage == stage && row.metrics.contains_key(metric));
         self.lost.iter().filter(|row| has_it(row.stage)).map(|row| self.point(row)).collect()
     }
 
-    /// Rows together with the lost instances of their stages, in the order of the graph.
+    /// Adds the failed instances of the same stages to some rows, in the order of the graph.
     pub(super) fn with_gaps<'r>(&'r self, rows: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
         let of_stage = |lost: &&Row<'_>| rows.iter().any(|row| row.stage == lost.stage);
         let mut all: Vec<&Row<'_>> = rows.iter().copied().chain(self.lost.iter().filter(of_stage)).collect();
@@ -145,7 +145,7 @@ impl<'a> Results<'a> {
         all
     }
 
-    /// The same with the differences of each row from a baseline, written `baseline`.
+    /// Sets the differences of each row from a baseline. `baseline` is its text.
     #[must_use]
     pub fn with_differences(mut self, baseline: &str, differences: Vec<BTreeMap<String, f64>>) -> Self {
         for (row, differences) in self.rows.iter_mut().zip(differences) {
@@ -155,22 +155,22 @@ impl<'a> Results<'a> {
         self
     }
 
-    /// The axis that a name means: its key, or the header of its column.
+    /// Returns the axis that a name means: its key, or the header of its column.
     pub fn axis<'n>(&'n self, name: &'n str) -> &'n str {
         self.axes.iter().find(|(_, header)| header == name).map_or(name, |(key, _)| key)
     }
 
-    /// The axis over seeds.
+    /// Returns the axis over seeds.
     pub fn repeats(&self) -> Option<&'a str> {
         self.repeats
     }
 
-    /// What the metrics are.
+    /// Returns the descriptions of the metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The first score that there are results of, with the rows that have it.
+    /// Returns the first score that has results, with the rows that have it.
     pub fn scored(&self) -> Option<(&Metric, Vec<&Row<'a>>)> {
         self.metrics.scores().find_map(|score| {
             let rows: Vec<&Row<'a>> = self.rows.iter().filter(|row| row.metrics.contains_key(&*score.name)).collect();
@@ -178,12 +178,12 @@ impl<'a> Results<'a> {
         })
     }
 
-    /// Every row.
+    /// Returns every row.
     pub fn rows(&self) -> &[Row<'a>] {
         &self.rows
     }
 
-    /// Every row, for scripts.
+    /// Returns every row, for scripts.
     pub fn json(&self) -> Vec<JsonRow<'a>> {
         let row = |row: &Row<'a>| {
             let &Row { stage, instance, axes, metrics, .. } = row;
@@ -192,13 +192,13 @@ impl<'a> Results<'a> {
         self.rows.iter().map(row).collect()
     }
 
-    /// What is known of the metrics of the rows, for scripts.
+    /// Returns the descriptions of the rows' metrics, for scripts.
     pub fn described(&self) -> BTreeMap<&str, Described<'_>> {
         let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
         self.metrics.described(names.into_iter())
     }
 
-    /// The means of a metric over seeds, each with the name of its point.
+    /// Returns the means of a metric over seeds, each with the name of its point.
     pub fn estimates(&self, metric: &str) -> Vec<(String, Estimate)> {
         let seeded = |row: &&Row<'a>| self.repeats.is_some_and(|seeds| row.axes.contains_key(seeds));
         let rows: Vec<&Row<'_>> = self.rows.iter().filter(seeded).collect();
@@ -206,14 +206,14 @@ impl<'a> Results<'a> {
         groups.filter_map(|group| Some((self.point(group[0]), over(&group, |row| row.metrics.get(metric))?))).collect()
     }
 
-    /// The name of an instance without its seed.
+    /// Returns the name of an instance without its seed.
     fn point(&self, row: &Row<'a>) -> String {
         let axes = row.axes.iter().filter(|(axis, _)| Some(*axis) != self.repeats);
         let words: Vec<String> = axes.map(|(axis, value)| format!("{axis}={}", plain(value))).collect();
         if words.is_empty() { row.stage.to_owned() } else { format!("{}@{}", row.stage, words.join(",")) }
     }
 
-    /// The rows in groups that differ only in their seed, in the order of the first of each.
+    /// Groups the rows that differ only in their seed, in the order of the first row of each group.
     pub(super) fn groups<'r>(&self, rows: &[&'r Row<'a>]) -> Vec<Vec<&'r Row<'a>>> {
         let mut groups: Vec<Vec<&Row<'a>>> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
@@ -228,7 +228,7 @@ impl<'a> Results<'a> {
     }
 }
 
-/// The rows without those whose seed changes nothing: they are no repeats.
+/// Removes rows whose seed changes nothing, since they are not repeats.
 pub(super) fn distinct<'r, 'a>(group: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
     let mut distinct: Vec<&Row<'_>> = Vec::new();
     for &row in group {
@@ -239,12 +239,13 @@ pub(super) fn distinct<'r, 'a>(group: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
     distinct
 }
 
-/// The mean of a metric over a group, of those that have it, without seeds that change nothing.
+/// Returns the mean of a metric over the rows of a group that have it, without seeds that change nothing.
 pub(super) fn over<'r>(group: &[&'r Row<'_>], value: impl Fn(&'r Row<'_>) -> Option<&'r f64>) -> Option<Estimate> {
     Estimate::of(&distinct(group).into_iter().filter_map(value).copied().collect::<Vec<_>>())
 }
 
-/// The mean score of a group with its 95 % interval: over the seeds, or of a single run over its test images.
+/// Returns the mean score of a group with its 95 % interval: over the seeds, or, for a single run, over its test
+/// images.
 pub fn score(metric: &Metric, group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f64)>)> {
     let estimate = over(group, |row| row.metrics.get(&*metric.name))?;
     let end = |name: &str| group.iter().find_map(|row| row.metrics.get(name)).copied().filter(|end| end.is_finite());
@@ -252,7 +253,7 @@ pub fn score(metric: &Metric, group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f
         let Role::Score { interval: Some([low, high]) } = &metric.role else { return None };
         end(low).zip(end(high))
     };
-    // Student's t knows no bounds; a fraction has some.
+    // Student's t interval is unbounded, so that of a fraction is cut to its range.
     let bounded = |(low, high): (f64, f64)| match metric.unit {
         Unit::Fraction => (low.max(0.0), high.min(1.0)),
         Unit::Number => (low, high),
@@ -260,8 +261,8 @@ pub fn score(metric: &Metric, group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f
     Some((estimate.mean, if estimate.n > 1 { estimate.interval.map(bounded) } else { over_images() }))
 }
 
-/// Metrics of the dependencies of an instance, each of the nearest that has it. If several at the same distance have the
-/// metric, it is ambiguous and omitted.
+/// Returns metrics of an instance's dependencies, each from the nearest one that has it. If several at the same
+/// distance have the metric, it is ambiguous and omitted.
 fn beneath<'a>(graph: &Graph<'_>, made: &BTreeMap<usize, &'a Manifest>, index: usize) -> BTreeMap<&'a str, f64> {
     let mut seen = BTreeSet::from([index]);
     let mut level = vec![index];
@@ -286,7 +287,7 @@ fn varies(graph: &Graph<'_>, key: &str) -> bool {
     values.any(|value| Some(value) != first)
 }
 
-/// A column is called by the parameter alone, unless two axes share it.
+/// Returns the headers of the axes: the parameter alone, unless two axes share it.
 fn headers(keys: Vec<String>) -> Vec<(String, String)> {
     let short = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
     let shorts: Vec<String> = keys.iter().map(|key| short(key)).collect();

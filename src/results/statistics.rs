@@ -1,27 +1,27 @@
-//! What repeats over seeds say: means with their intervals, paired differences, and a verdict over several at once.
+//! Statistics of repeats over seeds: means with intervals, paired differences, and corrections for several tests.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The confidence of every interval, and one less the level of every test.
+/// The confidence of every interval. The level of every test is one minus this.
 const CONFIDENCE: f64 = 0.95;
 
-/// A mean with its 95 % interval by Student's t.
+/// A mean with its 95 % interval by Student's t distribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
     /// The mean of the values.
     pub mean: f64,
-    /// Both ends of the interval; none of a single value, or where a value is not finite.
+    /// Both ends of the interval; `None` for a single value, or if a value is not finite.
     pub interval: Option<(f64, f64)>,
-    /// Number of values.
+    /// The number of values.
     pub n: usize,
 }
 
 impl Estimate {
-    /// From independent values; none if there are none.
+    /// Estimates the mean of independent values. Returns `None` if there are no values.
     #[must_use]
     pub fn of(values: &[f64]) -> Option<Self> {
         let (mean, error) = moments(values)?;
-        // Of values that are not all numbers, nothing is known.
+        // There is no interval if a value is not finite.
         let interval = error.filter(|error| error.is_finite()).map(|error| {
             let half = error * student(values.len()).inverse_cdf(0.5 + CONFIDENCE / 2.0);
             (mean - half, mean + half)
@@ -30,28 +30,28 @@ impl Estimate {
         Some(Self { mean, interval, n: values.len() })
     }
 
-    /// Half the width of the interval.
+    /// Returns half the width of the interval.
     #[must_use]
     pub fn half_width(&self) -> Option<f64> {
         self.interval.map(|(low, high)| (high - low) / 2.0)
     }
 }
 
-/// The two-sided p-value of Student's paired t-test: how often differences of mean zero would lie as far from it. None
-/// with less than two differences, or where one is not finite.
+/// Returns the two-sided p-value of Student's paired t-test: the probability of a mean at least this far from zero if
+/// the true mean is zero. Returns `None` for fewer than two differences, or if one is not finite.
 #[must_use]
 pub fn paired_p(differences: &[f64]) -> Option<f64> {
     let (mean, error) = moments(differences)?;
     let error = error.filter(|error| error.is_finite())?;
     if error == 0.0 {
-        // All differences are equal: either nothing differs or everything does, in the same way.
+        // All differences are equal: either nothing differs, or every pair differs by the same amount.
         return Some(if mean == 0.0 { 1.0 } else { 0.0 });
     }
     Some(2.0 * student(differences.len()).cdf(-(mean / error).abs()))
 }
 
-/// The p-values adjusted for being several, in their order (Holm, "A simple sequentially rejective multiple test
-/// procedure", 1979).
+/// Returns the p-values adjusted for multiple tests, in their order (Holm, "A simple sequentially rejective multiple
+/// test procedure", 1979).
 #[must_use]
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
@@ -65,13 +65,13 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// Whether an adjusted p-value is taken as a difference.
+/// Returns whether an adjusted p-value counts as a difference.
 #[must_use]
 pub fn differs(adjusted: f64) -> bool {
     adjusted < 1.0 - CONFIDENCE
 }
 
-/// The mean, and its standard error if there are two values or more.
+/// Returns the mean, and its standard error if there are two values or more.
 fn moments(values: &[f64]) -> Option<(f64, Option<f64>)> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -83,7 +83,7 @@ fn moments(values: &[f64]) -> Option<(f64, Option<f64>)> {
     }
 }
 
-/// Student's t for the mean of `n` values.
+/// Returns Student's t distribution for the mean of `n` values.
 fn student(n: usize) -> StudentsT {
     StudentsT::new(0.0, 1.0, n as f64 - 1.0).expect("two values have a degree of freedom")
 }

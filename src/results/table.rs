@@ -1,4 +1,4 @@
-//! Tables of results: a row for each point, columns by metric.
+//! Tables of results: a row for each point, with a column for each metric.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::{
     stage::{Metric, Role},
 };
 
-/// What a table shows in place of a number that there is not, because of a failure.
+/// The text of a cell whose number is missing because of a failure.
 const FAILED: &str = Status::Failed.word();
 
 impl<'a> Results<'a> {
-    /// Every row with every metric, as plain numbers in one table.
+    /// Makes one table of every row with every metric, as plain numbers.
     pub fn flat(&self) -> Grid {
         let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
         let left = ["stage", "instance"].into_iter().chain(self.axes.iter().map(|(key, _)| key.as_str()));
@@ -36,8 +36,8 @@ impl<'a> Results<'a> {
         grid
     }
 
-    /// The tables that people read, each with a title: one for each score; without any (or with `all`) also one for each other
-    /// kind with metrics.
+    /// Makes the tables that people read, each with a title: one for each score. If there is no score, or with `all`,
+    /// each other kind with metrics has a table too.
     pub fn tables(&self, all: bool) -> Vec<(&str, Grid)> {
         let mut rest: Vec<&Row<'_>> = self.rows.iter().collect();
         let mut tables: Vec<(&str, Grid)> = Vec::new();
@@ -64,7 +64,7 @@ impl<'a> Results<'a> {
         tables
     }
 
-    /// Columns that say which instance a row is: never dropped.
+    /// Returns the number of columns that identify a row. These are never dropped.
     pub fn fixed(&self) -> usize {
         self.axes.len() + 2 + usize::from(self.repeats.is_some())
     }
@@ -127,12 +127,12 @@ impl<'a> Results<'a> {
         grid
     }
 
-    /// The column of the number of seeds, where there are any.
+    /// Returns the column with the number of seeds, if there is an axis over seeds.
     fn seeds(&self) -> Option<(String, Align)> {
         self.repeats.map(|_| ("seeds".to_owned(), Align::Right))
     }
 
-    /// The headers of the stage and of the axes that reach one of these rows, and those axes.
+    /// Returns the headers of the stage and of the axes that reach any of these rows, and these axes.
     fn reaching(&self, rows: &[&Row<'_>]) -> (Vec<(String, Align)>, Vec<&str>) {
         let reached = |key: &str| rows.iter().any(|row| row.axes.contains_key(key));
         let shown = |key: &str| reached(key) && Some(key) != self.repeats;
@@ -157,7 +157,7 @@ impl<'a> Results<'a> {
     }
 }
 
-/// The names of metrics that are wanted, in the order of the kinds, then by name.
+/// Returns the selected names of metrics, in the order of the kinds, then by name.
 fn names<'r>(
     about: &Metrics,
     rows: impl Iterator<Item = impl Iterator<Item = &'r str>>,

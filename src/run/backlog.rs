@@ -1,4 +1,4 @@
-//! What is left to run: in which order, whether there is room for it, and how long it may take.
+//! The work that is left in a run: its order, whether there is room for it, and how long it may take.
 
 use super::schedule::{Limits, Load, Schedule};
 use crate::{
@@ -7,17 +7,18 @@ use crate::{
     store::{History, Store, StoreError},
 };
 
-/// What is left to run. Made when the first instance must run: a run that finds everything cached needs none.
+/// The work that is left. It is created when the first instance must run, since a fully cached run needs none.
 pub(super) struct Backlog {
     schedule: Schedule,
     /// Seconds that each instance is expected to take.
     expected: Vec<Option<f64>>,
-    /// Seconds that are left, and instances of unknown length.
+    /// Seconds of work that is left, and the number of instances with no recorded duration.
     left: (f64, usize),
 }
 
 impl Backlog {
-    /// The instances of a graph, of which those in `open` are left. Work with no recorded duration is taken to be short.
+    /// Schedules the instances of a graph, of which those in `open` are left. Work with no recorded duration counts as
+    /// short.
     ///
     /// # Errors
     /// If the cache cannot be read.
@@ -49,17 +50,17 @@ impl Backlog {
         Ok(Self { schedule: Schedule::new(limits, &loads, &seconds, &links), expected, left })
     }
 
-    /// The order in which instances should start, and what is running.
+    /// Returns the schedule: the order in which instances should start, and what is running.
     pub(super) fn schedule(&mut self) -> &mut Schedule {
         &mut self.schedule
     }
 
-    /// Expected seconds of what is left, and how many instances have no recorded duration.
+    /// Returns the expected seconds of the work that is left, and the number of instances with no recorded duration.
     pub(super) fn left(&self) -> (f64, usize) {
         self.left
     }
 
-    /// Takes off an instance that is done.
+    /// Removes a finished instance from the work that is left.
     pub(super) fn done(&mut self, index: usize) {
         match self.expected[index] {
             Some(expected) => self.left.0 = (self.left.0 - expected).max(0.0),

@@ -1,26 +1,26 @@
-//! Which device each running instance gets.
+//! Assigns devices to running instances.
 
 use crate::stage::DeviceId;
 
-/// The devices of a run, and how many instances use each of them.
+/// The devices of a run, and the number of instances on each of them.
 #[derive(Debug)]
 pub(super) struct Devices {
     all: Vec<(DeviceId, usize)>,
 }
 
 impl Devices {
-    /// Devices that nothing uses yet. Without any, the CPU.
+    /// Takes a set of devices, none of them in use. Without any, uses the CPU.
     pub(super) fn new(devices: &[DeviceId]) -> Self {
         let devices = if devices.is_empty() { &[DeviceId::Cpu] } else { devices };
         Self { all: devices.iter().map(|&device| (device, 0)).collect() }
     }
 
-    /// How many of them are GPUs.
+    /// Returns the number of GPUs.
     pub(super) fn gpus(&self) -> usize {
         self.all.iter().filter(|(device, _)| *device != DeviceId::Cpu).count()
     }
 
-    /// Assigns `count` devices, at least one: those that the fewest instances use, of equals the first.
+    /// Assigns `count` devices, at least one: those with the fewest instances, and the first of equals.
     pub(super) fn assign(&mut self, count: usize) -> Vec<DeviceId> {
         let mut order: Vec<usize> = (0..self.all.len()).collect();
         order.sort_by_key(|&at| self.all[at].1);
@@ -29,7 +29,7 @@ impl Devices {
         order.into_iter().map(|at| self.all[at].0).collect()
     }
 
-    /// Takes devices back from an instance that ended.
+    /// Releases the devices of an instance that ended.
     pub(super) fn release(&mut self, devices: &[DeviceId]) {
         for (device, users) in &mut self.all {
             *users -= usize::from(devices.contains(device));

@@ -1,5 +1,5 @@
-//! The run loop: one thread that owns the state of every instance. It decides, starts what there is room for, and hears
-//! what becomes of it (`finish`).
+//! The run loop: one thread owns the state of every instance. It decides instances, starts those that there is room
+//! for, and handles their updates (`finish`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,10 +30,10 @@ use crate::{
     store::{History, Output, Store, StoreError},
 };
 
-/// How long to wait for reports before looking at locks, the clock and the wish to stop.
+/// How long to wait for updates before checking locks, the clock and the stop flag.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What a run is about, fixed from its start.
+/// The inputs of a run, which never change during it.
 #[derive(Clone, Copy)]
 pub(super) struct Given<'a, 't> {
     pub graph: &'a Graph<'t>,
@@ -43,13 +43,13 @@ pub(super) struct Given<'a, 't> {
     pub history: &'a History,
 }
 
-/// How often an instance failed, and how often its inputs turned out damaged or its source files changed.
+/// Counts of an instance's failures, of its damaged inputs and of its changed source files.
 #[derive(Clone, Default)]
 pub(super) struct Tries {
     pub failed: u32,
     pub damaged: u32,
     pub changed: u32,
-    /// Not before this moment.
+    /// It is not started before this moment.
     pub pause: Option<Instant>,
 }
 
@@ -63,17 +63,17 @@ pub(super) struct Dispatcher<'a, 't> {
     pub backlog: Option<Backlog>,
     /// For each instance, those that depend on it directly.
     pub below: BTreeMap<usize, Vec<usize>>,
-    /// The instances to look at: something that they depend on has changed.
+    /// The instances to decide next: an instance that they depend on has changed.
     pub open: BTreeSet<usize>,
     pub tries: BTreeMap<usize, Tries>,
-    /// Instances with an evicted output that something needs, and the port.
+    /// Instances with an evicted output that other work needs, and the output's port.
     pub wanted: BTreeMap<usize, String>,
-    /// Work that failed, with the message. Equal work would fail again.
+    /// Work that failed, with its message. Equal work would fail again.
     pub failed: BTreeMap<StageKey, String>,
-    /// No new work is started: something failed, or the run was stopped.
+    /// True if no new work is started, because something failed or the run was stopped.
     pub stopping: bool,
     pub interrupted: bool,
-    /// Whether it was said what an interrupted run waits for.
+    /// Whether it was already reported which instances an interrupted run waits for.
     told: bool,
 }
 
@@ -115,7 +115,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 self.block_the_rest();
                 return Ok(());
             }
-            // Every report that is there at once, so that a talkative stage does not make the loop look at the disk.
+            // Handles all updates that have arrived, so that frequent updates do not make the loop read the disk each
+            // time.
             let mut settled = false;
             while !settled {
                 match self.executor.poll(TICK) {
@@ -126,7 +127,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                     }
                     None => settled = self.states.has_waiting() || self.is_idle(),
                 }
-                // What is done, and the saved states that waiting work may continue from.
+                // The results that exist, and the saved states that waiting work may continue from.
                 let states = &self.states;
                 self.executor.beat(&|| {
                     let waiting = states.waiting().filter_map(|index| states.work(index)).filter(|work| work.saves);
@@ -144,7 +145,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.executor.running().is_empty()
     }
 
-    /// Decides everything that can be decided now.
+    /// Decides every instance that can be decided now.
     fn settle(&mut self) -> Result<(), StoreError> {
         self.watch_the_clock();
         while let Some(index) = self.open.pop_first() {
@@ -160,7 +161,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         Ok(())
     }
 
-    /// The input hashes of an instance; `None` while a dependency is not finished.
+    /// Returns the input hashes of an instance, or `None` while a dependency is not finished.
     fn inputs(&self, instance: &Instance<'_>) -> Result<Option<BTreeMap<String, ArtifactHash>>, (Status, String)> {
         let mut inputs = BTreeMap::new();
         for from in instance.above() {
@@ -185,7 +186,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         Ok(Some(inputs))
     }
 
-    /// Pending -> Ready or Finished, for an instance whose inputs are known.
+    /// Moves an instance whose inputs are known from Pending to Ready or Finished.
     fn decide(&mut self, index: usize, inputs: BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
         let Given { graph, store, history, options, selection } = self.given;
         let instance = self.instance(index);
@@ -216,7 +217,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 }
                 None => self.states.ready(index, work),
             },
-            // Its source files cannot be read.
+            // The source files of the instance cannot be read.
             None => {
                 let place = graph.place(&instance.span("path"));
                 let set = place.map(|place| format!("; `path` is set at {}:{}", place.file, place.line));
@@ -227,8 +228,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
         Ok(())
     }
 
-    /// Starts waiting work while there is room. What was decided earlier is decided again: it may be done by now. True if
-    /// something must be settled anew.
+    /// Starts waiting work while there is room. Decides each instance again first, since its results may be in the
+    /// cache by now. Returns true if `settle` must run again.
     fn start(&mut self) -> Result<bool, StoreError> {
         let now = Instant::now();
         let mut unsettled = false;
@@ -246,7 +247,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             self.states.reopen(index);
             self.decide(index, inputs)?;
             let Some(work) = self.states.work(index).cloned() else {
-                // Done by another process: what depends on it can be decided now.
+                // Another process did it, so the instances that depend on it can be decided now.
                 unsettled = true;
                 continue;
             };
@@ -261,7 +262,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         Ok(unsettled)
     }
 
-    /// Ready -> Running, Elsewhere or Finished. True if something must be settled anew.
+    /// Moves an instance from Ready to Running, Elsewhere or Finished. Returns true if `settle` must run again.
     fn launch(&mut self, index: usize, work: Work, holder: Option<String>) -> Result<bool, StoreError> {
         let load = self.backlog().schedule().load(index);
         let devices = self.devices.assign(load.gpus);
@@ -320,7 +321,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// The instances that wait for room, the most urgent first.
+    /// Returns the instances that wait for room, the most urgent first.
     fn by_urgency(&mut self) -> Result<Vec<usize>, StoreError> {
         if !self.states.has_waiting() {
             return Ok(Vec::new());
@@ -347,7 +348,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.reporter.event(&Event::Outlook { seconds, unknown });
     }
 
-    /// Stops when somebody asks for it, or the budget of time is spent.
+    /// Stops the run if the stop flag is set or the time budget is spent.
     fn watch_the_clock(&mut self) {
         if self.is_out_of_time() {
             self.executor.cancel();
@@ -361,7 +362,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
         self.given.options.until.is_some_and(|until| Instant::now() >= until)
     }
 
-    /// An interrupted run waits for running jobs, which may take long: some stages cannot stop in the middle.
+    /// Reports once which running jobs an interrupted run waits for. That may take long, since some stages cannot stop
+    /// midway.
     fn say_what_is_waited_for(&mut self) {
         let running = self.executor.running();
         if self.interrupted && !self.told && !running.is_empty() {
@@ -372,7 +374,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Nothing runs and nothing can start, so what is not finished is blocked.
+    /// Blocks every instance that is not finished, when nothing runs and nothing can start.
     fn block_the_rest(&mut self) {
         for &index in &self.given.selection.all {
             if self.states.outcome(index).is_some() {
@@ -384,7 +386,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    /// Running -> Pending: takes a job that ended off the list. `None` if it is not running.
+    /// Moves an instance from Running to Pending and frees its resources. Returns `None` if it is not running.
     pub(super) fn release(&mut self, index: usize) -> Option<(Work, bool)> {
         let State::Running { work, devices, resumed } = self.states.reopen(index) else { return None };
         self.devices.release(&devices);
@@ -393,7 +395,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 }
 
-/// For each instance, the selected ones that depend on it directly.
+/// Returns, for each instance, the selected instances that depend on it directly.
 fn below(graph: &Graph<'_>, selection: &Selection) -> BTreeMap<usize, Vec<usize>> {
     let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for &index in &selection.all {

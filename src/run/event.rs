@@ -1,4 +1,4 @@
-//! What happens during a run. Events are the whole interface between the engine and what people see.
+//! The events of a run. They are the whole interface between the run loop and everything that people see.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Output, Real, real},
 };
 
-/// Something that happened. Each is one line of `--events`.
+/// Something that happened in a run. Each event is one line of `--events`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -20,17 +20,17 @@ pub enum Event {
     RunStarted {
         /// The pipeline.
         pipeline: String,
-        /// Instances selected.
+        /// The number of selected instances.
         stages: usize,
     },
-    /// What is left of a run in which something must run, told anew whenever an instance is done.
+    /// Estimated remaining work. Sent at the start, if there is work, and after each instance finishes.
     Outlook {
-        /// Seconds that all instances which are not done are expected to take, one after another.
+        /// Expected seconds of all unfinished instances, summed.
         seconds: f64,
-        /// Those of them of whose like nothing is known.
+        /// Instances with no recorded duration to estimate from.
         unknown: usize,
     },
-    /// The code of an instance begins.
+    /// The code of an instance starts.
     StageStarted {
         /// The instance.
         instance: String,
@@ -38,20 +38,20 @@ pub enum Event {
         kind: String,
         /// The key of the work.
         key: Option<StageKey>,
-        /// Its parameters after defaults, without the paths of files.
+        /// Its parameters after defaults, without paths of files.
         parameters: Value,
         /// Why it runs.
         reason: Reason,
     },
-    /// An instance has come this far.
+    /// The progress of a running instance.
     Progress {
         /// The instance.
         instance: String,
-        /// Units done.
+        /// Units done so far.
         done: u64,
-        /// Units in all, 0 when not known.
+        /// Units in total; 0 if that is not known.
         total: u64,
-        /// What a unit is.
+        /// The name of a unit.
         unit: &'static str,
         /// The epoch being worked on, from 1.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,39 +63,40 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "real_if_any")]
         loss: Option<f64>,
     },
-    /// Another process works on the same thing; it is waited for.
+    /// Another process does the same work, and this run waits for it.
     Waiting {
         /// The instance.
         instance: String,
-        /// Who holds it, and how far it is.
+        /// The other process, and its progress.
         holder: String,
     },
-    /// The run was asked to stop, or has spent its budget, while instances run. They end at their next good moment.
+    /// The run was asked to stop, or spent its time budget, while instances run. They stop at the next point where they
+    /// can.
     Stopping {
-        /// The instances that are waited for.
+        /// The instances that the run waits for.
         instances: Vec<String>,
-        /// Whether the budget is spent; otherwise somebody asked.
+        /// True if the budget is spent, false if the user stopped the run.
         budget: bool,
     },
-    /// An instance goes on from a saved state.
+    /// An instance continues from a saved state.
     Resumed {
         /// The instance.
         instance: String,
-        /// Whole epochs done then.
+        /// Whole epochs done at that state.
         epoch: u64,
-        /// Steps done since.
+        /// Steps done after these epochs.
         step: u64,
     },
-    /// An instance has saved its state.
+    /// An instance saved its state.
     Checkpoint {
         /// The instance.
         instance: String,
         /// Whole epochs done.
         epoch: u64,
-        /// Steps done since.
+        /// Steps done after these epochs.
         step: u64,
     },
-    /// An instance failed, and will be tried again.
+    /// An instance failed and will be tried again.
     Retrying {
         /// The instance.
         instance: String,
@@ -104,27 +105,27 @@ pub enum Event {
         /// Why it failed.
         message: String,
     },
-    /// What lies at an input is not as it was written; its maker runs again.
+    /// The bytes at an input port changed since they were written. The instance that made them runs again.
     Damaged {
-        /// The instance that met it.
+        /// The instance that read the input.
         instance: String,
         /// The input port.
         port: String,
         /// The file, and what is wrong with it.
         message: String,
     },
-    /// A source file changed while it was read; what was made of it is thrown away, and the instance is decided anew.
+    /// A source file changed while it was read. The result is discarded, and the instance is decided again.
     SourceChanged {
         /// The instance.
         instance: String,
         /// The file.
         file: PathBuf,
     },
-    /// A number came out: final, or (with an epoch) a point of a curve.
+    /// A metric: a final number, or a point of a curve if it has an epoch.
     Metric {
         /// The instance.
         instance: String,
-        /// Its name.
+        /// The name of the metric.
         name: String,
         /// Its value; `NaN`, `Infinity` and `-Infinity` are strings.
         #[serde(serialize_with = "real")]
@@ -133,26 +134,26 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
     },
-    /// A result should be read with care, one that was made now or one from the cache.
+    /// A warning about a result, whether it was made now or comes from the cache.
     Warning {
         /// The instance.
         instance: String,
-        /// Why, and what would help.
+        /// What is wrong, and what would help.
         message: String,
     },
-    /// An instance is done with, one way or another.
+    /// An instance is finished, whatever its status.
     StageFinished {
         /// The instance.
         instance: String,
         /// Its kind.
         kind: String,
-        /// How.
+        /// What became of it.
         status: Status,
-        /// Its key, where known.
+        /// Its key, if it is known.
         key: Option<StageKey>,
-        /// Seconds that its code took now, or (cached) when it ran.
+        /// Seconds that its code took: now, or when the cached result was made.
         seconds: Option<f64>,
-        /// What came out, by port.
+        /// Its outputs, by port.
         outputs: BTreeMap<String, Output>,
         /// Why it failed, or what blocked it.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,21 +172,21 @@ fn real_if_any<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::O
     value.map(Real).serialize(serializer)
 }
 
-/// Someone who wants to know: a terminal, a file of events.
+/// A receiver of events: a terminal, a file.
 pub trait Reporter {
     /// Called for each event, in order, from one thread.
     fn event(&mut self, event: &Event);
 
-    /// Called several times a second while something runs, for what is drawn anew as time passes.
+    /// Called several times a second while something runs, to redraw whatever changes with time.
     fn tick(&mut self) {}
 
-    /// A line for people about how a search goes.
+    /// Called with a message about the progress of a search.
     fn remark(&mut self, words: &str) {
         let _ = words;
     }
 }
 
-/// Several reporters, told one after another.
+/// Several reporters. Each event goes to all of them, in order.
 impl Reporter for Vec<Box<dyn Reporter>> {
     fn event(&mut self, event: &Event) {
         for reporter in self {

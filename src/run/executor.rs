@@ -1,4 +1,5 @@
-//! The seam between the run loop and what does the work: threads of this process, other processes, other machines.
+//! The interface between the run loop and whatever runs the work: threads of this process, other processes, other
+//! machines.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,31 +13,31 @@ use crate::{
     store::{Holder, Manifest, Recipe, StoreError},
 };
 
-/// A job, by the index of its instance in the graph.
+/// A job, identified by the index of its instance in the graph.
 pub type JobId = usize;
 
-/// One piece of work, complete in itself: whoever has the kinds and the cache can do it.
+/// One piece of work as owned data. Any process that has the kinds and the cache can do it.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     /// The instance.
     pub id: JobId,
     /// `PIPELINE/INSTANCE`, for records and messages.
     pub name: String,
-    /// What is done, and on which inputs.
+    /// The work, with the hashes of its inputs.
     pub recipe: Recipe,
-    /// All parameters after defaults: the recipe lacks those without effect and the paths of source files.
+    /// All parameters after defaults. The recipe lacks those without effect and the paths of source files.
     pub params: Value,
-    /// What saved states are kept under.
+    /// The key that its saved states are kept under.
     pub trajectory: StageKey,
-    /// What the source files looked like when they were hashed.
+    /// The state of the source files when they were hashed.
     pub witnesses: Arc<Witnesses>,
-    /// Where relative paths in parameters start.
+    /// The folder that relative paths in parameters start from.
     pub root: PathBuf,
-    /// Rows that come in, where that was known beforehand.
+    /// The number of input rows, if it was known beforehand.
     pub rows: Option<u64>,
     /// Time between two saved states.
     pub save_every: Duration,
-    /// Start anew, whatever results and saved states there are.
+    /// Whether to start from scratch even if there are results or saved states.
     pub forced: bool,
     /// The threads that it may use.
     pub threads: usize,
@@ -47,67 +48,68 @@ pub struct JobSpec {
 /// Why a job has no result.
 #[derive(Debug)]
 pub enum Failure {
-    /// The stage, or the writing of its outputs, failed.
+    /// The stage failed, or writing its outputs did.
     Failed(String),
     /// It was asked to stop.
     Cancelled,
-    /// The bytes at this input port are not those that its hash names; what made them must run again.
+    /// The bytes at this input port do not match their hash. The stage that made them must run again.
     Damaged {
         /// The port.
         port: String,
         /// The file, and what is wrong with it.
         message: String,
     },
-    /// This source file changed since it was hashed, so the outputs have no right key.
+    /// This source file changed since it was hashed, so the key does not fit the outputs.
     Changed(PathBuf),
 }
 
-/// What a running job reports.
+/// An update from a running job.
 #[derive(Debug)]
 pub enum Update {
-    /// Progress, a metric, a warning.
+    /// Progress, a metric, a warning or the like.
     Note(Note),
-    /// It ended, and its results are in the cache, or there are none.
+    /// The job ended, with a manifest if its results are in the cache.
     Done(Box<Result<Manifest, Failure>>),
 }
 
-/// Whether a job was started.
+/// What became of an attempt to start a job.
 #[derive(Debug)]
 pub enum Start {
     /// It runs.
     Started,
-    /// Another process does it.
+    /// Another process does the work.
     Elsewhere(Holder),
-    /// Its results came into the cache since it was decided that it must run.
+    /// Its results have been added to the cache since it was decided that it must run.
     Done,
-    /// The system refuses what it needs; the message says what would help.
+    /// The system refused a resource. The message says what would help.
     Refused(String),
 }
 
-/// Does the work of a run. The run loop calls it from one thread.
+/// Runs the jobs of a run. The run loop calls it from one thread.
 pub trait Executor {
-    /// What may run at one time.
+    /// Returns the resources that all jobs together may use.
     fn capacity(&self) -> Limits;
 
-    /// Starts a job unless its trajectory is locked by another process or its results are there.
+    /// Starts a job unless another process has locked its trajectory or its results exist.
     ///
     /// # Errors
     /// If the cache cannot be read or written.
     fn start(&mut self, job: JobSpec) -> Result<Start, StoreError>;
 
-    /// The next report of a running job; `None` if none comes within `wait`.
+    /// Returns the next update of a running job, or `None` if there is none within `wait`.
     fn poll(&mut self, wait: Duration) -> Option<(JobId, Update)>;
 
-    /// Asks all running jobs to save their state and end.
+    /// Asks all running jobs to save their state and stop.
     fn cancel(&mut self);
 
-    /// The running jobs.
+    /// Returns the running jobs.
     fn running(&self) -> Vec<JobId>;
 
-    /// Whether a job of this trajectory runs. When it ends, another one may be shorter or needless.
+    /// Returns whether a job of this trajectory is running. When it ends, other work on the trajectory may be shorter
+    /// or unnecessary.
     fn is_on(&self, trajectory: &StageKey) -> bool;
 
-    /// Shows other processes that this run goes on, and which results and saved states it needs. Called often; acts when
-    /// it is due.
+    /// Tells other processes that this run is alive, and which results and saved states it needs. The run loop calls it
+    /// often; it acts only when a heartbeat is due.
     fn beat(&mut self, needs: &dyn Fn() -> BTreeSet<StageKey>);
 }

@@ -1,4 +1,4 @@
-//! What the run loop hears of running jobs, and what becomes of their instances.
+//! Handles the updates of running jobs, and finishes, retries or reopens their instances.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use crate::{
     store::{Manifest, StoreError},
 };
 
-/// The pause before the first retry; each further one is twice as long.
+/// The pause before the first retry. It doubles with each further retry.
 const BACKOFF: Duration = Duration::from_millis(500);
-/// How often an instance is tried again whose inputs are damaged, or whose source files change.
+/// The most tries of an instance whose inputs are damaged or whose source files change.
 const MOST_TRIES: u32 = 3;
 
 impl Dispatcher<'_, '_> {
-    /// Passes on what a running job reports.
+    /// Reports what a running job says as an event.
     pub(super) fn note(&mut self, index: usize, note: Note) {
         let instance = self.instance(index).name.to_string();
         self.reporter.event(&match note {
@@ -38,7 +38,7 @@ impl Dispatcher<'_, '_> {
         });
     }
 
-    /// A job ended: its instance is finished, or pending again.
+    /// Handles the end of a job: its instance becomes finished, or pending again.
     pub(super) fn done(&mut self, index: usize, result: Result<Manifest, Failure>) -> Result<(), StoreError> {
         let Some((work, resumed)) = self.release(index) else { return Ok(()) };
         let outcome =
@@ -68,8 +68,10 @@ impl Dispatcher<'_, '_> {
             Err(Failure::Changed(file)) => {
                 tries.changed += 1;
                 if tries.changed > MOST_TRIES {
-                    let message =
-                        format!("{} changes again and again while it is read; run again when it rests", file.display());
+                    let message = format!(
+                        "{} changes again and again while it is read; run again when it no longer changes",
+                        file.display()
+                    );
                     self.finish(outcome(Status::Failed).because(message));
                 } else {
                     self.open.insert(index);
@@ -89,7 +91,7 @@ impl Dispatcher<'_, '_> {
         Ok(())
     }
 
-    /// Anything -> Finished.
+    /// Moves an instance from any state to Finished.
     pub(super) fn finish(&mut self, outcome: Outcome) {
         let Outcome { index, status, key, ref manifest, ref message, .. } = outcome;
         let instance = self.instance(index);
@@ -124,7 +126,7 @@ impl Dispatcher<'_, '_> {
         }
     }
 
-    /// An input port of ready work whose bytes were evicted or lost.
+    /// Returns an input port of ready work whose bytes were evicted or lost.
     pub(super) fn gone(&self, work: &Work) -> Result<Option<String>, StoreError> {
         for (port, hash) in &work.recipe.inputs {
             if !self.given.store.has(hash)? {
@@ -134,7 +136,8 @@ impl Dispatcher<'_, '_> {
         Ok(None)
     }
 
-    /// Reopens what made the bytes at an input port. A damaged object is deleted; an evicted one is made again.
+    /// Reopens the instance that made the bytes at an input port. A damaged object is deleted; an evicted one is made
+    /// again.
     pub(super) fn rebuild(&mut self, index: usize, port: &str, work: &Work) -> Result<(), StoreError> {
         let store = self.given.store;
         let mut evicted = false;

@@ -1,4 +1,4 @@
-//! Jobs on threads of this process, and the locks that keep other processes off the same work.
+//! Runs jobs on threads of this process, and locks their trajectories so that other processes do not do the same work.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +31,7 @@ use crate::{
 /// A running job.
 struct Running {
     trajectory: StageKey,
-    /// What its lock tells others.
+    /// The progress that its lock shows to other processes.
     progress: String,
     pool: Arc<ThreadPool>,
     lock: Lock,
@@ -45,19 +45,19 @@ pub struct LocalThreads {
     limits: Limits,
     cancel: Arc<AtomicBool>,
     running: BTreeMap<JobId, Running>,
-    /// Pools that nothing runs in.
+    /// Thread pools that no job uses.
     idle: Vec<Arc<ThreadPool>>,
     devices: BTreeMap<DeviceId, Device>,
     sender: mpsc::Sender<(JobId, Update)>,
     receiver: mpsc::Receiver<(JobId, Update)>,
-    /// When the locks were last written; `None` if that is due.
+    /// When the locks were last written; `None` if they must be written now.
     beat: Option<Instant>,
-    /// Tells garbage collection elsewhere what this run needs.
+    /// The lock that tells garbage collection in other processes what this run needs.
     announced: Option<Lock>,
 }
 
 impl LocalThreads {
-    /// Threads for jobs of these kinds, with the results in `store`.
+    /// Makes an executor for jobs of these kinds, with the results in `store`.
     #[must_use]
     pub fn new(store: &Store, kinds: Registry, options: &Options) -> Self {
         let Options { jobs, threads, memory, .. } = *options;
@@ -79,7 +79,8 @@ impl LocalThreads {
         }
     }
 
-    /// An idle pool of so many threads. Made when first needed: a run that finds everything cached starts no thread.
+    /// Returns an idle pool with this number of threads, making one if needed. A fully cached run never calls this, so
+    /// it starts no thread.
     fn pool(&mut self, threads: usize) -> Result<Arc<ThreadPool>, ThreadPoolBuildError> {
         if let Some(at) = self.idle.iter().position(|pool| pool.current_num_threads() == threads) {
             return Ok(self.idle.swap_remove(at));
@@ -87,7 +88,7 @@ impl LocalThreads {
         ThreadPoolBuilder::new().num_threads(threads).build().map(Arc::new)
     }
 
-    /// A device, opened once.
+    /// Returns a device, which is opened once.
     fn device(&mut self, id: DeviceId) -> Result<Device, String> {
         if let Some(device) = self.devices.get(&id) {
             return Ok(device.clone());
@@ -104,7 +105,7 @@ impl Executor for LocalThreads {
     }
 
     fn start(&mut self, job: JobSpec) -> Result<Start, StoreError> {
-        // Better now than after hours of work.
+        // Fails here if the cache is read-only, instead of after hours of work.
         self.store.ensure_writable()?;
         if self.announced.is_none() {
             self.announced = self.store.announce()?;
@@ -116,7 +117,7 @@ impl Executor for LocalThreads {
             Attempt::Busy(holder) => return Ok(Start::Elsewhere(holder)),
         };
         if job.forced {
-            // Continuing from a saved state would be no new run.
+            // A forced run must not continue from an earlier state.
             self.store.checkpoints(&trajectory).clear()?;
         } else if let Lookup::Found(manifest) = self.store.lookup(&job.recipe.key())?
             && self.store.has_all(&manifest)?
@@ -142,7 +143,7 @@ impl Executor for LocalThreads {
             Place { store: self.store.clone(), kinds: self.kinds.clone(), device, cancel: Arc::clone(&self.cancel) };
         let work = move || {
             let notes = sender.clone();
-            // The run loop may have ended on an error of its own; then nobody receives this.
+            // If the run loop has ended on an error, nobody receives the result.
             let result =
                 inside.install(|| execute(&job, &place, &mut |note| drop(notes.send((id, Update::Note(note))))));
             let _ = sender.send((id, Update::Done(Box::new(result))));
@@ -165,7 +166,7 @@ impl Executor for LocalThreads {
                 }
             }
             Update::Note(_) => {}
-            // Its lock opens.
+            // Dropping the entry releases its lock.
             Update::Done(_) => {
                 if let Some(Running { pool, thread, .. }) = self.running.remove(&id) {
                     self.idle.push(pool);
@@ -194,7 +195,7 @@ impl Executor for LocalThreads {
         }
         self.beat = Some(Instant::now());
         for running in self.running.values_mut() {
-            // A lost lock (the machine slept) or a full disk costs double work at worst, never a wrong result.
+            // Losing a lock (the machine slept) or a full disk can only cause double work, never a wrong result.
             let _ = running.lock.beat(&running.progress, &BTreeSet::new());
         }
         if let Some(lock) = &mut self.announced {
@@ -204,7 +205,7 @@ impl Executor for LocalThreads {
 }
 
 impl Drop for LocalThreads {
-    /// Ends all jobs, and waits for them: nothing writes to the cache once a run has returned.
+    /// Stops all jobs and waits for them, so that nothing writes to the cache after a run has returned.
     fn drop(&mut self) {
         if self.running.is_empty() {
             return;

@@ -1,9 +1,10 @@
-//! Doing what a plan says.
+//! Runs what a plan says must run.
 //!
-//! Reading order: `options` and `summary`, what a run is given and gives; `state`, where an instance can stand; `dispatcher`,
-//! the loop that owns all states, with `finish` for what it hears; `backlog`, `schedule` and `devices`, what starts next and
-//! where; `executor`, the seam to whatever does the work, `local`, the threads that do, and `worker`, one job; [`event`], what
-//! a run tells; `recompute`, finished work run again to compare.
+//! Reading order: `options` and `summary`, the input and the output of a run; `state`, the states of an instance;
+//! `dispatcher`, the loop that owns all states, with `finish` for the updates of jobs; `backlog`, `schedule` and
+//! `devices`, which decide what starts next and where; `executor`, the interface to whatever runs the work, `local`,
+//! which runs it on threads, and `worker`, one job; [`event`], what a run reports; `recompute`, which runs finished
+//! work again to compare the bytes.
 
 mod backlog;
 mod devices;
@@ -40,10 +41,10 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Runs the selected instances on threads of this process, as far as the cache does not hold their results.
+/// Runs the selected instances whose results are not in the cache, on threads of this process.
 ///
 /// # Errors
-/// If the cache cannot be read or written. A stage that fails is no error of the run: its outcome says so.
+/// If the cache cannot be read or written. A stage that fails is not an error of the run: its outcome has the failure.
 pub fn run(
     graph: &Graph<'_>,
     selection: &Selection,
@@ -55,10 +56,10 @@ pub fn run(
     run_on(&mut threads, graph, selection, store, options, reporter)
 }
 
-/// The same on any executor.
+/// Runs the selected instances on any executor, like [`run`].
 ///
 /// # Errors
-/// As [`run`].
+/// The same as for [`run`].
 pub fn run_on(
     executor: &mut dyn Executor,
     graph: &Graph<'_>,
@@ -80,7 +81,7 @@ pub fn run_on(
             history.note(&graph.instances[outcome.index].name, key);
         }
     }
-    // Only explanations need the history, so a cache that cannot be written does not fail a run that wrote nothing.
+    // Only explanations need the history, so a run that wrote nothing does not fail if the cache is read-only.
     let _ = store.save(&history);
     result?;
     let counts = Counts::of(outcomes.iter().map(|outcome| outcome.status));

@@ -1,4 +1,4 @@
-//! How to run.
+//! The options of a run.
 
 use std::{
     collections::BTreeMap,
@@ -8,33 +8,33 @@ use std::{
 
 use crate::{digest::StageKey, stage::DeviceId, threads};
 
-/// How to run.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Instances that may run at one time, at least 1.
+    /// Instances that may run at the same time, at least 1.
     pub jobs: usize,
-    /// Threads of each of them, at least 1, unless a stage needs another number.
+    /// Threads of each instance, at least 1, unless a stage asks for another number.
     pub threads: usize,
-    /// Bytes of memory for all of them together, by what the stages say that they need.
+    /// Bytes of memory for all running instances together, according to the needs that stages declare.
     pub memory: u64,
-    /// Where tensors are computed: the CPU, or one or several GPUs that the instances share.
+    /// The devices that compute tensors: the CPU, or one or several GPUs that the instances share.
     pub devices: Vec<DeviceId>,
-    /// Run the targets whatever the cache holds.
+    /// Whether targets run even if their results are in the cache.
     pub force: bool,
-    /// After a failure, go on with everything that does not depend on it.
+    /// Whether everything that does not depend on a failed instance still runs.
     pub keep_going: bool,
     /// Time between two saved states of a stage that saves its state.
     pub save_every: Duration,
-    /// When to stop as if asked to.
+    /// The moment at which the run stops as if the user asked for it.
     pub until: Option<Instant>,
-    /// Work that failed in an earlier pass of the same run, with the message. It is not tried again.
+    /// Work that failed in an earlier pass of the same run, with its message. It is not tried again.
     pub failed: BTreeMap<StageKey, String>,
-    /// Set from outside to stop at the next good moment.
+    /// The flag that another thread sets to stop the run.
     pub cancel: Arc<AtomicBool>,
 }
 
 impl Default for Options {
-    /// One instance at a time, on all cores of the CPU, with a state saved every minute.
+    /// Runs one instance at a time, on all cores of the CPU, and saves states every minute.
     fn default() -> Self {
         Self {
             jobs: 1,

@@ -1,4 +1,5 @@
-//! Runs finished work again and compares the bytes: a proof of determinism, or of rot that hashes cannot show.
+//! Runs finished work again and compares the bytes. Differences show missing determinism, or damage that hashes cannot
+//! show.
 
 use std::{path::Path, sync::atomic::AtomicBool};
 
@@ -12,18 +13,18 @@ use crate::{
     threads,
 };
 
-/// What came of running finished work again.
+/// The result of running finished work again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recomputed {
     /// Every output has the same bytes.
     Equal,
     /// These ports have other bytes.
     Differs(Vec<String>),
-    /// It cannot be run again from the cache alone.
+    /// The work cannot be run again from the cache alone, for this reason.
     Impossible(String),
 }
 
-/// Runs the work of a manifest again, inside the present rayon pool or the shared one, and compares what comes out. Writes
+/// Runs the work of a manifest again, inside the current rayon pool or the shared one, and compares the outputs. Writes
 /// nothing.
 #[must_use]
 pub fn recompute(registry: &Registry, store: &Store, manifest: &Manifest) -> Recomputed {
@@ -34,7 +35,7 @@ pub fn recompute(registry: &Registry, store: &Store, manifest: &Manifest) -> Rec
     }
 }
 
-/// The trajectory of a manifest's work, or `None` if its kind saves no states.
+/// Returns the trajectory of a manifest's work, or `None` if its kind saves no states.
 #[must_use]
 pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> {
     let recipe = &manifest.recipe;
@@ -43,8 +44,8 @@ pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> 
     Some(recipe.trajectory(extent.free))
 }
 
-/// The device that a record names, opened. Devices and instruction sets differ in the last digits, which is no sign of
-/// damage: without the same ones there is nothing to compare.
+/// Opens the device that a manifest names. Other devices and instruction sets change the last digits, which is not
+/// damage, so results are compared only where both are the same.
 fn device_of(manifest: &Manifest) -> Result<Device, String> {
     let made = &manifest.provenance;
     let here = instructions();
@@ -62,7 +63,7 @@ fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<
     if kind.version != recipe.version {
         return Err(format!("kind `{}` has version {} now, not {}", kind.name, kind.version, recipe.version));
     }
-    // What this version cannot read of a recipe is not in its key either.
+    // Parts of a recipe that this version cannot read are missing from the key too.
     if store.manifest(&recipe.key()).ok().flatten().is_none() {
         return Err("its recipe is that of another version of strata".to_owned());
     }
@@ -79,7 +80,7 @@ fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<
     let mut differing = Vec::new();
     for (port, old) in &manifest.outputs {
         let new = outputs.ports().get(port).map(Artifact::hash).transpose().map_err(|error| error.to_string())?;
-        // States at earlier epochs are saved by the engine, which is left out here.
+        // The run loop saves the states of earlier epochs, and it is not involved here.
         if new != Some(old.hash) && !port.contains('@') {
             differing.push(port.clone());
         }

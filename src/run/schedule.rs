@@ -1,9 +1,9 @@
-//! Which instance starts next: what is quickly done, then what is long, within the limits of the machine. Knows no stage
-//! and no clock.
+//! Decides which instance starts next: short work first, then the longest chain, within the limits of the machine. This
+//! module knows no stage and no clock.
 
 use serde::{Deserialize, Serialize};
 
-/// What a running instance takes of the machine.
+/// The resources that a running instance takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// Threads.
@@ -14,16 +14,16 @@ pub struct Load {
     pub gpus: usize,
 }
 
-/// What the machine has for a run.
+/// The resources of the machine that a run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Instances at one time.
+    /// Instances at the same time.
     pub jobs: usize,
-    /// Threads, memory and GPUs of all of them together.
+    /// Threads, memory and GPUs of all instances together.
     pub load: Load,
 }
 
-/// By how much of its own length the longest chain may be delayed for what is quickly done.
+/// Fraction of the critical path's length by which it may be delayed so that short work finishes first.
 const DELAY: f64 = 0.1;
 
 /// The running instances, and the order of those that wait.
@@ -31,17 +31,17 @@ const DELAY: f64 = 0.1;
 pub struct Schedule {
     limits: Limits,
     loads: Vec<Load>,
-    /// Seconds from the start of each instance to the end of the longest chain below it.
+    /// For each instance, the seconds from its start to the end of the longest chain of instances that depend on it.
     urgency: Vec<f64>,
-    /// Links of the longest chain above each.
+    /// For each instance, the number of links in the longest chain of its dependencies.
     depth: Vec<usize>,
     taken: Load,
     running: usize,
 }
 
 impl Schedule {
-    /// For instances with these loads, seconds and links (each to an earlier one that it needs), in an order in which
-    /// whatever is needed comes first. A load beyond the limits is cut to them, so that every instance can run alone.
+    /// Makes a schedule of instances with these loads, seconds and links (each to an earlier instance that it depends
+    /// on). Dependencies come first. A load beyond the limits is reduced to them, so that every instance can run alone.
     #[must_use]
     pub fn new(limits: Limits, loads: &[Load], seconds: &[f64], needs: &[Vec<usize>]) -> Self {
         let most = limits.load;
@@ -63,16 +63,16 @@ impl Schedule {
         Self { limits, loads: loads.iter().map(cut).collect(), urgency, depth, taken: Load::default(), running: 0 }
     }
 
-    /// What an instance takes.
+    /// Returns the resources that an instance takes.
     #[must_use]
     pub fn load(&self, index: usize) -> Load {
         self.loads[index]
     }
 
-    /// The instances in the order in which they should start. The one with the longest chain below it comes first, so
-    /// that the run ends early, but for those with the shortest, as many as together delay that by a tenth of it: so the
-    /// results of a training come before the next training. Among these, and of equals, the deepest is first, then the
-    /// earlier.
+    /// Returns the instances in the order in which they should start. Those with the longest chain below them come
+    /// first, so that the run ends early. Before these come the instances with the shortest chains, as many as delay
+    /// the longest chain by at most a tenth in total, so that the results of one training come before the next
+    /// training. These, and equals, are ordered by depth, deepest first, and then by index.
     #[must_use]
     pub fn by_urgency(&self, mut ready: Vec<usize>) -> Vec<usize> {
         let deeper = |a: usize, b: usize| self.depth[b].cmp(&self.depth[a]).then(a.cmp(&b));
@@ -90,13 +90,13 @@ impl Schedule {
         quick
     }
 
-    /// Whether one more instance may run at all.
+    /// Returns whether the maximum number of instances is running.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.running >= self.limits.jobs
     }
 
-    /// Whether an instance may start now.
+    /// Returns whether there is room for an instance now.
     #[must_use]
     pub fn fits(&self, index: usize) -> bool {
         let (load, taken, most) = (self.loads[index], self.taken, self.limits.load);
@@ -106,7 +106,7 @@ impl Schedule {
             && taken.gpus + load.gpus <= most.gpus
     }
 
-    /// An instance that fits starts.
+    /// Takes the resources of an instance that fits.
     pub fn start(&mut self, index: usize) {
         let load = self.loads[index];
         self.running += 1;
@@ -115,7 +115,7 @@ impl Schedule {
         self.taken.gpus += load.gpus;
     }
 
-    /// A running instance ends.
+    /// Frees the resources of an instance that ended.
     pub fn end(&mut self, index: usize) {
         let load = self.loads[index];
         self.running -= 1;
@@ -135,7 +135,7 @@ mod tests {
     /// Instances as (seconds, load, links).
     type Work = (Vec<f64>, Vec<Load>, Vec<Vec<usize>>);
 
-    /// Runs everything on a clock of its own; gives the makespan. Fails where a limit is exceeded or nothing can start.
+    /// Simulates a run with its own clock and returns the makespan. Fails if a limit is exceeded or nothing can start.
     fn simulate(limits: Limits, (seconds, loads, needs): &Work) -> f64 {
         let mut schedule = Schedule::new(limits, loads, seconds, needs);
         let (mut now, mut done) = (0.0, vec![false; seconds.len()]);
@@ -165,7 +165,7 @@ mod tests {
         now
     }
 
-    /// No schedule can be shorter: the longest chain, and each resource's work by its amount.
+    /// Returns a lower bound of the makespan: the longest chain, or the work of a resource divided by its amount.
     fn lower_bound(limits: Limits, (seconds, loads, needs): &Work) -> f64 {
         let schedule = Schedule::new(limits, loads, seconds, needs);
         let chain = schedule.urgency.iter().copied().fold(0.0, f64::max);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// A sweep's shape: layers of instances, each linked to some of the layers above.
+        /// Generates the shape of a sweep: layers of instances, each linked to some instances of the layers above.
         fn work(count: std::ops::Range<usize>, threads: usize, memory: u64)(
             each in prop::collection::vec(
                 (1u32..100, 1..=threads, 0..=memory, 0usize..=1, prop::collection::vec(any::<prop::sample::Index>(), 0..3)),
@@ -204,7 +204,8 @@ mod tests {
     }
 
     proptest! {
-        // One random graph in ten thousands takes longer than 1.3 times the bound, which no schedule may reach: always the same graphs.
+        // One random graph in ten thousand takes longer than 1.3 times the bound, which no schedule may reach. The
+        // fixed seed draws the same graphs each time.
         #![proptest_config(ProptestConfig { cases: 500, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() })]
 
         #[test]
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(schedule.by_urgency(vec![3, 1, 2]), [2, 1, 3]);
     }
 
-    /// 0 and 1 are trainings, 2 to 4 encode and probe the first, 5 is another training.
+    /// Instances 0 and 1 are trainings, 2 to 4 encode and probe the first, and 5 is another training.
     #[test]
     fn results_come_before_the_next_training() {
         let needs = [vec![], vec![], vec![0], vec![2], vec![2], vec![]];

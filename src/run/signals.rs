@@ -1,4 +1,4 @@
-//! The signals that ask the process to stop.
+//! Handles the signals that ask the process to stop.
 
 use std::{
     io, mem, ptr,
@@ -10,28 +10,29 @@ use signal_hook::{
     flag,
 };
 
-/// A flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the process at once: the cache is sound at any moment.
-/// A signal that was ignored when the process started (`nohup`, `trap "" INT`) stays ignored.
+/// Returns a flag that SIGINT, SIGTERM and SIGHUP set. A second signal ends the process at once, which is safe, since
+/// the cache is valid at any moment. A signal that was ignored when the process started (`nohup`, `trap "" INT`) stays
+/// ignored.
 ///
 /// # Errors
-/// If the system refuses.
+/// If the system refuses a handler.
 pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         if is_ignored(signal)? {
             continue;
         }
-        // In this order: the first signal finds the flag unset.
+        // This order matters: the first signal must find the flag unset.
         flag::register_conditional_shutdown(signal, 128 + SIGINT, Arc::clone(&stop))?;
         flag::register(signal, Arc::clone(&stop))?;
     }
     Ok(stop)
 }
 
-/// Whether the process was started with a signal ignored.
+/// Returns whether the process was started with a signal ignored.
 fn is_ignored(signal: i32) -> io::Result<bool> {
     let mut action = mem::MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: without a new action, `sigaction` only writes the present one to the place that it is given.
+    // SAFETY: without a new action, `sigaction` only writes the current one to the place that it is given.
     if unsafe { libc::sigaction(signal, ptr::null(), action.as_mut_ptr()) } != 0 {
         return Err(io::Error::last_os_error());
     }

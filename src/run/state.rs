@@ -1,4 +1,4 @@
-//! The state of every instance during a run, and the moves between states.
+//! The states of all instances during a run, and the moves between them.
 //!
 //! ```text
 //!            inputs known, decide()                 room for it
@@ -12,7 +12,7 @@
 //!    └── cached; or blocked by what it depends on ───────► Finished ◄─────┘ ran, resumed, failed
 //! ```
 //!
-//! A finished instance is reopened too, when its output was evicted or damaged and something needs the bytes.
+//! A finished instance is reopened as well if its output was evicted or damaged and other work needs the bytes.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -32,16 +32,16 @@ pub(super) struct Work {
     pub trajectory: StageKey,
     /// Why it must run.
     pub reason: Reason,
-    /// Whether it runs whatever the cache holds.
+    /// Whether it runs even if its results are in the cache.
     pub forced: bool,
     /// Whether it saves states that it can continue from.
     pub saves: bool,
-    /// What the source files in the recipe looked like.
+    /// The state of the source files in the recipe when they were hashed.
     pub witnesses: Arc<Witnesses>,
 }
 
 impl Work {
-    /// The work of a decision, if it must run and its recipe is known.
+    /// Returns the work of a decision, if it must run and its recipe is known.
     pub(super) fn of(decision: Decision) -> Option<Self> {
         let (key, trajectory) = (decision.key()?, decision.trajectory()?);
         let Decision { verdict: Verdict::Run(reasons), recipe: Some(recipe), extent, forced, witnesses, .. } = decision
@@ -53,18 +53,18 @@ impl Work {
     }
 }
 
-/// Where an instance stands.
+/// The state of an instance.
 #[derive(Debug)]
 pub(super) enum State {
-    /// Not decided yet: its inputs may not be known.
+    /// Not decided yet, since its inputs may not be known.
     Pending,
     /// It must run, and waits for room.
     Ready(Box<Work>),
-    /// Another process does it; `holder` says which.
+    /// Another process does the work; `holder` says which one.
     Elsewhere { work: Box<Work>, holder: String },
-    /// It runs.
+    /// It is running.
     Running { work: Box<Work>, devices: Vec<DeviceId>, resumed: bool },
-    /// It is done with.
+    /// It is finished, whatever its status.
     Finished(Box<Outcome>),
 }
 
@@ -72,12 +72,12 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) struct States {
     all: Vec<State>,
-    /// Those that are `Ready` or `Elsewhere`.
+    /// The instances that are `Ready` or `Elsewhere`.
     waiting: BTreeSet<usize>,
 }
 
 impl States {
-    /// So many instances, all pending.
+    /// Makes the states of `count` instances, all pending.
     pub(super) fn new(count: usize) -> Self {
         Self { all: (0..count).map(|_| State::Pending).collect(), waiting: BTreeSet::new() }
     }
@@ -86,17 +86,17 @@ impl States {
         matches!(self.all[index], State::Pending)
     }
 
-    /// What became of an instance, once it is finished.
+    /// Returns the outcome of an instance, if it is finished.
     pub(super) fn outcome(&self, index: usize) -> Option<&Outcome> {
         if let State::Finished(outcome) = &self.all[index] { Some(outcome) } else { None }
     }
 
-    /// Everything that is finished.
+    /// Iterates over the outcomes of finished instances.
     pub(super) fn outcomes(&self) -> impl Iterator<Item = &Outcome> {
         self.all.iter().filter_map(|state| if let State::Finished(outcome) = state { Some(&**outcome) } else { None })
     }
 
-    /// The instances that could start if there were room.
+    /// Iterates over the instances that could start if there were room.
     pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
         self.waiting.iter().copied()
     }
@@ -105,7 +105,7 @@ impl States {
         !self.waiting.is_empty()
     }
 
-    /// The work of an instance that could start.
+    /// Returns the work of an instance that could start.
     pub(super) fn work(&self, index: usize) -> Option<&Work> {
         match &self.all[index] {
             State::Ready(work) | State::Elsewhere { work, .. } => Some(work),
@@ -113,49 +113,49 @@ impl States {
         }
     }
 
-    /// Who does the work of an instance elsewhere.
+    /// Returns the other process that does the work of an instance.
     pub(super) fn holder(&self, index: usize) -> Option<&str> {
         if let State::Elsewhere { holder, .. } = &self.all[index] { Some(holder) } else { None }
     }
 
-    /// Pending -> Ready.
+    /// Moves an instance from Pending to Ready.
     pub(super) fn ready(&mut self, index: usize, work: Work) {
         debug_assert!(self.is_pending(index), "{:?}", self.all[index]);
         self.set(index, State::Ready(Box::new(work)));
     }
 
-    /// Ready -> Elsewhere.
+    /// Moves an instance from Ready to Elsewhere.
     pub(super) fn elsewhere(&mut self, index: usize, holder: String) {
         if let State::Ready(work) = self.take(index) {
             self.set(index, State::Elsewhere { work, holder });
         }
     }
 
-    /// Ready -> Running.
+    /// Moves an instance from Ready to Running.
     pub(super) fn start(&mut self, index: usize, devices: Vec<DeviceId>) {
         if let State::Ready(work) = self.take(index) {
             self.set(index, State::Running { work, devices, resumed: false });
         }
     }
 
-    /// Notes that a running instance continues from a saved state.
+    /// Records that a running instance continues from a saved state.
     pub(super) fn resume(&mut self, index: usize) {
         if let State::Running { resumed, .. } = &mut self.all[index] {
             *resumed = true;
         }
     }
 
-    /// Anything -> Pending; gives the state that it had.
+    /// Moves an instance from any state to Pending, and returns the state that it had.
     pub(super) fn reopen(&mut self, index: usize) -> State {
         self.take(index)
     }
 
-    /// Anything -> Finished.
+    /// Moves an instance from any state to Finished.
     pub(super) fn finish(&mut self, outcome: Outcome) {
         self.set(outcome.index, State::Finished(Box::new(outcome)));
     }
 
-    /// Every outcome, in the order of the graph.
+    /// Returns every outcome, in the order of the graph.
     pub(super) fn into_outcomes(self) -> Vec<Outcome> {
         let outcome = |state| if let State::Finished(outcome) = state { Some(*outcome) } else { None };
         self.all.into_iter().filter_map(outcome).collect()

@@ -1,4 +1,4 @@
-//! The words for what became of an instance, and how many of each there are.
+//! What can become of an instance, and the number of instances for each.
 
 use serde::Serialize;
 
@@ -10,16 +10,16 @@ pub enum Status {
     Cached,
     /// Its code ran to the end.
     Ran,
-    /// Its code went on from a checkpoint, to the end.
+    /// Its code continued from a saved state and ran to the end.
     Resumed,
     /// Its code failed.
     Failed,
-    /// Something that it needs failed, or the run was stopped before its turn.
+    /// A dependency failed, or the run was stopped before the instance started.
     Blocked,
 }
 
 impl Status {
-    /// The word that people and scripts read.
+    /// Returns the word that people and scripts read.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Status {
     }
 }
 
-/// Instances by what became of them.
+/// The number of instances for each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Found in the cache.
@@ -48,7 +48,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// The counts of some instances.
+    /// Counts some statuses.
     #[must_use]
     pub fn of(all: impl IntoIterator<Item = Status>) -> Self {
         let mut counts = Self::default();

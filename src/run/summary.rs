@@ -1,4 +1,4 @@
-//! What a run gives: what became of each instance.
+//! The result of a run: what became of each instance.
 
 use std::collections::BTreeSet;
 
@@ -12,23 +12,23 @@ pub struct Outcome {
     pub index: usize,
     /// What became of it.
     pub status: Status,
-    /// Its key, where it was known.
+    /// Its key, if it was known.
     pub key: Option<StageKey>,
-    /// The first reason that it ran.
+    /// The first reason why it ran.
     pub reason: Option<Reason>,
-    /// Its record, if it has results.
+    /// Its manifest, if it has results.
     pub manifest: Option<Box<Manifest>>,
     /// Why it failed, or what blocked it.
     pub message: Option<String>,
 }
 
 impl Outcome {
-    /// An instance that is finished, with nothing else known of it.
+    /// Makes the outcome of a finished instance of which nothing else is known.
     pub(super) fn new(index: usize, status: Status) -> Self {
         Self { index, status, key: None, reason: None, manifest: None, message: None }
     }
 
-    /// The same with the message of a failure, or of what blocked it.
+    /// Adds the message of a failure, or the reason why the instance was blocked.
     pub(super) fn because(self, message: impl Into<String>) -> Self {
         Self { message: Some(message.into()), ..self }
     }
@@ -37,18 +37,18 @@ impl Outcome {
 /// What became of a run.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// One for each selected instance, in the order of the graph.
+    /// One outcome for each selected instance, in the order of the graph.
     pub outcomes: Vec<Outcome>,
-    /// Instances by status.
+    /// The number of instances for each status.
     pub counts: Counts,
     /// Wall-clock seconds.
     pub seconds: f64,
-    /// True if it was stopped from outside before its end.
+    /// True if the run was stopped before its end.
     pub interrupted: bool,
 }
 
 impl Summary {
-    /// The instances that have no results because they, or a dependency, failed.
+    /// Returns the instances that have no results because they, or a dependency, failed.
     #[must_use]
     pub fn lost(&self, graph: &Graph<'_>) -> BTreeSet<usize> {
         let mut lost = BTreeSet::new();

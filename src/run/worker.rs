@@ -1,4 +1,4 @@
-//! One job: load its inputs, compute, check and commit its outputs.
+//! Runs one job: loads its inputs, computes, checks its outputs and commits them.
 
 use std::{
     any::Any,
@@ -18,7 +18,7 @@ use crate::{
     store::{Manifest, NotFinite, Provenance, Series, Store, StoreError},
 };
 
-/// Where a job is done.
+/// The context in which a job runs.
 pub(super) struct Place {
     pub store: Store,
     pub kinds: Registry,
@@ -69,7 +69,7 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
     drop(inputs);
     declared(kind, &outputs)?;
     finite(&outputs)?;
-    // Before anything is written under a key that names what the files held when they were hashed.
+    // Checked before anything is written, since the key names the content that the files had when they were hashed.
     match changed(stage.as_ref(), &job.witnesses, &job.root) {
         Ok(None) => {}
         Ok(Some(file)) => return Err(Failure::Changed(file)),
@@ -90,7 +90,7 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, warnings, seconds, provenance };
     store.commit(&manifest).map_err(failed)?;
     if extent.is_some_and(|extent| !extent.extends) {
-        // Nothing can continue from these states. Failing to delete them costs space only.
+        // Nothing can continue from these states. If they cannot be deleted, that costs only space.
         let _ = states.clear();
     }
     Ok(manifest)
@@ -100,7 +100,7 @@ fn failed(error: StoreError) -> Failure {
     Failure::Failed(error.to_string())
 }
 
-/// The artifacts at the input ports; an error names the port.
+/// Loads the artifacts at the input ports. An error names the port.
 pub(super) fn load(store: &Store, inputs: &BTreeMap<String, ArtifactHash>) -> Result<Inputs, (String, StoreError)> {
     let read = |(port, hash): (&String, &ArtifactHash)| match store.read(hash) {
         Ok(artifact) => Ok((port.clone(), Arc::new(artifact))),
@@ -109,7 +109,8 @@ pub(super) fn load(store: &Store, inputs: &BTreeMap<String, ArtifactHash>) -> Re
     inputs.iter().map(read).collect()
 }
 
-/// A damaged or missing input can be made again; any other error cannot be mended.
+/// Classifies an error at an input port: a damaged or missing input can be made again, and any other error fails the
+/// job.
 fn damage((port, error): (String, StoreError)) -> Failure {
     match &error {
         StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {}
@@ -119,7 +120,7 @@ fn damage((port, error): (String, StoreError)) -> Failure {
     Failure::Damaged { port, message: error.to_string() }
 }
 
-/// The outputs must be those that the kind declares: what is missing here would only be missed much later.
+/// Checks that the outputs are those that the kind declares. A missing one would be noticed much later otherwise.
 fn declared(kind: &StageKind, outputs: &Outputs) -> Result<(), Failure> {
     let missing = kind.outputs.iter().find(|port| !port.optional && !outputs.ports().contains_key(port.name));
     let unknown = outputs.ports().keys().find(|port| kind.output(port).is_none());
@@ -132,7 +133,7 @@ fn declared(kind: &StageKind, outputs: &Outputs) -> Result<(), Failure> {
     }
 }
 
-/// No output may hold a number that is not finite: whatever is computed from it would be wrong.
+/// Checks that every number in the outputs is finite, since anything computed from one that is not would be wrong.
 fn finite(outputs: &Outputs) -> Result<(), Failure> {
     for (port, artifact) in outputs.ports() {
         if let Some(found) = artifact.not_finite().map_err(|error| Failure::Failed(error.to_string()))? {

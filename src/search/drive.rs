@@ -1,4 +1,4 @@
-//! The climb of a halving search, rung by rung. A run and a plan climb alike; what a step is differs.
+//! Climbs the rungs of a halving search. A run and a plan climb in the same way, with different steps.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,28 +12,28 @@ use crate::{
     store::StoreError,
 };
 
-/// What is done with the instances of a rung: they are run, or planned.
+/// What happens to the instances of a rung: they are run, or planned.
 pub(super) trait Step {
-    /// What comes of a rung.
+    /// The result of a step.
     type Output;
 
-    /// Whether a rung that is done has been tried as a whole, so that a result that is missing failed.
+    /// Whether a step tries every instance of a rung, so that a missing result means a failure.
     const TRIES: bool;
 
     /// Runs or plans the instances.
     fn step(&mut self, selection: &Selection) -> Result<Self::Output, StoreError>;
 
-    /// The metrics of an instance, if it has results.
+    /// Returns the metrics of an instance, if it has results.
     fn metrics(output: &Self::Output, index: usize) -> Option<&BTreeMap<String, f64>>;
 
-    /// Whether the search must end with this rung: it was interrupted, or stopped at a failure.
+    /// Returns whether the search must end with this rung, because it was interrupted or stopped at a failure.
     fn must_end(&self, output: &Self::Output) -> bool;
 
-    /// Tells how the search goes.
+    /// Reports the progress of the search.
     fn say(&mut self, remark: Remark);
 }
 
-/// How a search goes, in words.
+/// A message about the progress of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark(String);
 
@@ -43,8 +43,8 @@ impl fmt::Display for Remark {
     }
 }
 
-/// Runs or plans what is wanted of a graph, rung by rung where its sweep is halved. Also says whether the search found
-/// nothing.
+/// Runs or plans the wanted instances of a graph, rung by rung if its sweep has a halving search. Also returns whether
+/// the search ended without an answer.
 ///
 /// # Errors
 /// If the cache cannot be read or written, or no result has the score.
@@ -81,12 +81,12 @@ pub(super) fn drive<S: Step>(
                     step.say(rung(&above, over));
                 }
                 let next = step.step(&above.select(wanted))?;
-                // A cache does not know what failed. But a search that has results of the next rung went on without the
+                // A cache does not record failures. But if the next rung has results, the search continued without the
                 // points that have none.
                 let went_on = || above_has_results::<S>(graph, &above, &next);
                 if is_decided || went_on() {
                     if !is_decided {
-                        step.say(without_score(&ladder, &lacking, "; a result of it may change which go on"));
+                        step.say(without_score(&ladder, &lacking, "; a missing result may change the choice"));
                     }
                     (output, ladder) = (next, above);
                     continue;
@@ -111,25 +111,25 @@ fn above_has_results<S: Step>(graph: &Graph<'_>, above: &Ladder<'_, '_>, next: &
     (0..graph.instances.len()).any(|index| above.is_of_last(index) && S::metrics(next, index).is_some())
 }
 
-/// Says where a plan ends: at a rung with results still to come.
+/// Reports where a plan ends: at a rung with missing results.
 fn undecided<S: Step>(ladder: &Ladder<'_, '_>, over: &str, climb: &Climb<'_>, step: &mut S) {
     ladder.note().into_iter().for_each(|note| step.say(Remark(note)));
     let is_last = ladder.rung().0 + 1 == ladder.sizes().len();
-    let more = if is_last { "" } else { "; its results decide which go on, so what follows is not known" };
+    let more = if is_last { "" } else { "; its results decide which points continue, so the next rungs are not known" };
     step.say(Remark(format!("{}{more}", rung(ladder, over))));
     if let Climb::Top(point) = climb {
         step.say(Remark(format!("the best so far is {}", words(point, " "))));
     }
 }
 
-/// `rung 2 of 3: 4 points at simclr.epochs=5`.
+/// Formats a rung: `rung 2 of 3: 4 points at simclr.epochs=5`.
 fn rung(ladder: &Ladder<'_, '_>, over: &str) -> Remark {
     let ((_, value), points) = (ladder.rung(), ladder.alive().count());
     let noun = if points == 1 { "point" } else { "points" };
     Remark(format!("{}: {points} {noun} at {over}={value}", place(ladder)))
 }
 
-/// `rung 2 of 3`.
+/// Formats the number of a rung: `rung 2 of 3`.
 fn place(ladder: &Ladder<'_, '_>) -> String {
     format!("rung {} of {}", ladder.rung().0 + 1, ladder.sizes().len())
 }
@@ -137,7 +137,8 @@ fn place(ladder: &Ladder<'_, '_>) -> String {
 /// The most points that a message names.
 const MOST_NAMED: usize = 5;
 
-/// `rung 1 of 3: 2 points have no score and count as the worst (simclr.optimizer.lr=10; simclr.optimizer.lr=100)`.
+/// Formats the points without a score: `rung 1 of 3: 2 points have no score and count as the worst
+/// (simclr.optimizer.lr=10; simclr.optimizer.lr=100)`.
 fn without_score(ladder: &Ladder<'_, '_>, points: &[Point<'_>], then: &str) -> Remark {
     let named: Vec<String> = points.iter().take(MOST_NAMED).map(|point| words(point, ",")).collect();
     let more = if points.len() > MOST_NAMED { "; …" } else { "" };
@@ -146,7 +147,7 @@ fn without_score(ladder: &Ladder<'_, '_>, points: &[Point<'_>], then: &str) -> R
     Remark(format!("{}: {count} {noun} {have} no score and {verb} as the worst ({named}{more}){then}", place(ladder)))
 }
 
-/// Each axis of a point with its value.
+/// Formats each axis of a point with its value.
 fn words(point: &Point<'_>, between: &str) -> String {
     point.iter().map(|(key, value)| format!("{key}={}", plain(value))).collect::<Vec<_>>().join(between)
 }

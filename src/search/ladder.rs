@@ -1,4 +1,5 @@
-//! Successive halving: which points of a sweep go on to the next rung, and which instances that makes.
+//! Successive halving: decides which points of a sweep continue to the next rung, and selects the instances of the
+//! rungs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,12 +11,12 @@ use crate::{
     pipeline::{Halving, document, quoted},
 };
 
-/// A point of a search: for each axis that is searched, its value.
+/// A point of a search: each axis that is searched, with its value.
 pub type Point<'a> = Vec<(&'a str, Value)>;
 
-/// What the results of a rung lead to.
+/// The outcome of a rung.
 pub enum Climb<'a> {
-    /// One more rung is known.
+    /// There is one more rung, and its points are known.
     Up,
     /// This was the last rung, and this is its best point.
     Top(Point<'a>),
@@ -23,18 +24,18 @@ pub enum Climb<'a> {
     Nothing,
 }
 
-/// The rungs of a search, as far as results decide them.
+/// The rungs of a search whose points are known so far.
 #[derive(Clone)]
 pub struct Ladder<'a, 't> {
     graph: &'a Graph<'t>,
     halving: &'a Halving,
     points: Vec<Point<'a>>,
-    /// The points of each rung that is known, the best first from the second on.
+    /// The points of each known rung. From the second rung on, the best point is first.
     rungs: Vec<Vec<usize>>,
 }
 
 impl<'a, 't> Ladder<'a, 't> {
-    /// The search of a graph, with all points in the first rung.
+    /// Starts the search of a graph, with all points in the first rung.
     #[must_use]
     pub fn new(graph: &'a Graph<'t>, halving: &'a Halving) -> Self {
         let block = &graph.pipeline.space.blocks[halving.block];
@@ -52,20 +53,20 @@ impl<'a, 't> Ladder<'a, 't> {
         Self { graph, halving, points, rungs: vec![all] }
     }
 
-    /// The number of rungs, and the number of points in each.
+    /// Returns the number of points in each rung.
     #[must_use]
     pub fn sizes(&self) -> Vec<usize> {
         self.halving.sizes(self.points.len())
     }
 
-    /// The rung that is known last, from 0, and its value.
+    /// Returns the last known rung, counted from 0, and its value.
     #[must_use]
     pub fn rung(&self) -> (usize, u64) {
         let rung = self.rungs.len() - 1;
         (rung, self.halving.rungs[rung])
     }
 
-    /// What is worth knowing: whether survivors go on where they are, or start anew at each rung.
+    /// Returns a note if survivors start anew at each rung instead of continuing.
     #[must_use]
     pub fn note(&self) -> Option<String> {
         let stage = self.halving.over.split('.').next().unwrap_or_default();
@@ -75,18 +76,18 @@ impl<'a, 't> Ladder<'a, 't> {
         anew.then(|| {
             format!(
                 "note: each rung starts `{stage}` anew, as its learning rate falls over all epochs; with \
-                 `schedule.horizon = {most}` survivors go on where they are"
+                 `schedule.horizon = {most}` survivors continue where they are"
             )
         })
     }
 
-    /// Whether what is wanted comes from a rung at all.
+    /// Returns whether any of the wanted instances belongs to a rung.
     #[must_use]
     pub fn concerns(&self, wanted: &Selection) -> bool {
         wanted.targets.iter().any(|&index| self.graph.instances[index].axes.contains_key(&self.halving.over))
     }
 
-    /// Of `wanted`, what the rungs that are known make; and the scores that a further rung depends on.
+    /// Selects the wanted instances that belong to known rungs, and the scores that decide a further rung.
     #[must_use]
     pub fn select(&self, wanted: &Selection) -> Selection {
         let alive = |instance: &Instance<'_>| {
@@ -106,8 +107,8 @@ impl<'a, 't> Ladder<'a, 't> {
         self.graph.with_needs(targets)
     }
 
-    /// Whether the scores of the last rung that is known say more of what is wanted: which points are on a further rung, or
-    /// which one is the best of all.
+    /// Returns whether the scores of the last known rung decide more of the wanted instances: the points of a further
+    /// rung, or the best point of all.
     #[must_use]
     pub fn goes_on(&self, wanted: &Selection) -> bool {
         let (rung, _) = self.rung();
@@ -115,7 +116,7 @@ impl<'a, 't> Ladder<'a, 't> {
         rung < self.top(wanted) || is_last && self.deciding().iter().any(|index| wanted.targets.contains(index))
     }
 
-    /// The highest rung that something wanted comes from.
+    /// Returns the highest rung that a wanted instance belongs to.
     fn top(&self, wanted: &Selection) -> usize {
         let values =
             wanted.targets.iter().filter_map(|&index| self.graph.instances[index].axes.get(&self.halving.over));
@@ -123,8 +124,8 @@ impl<'a, 't> Ladder<'a, 't> {
         self.halving.rungs.iter().rposition(|&rung| Some(rung) <= most).unwrap_or_default()
     }
 
-    /// Goes up one rung by the scores of the last one, if there is one more. `made` are the metrics of instances that have
-    /// results.
+    /// Climbs one rung by the scores of the last one, if there is one more. `made` returns the metrics of instances
+    /// that have results.
     ///
     /// # Errors
     /// If results of the rung lack the metric.
@@ -143,8 +144,8 @@ impl<'a, 't> Ladder<'a, 't> {
         Ok(Climb::Up)
     }
 
-    /// The points of the last rung that have a score, the best first; of equals the earlier. A point that failed, or whose
-    /// score is not finite, counts as the worst: it never goes on.
+    /// Returns the points of the last known rung that have a score, the best first, and the earlier of equals first. A
+    /// point that failed, or whose score is not finite, counts as the worst and never continues.
     fn ranked<'m>(
         &self,
         made: &impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
@@ -161,7 +162,7 @@ impl<'a, 't> Ladder<'a, 't> {
         }
         let score = |&point: &usize| {
             let of_point = scored.iter().filter(|&&index| self.is_of(&self.graph.instances[index], point));
-            // Over seeds, and all else that is not searched: the mean.
+            // The score is a mean over seeds and every other axis that is not searched.
             let values: Option<Vec<f64>> = of_point.map(|&index| made(index)?.get(metric).copied()).collect();
             let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
             values.map(mean).filter(|mean| mean.is_finite())
@@ -173,7 +174,7 @@ impl<'a, 't> Ladder<'a, 't> {
         Ok(ranked.into_iter().map(|(point, _)| point).collect())
     }
 
-    /// The instances whose scores decide on the last rung that is known.
+    /// Returns the instances whose scores decide the last known rung.
     fn deciding(&self) -> Vec<usize> {
         let (_, rung) = self.rung();
         let alive = self.rungs.last().map_or(&[][..], Vec::as_slice);
@@ -185,7 +186,7 @@ impl<'a, 't> Ladder<'a, 't> {
         (0..self.graph.instances.len()).filter(|&index| decides(&self.graph.instances[index])).collect()
     }
 
-    /// The points of the last rung that is known which have no score, by what results there are.
+    /// Returns the points of the last known rung that have no score in the results so far.
     ///
     /// # Errors
     /// If results of the rung lack the metric.
@@ -198,7 +199,7 @@ impl<'a, 't> Ladder<'a, 't> {
         Ok(alive.filter(|point| !ranked.contains(point)).map(|&point| self.points[point].clone()).collect())
     }
 
-    /// The points of the last rung that is known of which a result is missing that its score depends on.
+    /// Returns the points of the last known rung that lack a result which their score depends on.
     pub fn without_result<'m>(&self, made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Vec<Point<'a>> {
         let missing: Vec<usize> = self.deciding().into_iter().filter(|&index| made(index).is_none()).collect();
         let is_missing =
@@ -206,14 +207,14 @@ impl<'a, 't> Ladder<'a, 't> {
         self.rungs.last().into_iter().flatten().filter(is_missing).map(|&point| self.points[point].clone()).collect()
     }
 
-    /// Whether an instance belongs to the last rung that is known and to no earlier one.
+    /// Returns whether an instance belongs to the last known rung.
     #[must_use]
     pub fn is_of_last(&self, index: usize) -> bool {
         let value = self.graph.instances[index].axes.get(&self.halving.over);
         value.is_some_and(|value| value.as_u64() == Some(self.rung().1))
     }
 
-    /// The points of the last rung that is known: key and value of each axis.
+    /// Iterates over the points of the last known rung: key and value of each axis.
     pub fn alive(&self) -> impl Iterator<Item = &[(&'a str, Value)]> {
         self.rungs.last().into_iter().flatten().map(|&point| self.points[point].as_slice())
     }

@@ -1,7 +1,8 @@
-//! Which instances next, by the results so far. Random search needs nothing of this: its points are axes of the pipeline.
+//! Decides which instances run next, by the results so far. Random search does not need this, since its points are axes
+//! of the pipeline.
 //!
 //! Reading order: `ladder`, the rungs of a halving search; `drive`, the climb that a run and a plan share; `passes` and
-//! `plan`, the two; `until_ci`, more seeds until intervals are narrow enough.
+//! `plan`, which run and plan a search; `until_ci`, which adds seeds until intervals are narrow enough.
 
 mod drive;
 mod error;

@@ -1,4 +1,4 @@
-//! A run in several passes: each builds on the results of those before, which it finds in the cache.
+//! A run in several passes. Each pass finds the results of earlier passes in the cache.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ use crate::{
 /// summary.
 pub struct Passes {
     options: Options,
-    /// The instances that an earlier pass finished.
+    /// The instances that an earlier pass finished and reported.
     told: BTreeSet<String>,
-    /// The work that an earlier pass did.
+    /// The work that an earlier pass did, with its status and reason.
     done: BTreeMap<StageKey, (Status, Option<Reason>)>,
     seconds: f64,
     /// Whether a search ended without an answer.
@@ -29,13 +29,13 @@ pub struct Passes {
 }
 
 impl Passes {
-    /// A run that has not begun.
+    /// Prepares a run.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self { options, told: BTreeSet::new(), done: BTreeMap::new(), seconds: 0.0, in_vain: false }
     }
 
-    /// Runs what is wanted of a graph, rung by rung where its sweep is halved.
+    /// Runs the wanted instances of a graph, rung by rung if its sweep has a halving search.
     ///
     /// # Errors
     /// If the cache cannot be read or written, or no result has the score.
@@ -52,7 +52,7 @@ impl Passes {
         Ok(summary)
     }
 
-    /// Judges the intervals of a run. More seeds are wanted only if nothing prevents a further pass.
+    /// Judges the intervals of a run. Asks for more seeds only if nothing prevents a further pass.
     ///
     /// # Errors
     /// If no result that is repeated over seeds has the metric.
@@ -68,13 +68,13 @@ impl Passes {
         Ok(verdict)
     }
 
-    /// Whether a search ended without an answer.
+    /// Returns whether a search ended without an answer.
     #[must_use]
     pub fn were_in_vain(&self) -> bool {
         self.in_vain
     }
 
-    /// True if nothing prevents a further pass.
+    /// Returns true if nothing prevents a further pass.
     fn may_go_on(&self, summary: &Summary) -> bool {
         !summary.interrupted && (summary.counts.failed == 0 || self.options.keep_going)
     }
@@ -90,7 +90,7 @@ impl Passes {
         let mut filter = Untold { told: &self.told, known, inner: reporter };
         let mut summary = run::run(graph, wanted, store, &self.options, &mut filter)?;
         self.told.extend(summary.outcomes.iter().map(|outcome| graph.instances[outcome.index].name.to_string()));
-        // What was forced has run.
+        // Forced targets run once, in the first pass.
         self.options.force = false;
         self.seconds += summary.seconds;
         summary.seconds = self.seconds;
@@ -144,7 +144,7 @@ impl Step for Running<'_, '_> {
     }
 }
 
-/// Passes on what is new.
+/// A reporter that passes on only what no earlier pass reported.
 struct Untold<'a> {
     told: &'a BTreeSet<String>,
     known: usize,
@@ -157,7 +157,7 @@ impl Reporter for Untold<'_> {
             Event::RunStarted { pipeline, stages } => {
                 self.inner.event(&Event::RunStarted { pipeline: pipeline.clone(), stages: stages - self.known });
             }
-            // What failed is not tried again, and what was blocked by it still is.
+            // Failed work is not tried again, and instances that it blocked stay blocked.
             Event::StageFinished { instance, status: Status::Cached | Status::Failed | Status::Blocked, .. }
                 if self.told.contains(instance) => {}
             Event::Warning { instance, .. } if self.told.contains(instance) => {}

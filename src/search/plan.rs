@@ -1,4 +1,4 @@
-//! The plan of a search, as far as results decide it.
+//! Plans a search, as far as results decide it.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// Plans what is wanted of a graph. In a halving search only the rungs that results have decided are planned; `say` hears
-/// the current rung.
+/// Plans the wanted instances of a graph. In a halving search, only the rungs already decided are planned; `say`
+/// receives the current rung.
 ///
 /// # Errors
 /// If the cache cannot be read, or no result has the score.

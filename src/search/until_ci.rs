@@ -1,4 +1,4 @@
-//! `--until-ci`: more seeds until means are known well enough.
+//! `--until-ci`: adds seeds until means are known well enough.
 
 use std::collections::BTreeSet;
 
@@ -8,25 +8,26 @@ use crate::{amount::listed, graph::Graph, pipeline::quoted, results::Results, ru
 /// How narrow the 95 % intervals of a metric must be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Precision {
-    /// The most that both ends of an interval may be apart.
+    /// The largest allowed distance between the ends of an interval.
     pub width: f64,
-    /// The metric; by default the first that stages are judged by.
+    /// The metric. The default is the first metric that is a score.
     pub metric: Option<String>,
 }
 
-/// What a run comes to.
+/// The judgement of a run.
 pub struct Verdict {
-    /// The number of seeds to go on with; none if every interval is narrow enough, or none can be had.
+    /// The number of seeds of the next pass; `None` if every interval is narrow enough, or if more seeds would not
+    /// help.
     pub seeds: Option<usize>,
-    /// That in words.
+    /// The judgement in words.
     pub words: Vec<String>,
-    /// Whether no interval can be had.
+    /// Whether no point can have an interval.
     pub in_vain: bool,
 }
 
 impl Precision {
-    /// Judges the intervals of a run. A point with a seed that failed, or whose metric is not finite there, can have no
-    /// interval: it is named, and more seeds are for the others.
+    /// Judges the intervals of a run. A point has no interval if one of its seeds failed or has no finite value of the
+    /// metric. Such points are named, and more seeds are added for the others.
     ///
     /// # Errors
     /// If no result that is repeated over seeds has the metric.
@@ -52,7 +53,7 @@ impl Precision {
         let repeats = graph.pipeline.repeats.as_ref();
         let axis = graph.pipeline.axes.iter().find(|axis| Some(axis.key.get_ref()) == repeats);
         let seeds = axis.map_or(0, |axis| axis.values.len());
-        // Without an interval yet, there is no end of it.
+        // A point without an interval yet counts as infinitely wide.
         let width = |(low, high): (f64, f64)| high - low;
         let widest = estimates
             .iter()
@@ -79,7 +80,8 @@ impl Precision {
         if widest <= self.width {
             return Ok(Verdict { seeds: None, words, in_vain: false });
         }
-        // The width falls with the root of the number; it is not known well from few, so at most twice as many at once.
+        // The width falls with the square root of the number of seeds. It is estimated from few, so their number
+        // doubles at most.
         let needed = (seeds as f64 * (widest / self.width).powi(2)).ceil();
         let next = (needed.min(2.0 * seeds as f64) as usize).max(seeds + 1);
         Ok(Verdict { seeds: Some(next), words, in_vain: false })

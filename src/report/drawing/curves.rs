@@ -1,4 +1,4 @@
-//! Curves over a common axis, and points in groups.
+//! Draws curves over a common axis, and points in groups.
 
 use plotters::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Curves, or points in groups, with their names on the right.
+/// Draws curves, or points in groups, with their names on the right.
 pub(super) fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined: bool, diagonal: bool) -> Drawn {
     let area = &if (2..=LEGEND).contains(&lines.len()) { names(area, lines)? } else { area.clone() };
     let all = || lines.iter().flat_map(|line| &line.points);
@@ -25,7 +25,7 @@ pub(super) fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined
     let whole = all().all(|point| point.0.fract() == 0.0);
     chart
         .configure_mesh()
-        // There is no epoch 1.5.
+        // An axis of whole numbers, such as epochs, has no labels between them.
         .x_label_formatter(&|at| if whole && at.fract() != 0.0 { String::new() } else { label(*at) })
         .y_label_formatter(&|at| label(*at))
         .x_desc(x)
@@ -43,7 +43,7 @@ pub(super) fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined
         let colour = colour(at);
         let (size, is_number) =
             (if joined { 3 } else { 2 }, |point: &(f64, f64)| point.0.is_finite() && point.1.is_finite());
-        // What is not a number is a gap.
+        // A number that is not finite leaves a gap.
         for stretch in line.points.split(|point| !is_number(point)).filter(|stretch| !stretch.is_empty()) {
             chart.draw_series(stretch.iter().map(|&point| Circle::new(point, size, colour.filled())))?;
             if joined {
@@ -54,7 +54,7 @@ pub(super) fn draw(area: &Area<'_>, (x, y): (&str, &str), lines: &[Line], joined
     Ok(())
 }
 
-/// Writes the names at the right edge; what is left of the area is for the curves.
+/// Writes the names at the right edge and returns the remaining area.
 fn names<'a>(area: &Area<'a>, lines: &[Line]) -> Result<Area<'a>, Box<dyn std::error::Error>> {
     const LETTER: usize = 7;
     const WIDEST: usize = 40;
@@ -71,7 +71,7 @@ fn names<'a>(area: &Area<'a>, lines: &[Line]) -> Result<Area<'a>, Box<dyn std::e
     Ok(plot)
 }
 
-/// A number on an axis, without the zeros behind it.
+/// Formats a number on an axis, without trailing zeros.
 fn label(at: f64) -> String {
     let text = number(at);
     if text.contains('e') || !text.contains('.') {

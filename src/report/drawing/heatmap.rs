@@ -1,14 +1,14 @@
-//! A value over two axes.
+//! Draws a value over two axes.
 
 use plotters::prelude::*;
 
 use super::{Area, Drawn, centred, font, to_the_left};
 use crate::report::figure::cell_words;
 
-/// The colour of what is not a number.
+/// The colour of cells without a finite number.
 const NO_NUMBER: RGBColor = RGBColor(0x80, 0x80, 0x80);
 
-/// A coloured cell for each value, with the value in it where there is room.
+/// Draws a coloured cell for each value, with the value in it if there is room.
 pub(super) fn draw(
     area: &Area<'_>,
     rows: &(String, Vec<String>),

@@ -1,25 +1,26 @@
-//! The graph of the stages as SVG: layers by the longest way down, stages of a layer in the order that crosses least.
+//! Draws the graph of the stages as SVG. Layers follow the longest path, and stages within a layer are ordered to
+//! reduce crossings.
 
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-/// A graph to be drawn; edges lead to earlier nodes.
+/// A graph to draw. Edges lead to earlier nodes.
 #[derive(Default)]
 pub struct Dag {
-    /// The nodes, each after what it needs.
+    /// The nodes, each after those that it depends on.
     pub nodes: Vec<DagNode>,
 }
 
 /// A node.
 pub struct DagNode {
-    /// What it is called.
+    /// The name of the node.
     pub name: String,
     /// Lines below the name.
     pub lines: Vec<String>,
-    /// The status word, which gives the colour.
+    /// The status word, which determines the colour.
     pub status: &'static str,
-    /// What it stands on: indices of nodes.
+    /// The nodes that it depends on, as indices.
     pub above: Vec<usize>,
 }
 
@@ -27,11 +28,11 @@ const WIDTH: usize = 190;
 const HEIGHT: usize = 62;
 const ALONG: usize = 250;
 const DOWN: usize = 84;
-/// Rounds of putting each node near what it is joined to.
+/// The number of rounds in which each node is moved close to its neighbours.
 const ROUNDS: usize = 6;
 
 impl Dag {
-    /// The graph, from left to right.
+    /// Draws the graph from left to right.
     #[must_use]
     pub fn svg(&self) -> Markup {
         let places = self.places();
@@ -59,7 +60,7 @@ impl Dag {
         }
     }
 
-    /// Left and top of each node.
+    /// Returns the left and top of each node.
     fn places(&self) -> Vec<(usize, usize)> {
         let mut layer = vec![0usize; self.nodes.len()];
         for (at, node) in self.nodes.iter().enumerate() {

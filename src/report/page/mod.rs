@@ -1,4 +1,4 @@
-//! A page that holds everything: no network, no other file. Figures are drawn by Plotly, which comes along.
+//! A page as a single HTML file that needs no network. Plotly, which draws the figures, is included.
 
 mod dag;
 mod plotly;
@@ -10,24 +10,24 @@ pub use dag::{Dag, DagNode};
 use super::Figure;
 use crate::results::{Align, Grid};
 
-/// Everything on a page, in order.
+/// The content of a page, in order.
 #[derive(Default)]
 pub struct Page {
     /// The name of the pipeline.
     pub title: String,
-    /// One line below it.
+    /// The line below the title.
     pub subtitle: String,
     /// The sections.
     pub sections: Vec<Section>,
-    /// Pictures of many images, from which figures show one.
+    /// Pictures that consist of many images. Figures show one image of them at a time.
     pub sprites: Vec<Sprite>,
 }
 
-/// A heading and what stands below.
+/// A heading with its content.
 pub struct Section {
     /// The heading.
     pub title: String,
-    /// What stands below.
+    /// The content below the heading.
     pub parts: Vec<Part>,
 }
 
@@ -39,7 +39,7 @@ pub enum Part {
     List(Vec<String>),
     /// A table with a heading.
     Table(String, Grid),
-    /// A table that is folded away, with what it is called.
+    /// A collapsed table, with its title.
     Folded(String, Grid),
     /// A figure.
     Figure(Box<Figure>),
@@ -49,28 +49,28 @@ pub enum Part {
     Dag(Dag),
 }
 
-/// A picture with its words.
+/// A picture with its title and caption.
 pub struct Picture {
     /// What it shows.
     pub title: String,
-    /// How to read it.
+    /// An explanation of how to read it.
     pub caption: String,
-    /// A data URI.
+    /// The picture as a data URI.
     pub source: String,
-    /// Pixels on the screen.
+    /// Its size on the screen, in pixels.
     pub size: (u32, u32),
 }
 
 /// Tiles of equal size in one picture.
 pub struct Sprite {
-    /// A data URI.
+    /// The picture as a data URI.
     pub source: String,
-    /// Tiles in a row.
+    /// The number of tiles in a row.
     pub columns: u32,
 }
 
 impl Page {
-    /// The page as HTML.
+    /// Returns the page as HTML.
     #[must_use]
     pub fn html(&self) -> String {
         let contents = self.sections.iter().map(|section| (slug(&section.title), &section.title));
@@ -145,7 +145,7 @@ impl Part {
                 figure.dag {
                     figcaption {
                         h3 { "Stages" }
-                        p { "What stands on what. Drag to move, use the buttons or the wheel with Ctrl to zoom." }
+                        p { "The stages and their dependencies. Drag to move, use the buttons or the wheel with Ctrl to zoom." }
                     }
                     div.zoom role="group" aria-label="Zoom" {
                         button type="button" data-zoom="in" { "+" }
@@ -193,12 +193,12 @@ fn data(grid: &Grid) -> Markup {
     }
 }
 
-/// JSON that cannot end the element it stands in.
+/// Escapes JSON so that it cannot end the element that contains it.
 fn inert(json: &str) -> String {
     json.replace("</", "<\\/").replace("<!--", "<\\u0021--")
 }
 
-/// A text as the name of an anchor.
+/// Turns a text into the name of an anchor.
 #[must_use]
 pub fn slug(text: &str) -> String {
     let mut slug = String::new();

@@ -1,25 +1,26 @@
-//! Figures as Plotly draws them. What is not a number is null in JSON, and a gap. Colours of the page are put in by its script, so that they follow the theme.
+//! Figures as Plotly draws them. A number that is not finite is null in JSON and leaves a gap. The script of the page
+//! sets the colours, so that they follow the theme.
 
 use serde_json::{Value, json};
 
 use crate::report::figure::{Bar, Chart, Dimension, Figure, LEGEND, Line, cell_words};
 
-/// The source of Plotly, as one script.
+/// Returns the source of Plotly as one script.
 pub(super) fn library() -> String {
-    // The crate gives a row of script elements: MathJax, which nothing here needs, and Plotly.
+    // The crate returns several script elements: MathJax, which the page does not need, and Plotly.
     let all = plotly::Plot::offline_js_sources();
     let scripts = all.split("<script").filter_map(|script| script.split_once('>')?.1.rsplit_once("</script>"));
     scripts.map(|(code, _)| code).find(|code| code.contains("plotly.js v")).unwrap_or_default().to_owned()
 }
 
-/// `data` and `layout` of a figure, as `Plotly.newPlot` takes them.
+/// Returns `data` and `layout` of a figure, in the form that `Plotly.newPlot` takes.
 pub(super) fn drawing(figure: &Figure) -> Value {
     let title = |text: &str| json!({ "text": text });
     match &figure.chart {
         Chart::Lines { x, y, lines } => {
             let mode = if lines.iter().all(|line| line.points.len() < 40) { "lines+markers" } else { "lines" };
             let data: Vec<Value> = lines.iter().map(|line| trace(line, mode)).collect();
-            // A longer legend would be larger than the curves: names are under the pointer.
+            // A longer legend would be larger than the curves, so names are shown on hover only.
             let legend = (2..=LEGEND).contains(&data.len());
             let hover = if data.len() > LEGEND { "closest" } else { "x unified" };
             json!({ "data": data, "layout": {
@@ -90,7 +91,7 @@ pub(super) fn drawing(figure: &Figure) -> Value {
             }})
         }
         Chart::Parallel { axes } => {
-            // A line without a value on one axis would be drawn as if it had one.
+            // Plotly would draw a line that lacks a value on one axis as if it had one.
             let is_whole = |row: &usize| axes.iter().all(|axis| axis.values[*row].is_finite());
             let rows: Vec<usize> = (0..axes.first().map_or(0, |axis| axis.values.len())).filter(is_whole).collect();
             let kept = |axis: &Dimension| rows.iter().map(|&row| axis.values[row]).collect();

@@ -1,4 +1,4 @@
-//! The table of the arms, and that of the controls.
+//! The tables of the arms and of the controls.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
     stage::{Metric, Unit},
 };
 
-/// So many bars can be read.
+/// The most bars that remain legible.
 const BARS: usize = 40;
 
-/// So many arms fit into a table that is read as a whole; of more it shows the `BEST`.
+/// The most arms in a table. If there are more, the table shows only the `BEST`.
 const ROWS: usize = 24;
 const BEST: usize = 10;
 
@@ -27,10 +27,10 @@ struct Answer {
     interval: Option<(f64, f64)>,
 }
 
-/// The axes of an arm with their values; none for a control.
+/// The axes of an arm with their values; empty for a control.
 pub(super) type Arm<'a> = Vec<(&'a str, String)>;
 
-/// Everything about accuracy.
+/// Makes the parts about the score.
 pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let Some((metric, rows)) = source.results().scored() else {
         return source
@@ -51,19 +51,19 @@ pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
         parts.push(Part::Table(title, arms));
     }
     if !controls.is_empty() {
-        parts.push(Part::Table("Beside them, on the same data".to_owned(), controls));
+        parts.push(Part::Table("Controls on the same data".to_owned(), controls));
     }
     parts.extend(split.bars(&rows).map(|figure| Part::Figure(Box::new(figure))));
     parts.push(Part::Folded("All results".to_owned(), source.results().flat()));
     parts
 }
 
-/// The axes by what they do to a table.
+/// The axes by their role in a table.
 pub(super) struct Split<'a> {
     /// The level of the features: `probe.at`.
     level: Option<&'a str>,
     pub(super) seeds: Option<&'a str>,
-    /// What arms are judged by, and how its values are shown.
+    /// The score of the arms.
     pub(super) metric: &'a Metric,
     pub(super) metrics: &'a Metrics,
 }
@@ -79,7 +79,7 @@ impl<'a> Split<'a> {
         self.metrics.header(&self.metric.name)
     }
 
-    /// The score of a group, as its header says.
+    /// Returns the score of a group, in the unit of its header.
     fn answer(&self, group: &[&Row<'_>]) -> Option<Answer> {
         let factor = self.metrics.factor(&self.metric.name);
         let (mean, interval) = score(self.metric, group)?;
@@ -95,19 +95,20 @@ impl<'a> Split<'a> {
         format!("{}{}", number(answer.value), interval.unwrap_or_default())
     }
 
-    /// The axes that make an arm.
+    /// Returns the axes that distinguish arms, with the values of a row.
     pub(super) fn arm(&self, row: &Row<'a>) -> Arm<'a> {
         let own = |axis: &str| Some(axis) != self.level && Some(axis) != self.seeds;
         row.axes.iter().filter(|(axis, _)| own(axis)).map(|(axis, value)| (axis, plain(value))).collect()
     }
 
-    /// The column: the stage, and the level if it has one.
+    /// Returns the column of a row: its stage, and its level if it has one.
     pub(super) fn column(&self, row: &Row<'a>) -> String {
         let level = self.level.and_then(|level| row.axes.get(level)).map(plain);
         level.map_or_else(|| row.stage.to_owned(), |level| format!("{} {level}", row.stage))
     }
 
-    /// The arms with the title of their table, and the controls. Of many arms the table has the best.
+    /// Returns the title and the table of the arms, and the table of the controls. If there are many arms, the table
+    /// has the best ones.
     fn tables(&self, rows: &[&Row<'a>]) -> (String, Grid, Grid) {
         let mut columns: Vec<String> = Vec::new();
         let mut arms: Vec<Arm<'_>> = Vec::new();
@@ -184,7 +185,7 @@ impl<'a> Split<'a> {
     }
 }
 
-/// The column that arms are ordered by: the deepest level of the first stage.
+/// Returns the column that arms are ordered by: the deepest level of the first stage.
 fn judge(columns: &[String]) -> &str {
     let stage = |column: &String| column.split(' ').next().map(str::to_owned);
     let first = columns.first().map(stage);
@@ -198,7 +199,7 @@ fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer
     arms.truncate(BEST);
 }
 
-/// A text with its first letter large.
+/// Returns the text with an initial capital.
 fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()

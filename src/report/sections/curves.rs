@@ -1,4 +1,4 @@
-//! Curves over epochs: for each stage and series one figure, its arms in it.
+//! Curves over epochs: one figure for each stage and series, with a curve for each arm.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use crate::{
     results::Catalogue,
 };
 
-/// More curves than this cannot be told apart.
+/// The most curves that can be told apart.
 const CURVES: usize = 24;
 
-/// All curves.
+/// Makes the figures of all curves.
 pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let mut stages: Vec<&str> = Vec::new();
     for &index in source.made().keys() {
@@ -49,7 +49,7 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize])
         }
     }
     let metrics = source.results().metrics();
-    // As the header says.
+    // The unit is that of the header.
     let unit = metrics.factor(series);
     let line = |(name, indices): &(String, Vec<usize>)| {
         let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
@@ -63,7 +63,7 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize])
     let mut lines: Vec<Line> = arms.iter().map(line).filter(|line| !line.points.is_empty()).collect();
     let mut values = lines.iter().flat_map(|line| &line.points).map(|point| point.1);
     let first = values.next()?;
-    // A learning rate that stays where it is, say.
+    // A curve that never changes, such as a constant learning rate.
     if values.all(|value| value == first) {
         return None;
     }

@@ -1,4 +1,4 @@
-//! The differences between arms in words.
+//! The differences between arms, in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl<'a> Split<'a> {
-    /// For each axis of words: its other values against the first, paired by everything else.
+    /// Describes, for each axis of words, the differences of its other values from the first, paired by all other axes.
     pub(super) fn differences(&self, rows: &[&Row<'a>]) -> Vec<String> {
         let mut found = Vec::new();
         let axes: BTreeSet<&str> = rows.iter().flat_map(|row| self.arm(row)).map(|(axis, _)| axis).collect();
@@ -64,7 +64,7 @@ impl<'a> Split<'a> {
             .collect()
     }
 
-    /// A difference in words.
+    /// Describes a difference in words.
     fn said(&self, what: &str, differences: &[f64], p: Option<f64>) -> Option<String> {
         let Estimate { mean, interval, n } = Estimate::of(differences)?;
         if !mean.is_finite() {

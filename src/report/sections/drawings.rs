@@ -1,4 +1,4 @@
-//! The pictures that kinds draw of what they made, and maps with the image under the pointer.
+//! The pictures that kinds draw of their results, and maps that show the image under the pointer.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use crate::{
     stage::{Drawing, Groups},
 };
 
-/// Of each kind, the pictures of so many instances.
+/// The most instances of a kind whose pictures are shown.
 const EACH: usize = 3;
-/// Of each kind, so many maps; each has thousands of points.
+/// The most maps of a kind. Each has thousands of points.
 const MAPS: usize = 4;
-/// Pixels of an image's edge at most.
+/// The longest edge of an image, in pixels.
 const EDGE: u32 = 64;
-/// Pixels of an image under the pointer.
+/// The edge of an image under the pointer, in pixels.
 const TILE: u32 = 24;
 
-/// All maps, and all other pictures.
+/// Returns the parts of all maps, and of all other pictures.
 pub(super) fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (Vec<Part>, Vec<Part>) {
     let (mut maps, mut others) = (Vec::new(), Vec::new());
     for kind in source.kinds() {
@@ -51,7 +51,7 @@ pub(super) fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (V
                 break;
             }
             let parts = source.draw(index).iter().flat_map(|one| draw(&source.title(index), one, sprites)).collect();
-            // Equal pictures (of arms that share their augmentations) are shown once.
+            // Equal pictures, of arms that share their augmentations, are shown once.
             let new: Vec<Part> = distinct(parts, &seen);
             instances += usize::from(!new.is_empty());
             seen.extend(new);
@@ -67,13 +67,13 @@ fn distinct(mut parts: Vec<Part>, seen: &[Part]) -> Vec<Part> {
     parts
 }
 
-/// What a drawing looks like in a page.
+/// Turns a drawing into parts of the page.
 fn draw(instance: &str, drawing: &Drawing, sprites: &mut Vec<Sprite>) -> Vec<Part> {
     match drawing {
         Drawing::Images { title, caption, images, shown, columns } => {
             let Some(images) = Images::of(images).filter(|_| *columns > 0) else { return Vec::new() };
             let grid = images.grid(shown, *columns, EDGE, 2);
-            // Small images are shown twice as large.
+            // Small images are shown at twice their size.
             let scale = if images.edge() <= 40 { 2 } else { 1 };
             let size = (grid.width() * scale, grid.height() * scale);
             let (title, caption) = (format!("{instance}: {title}"), caption.clone());
@@ -117,7 +117,7 @@ fn map(points: &[(f64, f64)], groups: &Groups, sprite: Option<usize>) -> Chart {
     Chart::Points { x: String::new(), y: String::new(), groups, diagonal: false, tiles }
 }
 
-/// The images of the points of a map in one picture, by its number; equal ones are there once.
+/// Puts the images of a map's points into one picture and returns its index. Equal pictures are added once.
 fn sprite(images: &Tensor, own: &[usize], sprites: &mut Vec<Sprite>) -> Option<usize> {
     let images = Images::of(images)?;
     let columns = (own.len() as f64).sqrt().ceil() as usize;

@@ -1,4 +1,4 @@
-//! What is in a page, as files for a paper.
+//! Exports the content of a page as files for a paper.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
@@ -8,7 +8,8 @@ use crate::report::{
     page::{Page, Part, slug},
 };
 
-/// The figures (SVG and PNG), the pictures (PNG) and the tables (LaTeX) of a page, each with the name that it wants.
+/// Returns the figures (SVG and PNG), the pictures (PNG) and the tables (LaTeX) of a page, each with its preferred file
+/// name.
 ///
 /// # Errors
 /// If a figure cannot be drawn.

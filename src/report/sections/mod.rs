@@ -1,7 +1,7 @@
-//! The sections of the page, from what is in the cache.
+//! Makes the sections of the page from the cache.
 //!
-//! `answers` and `differences` (the table of the arms), `sweeps`, `curves`, `drawings`, `provenance`; `exports` gives
-//! what is in them as files for papers.
+//! Reading order: `answers` and `differences` (the table of the arms), `sweeps`, `curves`, `drawings`, `provenance`;
+//! `exports` turns their content into files for papers.
 
 mod answers;
 mod curves;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::results::Catalogue;
 
-/// The page, with what is known of the search under its title.
+/// Makes the page, with the state of the search below its title.
 #[must_use]
 pub fn page(source: &Catalogue<'_, '_>, file: &Path, search: &[String]) -> Page {
     let mut sprites: Vec<Sprite> = Vec::new();
@@ -53,7 +53,8 @@ pub fn page(source: &Catalogue<'_, '_>, file: &Path, search: &[String]) -> Page 
     }
 }
 
-/// Makes the names of all figures distinct: the stages `a_b` and `a-b` are spelt alike in anchors and file names.
+/// Makes the names of all figures distinct. The stages `a_b` and `a-b` have the same spelling in anchors and file
+/// names.
 fn apart(mut sections: Vec<Section>) -> Vec<Section> {
     fn figures(sections: &mut [Section]) -> impl Iterator<Item = &mut Figure> {
         let parts = sections.iter_mut().flat_map(|section| &mut section.parts);
@@ -71,8 +72,8 @@ fn apart(mut sections: Vec<Section>) -> Vec<Section> {
     sections
 }
 
-/// At most `most` of `all` places, the first among them: one in each stretch of equal length, at moving points of it, so
-/// that the inner axis of a grid does not come out the same each time.
+/// Returns at most `most` of `all` positions, including the first: one in each stretch of equal length, at a different
+/// offset in each, so that the inner axis of a grid does not have the same value every time.
 fn spread(all: usize, most: usize) -> Vec<usize> {
     const GOLDEN: f64 = 0.618_033_988_749_895;
     if all <= most {

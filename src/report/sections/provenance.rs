@@ -1,4 +1,4 @@
-//! The graph of the stages, where the time went, and where everything comes from.
+//! The graph of the stages, the time that they took, and the origin of every result.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -14,7 +14,7 @@ use crate::{
     results::{Align, Catalogue, Grid},
 };
 
-/// What a stage comes to, over its instances.
+/// The totals of a stage over its instances.
 #[derive(Default)]
 struct Total {
     instances: usize,
@@ -24,7 +24,7 @@ struct Total {
     bytes: u64,
 }
 
-/// The graph, and where the time went.
+/// Makes the graph and the table of times.
 pub(super) fn stages(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let totals = totals(source);
     let mut dag = Dag::default();
@@ -50,7 +50,8 @@ pub(super) fn stages(source: &Catalogue<'_, '_>) -> Vec<Part> {
         });
         above[at].extend(source.above(index).map(|from| source.stage(from)));
     }
-    // A loop leads from a stage to itself and back up; a picture of stages shows what leads on.
+    // A loop leads from a stage to itself or to an earlier one. The picture has only edges from earlier stages to later
+    // ones.
     for (at, names) in above.iter().enumerate() {
         let mut from: Vec<usize> = names.iter().map(|name| places[name]).filter(|&from| from < at).collect();
         from.sort_unstable();
@@ -82,7 +83,7 @@ fn totals<'a>(source: &'a Catalogue<'_, '_>) -> BTreeMap<&'a str, Total> {
         total.waiting += usize::from(planned.status() == PlanStatus::Waiting);
         if let Some(manifest) = source.made().get(&planned.index) {
             total.cached += 1;
-            // Equal work was done once.
+            // Equal work is counted once.
             if planned.same_as.is_none() {
                 total.seconds += manifest.seconds;
                 total.bytes += manifest.outputs.values().map(|output| output.bytes).sum::<u64>();
@@ -92,7 +93,7 @@ fn totals<'a>(source: &'a Catalogue<'_, '_>) -> BTreeMap<&'a str, Total> {
     totals
 }
 
-/// Where everything comes from.
+/// Makes the parts about the origin of every result.
 pub(super) fn parts(source: &Catalogue<'_, '_>, file: &Path) -> Vec<Part> {
     let mut grid = Grid::new([("", Align::Left), ("", Align::Left)]);
     let mut line = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);

@@ -1,4 +1,4 @@
-//! What a sweep shows: metrics over two axes, rates against each other, and all axes side by side.
+//! Figures of a sweep: metrics over two axes, scatter plots of rates, and all axes in parallel.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     stage::{Metric, Prediction},
 };
 
-/// All figures of the sweep.
+/// Makes all figures of the sweep.
 pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let (rows, metrics) = (source.results().rows(), source.results().metrics());
     let mut figures: Vec<Figure> = metrics.iter().filter_map(|metric| predicted(metrics, metric, rows)).collect();
@@ -29,12 +29,12 @@ pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     figures.into_iter().map(|figure| Part::Figure(Box::new(figure))).collect()
 }
 
-/// A metric of a row, or of what it depends on.
+/// Returns a metric of a row, or of one of its dependencies.
 fn metric(row: &Row<'_>, name: &str) -> Option<f64> {
     row.metrics.get(name).or_else(|| row.beneath.get(name)).copied()
 }
 
-/// The axes that vary among rows, in the order of the file.
+/// Returns the axes that vary among rows, in the order of the file.
 fn varying<'a>(source: &'a Catalogue<'_, '_>, rows: &[&Row<'_>]) -> Vec<&'a str> {
     let seeds = source.seeds();
     let keys = source.axes();
@@ -59,7 +59,7 @@ fn heatmaps(source: &Catalogue<'_, '_>, scored: &[&Row<'_>], mapped: &[&str]) ->
         let of_stage: Vec<&Row<'_>> = scored.iter().copied().filter(|row| row.stage == stage).collect();
         let axes = varying(source, &of_stage);
         let numeric = |axis: &str| values(&of_stage, axis).iter().all(Value::is_number);
-        // Two axes of numbers, or one of them and one of words.
+        // Two axes of numbers, or one of numbers and one of words.
         let (numbers, words): (Vec<&str>, Vec<&str>) = axes.iter().partition(|axis| numeric(axis));
         let (down, along) = match (&numbers[..], &words[..]) {
             ([down, along, ..], _) => (*down, *along),
@@ -85,7 +85,7 @@ fn heatmap(
         let here = rows.iter().filter(|row| row.axes.get(down) == Some(line) && row.axes.get(along) == Some(column));
         let found: Vec<f64> = here.filter_map(|row| metric(row, name)).collect();
         let mean = factor * found.iter().sum::<f64>() / found.len() as f64;
-        // A colour cannot say that a number is not finite, or that there is none; the tables do.
+        // A colour cannot show that a number is missing or not finite. The tables show that.
         Some(mean).filter(|mean| mean.is_finite())
     };
     let cells: Vec<Vec<Option<f64>>> =
@@ -104,7 +104,7 @@ fn heatmap(
     })
 }
 
-/// A metric that foretells another one, against what was measured.
+/// Plots the measured values of a metric against the metric that predicts it.
 fn predicted(metrics: &Metrics, by: &Metric, rows: &[Row<'_>]) -> Option<Figure> {
     let Prediction { of, where_zero } = by.predicts.as_ref()?;
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
@@ -134,12 +134,12 @@ fn predicted(metrics: &Metrics, by: &Metric, rows: &[Row<'_>]) -> Option<Figure>
     })
 }
 
-/// Only finite numbers have a place in a plane.
+/// Returns true if both numbers are finite, so that they have a position in a plot.
 fn are_finite((x, y): &(&f64, &f64)) -> bool {
     x.is_finite() && y.is_finite()
 }
 
-/// The score over a metric that explains it.
+/// Plots the score against a metric that explains it.
 fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Option<Figure> {
     let mut groups: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for row in rows {
@@ -153,7 +153,7 @@ fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Opt
     (low < high).then(|| Figure {
         name: slug(&format!("{score} by {name}")),
         title: format!("{} by {}", score.replace('_', " "), name.replace('_', " ")),
-        caption: format!("Every result over the {} of what it depends on.", name.replace('_', " ")),
+        caption: format!("Each result, over the {} of a stage that it depends on.", name.replace('_', " ")),
         chart: Chart::Points {
             x: metrics.header(name),
             y: metrics.header(score),
@@ -164,7 +164,7 @@ fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Opt
     })
 }
 
-/// More than two axes side by side.
+/// Plots more than two axes in parallel.
 fn parallel(source: &Catalogue<'_, '_>, score: &str, rows: &[&Row<'_>]) -> Option<Figure> {
     let scored = |stage: &str| {
         let is_drawn = |row: &&Row<'_>| row.stage == stage && row.metrics[score].is_finite();
