@@ -106,7 +106,7 @@ impl Default for FineTune {
 }
 
 impl FineTune {
-    /// Whether more than the classifier is trained.
+    /// Whether the whole network is trained, and not only the classifier.
     fn trains(&self) -> bool {
         self.steps.is_some() || self.epochs > 0
     }
@@ -126,7 +126,7 @@ impl FineTune {
 impl Stage for FineTune {
     const KIND: &'static str = "fine_tune";
     // 2: 3x3 convolutions by Winograd's products.
-    // 3: a network that has diverged is a failed stage.
+    // 3: a network that has diverged fails the stage.
     const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the pretrained encoder, of `simclr`, `supervised` or `fine_tune`"),

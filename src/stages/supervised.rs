@@ -110,7 +110,7 @@ impl Supervised {
 impl Stage for Supervised {
     const KIND: &'static str = "supervised";
     // 2: 3x3 convolutions by Winograd's products.
-    // 3: a network that has diverged is a failed stage.
+    // 3: a network that has diverged fails the stage.
     const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "the training images"),
