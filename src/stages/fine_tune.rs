@@ -44,7 +44,7 @@ pub(super) struct FineTune {
     pub epochs: usize,
     /// Steps in which everything is trained, in place of `epochs`: as many whatever the number of images is; left out: as
     /// `epochs` says.
-    // Left out of the identity where it is not set: results in caches stay.
+    // Left out of the key if it is not set, so that results in caches stay valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// Images a step.

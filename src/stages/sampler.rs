@@ -1,4 +1,4 @@
-//! `sampler`: which images meet in a batch.
+//! `sampler`: chooses the images of each batch.
 
 use std::path::Path;
 

@@ -73,7 +73,7 @@ pub(super) struct Simclr {
     pub views: BatchViews,
     /// Random views of each image in a step, at least 2: each of them is a positive of the others. A step costs as many
     /// forward and backward passes (Hoffer et al. 2020; Tong et al. 2023).
-    // Left out of the identity at the value it had before it was a parameter: results in caches stay.
+    // Left out of the key at 2, which was fixed before this was a parameter, so that results in caches stay valid.
     #[serde(skip_serializing_if = "is_two")]
     #[schemars(extend("default" = 2))]
     pub views_per_image: usize,
