@@ -18,47 +18,48 @@ use crate::{
     threads,
 };
 
-/// The colours of help texts, as those of cargo.
+/// The colours of help texts, as in cargo.
 pub(super) const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// The pipeline that a verb is about.
+/// The pipeline that a verb works on.
 #[derive(Clone, clap::Args)]
 pub(super) struct PipelineArgs {
     /// The pipeline file
     #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Set a parameter; several (a,b,c or range(1,5)) make an axis of the sweep
+    /// Set a parameter; several values (a,b,c or range(1,5)) make an axis of the sweep
     #[arg(short = 'S', long = "set", value_name = "STAGE.PARAM=VALUE", allow_hyphen_values = true)]
     pub set: Vec<String>,
-    /// The sweep to take, of those written `[sweep.NAME]` [default: the plain `[sweep]`]
+    /// The sweep to use, one of `[sweep.NAME]` [default: the plain `[sweep]`]
     #[arg(long, value_name = "NAME")]
     pub sweep: Option<String>,
-    /// The variants to take, `base` being the graph as it is; `none` for that alone, unmarked [default: all]
+    /// The variants to use; `base` is the unmodified graph, and `none` is that alone, unmarked [default: all]
     #[arg(long, value_name = "NAME[,NAME]")]
     pub variant: Option<String>,
-    /// How many seeds to repeat the sweep over, in place of the file's `seeds`; without those all varies but the data
+    /// Repeat the sweep over this many seeds, instead of the file's `seeds`; if the file has none, everything varies
+    /// except the data
     #[arg(long, value_name = "N")]
     pub seeds: Option<usize>,
 }
 
 impl PipelineArgs {
-    /// What the arguments say of the pipeline.
+    /// The changes to the pipeline that the arguments ask for.
     pub(super) fn changes(&self) -> Changes {
         let Self { set, sweep, variant, seeds, .. } = self.clone();
         Changes { set, sweep, variant, seeds }
     }
 
-    /// The experiment, with its results where they are by default.
+    /// The experiment, with its results in the default cache.
     pub(super) fn experiment(&self, registry: &Registry) -> Result<Experiment, Failure> {
         let experiment = Experiment::open(&self.file)?.kinds(registry.clone());
         Ok(experiment.with_changes(self.changes()))
     }
 
-    /// The command line that runs these targets of the pipeline as it was given.
+    /// The command line that runs these targets with the same pipeline arguments.
     pub(super) fn run(&self, targets: &[&str]) -> String {
         let file = self.file.to_string_lossy();
         let mut words = vec!["strata", "run", &file];
@@ -81,7 +82,7 @@ pub(super) struct CacheArgs {
 }
 
 impl CacheArgs {
-    /// An experiment with its results in this cache.
+    /// The experiment, with its results in this cache.
     pub(super) fn experiment(&self, pipeline: &PipelineArgs, registry: &Registry) -> Result<Experiment, Failure> {
         let experiment = pipeline.experiment(registry)?;
         Ok(match self.chosen() {
@@ -94,7 +95,7 @@ impl CacheArgs {
         self.cache_dir.as_ref().filter(|folder| !folder.as_os_str().is_empty())
     }
 
-    /// The cache of the project that the current folder belongs to, which must be there.
+    /// The cache of the project that the current folder belongs to. It must exist.
     pub(super) fn open_here(&self) -> Result<Store, Failure> {
         let default = || project_root(Path::new("pipeline.toml")).join("cache");
         let store = Store::open(self.chosen().cloned().unwrap_or_else(default));
@@ -114,49 +115,49 @@ impl CacheArgs {
     }
 }
 
-/// What of a pipeline is wanted.
+/// Which instances of a pipeline to run.
 #[derive(clap::Args)]
 pub(super) struct SelectArgs {
-    /// Stages or instances to make, with all that they need [default: all]
+    /// Stages or instances to make, with everything that they depend on [default: all]
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
     /// Go no further than this stage
     #[arg(long, value_name = "STAGE")]
     until: Vec<String>,
-    /// Run the targets (or everything) whatever the cache holds
+    /// Run the targets (or everything) even if their results are cached
     #[arg(short, long)]
     pub force: bool,
 }
 
 impl SelectArgs {
-    /// What is wanted.
+    /// The request for these instances.
     pub(super) fn request(&self) -> Request {
         Request { targets: self.targets.clone(), until: self.until.clone(), precision: None }
     }
 }
 
-/// How work is done.
+/// How work is run.
 #[derive(clap::Args)]
 pub(super) struct WorkArgs {
-    /// How many instances may run at one time
+    /// How many instances may run at the same time
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub jobs: usize,
     /// Threads of each running instance [default: all cores, shared by the jobs]; results do not depend on it
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Memory of all running instances together (`8GiB`), by what stages say they need [default: no limit]
+    /// Memory of all running instances together (`8GiB`), going by the `needs` of stages [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     memory: Option<ByteSize>,
-    /// After a failure, go on with what does not depend on it
+    /// After a failure, continue with what does not depend on it
     #[arg(short, long)]
     pub keep_going: bool,
-    /// Stop after this time (`90min`, `2h`) as if interrupted: what runs saves its state
+    /// Stop after this time (`90min`, `2h`) as if interrupted: running stages save their states
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub budget: Option<Duration>,
     /// Time between two saved states of a training
     #[arg(long, value_name = "TIME", default_value = "1min", value_parser = time)]
     pub save_every: Duration,
-    /// Where tensors are computed: `cpu`, `cuda`, `cuda:N`, or several GPUs (`cuda:0,cuda:1`) that the instances share
+    /// The device to compute on: `cpu`, `cuda`, `cuda:N`, or several GPUs (`cuda:0,cuda:1`) that the instances share
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_delimiter = ',')]
     device: Vec<DeviceId>,
 }
@@ -172,7 +173,7 @@ impl WorkArgs {
         self.memory.map_or(u64::MAX, |size| size.as_u64())
     }
 
-    /// The devices: each can be opened, and none is named twice.
+    /// The devices, after checking that each can be opened and none is named twice.
     pub(super) fn devices(&self) -> Result<Vec<DeviceId>, Failure> {
         for (at, device) in self.device.iter().enumerate() {
             if self.device[..at].contains(device) {
@@ -187,7 +188,7 @@ impl WorkArgs {
     }
 }
 
-/// A size with its unit: a bare number is too easily taken for one of another unit.
+/// Parses a size. The unit is required, because a bare number is easily misread.
 pub(super) fn size(text: &str) -> Result<ByteSize, String> {
     if text.trim().bytes().all(|c| c.is_ascii_digit() || c == b'.') && text.parse::<u64>() != Ok(0) {
         return Err(format!("a unit is needed: `{text}GiB`, `{text}MB`, or `{text}B` for bytes"));
@@ -195,17 +196,17 @@ pub(super) fn size(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "a size is a number and its unit: `20GB`, `500MiB`".to_owned())
 }
 
-/// A length of time with its unit.
+/// Parses a length of time with its unit.
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a time is a number and its unit: `90s`, `30min`, `2h`".to_owned())
 }
 
-/// A count from 1.
+/// Parses a count of at least 1.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number, at least 1".to_owned())
 }
 
-/// The form of a table.
+/// The format of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people
@@ -221,7 +222,7 @@ pub(super) enum Format {
     Latex,
 }
 
-/// The form of what is not a table.
+/// The format of output that is not a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum TextOrJson {
     /// For people

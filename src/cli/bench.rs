@@ -1,4 +1,4 @@
-//! `strata bench step`: what one training step costs on this machine.
+//! `strata bench step`: measure a training step on this machine.
 
 use std::{process::ExitCode, time::Instant};
 
@@ -25,7 +25,7 @@ use crate::ml::{
     train::{Contrastive, Latest, Observer, Progress, Run, Settings, train},
 };
 
-/// Steps left out of the median: they fill caches and buffers.
+/// Warm-up steps, left out of the median: they fill caches and buffers.
 const WARM_UP: usize = 2;
 
 /// Measure this machine
@@ -55,22 +55,22 @@ struct Step {
     /// Images in a batch; each gives two views
     #[arg(long, default_value_t = 64)]
     batch: usize,
-    /// Images of a forward pass, with the gradient of the whole batch; 0: all of them
+    /// Images in one forward pass, while the gradient is that of the whole batch; 0 means all of them
     #[arg(long, value_name = "IMAGES", default_value_t = 0)]
     chunk: usize,
-    /// Edge of the images, in pixels
+    /// Width and height of the images, in pixels
     #[arg(long, default_value_t = 32)]
     size: usize,
     /// Threads [default: all cores]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Steps that count, after two that do not
+    /// Steps to measure, after two warm-up steps
     #[arg(long, default_value_t = 8)]
     steps: usize,
-    /// Make the views too, as training does
+    /// Make the random views as well, as in training
     #[arg(long)]
     augment: bool,
-    /// The form of the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: TextOrJson,
 }
@@ -160,7 +160,7 @@ impl Step {
     }
 }
 
-/// Notes how long each step took.
+/// Records how long each step took.
 struct Clock {
     last: Instant,
     seconds: Vec<f64>,

@@ -1,4 +1,4 @@
-//! `strata check`: every mistake in a file, before any work.
+//! `strata check`: list every mistake in a file, before anything runs.
 
 use std::{collections::BTreeSet, process::ExitCode};
 
@@ -14,12 +14,12 @@ use crate::{
     stage::Registry,
 };
 
-/// Check a pipeline file: every mistake with its line, before any work
+/// Check a pipeline file: list every mistake with its line, before anything runs
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
-    /// The form of the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: TextOrJson,
 }
@@ -30,11 +30,11 @@ struct Answer<'a> {
     stages: usize,
     instances: usize,
     axes: usize,
-    /// Stages whose training can be taken further by more epochs, and those that would start anew.
+    /// Stages whose training more epochs would continue, and stages whose training would start again.
     extends: Extends<'a>,
-    /// None: a file that has some is answered by a [`Refusal`].
+    /// Always empty: for a file with mistakes, the answer is a [`Refusal`].
     mistakes: [(); 0],
-    /// What runs but is probably not meant.
+    /// Parts of the file that work but are probably not meant.
     warnings: Vec<Mistake>,
 }
 
@@ -50,7 +50,7 @@ struct Extends<'a> {
 }
 
 impl Args {
-    /// Prints what the file holds; mistakes are a failure, and as JSON an answer too.
+    /// Prints what the file contains. Mistakes are a failure; with JSON they are printed as the answer, too.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.pipeline.experiment(registry)?;
         let graph = match (experiment.graph(), experiment.mistakes_of_other_sweeps()?) {
@@ -89,7 +89,7 @@ impl Args {
     }
 
     fn refuse(&self, found: Vec<Mistake>, console: &Console) -> Result<ExitCode, Failure> {
-        // What all sweeps share would be said for each of them.
+        // A mistake that all sweeps share is found once for each of them.
         let mut mistakes: Vec<Mistake> = Vec::new();
         for mistake in found {
             if !mistakes.contains(&mistake) {

@@ -20,10 +20,10 @@ use crate::{
 
 /// Show whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict
 ///
-/// Instances are paired by the axes that reach both arms and that neither fixes; over axes that reach one alone its mean is
-/// taken. Pairs are averaged within each seed: only seeds are independent repeats.
-/// Each further arm is compared with the first by Student's paired t-test. An interval is that of its own comparison; p and
-/// the verdicts are corrected for all arms and metrics together (Holm), so that they are wrong in at most 5 % of cases.
+/// Instances are paired by the axes that reach both arms and that neither arm fixes; an arm is averaged over axes that
+/// reach it alone. Pairs are averaged within each seed, because only seeds are independent repeats. Each further arm is
+/// compared with the first by Student's paired t-test. Each interval is for its own comparison; p and the verdicts are
+/// corrected for all arms and metrics together (Holm), so that they are wrong in at most 5 % of cases.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -34,12 +34,12 @@ pub(super) struct Args {
     /// Other arms
     #[arg(value_name = "B", required = true)]
     others: Vec<String>,
-    /// What to compare; may be given several times [default: what the stage is judged by, such as test_accuracy]
+    /// The metric to compare; may be given several times [default: the score of the stage, such as test_accuracy]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The form of the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }

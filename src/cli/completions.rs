@@ -1,4 +1,4 @@
-//! `strata completions`: for shells.
+//! `strata completions`: print completions for shells.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Console, Failure};
 
-/// Print the completions of a shell
+/// Print the completions for a shell
 #[derive(clap::Args)]
 #[command(after_help = "For example: strata completions bash > ~/.local/share/bash-completion/completions/strata")]
 pub(super) struct Args {

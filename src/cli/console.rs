@@ -1,4 +1,4 @@
-//! The two streams that people and scripts read, and what they can show.
+//! Standard output and standard error, and what they can show.
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -19,10 +19,10 @@ use crate::{
 /// Flags of every verb.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Only results and failures
+    /// Show only results and failures
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Display")]
     quiet: bool,
-    /// More: reasons, keys, further metrics
+    /// Show more: reasons, keys, further metrics
     #[arg(short, long, global = true, help_heading = "Display")]
     verbose: bool,
     /// When to show colours; `NO_COLOR` turns them off too
@@ -44,16 +44,16 @@ pub(super) struct Console {
     pub results: Styles,
     /// Styles of standard error.
     pub errors: Styles,
-    /// True if standard error shows colours.
+    /// Whether standard error shows colours.
     pub color: bool,
-    /// Only results and failures.
+    /// Show only results and failures.
     pub quiet: bool,
-    /// More of everything.
+    /// Show more of everything.
     pub verbose: bool,
 }
 
 impl Console {
-    /// What the two streams can show.
+    /// Finds out what the two streams can show.
     pub(super) fn new(args: &Args) -> Self {
         let choice = match args.color {
             When::Auto => ColorChoice::Auto,
@@ -72,8 +72,8 @@ impl Console {
         }
     }
 
-    /// Writes a result to standard output. A reader that has gone has seen enough, as `head` does: that is no failure, and
-    /// what the verb found still decides the exit code.
+    /// Writes a result to standard output. A reader that closes the pipe, as `head` does, has seen enough: that is not
+    /// a failure, and the exit code still depends on what the verb found.
     pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -82,7 +82,7 @@ impl Console {
         }
     }
 
-    /// Writes a table in one of its forms. Scripts read JSON, which a verb makes itself.
+    /// Writes a table in the given format. For JSON, each verb writes a document of its own.
     pub(super) fn grid(&self, grid: &Grid, format: Format) -> Result<(), Failure> {
         self.print(&match format {
             Format::Text | Format::Json => grid.text(&self.results),
@@ -92,7 +92,7 @@ impl Console {
         })
     }
 
-    /// Writes JSON to standard output, for scripts and readable all the same.
+    /// Writes indented JSON to standard output.
     pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
         self.print(&format!("{text}\n"))
@@ -100,40 +100,40 @@ impl Console {
 
     /// Writes a line to standard error.
     pub(super) fn note(&self, line: &str) {
-        // There is nobody to tell if it fails.
+        // A failure here cannot be reported anywhere.
         let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 
-    /// Writes a line to standard error that is only for people who look on.
+    /// Writes a line to standard error unless `--quiet` is given.
     pub(super) fn remark(&self, line: &str) {
         if !self.quiet {
             self.note(line);
         }
     }
 
-    /// Says that a list of changed file names was written, if it was.
+    /// Says where the list of changed file names is, if one was written.
     pub(super) fn listed(&self, list: Option<PathBuf>) {
         if let Some(list) = list {
             self.remark(&format!("{} lists what the files with changed names hold", list.display()));
         }
     }
 
-    /// Writes how a search goes to standard error.
+    /// Writes the progress of a search to standard error.
     pub(super) fn remarks(&self) -> impl FnMut(Remark) {
         |remark| self.remark(&remark.to_string())
     }
 
-    /// The columns of standard output: those of the terminal, else enough for a table of results.
+    /// The width of standard output in columns; 120, enough for a table of results, if it is not a terminal.
     pub(super) fn columns(&self) -> usize {
         console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))
     }
 
-    /// True if progress can be drawn.
+    /// Whether progress can be drawn.
     pub(super) fn draws(&self) -> bool {
         io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
-    /// Writes the notes and warnings about a pipeline that runs to standard error.
+    /// Writes the notes and warnings about a valid pipeline to standard error.
     pub(super) fn notes(&self, graph: &Graph<'_>) {
         for note in &graph.pipeline.notes {
             self.remark(&format!("note: {note}"));
@@ -143,13 +143,13 @@ impl Console {
         }
     }
 
-    /// Writes what results warn of, each with the name of its instance, to standard error.
+    /// Writes the warnings of results to standard error, each with the name of its instance.
     pub(super) fn warnings<'a>(&self, warnings: impl Iterator<Item = (&'a str, &'a str)>) {
         let lines = Lines { styles: self.errors, width: None };
         warnings.for_each(|(instance, warning)| self.remark(&lines.warning(instance, warning)));
     }
 
-    /// Lines for standard output.
+    /// How to write lines to standard output.
     pub(super) fn lines(&self) -> Lines {
         let width = console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
         Lines { styles: self.results, width: width.filter(|_| io::stdout().is_terminal()) }

@@ -1,4 +1,4 @@
-//! `strata diff`: in what two instances differ.
+//! `strata diff`: compare the parameters and metrics of two instances.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,20 +22,20 @@ use crate::{
     store::{Manifest, Real},
 };
 
-/// Show in which parameters (their own and those of what they stand on) and metrics two instances differ
+/// Show how two instances differ in metrics and in parameters, their own and those of what they depend on
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
-    /// An instance, or a stage that has only one
+    /// An instance, or a stage with only one instance
     #[arg(value_name = "A")]
     a: String,
-    /// Another one
+    /// The other instance
     #[arg(value_name = "B")]
     b: String,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The form of the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
@@ -48,7 +48,7 @@ struct Document<'a> {
     metrics: Vec<Difference>,
 }
 
-/// One thing that differs; null where one of the two has no such thing.
+/// One difference. A value is null if that instance does not have it.
 #[derive(Serialize)]
 struct Difference {
     name: String,
@@ -57,7 +57,7 @@ struct Difference {
 }
 
 impl Args {
-    /// Prints what differs.
+    /// Prints the differences.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let graph = experiment.graph()?;
@@ -91,7 +91,7 @@ impl Args {
     }
 }
 
-/// The one instance that is meant.
+/// The only instance that a name stands for.
 fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
     let selection = graph.select(&[wanted.to_owned()])?;
     let targets: Vec<usize> = selection.targets.into_iter().collect();
@@ -102,8 +102,8 @@ fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
     Ok(index)
 }
 
-/// Every parameter of an instance and of all that it stands on, by path. Its own go by the name of its stage if the
-/// other instance is of that stage too, else by a name that both share.
+/// All parameters of an instance and of everything that it depends on, by path. The parameters of the instance itself
+/// start with the name of its stage if the other instance is of the same stage, or else with a name that both share.
 fn parameters(graph: &Graph<'_>, index: usize, other: usize) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     let mut seen = BTreeSet::from([index]);

@@ -1,4 +1,4 @@
-//! `strata export`: outputs as plain safetensors files.
+//! `strata export`: copy outputs to plain safetensors files, or draw the figures of the report as files.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,12 +19,12 @@ use crate::{
     stage::Registry,
 };
 
-/// Copy outputs out of the cache, as plain safetensors files called INSTANCE.PORT.safetensors; or draw figures for a paper
+/// Copy outputs from the cache to plain safetensors files called INSTANCE.PORT.safetensors, or draw figures for a paper
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
-    /// A stage (all of its instances), an instance or `STAGE@axis=value,…`, and perhaps one of its outputs
+    /// A stage (all of its instances), an instance or `STAGE@axis=value,…`; add `.OUTPUT` for one of its outputs
     #[arg(value_name = "TARGET[.PORT]", required_unless_present = "figures", requires = "folder")]
     output: Option<String>,
     /// The folder to write to
@@ -33,10 +33,10 @@ pub(super) struct Args {
     /// Write the figures of the report to this folder, as SVG and PNG, and its tables as LaTeX
     #[arg(long, value_name = "DIR", conflicts_with = "output", value_hint = clap::ValueHint::DirPath)]
     figures: Option<PathBuf>,
-    /// Make hard links in place of copies: no space is taken, but a changed file would damage the cache
+    /// Make hard links instead of copies: they take no space, but changing such a file would damage the cache
     #[arg(long)]
     link: bool,
-    /// Replace files that are there and hold something else
+    /// Replace existing files that have other contents
     #[arg(short, long)]
     force: bool,
     #[command(flatten)]
@@ -85,7 +85,7 @@ impl Args {
         }
         let write = |at: usize, file: &Path| {
             let (_, hash) = &chosen[at];
-            // Nothing leaves the cache that is not what its name says.
+            // Reading checks the bytes against their hash, so no damaged object leaves the cache, even as a link.
             let bytes = store.read_bytes(hash)?;
             match store.object_path(hash) {
                 Some(object) if self.link => files::link(&object, file)?,
@@ -119,8 +119,8 @@ impl Args {
     }
 }
 
-/// The target, and the port if one is named. Values of axes hold dots too (`a@b.c=1.5`), so the whole is tried first, and
-/// then only the ports of the stage are taken off its end.
+/// Splits a target from the output port after it, if there is one. Values of axes can contain dots as well
+/// (`a@b.c=1.5`), so the whole text is tried as a target first; then only a port of the stage is split off at the end.
 fn wanted(graph: &Graph<'_>, output: &str) -> Result<(String, Option<String>), Failure> {
     let whole = Target::find(graph, output);
     let stage = output.split(['@', '.']).next().unwrap_or_default();
@@ -128,7 +128,7 @@ fn wanted(graph: &Graph<'_>, output: &str) -> Result<(String, Option<String>), F
     let (Err(message), Some(made)) = (whole.map(drop), made) else {
         return Ok((output.to_owned(), None));
     };
-    // `PORT@EPOCH` names a port too.
+    // A port may be written `PORT@EPOCH`.
     let named = output.match_indices('.').map(|(at, _)| (&output[..at], &output[at + 1..]));
     let ports = named.filter(|(_, port)| made.kind.output(port).is_some());
     let found = ports.into_iter().find(|(target, _)| Target::find(graph, target).is_ok());

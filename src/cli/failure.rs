@@ -1,4 +1,4 @@
-//! Why a verb came to no good end, and the exit code that says so.
+//! Why a verb failed, and the exit code for it.
 
 use std::{io, process::ExitCode};
 
@@ -21,10 +21,10 @@ pub(super) const WORK: u8 = 3;
 /// The run was interrupted.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// Why a verb came to no good end.
+/// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The command line asks for something that is not there.
+    /// The command line asks for something that does not exist or makes no sense.
     #[error("{0}")]
     Usage(String),
     /// The pipeline file has mistakes.
@@ -32,13 +32,13 @@ pub(super) enum Failure {
     Mistakes {
         /// Each of them.
         mistakes: Vec<Mistake>,
-        /// How many there are, and where.
+        /// The last line: how many there are, and in which file.
         closing: String,
     },
     /// The cache cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Anything else that the system refused, or a request that cannot be met now.
+    /// Any other failure: the system refused something, or the request cannot be met now.
     #[error("{0}")]
     Failed(String),
     /// Standard output cannot be written.
@@ -98,7 +98,7 @@ impl From<FileError> for Failure {
 }
 
 impl Failure {
-    /// Says what happened on standard error.
+    /// Prints the failure to standard error, and returns its exit code.
     pub(super) fn report(&self, console: &Console) -> ExitCode {
         let code = match self {
             Self::Usage(_) | Self::Mistakes { .. } => WRONG,

@@ -1,4 +1,4 @@
-//! `strata graph`: the DAG, to read or to draw.
+//! `strata graph`: print the DAG, to read or to draw.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,14 +23,14 @@ pub(super) struct Args {
     /// What to write
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Form,
-    /// One node for a stage, whatever the sweep makes of it
+    /// Show one node for each stage, however many instances it has
     #[arg(long)]
     stages: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Form {
-    /// A line for each node and one for each of its inputs
+    /// One line for each node, and one for each of its inputs
     Text,
     /// Graphviz
     Dot,
@@ -44,7 +44,7 @@ struct Drawing<'a> {
     edges: BTreeSet<(usize, usize, Edge<'a>)>,
 }
 
-/// The output and the input port that an edge joins.
+/// The output port and the input port that an edge connects.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Edge<'a> {
     output: &'a str,
@@ -88,7 +88,7 @@ impl<'a> Drawing<'a> {
 
     fn text(&self, lines: &Lines) -> String {
         let mut text = String::new();
-        // Edges are sorted by the node that they lead to.
+        // Edges are sorted by their target node.
         let mut edges = self.edges.iter().peekable();
         for (node, (name, kind)) in self.nodes.iter().enumerate() {
             let kind = Styles::paint(lines.styles.faint, &format!("({kind})"));

@@ -1,4 +1,4 @@
-//! The command line: one file for each verb, and nothing that a program could not do with the library.
+//! The command line: one file for each verb. A program can do all of it with the library.
 
 mod args;
 mod bench;
@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 use self::{console::Console, failure::Failure};
 use crate::stage::Registry;
 
-/// Run machine-learning experiments that are declared in a file, and never the same work twice
+/// Run machine-learning experiments that are declared in a file, never doing the same work twice
 #[derive(Parser)]
 #[command(name = "strata", version, propagate_version = true, max_term_width = 100, styles = args::STYLES)]
 #[command(after_help = EXIT_CODES)]
@@ -66,13 +66,13 @@ enum Verb {
     Completions(completions::Args),
 }
 
-/// Reads the command line, does what it says with the kinds of `registry`, and returns the exit code.
+/// Parses the command line, runs its verb with the kinds of `registry`, and returns the exit code.
 #[must_use]
 pub fn main(registry: &Registry) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help goes to standard output and is no mistake.
+            // `--help` arrives here too; it goes to standard output, and is not a failure.
             let code = u8::try_from(error.exit_code()).unwrap_or(failure::WRONG);
             let _ = error.print();
             return ExitCode::from(code);

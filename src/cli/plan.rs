@@ -1,4 +1,4 @@
-//! `strata plan`: what would run, why, and its price.
+//! `strata plan`: show what would run, why, and what it is expected to take.
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -32,7 +32,7 @@ pub(super) struct Args {
     select: SelectArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The form of the plan
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
     /// Exit with 3 if there is work to do
@@ -73,9 +73,9 @@ struct Line<'a> {
     key: Option<StageKey>,
     reason: Option<Reason>,
     seconds: Option<f64>,
-    /// The saved state that it would go on from.
+    /// The saved state that it would resume from.
     resumes: Option<Position>,
-    /// Whether more epochs would go on from its end; null for what has no epochs.
+    /// Whether a training with more epochs would continue from its end; null if it has no epochs.
     extends: Option<bool>,
 }
 
@@ -154,16 +154,16 @@ fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, console: &Console) -
     text
 }
 
-/// What a plan comes to.
+/// The totals of a plan.
 #[derive(Serialize)]
 struct Total {
-    /// Instances, and those of them that are not the same work as an earlier one.
+    /// The number of instances, and of those that do not repeat the work of an earlier one.
     instances: usize,
     distinct: usize,
-    /// Seconds and bytes that what must run is expected to take.
+    /// The expected seconds and bytes of what must run.
     seconds: f64,
     bytes: f64,
-    /// Instances that must run and of whose like nothing is known.
+    /// The number of instances that must run but have no earlier run to estimate from.
     unknown: usize,
 }
 
@@ -202,7 +202,7 @@ impl Total {
     }
 }
 
-/// What must run and is not the same work as something earlier.
+/// The instances that must run, without those that repeat the work of an earlier one.
 fn open(plan: &Plan) -> impl Iterator<Item = &Planned> {
     plan.stages.iter().filter(|stage| stage.status() != PlanStatus::Cached && stage.same_as.is_none())
 }
@@ -216,7 +216,7 @@ struct AxisPrice {
     seconds: f64,
 }
 
-/// What must run by the values of each axis, in the order of the graph. An instance counts for each of its axes.
+/// What must run for each value of each axis, in the order of the graph. An instance counts once for each of its axes.
 fn by_axis(graph: &Graph<'_>, plan: &Plan) -> Vec<AxisPrice> {
     let mut found: Vec<AxisPrice> = Vec::new();
     let mut places: BTreeMap<(&str, String), usize> = BTreeMap::new();

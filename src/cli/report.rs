@@ -1,4 +1,4 @@
-//! `strata report`: one page with everything that the cache knows of a pipeline.
+//! `strata report`: write one page with everything that the cache knows about a pipeline.
 
 use std::{path::PathBuf, process::ExitCode};
 

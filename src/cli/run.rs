@@ -1,4 +1,4 @@
-//! `strata run`: resolve, run, show.
+//! `strata run`: run a pipeline, then show its results.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ use crate::{
     store::{Store, reals},
 };
 
-/// Run a pipeline as far as the cache does not hold its results, then show the table of results
+/// Run whatever part of a pipeline is not cached, then show the table of results
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -43,28 +43,28 @@ pub(super) struct Args {
     /// Show what would run, as `strata plan` does, and run nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Add seeds until no 95 % interval over them is wider than this (`0.01`), or the budget is spent
+    /// Add seeds until no 95 % interval over seeds is wider than this (`0.01`), or the budget is spent
     #[arg(long, value_name = "WIDTH", value_parser = above_zero)]
     until_ci: Option<f64>,
-    /// The metric whose intervals `--until-ci` looks at [default: what stages are judged by, such as test_accuracy]
+    /// The metric whose intervals `--until-ci` looks at [default: the score of each stage, such as test_accuracy]
     #[arg(long, value_name = "NAME", requires = "until_ci")]
     metric: Option<String>,
-    /// Write every event to this file as it happens, one JSON object a line
+    /// Write every event to this file as it happens, one JSON object per line
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     events: Option<PathBuf>,
-    /// Write metrics, curves and images below this folder, for TensorBoard to show while they come
+    /// Write metrics, curves and images to this folder during the run, for TensorBoard
     #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
     tensorboard: Option<PathBuf>,
     /// Log what runs to the MLflow server at this address (`http://127.0.0.1:5000`)
     #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url)]
     mlflow: Option<String>,
-    /// The form of the results
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
 
 impl Args {
-    /// Runs and prints.
+    /// Runs the pipeline and prints the results.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let precision = self.until_ci.map(|width| Precision { width, metric: self.metric.clone() });
@@ -110,7 +110,7 @@ impl Args {
         Ok(all)
     }
 
-    /// Says how to get past a failure that stopped the run, or the search that it is a part of.
+    /// Prints how to continue after a failure that stopped the run, or the search that the run is part of.
     fn say_how_to_go_on(&self, graph: &Graph<'_>, summary: &Summary, console: &Console) {
         if summary.interrupted || summary.counts.failed == 0 || self.work.keep_going {
             return;
@@ -152,12 +152,12 @@ impl Args {
     }
 }
 
-/// Shows a run while it goes on.
+/// Shows a run while it is in progress.
 struct Listening<'a> {
     args: &'a Args,
     console: &'a Console,
     store: &'a Store,
-    /// Made when the first graph is known to be sound.
+    /// Created once the first graph has been built without mistakes.
     reporters: Option<Vec<Box<dyn Reporter>>>,
 }
 
@@ -183,13 +183,13 @@ impl Listener for Listening<'_> {
         self.reporters.iter_mut().for_each(Reporter::tick);
     }
 
-    /// Clears away what was drawn.
+    /// Removes the progress display.
     fn end(&mut self) {
         self.reporters = None;
     }
 }
 
-/// Seconds that the cached work took when it was done.
+/// Seconds that the cached work took when it ran.
 fn reused(graph: &Graph<'_>, report: &Summary) -> f64 {
     let cached = report.outcomes.iter().filter(|outcome| outcome.status == Status::Cached);
     let once = cached.filter(|outcome| graph.instances[outcome.index].same_as.is_none());
@@ -200,7 +200,7 @@ fn above_zero(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|width| *width > 0.0).ok_or_else(|| "must be a number above 0".to_owned())
 }
 
-/// How work is done, and stopped by a signal.
+/// The options of a run, which a signal can stop.
 pub(super) fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> {
     Ok(Options {
         jobs: work.jobs,
@@ -216,7 +216,7 @@ pub(super) fn options(work: &WorkArgs, force: bool) -> Result<Options, Failure> 
     })
 }
 
-/// Says which stages need more memory than there may be: they run alone.
+/// Prints which stages need more memory than the limit. They run alone.
 fn note_needs(graph: &Graph<'_>, work: &WorkArgs, console: &Console) {
     let most = work.memory();
     let mut seen = BTreeSet::new();
@@ -228,7 +228,7 @@ fn note_needs(graph: &Graph<'_>, work: &WorkArgs, console: &Console) {
     }
 }
 
-/// What people see of a run.
+/// The reporters that show a run to people.
 pub(super) fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>> {
     if console.draws() {
         return vec![Box::new(Terminal::new(console.errors, console.quiet, jobs))];
@@ -237,7 +237,7 @@ pub(super) fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>
     vec![if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) }]
 }
 
-/// Says nothing but what failed.
+/// Reports only failures.
 struct OnlyFailures<R>(R);
 
 impl<R: Reporter> Reporter for OnlyFailures<R> {

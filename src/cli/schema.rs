@@ -1,4 +1,4 @@
-//! `strata schema`: what a pipeline file may hold, for editors and for people.
+//! `strata schema`: describe what a pipeline file may contain, for editors and for people.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Prints the schema, or the kind.
+    /// Prints the schema, or a stage of the kind.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         match &self.kind {
             None => console.json(&pipeline::schema(registry))?,

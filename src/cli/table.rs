@@ -1,4 +1,4 @@
-//! `strata table`: the results of the cached instances.
+//! `strata table`: show the results of the cached instances.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,19 +31,19 @@ pub(super) struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The axis whose values are the rows, with `--columns`: one metric over two axes
+    /// The axis whose values are the rows; with `--columns`, the table shows one metric over two axes
     #[arg(long, value_name = "AXIS", requires = "columns")]
     rows: Option<String>,
     /// The axis whose values are the columns
     #[arg(long, value_name = "AXIS", requires = "rows")]
     columns: Option<String>,
-    /// The metric in the cells, of one stage or of the only one that has it [default: what stages are judged by]
+    /// The metric in the cells, of the given stage or of the only one that has it [default: the score of stages]
     #[arg(long, value_name = "[STAGE.]METRIC", requires = "rows")]
     value: Option<String>,
-    /// Show differences from this too: `axis=value` (the same with that value) or `STAGE@axis=value`
+    /// Also show differences from this: `axis=value` (the same instance with that value) or `STAGE@axis=value`
     #[arg(long, value_name = "ARM", conflicts_with = "rows")]
     baseline: Option<String>,
-    /// The form of the table
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
@@ -51,7 +51,7 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Document<'a> {
     rows: Vec<JsonRow<'a>>,
-    /// What the kinds say of their metrics.
+    /// The descriptions of the metrics by their kinds.
     metrics: BTreeMap<&'a str, Described<'a>>,
 }
 
@@ -105,7 +105,7 @@ impl Args {
             (0, _) => format!("no results are cached; `{run}` makes them"),
             (1, 0) => "the cached instance has no metrics".to_owned(),
             (n, 0) => format!("none of the {n} cached instances has metrics"),
-            // A search never runs all.
+            // A search does not run every instance.
             (n, _) if !whole && graph.pipeline.halving.is_none() => {
                 format!("{n} of {} instances are cached; `{run}` makes the others", selection.targets.len())
             }
@@ -126,13 +126,13 @@ impl Args {
     }
 }
 
-/// The instances that are meant and would have rows, as others of their stages have, but are not cached.
+/// The selected instances that would have a row, as others of their stages do, but are not cached.
 fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results: &Results<'_>) -> Vec<&'g str> {
     let stages: BTreeSet<&str> = results.rows().iter().map(|row| row.stage).collect();
     let cached: BTreeSet<usize> = plan.cached().map(|(index, _)| index).collect();
     let meant = plan.stages.iter().map(|planned| planned.index).filter(|index| selection.targets.contains(index));
     let open = meant.filter(|index| !cached.contains(index)).map(|index| &graph.instances[index]);
-    // Without a row, nothing says which stages would have one.
+    // If there are no rows at all, every stage counts as one that would have rows.
     let has_row = |stage: &str| stages.is_empty() || stages.contains(stage);
     open.filter(|instance| has_row(&instance.stage)).map(|instance| instance.name.as_ref()).collect()
 }

@@ -1,4 +1,4 @@
-//! `strata watch`: at each save of the file, what is cheap runs, and the rest is priced.
+//! `strata watch`: at each save of the file, run what is cheap and estimate the rest.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,9 +26,9 @@ use crate::{
     stage::Registry,
 };
 
-/// Editors write a file in several steps; this long nothing must have happened.
+/// A save counts as finished after this time without a change, because editors write a file in several steps.
 const SETTLED: Duration = Duration::from_millis(150);
-/// How often to look at the file, and whether somebody wants to stop.
+/// How often to check for a save, and for a request to stop.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Run what is cheap at each save of the file, and show what the rest would take
@@ -36,7 +36,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) struct Args {
     #[command(flatten)]
     pipeline: PipelineArgs,
-    /// The longest that a stage, with everything above it that must run, may be expected to take
+    /// Run a stage only if it is expected to take no longer than this, with everything above it that must run
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     cheap: Duration,
     #[command(flatten)]
@@ -51,9 +51,9 @@ impl Args {
         let options = options(&self.work, false)?;
         let stops = || options.cancel.load(Ordering::Relaxed);
         loop {
-            // Before it is read: a save during the turn makes another turn.
+            // Taken before the file is read, so that a save during this turn leads to another turn.
             let seen = Stamp::of(&self.pipeline.file);
-            // A mistake in the file is shown, and the next save may mend it.
+            // A mistake in the file is printed; the next save may fix it.
             if let Err(failure) = self.turn(registry, &options, console) {
                 let _ = failure.report(console);
             }
@@ -67,7 +67,7 @@ impl Args {
         }
     }
 
-    /// Returns when the file is no longer what was seen and has settled, or when it is time to stop.
+    /// Returns when the file has changed since `seen` and its save is finished, or when it is time to stop.
     fn wait_for_a_save(&self, seen: Option<Stamp>, stops: impl Fn() -> bool) {
         let (mut last, mut changed) = (seen, None);
         while !stops() && changed.is_none_or(|changed: Instant| changed.elapsed() < SETTLED) {
@@ -99,15 +99,15 @@ impl Args {
     }
 }
 
-/// What tells two saves of a file apart: device, inode, size, and times of change in seconds and nanoseconds.
+/// What distinguishes two saves of a file: device, inode, size, and times of change in seconds and nanoseconds.
 ///
-/// It is read through the path each time. So every way to a new file is seen alike: an edit in place, a file put in its
-/// place, another link or folder on the way to it, a file system without notifications.
+/// It is read through the path each time, so it does not matter how a new file gets there: an edit in place, a replaced
+/// file, a changed link or folder on its path, or a file system without notifications.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Stamp([i128; 7]);
 
 impl Stamp {
-    /// That of the file at this path now; none if there is none.
+    /// The stamp of the file that is at this path now, or `None` if there is no file.
     fn of(path: &Path) -> Option<Self> {
         let found = fs::metadata(path).ok()?;
         let whole = [found.dev(), found.ino(), found.len()].map(i128::from);
@@ -118,9 +118,10 @@ impl Stamp {
     }
 }
 
-/// What is expected to take no longer than `limit` with all that it needs, and what is cached.
+/// The instances that are cached, or expected to take no longer than `limit` together with everything that they depend
+/// on.
 fn cheap(graph: &Graph<'_>, plan: &Plan, limit: f64) -> Selection {
-    // What never ran has no price; nothing of it is known to be cheap.
+    // An instance without an earlier run to estimate from does not count as cheap.
     let price = |planned: &plan::Planned| match planned.status() {
         PlanStatus::Cached => 0.0,
         _ => planned.price.map_or(f64::INFINITY, |price| price.seconds),
@@ -136,7 +137,7 @@ fn cheap(graph: &Graph<'_>, plan: &Plan, limit: f64) -> Selection {
     graph.with_needs(chosen)
 }
 
-/// What was left, stage by stage, with its price.
+/// The work that is left, by stage, with its expected time.
 fn waiting(graph: &Graph<'_>, plan: &Plan) -> Grid {
     let mut stages: Vec<(&str, usize, f64, usize)> = Vec::new();
     for planned in plan.stages.iter().filter(|planned| planned.status() != PlanStatus::Cached) {

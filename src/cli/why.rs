@@ -20,7 +20,7 @@ use crate::{
     stage::Registry,
 };
 
-/// Say why a stage would run, or why it is cached: the field, its old and new value, and the line of the file
+/// Show why a stage would run, or why it is cached: the field, its old and new value, and the line of the file
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(super) struct Args {
     stage: String,
     #[command(flatten)]
     cache: CacheArgs,
-    /// The form of the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: TextOrJson,
 }
@@ -81,7 +81,7 @@ impl Words<'_, '_> {
         if let Some(made) = &one.made {
             text.push_str(&self.made(one, made));
         }
-        // What waits is explained by its causes; what it waits on is in their paths.
+        // An instance that waits is explained by its causes, whose paths include what it waits for.
         for located in &one.reasons {
             if one.causes.is_empty() || !matches!(located.reason, Reason::Waiting { .. }) {
                 text.push_str(&self.located(located, 10));
@@ -136,7 +136,7 @@ impl Words<'_, '_> {
         text
     }
 
-    /// The words at a place of the pipeline file.
+    /// The text of a line of the pipeline file.
     fn line(&self, file: &str, number: usize) -> String {
         let first = self.graph.pipeline.sources.texts().next();
         let found = first.filter(|_| file != "command line").and_then(|(_, text)| text.lines().nth(number - 1));

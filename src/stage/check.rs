@@ -4,20 +4,21 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Severity;
 
-/// A parameter with a value that cannot be right, or is probably not meant. The graph adds its place in the file.
+/// A problem with the value of a parameter: a mistake, or a value that is probably not meant. The graph adds its place
+/// in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadParam {
     /// Whether it stops the command.
     pub severity: Severity,
     /// The parameter, a key path such as `optimizer.lr`.
     pub path: String,
-    /// What is wrong, a fragment such as "must be positive, got -1".
+    /// The problem, as a fragment such as "must be positive, got -1".
     pub message: String,
-    /// What would be right.
+    /// The remedy.
     pub help: Option<String>,
 }
 
-/// An optional input that a parameter makes necessary.
+/// An optional input that a parameter makes required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// The input port.
@@ -33,24 +34,24 @@ pub struct Need {
 pub struct Problems(Vec<BadParam>);
 
 impl Problems {
-    /// Notes a problem with the parameter `path` unless `fine`.
+    /// Adds a problem with the parameter `path` unless `fine`.
     pub fn require(&mut self, fine: bool, path: &str, message: impl Into<String>) {
         if !fine {
             self.add(path, message);
         }
     }
 
-    /// Notes a problem.
+    /// Adds a problem.
     pub fn add(&mut self, path: &str, message: impl Into<String>) {
         self.push(Severity::Mistake, path, message.into(), None);
     }
 
-    /// Notes a problem and its remedy.
+    /// Adds a problem and its remedy.
     pub fn add_with_help(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Mistake, path, message.into(), Some(help.into()));
     }
 
-    /// Notes a value that runs but is probably not meant, and a remedy.
+    /// Adds a warning about a value that works but is probably not meant, with its remedy.
     pub fn warn(&mut self, path: &str, message: impl Into<String>, help: impl Into<String>) {
         self.push(Severity::Warning, path, message.into(), Some(help.into()));
     }
@@ -59,7 +60,7 @@ impl Problems {
         self.0.push(BadParam { severity, path: path.to_owned(), message, help });
     }
 
-    /// Requires `low <= value <= high`; infinite ends are open. NaN is never fine.
+    /// Requires a finite value with `low <= value <= high`. An infinite bound sets no limit.
     pub fn within(&mut self, path: &str, value: f64, low: f64, high: f64) {
         if (low..=high).contains(&value) && value.is_finite() {
             return;
@@ -86,7 +87,7 @@ impl Problems {
         }
     }
 
-    /// What was found.
+    /// The problems that were found.
     #[must_use]
     pub fn into_vec(self) -> Vec<BadParam> {
         self.0

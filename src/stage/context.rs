@@ -1,4 +1,4 @@
-//! What a running stage is given beside its inputs: where to compute, and whom to tell.
+//! What a running stage gets besides its inputs: a device, a place to save its state, and a listener to report to.
 
 use std::{
     fmt,
@@ -12,16 +12,16 @@ use candle_core::Device;
 use super::{Root, StageError};
 use crate::store::{Artifact, Checkpoints, Position, SECONDS};
 
-/// How far a stage has come.
+/// The progress of a running stage.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Units done.
     pub done: u64,
-    /// Units in all; 0 when not known.
+    /// Units in total; 0 if unknown.
     pub total: u64,
-    /// What a unit is: "step", "image", …
+    /// The unit: "step", "image", …
     pub unit: &'static str,
-    /// The epoch being worked on, from 1, and their number.
+    /// The current epoch, from 1, and the number of epochs.
     pub epoch: Option<(usize, usize)>,
     /// The loss of the last step.
     pub loss: Option<f64>,
@@ -37,12 +37,12 @@ impl fmt::Display for Progress {
     }
 }
 
-/// Something that a running stage tells.
+/// Something that a running stage reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
-    /// How far it has come.
+    /// Its progress.
     Progress(Progress),
-    /// It goes on from a saved state.
+    /// It resumes from a saved state.
     Resumed(Position),
     /// It has saved its state.
     Saved(Position),
@@ -53,7 +53,7 @@ pub enum Note {
         /// Its value.
         value: f64,
     },
-    /// A result that should be read with care, in words.
+    /// Why the result should be read with care.
     Warning(String),
     /// A point of a curve.
     Point {
@@ -66,22 +66,22 @@ pub enum Note {
     },
 }
 
-/// Where a stage saves its states, and how far it may go.
+/// Where a stage saves its states, and which epochs it must reach and keep.
 pub struct Saving {
     /// The states of its trajectory.
     pub checkpoints: Checkpoints,
-    /// The epoch that it is to reach.
+    /// The epoch to reach.
     pub epochs: u64,
-    /// Earlier epochs whose states stay.
+    /// Earlier epochs whose states are kept.
     pub keep: Vec<u64>,
-    /// Time between two states.
+    /// Time between two saved states.
     pub every: Duration,
 }
 
-/// At most one progress note in this time, whatever the stage says.
+/// The shortest time between two progress notes, however often the stage reports.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The surroundings of a running stage.
+/// The device, folder and listener of a running stage, and its saved states.
 pub struct Context<'a> {
     device: Device,
     threads: usize,
@@ -92,12 +92,12 @@ pub struct Context<'a> {
     saving: Option<Saving>,
     saved: Instant,
     started: Instant,
-    /// Seconds of the runs before that went as far as the state it goes on from.
+    /// Seconds that earlier runs took to reach the state that this run resumed from.
     earlier: f64,
 }
 
 impl<'a> Context<'a> {
-    /// A context for one run of one stage. Everything the stage tells goes to `listener`.
+    /// A context for one run of one stage. Everything that the stage reports goes to `listener`.
     pub fn new(
         device: Device,
         threads: usize,
@@ -120,21 +120,21 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// With a place to save states in.
+    /// The same, with a place to save states in.
     #[must_use]
     pub fn saving(mut self, saving: Option<Saving>) -> Self {
         self.saving = saving;
         self
     }
 
-    /// The furthest saved state of this work, if there is one, and where it stands. Nothing can come of the state of
-    /// a training that had diverged, so it counts as none: the training begins anew, and says where it diverges.
+    /// The furthest saved state of this work, if there is one, and its position. A state that is not finite is useless,
+    /// so it is ignored: the training starts again, and reports where it diverges.
     ///
     /// # Errors
     /// If the cache cannot be read.
     pub fn resume(&mut self) -> Result<Option<(Position, Artifact)>, StageError> {
         let Some(saving) = &self.saving else { return Ok(None) };
-        // A state behind an epoch that is to be kept is of no use where the state at that epoch is gone.
+        // If the state at an epoch that must be kept is gone, states past that epoch are of no use.
         let mut limit = Position { epoch: saving.epochs, step: 0 };
         for &epoch in &saving.keep {
             let kept = Position { epoch, step: 0 };
@@ -151,13 +151,13 @@ impl<'a> Context<'a> {
         Ok(Some((at, state)))
     }
 
-    /// Seconds that the work has taken, those before the state that it went on from included.
+    /// Seconds that the work has taken, including those before the state that it resumed from.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.earlier + self.started.elapsed().as_secs_f64()
     }
 
-    /// The earlier epochs whose states are outputs too.
+    /// Earlier epochs whose states are outputs as well.
     #[must_use]
     pub fn keep(&self) -> Vec<u64> {
         self.saving.as_ref().map(|saving| saving.keep.clone()).unwrap_or_default()
@@ -173,8 +173,8 @@ impl<'a> Context<'a> {
         Ok(saving.checkpoints.latest(at)?.filter(|(found, _)| *found == at).map(|(_, state)| state))
     }
 
-    /// Whether a state should be saved at this position: at the last epoch, at those to be kept, and when the time has
-    /// come.
+    /// Whether to save a state at this position: at the last epoch, at epochs that are kept, and whenever the time
+    /// between two saved states has passed.
     #[must_use]
     pub fn save_due(&self, at: Position) -> bool {
         self.saving.as_ref().is_some_and(|saving| {
@@ -183,10 +183,10 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// Saves a state. Earlier ones go, but for those to be kept.
+    /// Saves a state and deletes earlier ones, except those at epochs that are kept.
     ///
     /// # Errors
-    /// If the disk refuses.
+    /// If the state cannot be written.
     pub fn save(&mut self, at: Position, state: &Artifact) -> Result<(), StageError> {
         let Some(saving) = &self.saving else { return Ok(()) };
         let state = state.clone().attribute(SECONDS, self.seconds());
@@ -196,7 +196,7 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
-    /// Where tensors are to be computed.
+    /// The device to compute on.
     #[must_use]
     pub fn device(&self) -> &Device {
         &self.device
@@ -214,19 +214,19 @@ impl<'a> Context<'a> {
         Root(self.root).resolve(path)
     }
 
-    /// True once the stage should stop at the next good moment and return [`StageError::Cancelled`](super::StageError).
+    /// True once the stage should stop at the next opportunity and return [`StageError::Cancelled`](super::StageError).
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
 
-    /// [`Context::cancelled`], to be asked from other threads, or while the context is lent.
+    /// Answers as [`Context::cancelled`], but from other threads, or while the context is borrowed.
     pub fn stop(&self) -> impl Fn() -> bool + Sync + use<'a> {
         let cancel = self.cancel;
         move || cancel.load(Ordering::Relaxed)
     }
 
-    /// Tells how far the stage has come. Cheap enough for every step.
+    /// Reports progress. Cheap enough to call at every step.
     pub fn progress(&mut self, progress: Progress) {
         let due = self.last.is_none_or(|last| last.elapsed() >= INTERVAL) || progress.done == progress.total;
         if due {
@@ -235,13 +235,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Records a final number in the manifest. The last value of a name stands.
+    /// Records a final number in the manifest. If a name is recorded twice, the last value counts.
     pub fn metric(&mut self, name: impl Into<String>, value: f64) {
         (self.listener)(Note::Metric { name: name.into(), value });
     }
 
-    /// Records a warning in the manifest: the result is what was asked for, but should be read with care. The message is a
-    /// lowercase fragment, and says what would help. It is shown now, and whenever the result comes from the cache.
+    /// Records a warning in the manifest: the result is what was asked for, but should be read with care. The message
+    /// is a lowercase fragment, and says what would help. It is shown now, and again whenever the result comes from the
+    /// cache.
     pub fn warn(&mut self, message: impl Into<String>) {
         (self.listener)(Note::Warning(message.into()));
     }

@@ -1,4 +1,4 @@
-//! Where a stage computes: the device, and the instructions that the processor has.
+//! The devices that stages compute on, and the vector instructions of the processor.
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +11,7 @@ use super::StageError;
 pub enum DeviceId {
     /// The processor.
     Cpu,
-    /// A GPU of NVIDIA, by number.
+    /// An NVIDIA GPU, by number.
     Cuda(usize),
 }
 
@@ -19,7 +19,7 @@ impl DeviceId {
     /// Opens the device.
     ///
     /// # Errors
-    /// If it is not there, or this program was built without support for it.
+    /// If there is no such device, or this program was built without support for it.
     pub fn open(self) -> Result<Device, StageError> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
@@ -49,7 +49,7 @@ pub struct NoDevice;
 impl FromStr for DeviceId {
     type Err = NoDevice;
 
-    /// Reads `cpu`, `cuda` (the first GPU), `cuda:N`, and the form that records of version 0.1 have.
+    /// Parses `cpu`, `cuda` (the first GPU), `cuda:N`, and the notation in records of version 0.1.
     fn from_str(text: &str) -> Result<Self, NoDevice> {
         let recorded = || text.strip_prefix("Cuda { gpu_id: ")?.strip_suffix(" }");
         match text {
@@ -63,8 +63,8 @@ impl FromStr for DeviceId {
     }
 }
 
-/// The widest vector instructions of this processor, such as `avx512f`. Kernels choose by it, and the last digits of
-/// results can depend on it.
+/// The widest vector instructions of this processor, such as `avx512f`. Kernels are chosen by it, and the last digits
+/// of results can depend on it.
 #[must_use]
 pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]

@@ -1,21 +1,22 @@
-//! Pictures of what a stage made, for reports.
+//! Pictures of what a stage produced, for reports.
 
 use candle_core::Tensor;
 
 use crate::store::Artifact;
 
-/// What a finished stage may look at to draw: its own outputs and inputs, and what they were made from.
+/// What a finished stage can look at when it draws: its outputs and inputs, and the artifacts upstream of them.
 pub trait View {
     /// The artifact at an output port; `None` if it was not made or its bytes are gone.
     fn output(&self, port: &str) -> Option<Artifact>;
 
-    /// The artifact at an input port; `None` if nothing is joined to it or its bytes are gone.
+    /// The artifact at an input port; `None` if nothing is connected to it or its bytes are gone.
     fn input(&self, port: &str) -> Option<Artifact>;
 
-    /// The clean images that an input port depends on, u8 `[N, C, H, W]`: the nearest with `count` images.
+    /// The clean images that an input port depends on, u8 `[N, C, H, W]`: the nearest upstream artifact with `count`
+    /// images.
     fn images(&self, port: &str, count: usize) -> Option<Tensor>;
 
-    /// The label that another stage gave to each of these images, with the name of that instance.
+    /// The labels that another stage gave to these images, one for each, with the name of that instance.
     fn labels(&self, port: &str, count: usize) -> Option<(String, Vec<u32>)>;
 }
 
@@ -30,7 +31,7 @@ pub struct Groups {
     pub names: Vec<String>,
 }
 
-/// A picture. Its title comes after the name of the instance or of its point of the sweep.
+/// A picture. Reports put the name of the instance, or of its point in the sweep, before its title.
 #[derive(Clone, Debug)]
 pub enum Drawing {
     /// Images in rows.
@@ -46,7 +47,7 @@ pub enum Drawing {
         /// How many in a row.
         columns: usize,
     },
-    /// Numbers by two lists of names.
+    /// A table of numbers, whose rows and columns have names.
     Matrix {
         /// What they are, such as "confusions".
         title: String,
@@ -69,7 +70,7 @@ pub enum Drawing {
         points: Vec<(f64, f64)>,
         /// The colourings: a figure for each.
         groups: Vec<Groups>,
-        /// The image of each point: all images, u8 `[N, C, H, W]`, and the number of each point's own.
+        /// The images of the points: all images, u8 `[N, C, H, W]`, and for each point the index of its image.
         images: Option<(Tensor, Vec<usize>)>,
     },
 }

@@ -1,18 +1,19 @@
-//! Work that can be taken further: training for more epochs goes on where fewer ended.
+//! How far a training runs, so that one with more epochs can continue where one with fewer ended.
 
-/// How far a stage goes, and which of its parameters say so.
+/// How far a stage trains, and which of its parameters decide that.
 ///
-/// Stages that agree in everything but the `free` parameters are on one trajectory: a state saved by one is a state of
-/// the others, at the same epoch.
+/// Stages that differ only in the `free` parameters are on one trajectory: a state that one of them saved can be used
+/// by the others, at the same epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// The parameters that do not change the way, only how far it goes or what is kept of it. `epochs` is not among
-    /// them where the way depends on its end: a schedule that falls to zero over all epochs.
+    /// Parameters that change how long training runs or which epochs are kept, but not the weights at a given step.
+    /// `epochs` is not among them if the learning rate depends on it, as in a schedule that falls to zero over all
+    /// epochs.
     pub free: &'static [&'static str],
     /// The epoch to reach.
     pub epochs: u64,
-    /// True if more epochs continue where fewer ended.
+    /// Whether a training with more epochs continues where one with fewer ended.
     pub extends: bool,
-    /// Earlier epochs whose states are outputs too, as `PORT@EPOCH`.
+    /// Earlier epochs whose states are outputs as well, as `PORT@EPOCH`.
     pub keep: Vec<u64>,
 }

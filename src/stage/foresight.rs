@@ -1,24 +1,24 @@
-//! What can be known of artifacts before anything runs.
+//! What is known about artifacts before anything runs.
 
 use std::collections::BTreeMap;
 
-/// What is known of one artifact before anything runs.
+/// What is known about one artifact before anything runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Foreseen {
-    /// How many rows (images, feature vectors, …) it has.
+    /// The number of its rows (images, feature vectors, …).
     pub rows: Option<usize>,
-    /// The levels of features, or those that a network gives; none where they are not known.
+    /// The levels of features, or those that a network can produce; empty if unknown.
     pub levels: Vec<String>,
     /// Channels, rows and columns of images.
     pub size: Option<[usize; 3]>,
-    /// For a network: what the sides of its images must be multiples of.
+    /// For a network: the height and width of its images must be multiples of this.
     pub sides: Option<usize>,
     /// For an optional output that is not made: the parameter that leaves it out.
     pub left_out_by: Option<&'static str>,
 }
 
 impl Foreseen {
-    /// An artifact of so many rows, where that is known.
+    /// An artifact with this many rows, if the number is known.
     #[must_use]
     pub fn rows(rows: impl Into<Option<usize>>) -> Self {
         Self { rows: rows.into(), ..Self::default() }
@@ -31,5 +31,5 @@ impl Foreseen {
     }
 }
 
-/// What is known of artifacts by port. At the inputs of a stage every port that is joined to something has an entry.
+/// What is known about artifacts, by port. Among the inputs of a stage, every connected port has an entry.
 pub type Foresight = BTreeMap<&'static str, Foreseen>;

@@ -16,7 +16,7 @@ use super::{
     Context, Drawing, Extent, Foresight, Inputs, Metric, Need, Outputs, Port, Problems, Source, Stage, StageError, View,
 };
 
-/// A [`Stage`] whose type is forgotten: a stage of a pipeline with its parameters.
+/// A type-erased [`Stage`]: a stage of a pipeline with its parameters.
 pub trait AnyStage: Send + Sync {
     /// The parameters after defaults, as JSON.
     fn params(&self) -> Value;
@@ -90,18 +90,18 @@ impl dyn AnyStage {
     }
 }
 
-/// What makes stages of a kind: a Rust type, or a description that came as data.
+/// Makes stages of a kind, from a Rust type or from a description that came as data.
 pub trait Make: Send + Sync {
     /// Reads the parameters.
     ///
     /// # Errors
-    /// If a value has the wrong type; the error has the place.
+    /// If a value has the wrong type. The error gives its place.
     fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error>;
 
-    /// The stage with the parameters that [`AnyStage::params`] gave.
+    /// Makes a stage again from the parameters that [`AnyStage::params`] returned.
     ///
     /// # Errors
-    /// If they are not parameters of this kind.
+    /// If they are not the parameters of this kind.
     fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error>;
 
     /// The JSON schema of the parameters.
@@ -111,7 +111,7 @@ pub trait Make: Send + Sync {
     fn default_stage(&self) -> Box<dyn AnyStage>;
 }
 
-/// Stages that are values of a Rust type.
+/// Makes stages that are values of a Rust type.
 struct Typed<S>(PhantomData<fn() -> S>);
 
 impl<S: Stage> Make for Typed<S> {
@@ -129,15 +129,15 @@ impl<S: Stage> Make for Typed<S> {
     }
 }
 
-/// Everything that is known of a kind outside its own code.
+/// Everything that the rest of the program knows about a kind.
 pub struct Description {
     /// The name in pipeline files.
     pub name: &'static str,
     /// See [`Stage::VERSION`].
     pub version: u32,
-    /// What comes in.
+    /// The input ports.
     pub inputs: Vec<Port>,
-    /// What comes out.
+    /// The output ports.
     pub outputs: Vec<Port>,
     /// See [`Stage::EXTEND`].
     pub extend: Option<&'static str>,
@@ -145,7 +145,7 @@ pub struct Description {
     pub metrics: Vec<Metric>,
 }
 
-/// One kind of stage: its description, and what makes stages of it. Clones share both.
+/// One kind of stage: its description, and the code that makes stages of it. Clones share both.
 #[derive(Clone)]
 pub struct StageKind {
     description: Arc<Description>,
@@ -175,7 +175,7 @@ impl StageKind {
         Self::new(description, Typed::<S>(PhantomData))
     }
 
-    /// A kind that is described by data. [`interned`] makes its names.
+    /// A kind that is described by data. Its names come from [`interned`].
     #[must_use]
     pub fn new(description: Description, make: impl Make + 'static) -> Self {
         Self { description: Arc::new(description), make: Arc::new(make) }
@@ -184,15 +184,15 @@ impl StageKind {
     /// Reads the parameters.
     ///
     /// # Errors
-    /// If a value has the wrong type; the error has the place.
+    /// If a value has the wrong type. The error gives its place.
     pub fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
         self.make.parse(table)
     }
 
-    /// The stage with the parameters that [`AnyStage::params`] gave.
+    /// Makes a stage again from the parameters that [`AnyStage::params`] returned.
     ///
     /// # Errors
-    /// If they are not parameters of this kind.
+    /// If they are not the parameters of this kind.
     pub fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
         self.make.restore(params)
     }
@@ -209,13 +209,13 @@ impl StageKind {
         self.make.default_stage()
     }
 
-    /// The input port of that name.
+    /// The input port called `name`.
     #[must_use]
     pub fn input(&self, name: &str) -> Option<&Port> {
         self.inputs.iter().find(|port| port.name == name)
     }
 
-    /// The output port of that name; `PORT@EPOCH` names a port too.
+    /// The output port called `name`, which may be written `PORT@EPOCH`.
     #[must_use]
     pub fn output(&self, name: &str) -> Option<&Port> {
         let name = name.split('@').next().unwrap_or(name);
@@ -223,8 +223,8 @@ impl StageKind {
     }
 }
 
-/// A name that lives as long as the program. Equal names are kept once, so names that come as data (of kinds that a pipeline
-/// file describes) can be used like those of Rust types.
+/// Returns a name that lives as long as the program. Equal names are stored once, so the names of kinds that a pipeline
+/// file describes can be used like those of Rust types.
 #[must_use]
 pub fn interned(name: &str) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
@@ -256,7 +256,7 @@ impl Registry {
 
 impl FromIterator<StageKind> for Registry {
     /// # Panics
-    /// If two kinds have one name.
+    /// If two kinds have the same name.
     fn from_iter<I: IntoIterator<Item = StageKind>>(kinds: I) -> Self {
         let mut registry = Self::default();
         for kind in kinds {

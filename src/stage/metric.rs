@@ -1,4 +1,4 @@
-//! What the numbers of a stage mean, so that tables, figures and searches need to know no kind.
+//! What the numbers of a stage mean, so that tables, figures and searches need not know its kind.
 
 use std::borrow::Cow;
 
@@ -8,40 +8,40 @@ pub enum Unit {
     /// A plain number.
     #[default]
     Number,
-    /// A fraction of something; people read it in percent.
+    /// A fraction, shown in percent.
     Fraction,
 }
 
 /// Which values of a metric are better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
-    /// Higher ones.
+    /// Higher values.
     Higher,
-    /// Lower ones.
+    /// Lower values.
     Lower,
 }
 
-/// Where a metric is shown first.
+/// The role of a metric in tables, figures and comparisons.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// Among the other numbers of its stage.
+    /// One of the further numbers of its stage.
     #[default]
     Detail,
-    /// What a stage is judged by: the first number in tables, and what comparisons and searches take by default.
+    /// The number that a stage is judged by: the first in tables, and the default of comparisons and searches.
     Score {
-        /// The metrics that hold the ends of its interval over the test images of a single run.
+        /// The metrics with the lower and upper end of its interval over the test images of a single run.
         interval: Option<[Cow<'static, str>; 2]>,
     },
-    /// Always beside the score of the same stage.
+    /// Always shown beside the score of the same stage.
     BesideScore,
-    /// Explains the scores of stages that depend on this one: figures show one against the other.
+    /// An explanation of the scores of stages that depend on this one: figures plot one against the other.
     Explains,
 }
 
-/// A metric that foretells another one by a formula.
+/// A prediction of another metric by a formula.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prediction {
-    /// The metric that is foretold.
+    /// The metric that is predicted.
     pub of: Cow<'static, str>,
     /// The formula holds only where this metric is 0.
     pub where_zero: Option<Cow<'static, str>>,
@@ -56,16 +56,16 @@ pub struct Metric {
     pub doc: Cow<'static, str>,
     /// Its unit.
     pub unit: Unit,
-    /// Which values are better, where that can be said.
+    /// Which values are better, if there is an answer.
     pub better: Option<Better>,
-    /// Where it is shown first.
+    /// Its role in tables, figures and comparisons.
     pub role: Role,
-    /// What it foretells.
+    /// The metric that it predicts, if any.
     pub predicts: Option<Prediction>,
 }
 
 impl Metric {
-    /// A plain number among others.
+    /// A plain number, shown among the others of its stage.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>, doc: impl Into<Cow<'static, str>>) -> Self {
         let (name, doc) = (name.into(), doc.into());
@@ -78,43 +78,45 @@ impl Metric {
         Self { unit: Unit::Fraction, ..self }
     }
 
-    /// The same, of which higher values are better.
+    /// The same, where higher values are better.
     #[must_use]
     pub fn higher(self) -> Self {
         Self { better: Some(Better::Higher), ..self }
     }
 
-    /// The same, of which lower values are better.
+    /// The same, where lower values are better.
     #[must_use]
     pub fn lower(self) -> Self {
         Self { better: Some(Better::Lower), ..self }
     }
 
-    /// The same as what a stage is judged by.
+    /// The same, as the score of its stage.
     #[must_use]
     pub fn score(self) -> Self {
         Self { role: Role::Score { interval: None }, ..self }
     }
 
-    /// The same, judged by, with the metrics that hold the ends of its interval over the test images of a single run.
+    /// The same, as the score of its stage, with the metrics for the lower and upper end of its interval over the test
+    /// images of a single run.
     #[must_use]
     pub fn score_between(self, low: &'static str, high: &'static str) -> Self {
         Self { role: Role::Score { interval: Some([low.into(), high.into()]) }, ..self }
     }
 
-    /// The same, always beside the score of its stage.
+    /// The same, always shown beside the score of its stage.
     #[must_use]
     pub fn beside_score(self) -> Self {
         Self { role: Role::BesideScore, ..self }
     }
 
-    /// The same as an explanation of the scores of stages that depend on its stage.
+    /// The same, as an explanation of the scores of stages that depend on its stage.
     #[must_use]
     pub fn explains(self) -> Self {
         Self { role: Role::Explains, ..self }
     }
 
-    /// The same as a prediction of another metric; where `where_zero` is given, only where that metric is 0.
+    /// The same, as a prediction of the metric `of`. With `where_zero`, the prediction holds only where that metric is
+    /// 0.
     #[must_use]
     pub fn predicts(self, of: &'static str, where_zero: Option<&'static str>) -> Self {
         Self { predicts: Some(Prediction { of: of.into(), where_zero: where_zero.map(Into::into) }), ..self }

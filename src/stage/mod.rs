@@ -1,4 +1,4 @@
-//! The contract between the engine and the kinds of stages.
+//! The contract between the rest of the program and the kinds of stages.
 //!
 //! A kind is one file with one struct, and one line in the registry. The struct *is* the parameters in the pipeline
 //! file; its docs and defaults become the schema and the help:
@@ -44,8 +44,9 @@
 //! }
 //! ```
 //!
-//! A test over the whole registry then holds the new kind, unasked, to what all kinds must do: documented parameters
-//! and ports, defaults that pass `check`, equal bytes at every run and number of threads, outputs as declared.
+//! A test over the whole registry then checks what every kind must do: documented parameters and ports, defaults that
+//! pass `check`, equal bytes at every run and number of threads, and the outputs that it declares. `examples/kind.rs`
+//! runs a kind like this one, and `tests/it/own_kind.rs` one with metrics and pictures.
 
 mod check;
 mod context;
@@ -78,30 +79,32 @@ pub use crate::store::Position;
 pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sync + 'static {
     /// The name in pipeline files, snake_case.
     const KIND: &'static str;
-    /// Raised when the same recipe would give other bytes; keep its history in a comment.
+    /// Raise it when the same recipe would give other bytes, and keep its history in a comment.
     const VERSION: u32;
-    /// What comes in.
+    /// The input ports.
     const INPUTS: &'static [Port];
-    /// What comes out.
+    /// The output ports.
     const OUTPUTS: &'static [Port];
 
-    /// The parameter by which finished work goes on, `epochs` for a training: a whole number. Work with more of it may
-    /// continue where work with less ended ([`Stage::extent`]), and its expected time grows with it.
+    /// The parameter by which finished work can be continued, a whole number such as the `epochs` of a training. Work
+    /// with more of it may continue where work with less ended ([`Stage::extent`]), and its expected time grows with
+    /// it.
     const EXTEND: Option<&'static str> = None;
 
-    /// What it reports, in the order in which people want to see it. Numbers that are not named here are plain ones.
+    /// The metrics that it reports, in the order in which they are shown. Metrics that are not listed here are plain
+    /// numbers.
     #[must_use]
     fn metrics() -> Vec<Metric> {
         Vec::new()
     }
 
-    /// Pictures of what finished work made, for reports.
+    /// Pictures of what finished work produced, for reports.
     fn draw(&self, view: &dyn View) -> Vec<Drawing> {
         let _ = view;
         Vec::new()
     }
 
-    /// Notes parameters that cannot be right, each by its key path. Sees only the parameters.
+    /// Adds a problem for each parameter with an invalid value, by its key path. It sees only the parameters.
     fn check(&self, problems: &mut Problems) {
         let _ = problems;
     }
@@ -112,13 +115,13 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
         Vec::new()
     }
 
-    /// The optional inputs that these parameters cannot do without.
+    /// The optional inputs that these parameters make required.
     fn needs(&self) -> Vec<Need> {
         Vec::new()
     }
 
-    /// What can be known of the outputs without running, from what is known of the inputs. The place to note a parameter
-    /// that does not fit what comes in (more clusters than images).
+    /// What is known about the outputs before the stage runs, from what is known about the inputs. Add a problem here
+    /// if a parameter does not fit the inputs (more clusters than images).
     fn foresee(&self, inputs: &Foresight, root: &Path, problems: &mut Problems) -> Foresight {
         let _ = (inputs, root, problems);
         Foresight::new()
@@ -133,7 +136,7 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
         Ok(Vec::new())
     }
 
-    /// For work that saves its state and can be taken further: how far it goes. It then has `cx.resume` and `cx.save`.
+    /// For work that saves its state and can be continued: how far it goes. Such work uses `cx.resume` and `cx.save`.
     fn extent(&self) -> Option<Extent> {
         None
     }
@@ -145,7 +148,7 @@ pub trait Stage: DeserializeOwned + Serialize + JsonSchema + Default + Send + Sy
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError>;
 }
 
-/// Why a stage could not do its work. Messages fit behind "failed to …:".
+/// Why a stage could not do its work. Messages are fragments that can follow "failed to …:".
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
     /// A state could not be saved or read.

@@ -1,4 +1,4 @@
-//! What flows between stages, and what a stage gets and gives.
+//! Artifacts that pass between stages: their forms, the ports of a stage, and the inputs and outputs of a run.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -6,22 +6,22 @@ use serde::Serialize;
 
 use crate::store::Artifact;
 
-/// What an artifact holds. An edge of the graph joins an output to an input that accepts its form.
+/// The form of an artifact. A link of the graph joins an output to an input that accepts its form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// `images`: u8 `[N, C, H, W]`, or f16 `[draws, N, C, H, W]` in [0, 1]; `labels`: u32 `[N]`; attribute `classes`.
     Images,
-    /// One f32 `[N, D]` tensor for every level (`p1`, `p2`, `p3`, `latent`); `labels`: u32 `[N]`; attribute `classes`.
+    /// One f32 `[N, D]` tensor for each level (`p1`, `p2`, `p3`, `latent`); `labels`: u32 `[N]`; attribute `classes`.
     Features,
-    /// `labels`: u32 `[N]`, the (pseudo) label of each image; `confidence`: f32 `[N]` in [0, 1], how sure it is (1 where
-    /// the tensor is missing); `truth`: u32 `[N]`, for diagnosis only, where known.
+    /// `labels`: u32 `[N]`, the (pseudo) label of each image; `confidence`: f32 `[N]` in [0, 1], the certainty of each
+    /// label (1 if the tensor is missing); `truth`: u32 `[N]`, the true labels if known, used for diagnosis only.
     Labels,
     /// `batches`: u32 `[rounds, batches, batch_size]`, indices of images.
     Batches,
     /// Parameters and running statistics of an encoder; attribute `architecture`.
     Weights,
-    /// Parameters of a classifier that stands on features.
+    /// Parameters of a classifier on features.
     Classifier,
     /// Numbers to look at: a confusion matrix, centroids.
     Matrix,
@@ -48,14 +48,14 @@ pub struct Port {
     pub name: &'static str,
     /// The forms that an input accepts, or the one form of an output.
     pub forms: &'static [Form],
-    /// True for an input that may be left out, and for an output that is not always made.
+    /// Whether an input may be left out, or an output is not always made.
     pub optional: bool,
     /// One line of documentation.
     pub about: &'static str,
 }
 
 impl Port {
-    /// A port that is always there.
+    /// A port that is always used.
     #[must_use]
     pub const fn new(name: &'static str, forms: &'static [Form], about: &'static str) -> Self {
         Self { name, forms, optional: false, about }
@@ -68,7 +68,7 @@ impl Port {
     }
 }
 
-/// The artifacts at the input ports of a stage. The engine has checked that every required one is there.
+/// The artifacts at the input ports of a stage. A stage is only run when every required one is there.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs(BTreeMap<String, Arc<Artifact>>);
 
@@ -76,7 +76,7 @@ impl Inputs {
     /// The artifact at a required port.
     ///
     /// # Panics
-    /// If the kind does not declare such a port, or declares it optional: a mistake in the kind's code.
+    /// If the kind does not declare this port, or declares it as optional: a mistake in the code of the kind.
     #[must_use]
     pub fn at(&self, port: &str) -> &Artifact {
         self.get(port).unwrap_or_else(|| panic!("`{port}` is not a required input port of this kind"))
@@ -100,20 +100,20 @@ impl FromIterator<(String, Arc<Artifact>)> for Inputs {
 pub struct Outputs(BTreeMap<String, Artifact>);
 
 impl Outputs {
-    /// Nothing yet.
+    /// No outputs yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what leaves at `port`, or at `PORT@EPOCH`.
+    /// Adds the artifact at the output `port`, which may be `PORT@EPOCH`.
     #[must_use]
     pub fn with(mut self, port: impl Into<String>, artifact: Artifact) -> Self {
         self.0.insert(port.into(), artifact);
         self
     }
 
-    /// What left at each port.
+    /// The artifact at each output port.
     #[must_use]
     pub fn ports(&self) -> &BTreeMap<String, Artifact> {
         &self.0

@@ -26,7 +26,7 @@ use crate::{
     stage::{Inputs, Metric, Outputs, Problems, StageError},
 };
 
-/// Refuses epochs to be kept that a training of so many epochs does not reach; more of them are known by `check`.
+/// Returns an error if a training of this many epochs does not reach an epoch to be kept. `check` finds the others.
 pub(super) fn require_kept(keep: &[usize], epochs: usize) -> Result<(), StageError> {
     match keep.iter().find(|&&epoch| epoch >= epochs) {
         Some(epoch) => Err(StageError::failed(format!(
@@ -55,7 +55,7 @@ impl Statistics {
     }
 }
 
-/// A classifier in training, its images, and which of them it may use.
+/// A classifier in training, its images, and the subset that it may use.
 pub(super) struct Classifier {
     pub(super) architecture: Architecture,
     pub(super) params: Params,
@@ -82,7 +82,7 @@ pub(super) struct Subset {
 }
 
 impl Subset {
-    /// Notes values that are out of range, or that contradict each other.
+    /// Adds problems for values that are out of range or contradict each other.
     pub(super) fn check(&self, problems: &mut Problems) {
         problems.positive("fraction", self.fraction);
         problems.within("fraction", self.fraction, 0.0, 1.0);
@@ -99,7 +99,7 @@ impl Subset {
     /// Parameters that have no effect, given the others.
     pub(super) fn idle(&self) -> Vec<&'static str> {
         let mut idle = Vec::new();
-        // All images are all images, however they are drawn.
+        // A fraction of 1 takes every image, however images are drawn.
         if self.fraction == 1.0 && !self.replacement {
             idle.push("stratified");
         }
@@ -109,7 +109,7 @@ impl Subset {
         idle
     }
 
-    /// How many of `images` have labels that are known, where that does not depend on the classes.
+    /// How many of `images` have a known label, if that does not depend on their classes.
     pub(super) fn count(&self, images: usize) -> Option<usize> {
         let exact = self.fraction == 1.0 || !self.stratified;
         exact.then(|| split::share(self.fraction, images).max(1).min(images))
@@ -132,7 +132,7 @@ pub(super) struct Phase<'a> {
     pub(super) epochs: usize,
     /// The number of steps in place of epochs.
     pub(super) steps: Option<usize>,
-    /// Epochs of the stage's phases before and behind this one.
+    /// Epochs of the stage's phases before and after this one.
     pub(super) around: [usize; 2],
     pub(super) mode: Mode,
     pub(super) optimizer: &'a Optimizer,
@@ -150,21 +150,22 @@ pub(super) struct Ending {
     steps: u64,
     /// The mean loss of each of its epochs.
     losses: Vec<f64>,
-    /// Whether it ended early, because the validation loss did.
+    /// Whether early stopping ended it.
     stopped: bool,
-    /// What would help if the network has diverged.
+    /// Advice in case the network has diverged.
     remedy: String,
 }
 
-/// The share of the training images whose classes are learnt once a training is done.
+/// The training accuracy from which a training counts as done.
 const LEARNT: f64 = 0.95;
-/// Steps in which hardly any network learns its images.
+/// Below `LEARNT`, a training of fewer steps than this counts as unfinished.
 const FEW: u64 = 200;
-/// The share by which the loss falls, from one tenth of the epochs to the next, while a training is under way.
+/// Below `LEARNT`, a training counts as unfinished if its loss still falls by more than this share from one tenth of
+/// the epochs to the next.
 const FALLING: f64 = 0.05;
 
 impl Ending {
-    /// The share by which the loss fell from the last tenth of the epochs but one to the last.
+    /// The share by which the loss fell from the second-to-last tenth of the epochs to the last one.
     fn falls(&self) -> Option<f64> {
         let tenth = (self.losses.len() / 10).max(1);
         let mut tenths = self.losses.rchunks_exact(tenth).map(|losses| losses.iter().sum::<f64>());
@@ -172,7 +173,7 @@ impl Ending {
         Some(1.0 - last / before)
     }
 
-    /// Why a network that classifies `accuracy` of its training images is no fair baseline, if it is none.
+    /// Why this network is not a fair baseline, given its accuracy on the training images; `None` if it is fair.
     fn unfinished(&self, accuracy: f64) -> Option<String> {
         if self.steps == 0 || self.stopped || accuracy >= LEARNT {
             return None;
@@ -193,7 +194,8 @@ impl Ending {
 }
 
 impl Classifier {
-    /// Reads the images at `train` and `test`, and builds the network that `architecture` gives for (colours, size, classes).
+    /// Reads the images at `train` and `test`, and builds the network that `architecture` returns for (colours, size,
+    /// classes).
     pub(super) fn new(
         inputs: &Inputs,
         subset: Subset,
@@ -227,7 +229,7 @@ impl Classifier {
         }
     }
 
-    /// Epochs of a phase of so many steps, or else of so many epochs.
+    /// The epochs that `steps` take, rounded up; `epochs` if there are no `steps`.
     pub(super) fn epochs(&self, steps: Option<usize>, epochs: usize) -> usize {
         let each = Order::new(self.used.clone(), self.subset.batch_size, 0).steps();
         steps.map_or(epochs, |steps| steps.div_ceil(each.max(1)))
@@ -248,7 +250,8 @@ impl Classifier {
         let Subset { stop_on, evaluate_with, batch_size, seed, .. } = self.subset;
         let stream = Stream::new(seed, "classifier/augment").at(phase.around[0] as u64);
         let views = |indices: &[u32], epoch: usize| {
-            // The first image names the batch: it is in no other of the epoch (but where images are drawn several times).
+            // The first image identifies the batch, since no other batch of the epoch contains it (unless images are
+            // drawn with replacement).
             let stream = stream.at(epoch as u64).at(u64::from(indices.first().copied().unwrap_or(0)));
             phase.augment.views(1, &self.train, indices, &stream, &self.device)
         };
@@ -266,7 +269,7 @@ impl Classifier {
             validation: self.validation.clone(),
             validation_images: &|indices, _| judged.batch(indices, &self.device),
             validation_labels: &judged.labels,
-            // A frozen encoder is judged as it was trained.
+            // A frozen encoder is evaluated with the statistics of its pretraining.
             validation_mode: if all { evaluate_with.mode() } else { Mode::Infer },
             batch_size,
         };
@@ -292,13 +295,13 @@ impl Classifier {
         })
     }
 
-    /// Measures the accuracy on the images trained on and on the test images, warns if the training ended far from done,
-    /// and gives the weights.
+    /// Measures the accuracy on the training images that were used and on the test images, warns if the training ended
+    /// far from done, and returns the weights.
     pub(super) fn finish(&self, session: &mut Session<'_, '_>, ending: &Ending) -> Result<Outputs, StageError> {
         let cx = &mut *session.cx;
         let (encoder, classifier) = self.parts()?;
         let Subset { evaluate_with, batch_size, .. } = self.subset;
-        // The running statistics give the same in batches of any size.
+        // With running statistics, results do not depend on the batch size.
         let batch_size = if evaluate_with == Statistics::Running { batch_size.max(128) } else { batch_size };
         let stop = cx.stop();
         let judge = Judge { encoder, classifier, mode: evaluate_with.mode(), batch_size, stop: &stop };

@@ -88,13 +88,13 @@ impl Dae {
     }
 }
 
-/// Images in the grid of reconstructions.
+/// Number of images in the grid of reconstructions.
 const GRID: usize = 16;
 
 impl Stage for Dae {
     const KIND: &'static str = "dae";
     // 2: 3x3 convolutions by Winograd's products.
-    // 3: a network that has diverged is a failed stage.
+    // 3: a network that has diverged fails the stage.
     const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("clean", &[Form::Images], "the images to be restored"),
@@ -212,7 +212,7 @@ impl Stage for Dae {
         }
         let order = Order::new(train_images, self.batch_size, self.seed);
         let validation = test.as_ref().map_or(held_out, |test| (0..test.set().len() as u32).collect());
-        // What is judged: the test images restored from themselves, or held-out ones from their noise.
+        // The validation loss is that of restoring the test images from themselves, or held-out images from noise.
         let (judged, seen) = (test.as_ref().unwrap_or(&clean), test.as_ref().unwrap_or(&noisy));
         let mut task = Denoise {
             network: autoencoder,

@@ -88,12 +88,12 @@ impl Default for Dataset {
 const CIFAR10_EDGE: usize = 32;
 
 impl Dataset {
-    /// What is there, by the names and sizes of the files.
+    /// Lists the dataset by the names and sizes of its files, without reading them.
     fn list(&self, root: Root<'_>) -> Result<Listed, ml::Error> {
         Listed::new(self, &root.resolve(self.path.as_deref().unwrap_or_default()))
     }
 
-    /// Channels, rows and columns of the images, where the parameters say.
+    /// Channels, rows and columns of the images, if the parameters decide them.
     fn image_size(&self) -> Option<[usize; 3]> {
         let edge = match self.source {
             Origin::Shapes => Some(self.size.unwrap_or(Shapes::default().size)),
@@ -103,7 +103,7 @@ impl Dataset {
         edge.map(|edge| [3, edge, edge])
     }
 
-    /// The images that a limit leaves, by number.
+    /// The indices of the images that a limit leaves.
     fn limited(&self, labels: &[u32], limit: Option<usize>, name: &str) -> Vec<u32> {
         match limit {
             Some(n) if n < labels.len() => split::stratified(labels, n, &Stream::new(self.split_seed, name)),
@@ -111,7 +111,7 @@ impl Dataset {
         }
     }
 
-    /// Which images go to which output, before one of them is read.
+    /// Decides which images go to which output, before any is read.
     fn choose(&self, images: &dyn Collection) -> Result<Vec<(&'static str, Choice)>, StageError> {
         let (train, test) = (images.labels(Split::Train), images.labels(Split::Test));
         let kept = self.limited(train, self.limit_train, "dataset/limit_train");

@@ -13,7 +13,7 @@ use crate::{
     store::Artifact,
 };
 
-/// The level that images have without a network.
+/// The level of images that no network has encoded.
 const PIXELS: &str = "pixels";
 
 /// Gives every representation that a trained network offers, from one forward pass without augmentation.

@@ -44,7 +44,7 @@ pub(super) struct FineTune {
     pub epochs: usize,
     /// Steps in which everything is trained, in place of `epochs`: as many whatever the number of images is; left out: as
     /// `epochs` says.
-    // Left out of the identity where it is not set: results in caches stay.
+    // Left out of the key if it is not set, so that results in caches stay valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// Images a step.
@@ -106,7 +106,7 @@ impl Default for FineTune {
 }
 
 impl FineTune {
-    /// Whether more than the classifier is trained.
+    /// Whether the whole network is trained, and not only the classifier.
     fn trains(&self) -> bool {
         self.steps.is_some() || self.epochs > 0
     }
@@ -126,7 +126,7 @@ impl FineTune {
 impl Stage for FineTune {
     const KIND: &'static str = "fine_tune";
     // 2: 3x3 convolutions by Winograd's products.
-    // 3: a network that has diverged is a failed stage.
+    // 3: a network that has diverged fails the stage.
     const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the pretrained encoder, of `simclr`, `supervised` or `fine_tune`"),

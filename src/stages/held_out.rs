@@ -1,4 +1,4 @@
-//! What decides when a training stops, and whether there is such a thing.
+//! The held-out loss that stops a training early, and checks that there are images for it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,18 +26,19 @@ pub(super) struct Watch {
     pub(super) patience: usize,
 }
 
-/// The remedy for `patience` without images.
+/// The remedy for a `patience` without held-out images.
 const HELP: &str = "set `val_fraction`, or leave `patience` out";
 
 impl Watch {
-    /// Notes a patience that waits for a loss which nothing is held out for.
+    /// Adds a problem if there is a `patience` but no image is held out.
     pub(super) fn check(self, problems: &mut Problems) {
         if self.patience > 0 && self.stop_on == HeldOut::Validation && self.val_fraction == 0.0 {
             problems.add_with_help("patience", "waits for a better validation loss, but no image is held out", HELP);
         }
     }
 
-    /// Notes a `val_fraction` that leaves one side without images, where it is known how many there are.
+    /// Adds a problem if `val_fraction` leaves no images to train on, or none to validate on. Needs the number of
+    /// images.
     pub(super) fn foresee(self, images: Option<usize>, problems: &mut Problems) {
         let Some(images) = images.filter(|_| self.stop_on == HeldOut::Validation) else { return };
         let held_out = split::share(self.val_fraction, images);
@@ -49,7 +50,7 @@ impl Watch {
         }
     }
 
-    /// The same once the images are there: of `images`, some are for training and some held out.
+    /// The same check when the stage runs and the numbers of images are known.
     pub(super) fn require(
         self,
         cx: &mut Context<'_>,

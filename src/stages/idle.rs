@@ -45,7 +45,7 @@ pub(super) fn augment(augment: &Augment) -> Vec<&'static str> {
     under(AUGMENT, augment.idle())
 }
 
-/// What makes weights move, in a training of no epochs and in any other.
+/// The idle parameters of `optimizer` and `schedule`. If nothing is trained, both tables are idle as a whole.
 pub(super) fn training(trains: bool, optimizer: &Optimizer, schedule: &Schedule) -> Vec<&'static str> {
     if trains { [self::optimizer(optimizer), self::schedule(schedule)].concat() } else { vec!["optimizer", "schedule"] }
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::ml::{nn::EncoderKind, optim::OptimizerKind, schedule::ScheduleKind};
 
-    /// A field that its table calls idle and that has no path here would stay in the key.
+    /// A field that its table calls idle but that has no path here would stay in the key.
     #[test]
     fn every_field_that_can_be_idle_has_a_path() {
         use OptimizerKind::{Adam, Adamw, Lars, Sgd};

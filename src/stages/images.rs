@@ -1,4 +1,4 @@
-//! Images as they pass between stages, and batches of them for a network.
+//! Images as artifacts, and as batches for a network.
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
@@ -16,7 +16,7 @@ pub(super) fn artifact(mut set: ImageSet) -> Result<Artifact, ml::Error> {
     Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", classes))
 }
 
-/// f32 `[N, H, W, C]` in [0, 1] as u8 `[N, C, H, W]`.
+/// Converts f32 `[N, H, W, C]` in [0, 1] to u8 `[N, C, H, W]`.
 pub(super) fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
     let images = images.to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
     let shape = images.dims().to_vec();
@@ -28,7 +28,7 @@ pub(super) fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
 pub(super) enum Images {
     /// u8 `[N, C, H, W]`.
     Bytes(ImageSet),
-    /// f16 `[draws, N, C, H, W]` in [0, 1]; the set has sizes and labels, but no pixels.
+    /// f16 `[draws, N, C, H, W]` in [0, 1]. The set has sizes and labels, but no pixels.
     Draws(Vec<f16>, ImageSet),
 }
 
@@ -48,7 +48,7 @@ impl Images {
         Ok(Self::Draws(values, ImageSet { pixels: Vec::new(), labels, size: [c, h, w], classes }))
     }
 
-    /// The images as bytes, which random views are made of.
+    /// The images as bytes, for making random views. Noisy draws are an error.
     pub(super) fn bytes(artifact: &Artifact) -> Result<ImageSet, StageError> {
         match Self::read(artifact)? {
             Self::Bytes(set) => Ok(set),
@@ -63,7 +63,7 @@ impl Images {
         }
     }
 
-    /// Images as f32 `[B, H, W, C]` in [0, 1]; of the draws, number `draw` modulo their count.
+    /// Images as f32 `[B, H, W, C]` in [0, 1]. Of noisy images it takes draw number `draw`, modulo the number of draws.
     pub(super) fn batch(&self, indices: &[u32], draw: usize, device: &Device) -> ml::Result<Tensor> {
         match self {
             Self::Bytes(set) => set.batch(indices, device),

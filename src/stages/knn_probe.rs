@@ -49,7 +49,7 @@ impl Stage for KnnProbe {
     }
 
     fn idle(&self) -> Vec<&'static str> {
-        // The vote of one neighbour counts whatever its weight is.
+        // A single neighbour decides alone, whatever its weight is.
         if self.k == 1 { vec!["temperature"] } else { Vec::new() }
     }
 

@@ -8,10 +8,11 @@ use crate::{
     stage::{Foresight, Inputs, Problems, StageError},
 };
 
-/// The tensor beside the levels.
+/// The name of the tensor that is not a level.
 const LABELS: &str = "labels";
 
-/// Notes an `at` that names no level of what is known to come in at these ports, all of which are read at the same one.
+/// Adds a problem if `at` is not a level of the features at these ports, as far as those are known. All ports are read
+/// at the same level.
 pub(super) fn foresee(inputs: &Foresight, ports: &[&str], at: Option<&str>, problems: &mut Problems) {
     let mut at = at;
     for &port in ports {
@@ -55,13 +56,13 @@ impl Level {
         Ok((train, test))
     }
 
-    /// The level of these features alone, nameless.
+    /// Makes a level without a name from these features.
     pub(super) fn of(Labelled { features, labels }: Labelled<'_>) -> Self {
         let classes = labels.iter().max().map_or(0, |&l| l as usize + 1);
         Self { name: String::new(), features: features.to_owned(), labels: labels.to_vec(), classes }
     }
 
-    /// Some of the images.
+    /// The rows of some of the images.
     pub(super) fn rows(&self, indices: &[u32]) -> Self {
         let rows: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
@@ -69,7 +70,7 @@ impl Level {
         Self { name: self.name.clone(), features, labels, classes: self.classes }
     }
 
-    /// These images and then those of `other`.
+    /// The images of this level, followed by those of `other`.
     pub(super) fn with(&self, other: &Self) -> Result<Self, StageError> {
         let features = concatenate(Axis(0), &[self.features.view(), other.features.view()])
             .map_err(|_| StageError::failed("training and test features have other widths"))?;
@@ -82,7 +83,7 @@ impl Level {
     }
 }
 
-/// The level to read, or what is wrong.
+/// The level to read, or a message that says why there is none.
 fn choose<'a>(levels: &[&'a str], at: Option<&str>) -> Result<&'a str, String> {
     let list = levels.iter().map(|level| format!("`{level}`")).collect::<Vec<_>>().join(", ");
     match (at, levels) {

@@ -125,8 +125,8 @@ impl LinearProbe {
         })
     }
 
-    /// The pooled predictions of a cross-validation over both sets, against their labels; and how many of its classifiers
-    /// have converged, of how many.
+    /// The accuracy of the pooled predictions of a cross-validation over both sets; and how many of its classifiers
+    /// converged, and how many there were.
     fn cross_validate(
         &self,
         train: &Level,
@@ -147,7 +147,7 @@ impl LinearProbe {
         Ok((Accuracy::of(&predictions, &pooled.labels), ended.get()))
     }
 
-    /// What a classifier that has not converged means, and what would help.
+    /// The warning for a classifier that has not converged: what it means, and what would help.
     fn unconverged(&self, who: &str) -> String {
         match self.solver {
             Solver::Lbfgs => format!(
@@ -160,14 +160,14 @@ impl LinearProbe {
         }
     }
 
-    /// Notes a `val_fraction` that leaves one part of the images empty, where it is known how many there are.
+    /// Adds a problem if `val_fraction` leaves one part of the images empty. Needs the number of images to be known.
     fn foresee_split(&self, inputs: &Foresight, problems: &mut Problems) {
         if self.solver != Solver::AdamEarlyStop || self.stop_on != HeldOut::Validation {
             return;
         }
         let rows = |port: &str| inputs.get(port).and_then(|features| features.rows);
         let (Some(train), test) = (rows("train"), rows("test")) else { return };
-        // With a fraction each class keeps an image, however many classes there are.
+        // With a fraction, each class keeps at least one image, and the number of classes is not known here.
         let whole = (self.fraction == 1.0).then_some(train);
         let fold = test.filter(|_| self.folds > 1).map(|test| {
             let all = train + test;
@@ -190,7 +190,7 @@ fn empty_part(fraction: f64, images: usize) -> String {
 
 impl Stage for LinearProbe {
     const KIND: &'static str = "linear_probe";
-    // 2: with weak penalties, L-BFGS goes on to the minimum: a gradient of 1e-4 was no measure of costs as small.
+    // 2: with weak penalties, L-BFGS continues to the minimum: a gradient of 1e-4 says little about costs that small.
     const VERSION: u32 = 2;
     const INPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Features], "features to learn from"),

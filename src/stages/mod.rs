@@ -59,18 +59,18 @@ impl From<ml::Error> for StageError {
     }
 }
 
-/// Notes a problem of a table of parameters under the parameter that holds it.
+/// Adds the problem of a nested table, with the path of the parameter that holds the table.
 fn nested(problems: &mut Problems, table: &str, checked: Result<(), (&'static str, String)>) {
     if let Err((field, message)) = checked {
         problems.add(&format!("{table}.{field}"), message);
     }
 }
 
-/// The parameter that says how far a training goes.
+/// The parameter for the length of a training.
 const EPOCHS: &str = "epochs";
 
-/// How far a training goes. Its way depends on its end where the learning rate does. One that is told its `steps` has as
-/// many epochs at most, and ends within one: no longer training goes on from there.
+/// How far a training goes. If the learning rate depends on the number of epochs, or `steps` is set, a longer training
+/// cannot continue it. A training of `steps` has at most as many epochs as steps, and may end within an epoch.
 fn extent(epochs: usize, steps: Option<usize>, schedule: &Schedule, keep: &[usize]) -> Option<Extent> {
     let fixed = steps.is_some() || schedule.depends_on_epochs();
     let free: &[&str] = if fixed { &["keep_epochs"] } else { &[EPOCHS, "keep_epochs"] };
@@ -78,7 +78,7 @@ fn extent(epochs: usize, steps: Option<usize>, schedule: &Schedule, keep: &[usiz
     Some(Extent { free, epochs, extends: !fixed, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
 }
 
-/// A training has one length.
+/// Checks that a training is given one length, not both `steps` and `epochs`.
 fn check_steps(problems: &mut Problems, steps: Option<usize>, epochs_too: bool) {
     if let Some(steps) = steps {
         problems.at_least("steps", steps, 1);
@@ -92,25 +92,25 @@ fn check_steps(problems: &mut Problems, steps: Option<usize>, epochs_too: bool) 
     }
 }
 
-/// Tensors of more bytes than this are a slip of the pen.
+/// A request for more bytes than this must be a mistake in the file.
 const MOST_BYTES: u128 = 1 << 40;
-/// Layers of more outputs than this are a slip of the pen: two of them have 16 GiB of weights between them.
+/// A layer of more outputs than this must be a mistake in the file: the weights between two such layers take 16 GiB.
 const MOST_OUTPUTS: usize = 1 << 16;
 
-/// Notes a parameter that asks for a tensor of more than a tebibyte, the product of `factors`.
+/// Adds a problem if a parameter asks for a tensor of more than a tebibyte. Its size is the product of `factors`.
 fn check_bytes(problems: &mut Problems, path: &str, factors: &[usize]) {
     let bytes = factors.iter().fold(1, |product: u128, &factor| product.saturating_mul(factor as u128));
     problems.require(bytes <= MOST_BYTES, path, "asks for more than a tebibyte of images or indices");
 }
 
-/// Notes sizes of layers that no network has.
+/// Adds a problem if the size of a layer is zero or implausibly large.
 fn check_widths(problems: &mut Problems, path: &str, outputs: &[usize]) {
     if let Some(outputs) = outputs.iter().find(|outputs| !(1..=MOST_OUTPUTS).contains(*outputs)) {
         problems.add(path, format!("must be sizes from 1 to {MOST_OUTPUTS}, got {outputs}"));
     }
 }
 
-/// A warm-up that the training never gets out of is seldom meant.
+/// Warns if the warm-up is as long as the training.
 fn check_warmup(problems: &mut Problems, schedule: &Schedule, epochs: usize) {
     let warmup = schedule.warmup_epochs;
     if epochs > 0 && warmup >= epochs as f64 {
@@ -123,13 +123,13 @@ fn check_warmup(problems: &mut Problems, schedule: &Schedule, epochs: usize) {
     }
 }
 
-/// Epochs to be kept must be reached, and the last one is kept anyway.
+/// Checks that the epochs to keep come before the last one, which is kept anyway.
 fn check_kept(problems: &mut Problems, keep: &[usize], epochs: usize) {
     let fine = keep.iter().all(|epoch| (1..epochs).contains(epoch));
     problems.require(fine, "keep_epochs", format!("must be epochs from 1 to below {epochs}, got {keep:?}"));
 }
 
-/// The metrics of every training.
+/// The metrics that every training has.
 fn losses() -> Vec<Metric> {
     vec![
         Metric::new("loss", "mean loss of the epoch").lower(),
@@ -138,7 +138,7 @@ fn losses() -> Vec<Metric> {
     ]
 }
 
-/// Records the named series of a run as metrics: their values at the epoch whose weights are kept.
+/// Records each named series as a metric, with its value at the epoch whose weights are kept.
 fn record(cx: &mut Context<'_>, run: &ml::train::Run, names: &[&str]) {
     let epoch = run.best.as_ref().map_or(run.epoch, |best| best.epoch);
     for name in names {
@@ -165,7 +165,7 @@ mod tests {
         store::Artifact,
     };
 
-    /// Runs a stage; its outputs and its metrics.
+    /// Runs a stage and returns its outputs and metrics.
     fn run(stage: &impl Stage, inputs: &[(&str, &Artifact)]) -> Result<(Outputs, BTreeMap<String, f64>), StageError> {
         let inputs: Inputs = inputs.iter().map(|&(port, a)| (port.to_owned(), Arc::new(a.clone()))).collect();
         let cancel = AtomicBool::new(false);
@@ -179,7 +179,7 @@ mod tests {
         Ok((outputs, metrics))
     }
 
-    /// Four clear groups of ten, which are two classes.
+    /// Four well separated groups of ten images, in two classes.
     fn features() -> Artifact {
         let rows: Vec<f32> =
             (0..40).flat_map(|i| [(i % 4 / 2 * 10) as f32, (i % 2 * 10) as f32 + i as f32 * 0.01]).collect();
@@ -198,7 +198,7 @@ mod tests {
         let (batches, metrics) = run(&sampler, &[("labels", &clusters.ports()["labels"])])?;
         assert_eq!(batches.ports()["batches"].tensor("batches")?.dims(), [16, 10, 4]);
         assert_eq!((metrics["same_cluster_rate"], metrics["distinct_clusters"]), (0.0, 4.0));
-        // Of the six pairs, two are of one class; the closed form knows.
+        // Two of the six pairs are of one class, and the closed form agrees.
         assert!((metrics["false_negative_rate"] - 1.0 / 3.0).abs() < 1e-12);
         assert!((metrics["false_negative_rate_expected"] - 1.0 / 3.0).abs() < 1e-12);
         Ok(())

@@ -1,4 +1,4 @@
-//! Networks as artifacts.
+//! Saves networks as artifacts, and loads them.
 
 use candle_core::Device;
 
@@ -20,7 +20,7 @@ pub(super) fn save(architecture: &Architecture, params: &Params) -> Result<Artif
     Ok(Artifact::new().with_all(tensors).attribute("architecture", json))
 }
 
-/// Refuses the weights of a training that has diverged.
+/// Returns an error for the weights of a training that has diverged.
 pub(super) fn check(artifact: &Artifact) -> Result<(), StageError> {
     for (name, tensor) in artifact.tensors() {
         if let Some((_, value)) = finite::first(tensor)? {
@@ -33,7 +33,7 @@ pub(super) fn check(artifact: &Artifact) -> Result<(), StageError> {
     Ok(())
 }
 
-/// The network of an artifact, for images of `colours` channels.
+/// Loads the network of an artifact, for images of `colours` channels.
 pub(super) fn load(artifact: &Artifact, colours: usize, device: &Device) -> Result<(Network, Params), StageError> {
     check(artifact)?;
     let architecture: Architecture = artifact.get("architecture")?;

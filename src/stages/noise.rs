@@ -1,4 +1,4 @@
-//! `noise`: noisy copies of images, what a denoising autoencoder learns to undo.
+//! `noise`: noisy copies of images, which a denoising autoencoder learns to clean.
 
 use std::path::Path;
 

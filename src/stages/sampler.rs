@@ -1,4 +1,4 @@
-//! `sampler`: which images meet in a batch.
+//! `sampler`: chooses the images of each batch.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ impl Default for Sampler {
 
 impl Stage for Sampler {
     const KIND: &'static str = "sampler";
-    // 2: the expected rate counts the pairs of one cluster that the batches do have.
+    // 2: the expected rate counts the pairs within one cluster that the batches contain.
     const VERSION: u32 = 2;
     const INPUTS: &'static [Port] =
         &[Port::new("labels", &[Form::Labels, Form::Images], "pseudo labels, or images to go by their true labels")];

@@ -1,4 +1,4 @@
-//! Training inside a stage: what a run tells goes to the stage's context, and its state is saved and found again.
+//! Training inside a stage: reports go to the context of the stage, which also saves and restores the state.
 
 use std::collections::BTreeMap;
 
@@ -18,25 +18,25 @@ use crate::{
 /// The training of one stage, in one or several phases.
 pub(super) struct Session<'a, 'c> {
     pub(super) cx: &'a mut Context<'c>,
-    /// The state to go on from, until the phase that it belongs to has taken it.
+    /// The saved state to resume from, until its phase has loaded it.
     state: Option<Artifact>,
-    /// All points told so far: series, epoch, value.
+    /// All points reported so far: by series, pairs of epoch and value.
     points: BTreeMap<String, Vec<f64>>,
 }
 
-/// The share of a phase in its stage.
+/// The place of a phase in its stage.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Part {
     /// Its number, from 0.
     pub(super) phase: u32,
-    /// Steps of the phases before and behind it.
+    /// Steps of the phases before and after it.
     pub(super) steps: [u64; 2],
-    /// Epochs of the phases before and behind it.
+    /// Epochs of the phases before and after it.
     pub(super) epochs: [usize; 2],
 }
 
 impl<'a, 'c> Session<'a, 'c> {
-    /// Begins where an earlier run of the same work was interrupted or ended, if one was.
+    /// Starts where an earlier run of the same work ended or was interrupted, if there was one.
     pub(super) fn open(cx: &'a mut Context<'c>) -> Result<Self, StageError> {
         let state = cx.resume()?.map(|(_, state)| state);
         let mut session = Self { cx, state: None, points: BTreeMap::new() };
@@ -47,7 +47,7 @@ impl<'a, 'c> Session<'a, 'c> {
         Ok(session)
     }
 
-    /// Tells again what was told before the state was saved.
+    /// Reports again the points that were reported before the state was saved.
     fn replay(&mut self, state: &Artifact) -> Result<(), StageError> {
         for (name, tensor) in state.tensors() {
             let Some(series) = name.strip_prefix("points/") else { continue };
@@ -60,8 +60,8 @@ impl<'a, 'c> Session<'a, 'c> {
         Ok(())
     }
 
-    /// Trains one phase, from the saved state if that belongs to it. A phase before the saved one is over: its result
-    /// is in the state, so nothing is done.
+    /// Trains one phase, starting from the saved state if that belongs to this phase. If the saved state belongs to a
+    /// later phase, this one is over and its result is in the state, so nothing is done.
     pub(super) fn fit<T: Task>(
         &mut self,
         part: Part,
@@ -80,7 +80,7 @@ impl<'a, 'c> Session<'a, 'c> {
             }
         }
         train(task, run, settings, &mut Watch { session: self, part }).map_err(|error| match error {
-            // Epochs are counted over all phases.
+            // The message counts epochs over all phases.
             ml::Error::Diverged { what, value, epoch, step, remedy } => {
                 ml::Error::Diverged { what, value, epoch: part.epochs[0] + epoch, step, remedy }
             }
@@ -92,7 +92,7 @@ impl<'a, 'c> Session<'a, 'c> {
     /// Adds the weights at the epochs that are to be kept, as `weights@EPOCH`.
     pub(super) fn with_kept(&self, mut outputs: Outputs, architecture: &Architecture) -> Result<Outputs, StageError> {
         for epoch in self.cx.keep() {
-            // Early stopping may have ended the training before.
+            // Early stopping may have ended the training before this epoch.
             let Some(state) = self.cx.state_at(epoch)? else { continue };
             let (_, params) = architecture.build(0, &Device::Cpu)?;
             let inside =
@@ -104,7 +104,7 @@ impl<'a, 'c> Session<'a, 'c> {
     }
 }
 
-/// A run seen from its stage.
+/// Passes the reports of a run on to its stage.
 struct Watch<'s, 'a, 'c> {
     session: &'s mut Session<'a, 'c>,
     part: Part,

@@ -73,7 +73,7 @@ pub(super) struct Simclr {
     pub views: BatchViews,
     /// Random views of each image in a step, at least 2: each of them is a positive of the others. A step costs as many
     /// forward and backward passes (Hoffer et al. 2020; Tong et al. 2023).
-    // Left out of the identity at the value it had before it was a parameter: results in caches stay.
+    // Left out of the key at 2, which was fixed before this was a parameter, so that results in caches stay valid.
     #[serde(skip_serializing_if = "is_two")]
     #[schemars(extend("default" = 2))]
     pub views_per_image: usize,
@@ -115,7 +115,7 @@ pub(super) enum BatchViews {
     Apart,
 }
 
-/// Images whose features are looked at when the training has ended.
+/// Number of images whose features are checked after training.
 const JUDGED: usize = 64;
 
 /// Series whose last values are metrics.
@@ -151,7 +151,7 @@ impl Stage for Simclr {
     const KIND: &'static str = "simclr";
     // 2: 3x3 convolutions by Winograd's products.
     // 3: losses sum over blocks of rows; new metrics and series.
-    // 4: a network that has diverged is a failed stage; projections of nothing are in one place.
+    // 4: a network that has diverged fails the stage; measures treat projections of length zero as equal.
     const VERSION: u32 = 4;
     const INPUTS: &'static [Port] = &[
         Port::new("images", &[Form::Images], "the training images; their labels are for diagnosis only"),
@@ -324,7 +324,8 @@ impl Stage for Simclr {
         let mut session = Session::open(cx)?;
         session.fit(Part::default(), &mut task, &mut run, &settings)?;
         super::record(session.cx, &run, &SERIES);
-        // Training looks at the network in its training mode only, which running statistics have no part in.
+        // Training only uses the network in training mode, which does not involve the running statistics, so they are
+        // checked here.
         let first: Vec<u32> = (0..set.len().min(JUDGED) as u32).collect();
         for (name, level) in network.levels(&set.batch(&first, &device)?, Pool::Mean)? {
             finite::require_rows(&level, |row| format!("level `{name}` of image {row}"))
@@ -341,7 +342,7 @@ impl Stage for Simclr {
 }
 
 impl Simclr {
-    /// Views to look at. They do not depend on the seed, so runs with equal augmentations share them.
+    /// Views for the report. They do not depend on the seed, so runs with equal augmentations share them.
     fn shown(&self, set: &ImageSet) -> Result<Artifact, StageError> {
         let edge = if set.size[1].max(set.size[2]) <= 64 { 8 } else { 4 };
         let indices: Vec<u32> = (0..set.len().min(edge) as u32).collect();
@@ -359,7 +360,7 @@ impl Simclr {
 mod tests {
     use super::*;
 
-    /// The identity of a training with two views is that from before their number was a parameter.
+    /// A training with two views has the same identity as before the number of views became a parameter.
     #[test]
     fn two_views_leave_the_identity_as_it_was() -> Result<(), serde_json::Error> {
         let mut simclr = Simclr::default();

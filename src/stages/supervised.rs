@@ -41,7 +41,7 @@ pub(super) struct Supervised {
     /// Passes over the training images.
     pub epochs: usize,
     /// Steps of the training, in place of `epochs`: as many whatever the number of images is; left out: as `epochs` says.
-    // Left out of the identity where it is not set: results in caches stay.
+    // Left out of the key if it is not set, so that results in caches stay valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<usize>,
     /// Images a step.
@@ -110,7 +110,7 @@ impl Supervised {
 impl Stage for Supervised {
     const KIND: &'static str = "supervised";
     // 2: 3x3 convolutions by Winograd's products.
-    // 3: a network that has diverged is a failed stage.
+    // 3: a network that has diverged fails the stage.
     const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "the training images"),

@@ -1,4 +1,4 @@
-//! What every classifier reports of its test images.
+//! What every classifier reports about its test images.
 
 use candle_core::{Device, Tensor};
 
@@ -8,8 +8,8 @@ use crate::{
     store::Artifact,
 };
 
-/// The metrics of [`tested`], and the accuracy on the training images. A network that does not know its training images is
-/// no fair baseline, so that stands beside the score.
+/// The metrics of [`tested`], and the accuracy on the training images. It is shown beside the score, because a network
+/// that has not learnt its training images is not a fair baseline.
 pub(super) fn metrics() -> Vec<Metric> {
     vec![
         Metric::new("test_accuracy", "share of the test images that are classified right")
@@ -22,7 +22,7 @@ pub(super) fn metrics() -> Vec<Metric> {
     ]
 }
 
-/// Records the test accuracy with its 95 % interval; gives the confusion matrix.
+/// Records the test accuracy with its 95 % interval, and returns the confusion matrix.
 pub(super) fn tested(
     cx: &mut Context<'_>,
     predictions: &[u32],

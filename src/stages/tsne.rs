@@ -93,7 +93,7 @@ impl Stage for Tsne {
         let indices = split::stratified(&level.labels, self.limit, &Stream::new(self.seed, "tsne/limit"));
         let drawn = level.rows(&indices);
         let Self { perplexity, iterations, exaggeration, normalize, pca, seed, .. } = *self;
-        // A small trial of a large experiment should not fail for its picture.
+        // A small trial of a large experiment should not fail because of its picture.
         let perplexity = perplexity.min((indices.len().saturating_sub(1) / 3).max(1) as f64);
         cx.metric("perplexity", perplexity);
         let tsne = tsne::Tsne { perplexity, iterations, exaggeration, normalize, pca, seed };
@@ -117,11 +117,11 @@ impl Stage for Tsne {
     }
 }
 
-/// The map, coloured by class and by what other stages made of the same images.
+/// The map, coloured by class and by the labels that other stages gave to the same images.
 fn map(view: &dyn View) -> Option<Drawing> {
     let artifact = view.output("map")?;
     let points = artifact.tensor("points").ok()?.to_vec2::<f32>().ok()?;
-    // More digits than the screen has pixels would only make the page larger.
+    // Digits finer than a pixel of the screen would only make the page larger.
     let rounded = |value: f32| (f64::from(value) * 1e3).round() / 1e3;
     let points: Vec<(f64, f64)> = points.iter().map(|point| (rounded(point[0]), rounded(point[1]))).collect();
     let indices: Vec<u32> = artifact.tensor("indices").ok()?.to_vec1().ok()?;

@@ -1,4 +1,4 @@
-//! `strata cache gc`: clear what killed processes left, and make room.
+//! `strata cache gc`: delete leftovers of killed processes, and make room.
 
 use bytesize::ByteSize;
 
@@ -18,16 +18,16 @@ use crate::{
 pub(super) struct Gc {
     #[command(flatten)]
     cache: CacheArgs,
-    /// What may remain (`20GB`, `500MiB`): beyond it, what costs least to make again goes first
+    /// The size to keep within (`20GB`, `500MiB`); what is cheapest to make again goes first
     #[arg(long, value_name = "SIZE", env = "STRATA_CACHE_MAX_SIZE", default_value = "20GB", value_parser = size)]
     max_size: ByteSize,
-    /// Say what would go, and delete nothing
+    /// Show what would go, and delete nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
 }
 
 impl Gc {
-    /// Chooses, says, and deletes.
+    /// Chooses what goes, prints it, and deletes it.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<(), Failure> {
         let store = self.cache.open_here()?;
         let chosen = store.plan_gc(self.max_size.as_u64(), &|manifest| trajectory(registry, manifest))?;

@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct List {
     #[command(flatten)]
     shown: Shown,
-    /// List the saved states of trainings in place of finished work
+    /// List the saved states of trainings instead of finished work
     #[arg(long)]
     states: bool,
 }
@@ -34,9 +34,9 @@ struct Entry<'a> {
     instance: &'a str,
     finished: &'a str,
     seconds: f64,
-    /// Bytes of outputs that are there.
+    /// Bytes of the outputs that are in the cache.
     bytes: u64,
-    /// Bytes of outputs that were evicted.
+    /// Bytes of the outputs that were evicted.
     evicted: u64,
 }
 

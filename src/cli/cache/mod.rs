@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{results::Grid, stage::Registry};
 
-/// Look into the cache, and keep it in order
+/// Inspect the cache, and keep it in order
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -25,19 +25,19 @@ pub(super) struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// List the finished work, or the saved states, the latest last
+    /// List the finished work or the saved states, latest last
     Ls(ls::List),
-    /// Say how much it holds
+    /// Show how much the cache holds
     Size(Shown),
-    /// Clear what killed processes left, and make room: what costs least to make again goes first
+    /// Delete leftovers of killed processes, and make room: what is cheapest to make again goes first
     Gc(gc::Gc),
-    /// Hash every object anew, and say what is corrupt or missing
+    /// Hash every object again, and show what is corrupt or missing
     Verify(verify::Verify),
-    /// Keep results and saved states, whatever `gc` is asked for
+    /// Protect results and saved states from `gc`
     Pin(pin::Chosen),
-    /// Let `gc` have them again
+    /// Let `gc` delete them again
     Unpin(pin::Chosen),
-    /// Forget finished work, with the objects that no other work shares, or saved states
+    /// Delete finished work, with the objects that no other work shares, or saved states
     Rm(pin::Chosen),
 }
 
@@ -45,13 +45,13 @@ enum Verb {
 struct Shown {
     #[command(flatten)]
     cache: CacheArgs,
-    /// The form of the answer
+    /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
 }
 
 impl Args {
-    /// Does what is asked for.
+    /// Runs the verb.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         match &self.verb {
             Verb::Ls(args) => args.execute(console)?,

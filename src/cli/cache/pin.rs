@@ -1,4 +1,4 @@
-//! `strata cache pin`, `unpin` and `rm`: named work that is kept or forgotten.
+//! `strata cache pin`, `unpin` and `rm`: work that is kept or deleted by name.
 
 use crate::{
     cli::{Console, Failure, args::CacheArgs},
@@ -12,7 +12,7 @@ use crate::{
 pub(super) struct Chosen {
     #[command(flatten)]
     cache: CacheArgs,
-    /// Keys (or their beginnings) or instances, as `cache ls` and `cache ls --states` show them
+    /// Keys, beginnings of keys, or instances, as shown by `cache ls` and `cache ls --states`
     #[arg(value_name = "KEY", required = true)]
     keys: Vec<String>,
 }
@@ -21,7 +21,7 @@ pub(super) struct Chosen {
 enum Found<'a> {
     /// Finished work.
     Work(&'a StageKey, &'a Manifest),
-    /// The saved states of one trajectory without finished work of that name.
+    /// The saved states of a trajectory that has no finished work.
     States(&'a SavedState),
 }
 
@@ -45,7 +45,7 @@ impl Found<'_> {
 }
 
 impl Chosen {
-    /// Keeps the results, whatever `gc` is asked for.
+    /// Protects the results from `gc`.
     pub(super) fn pin(&self, console: &Console) -> Result<(), Failure> {
         self.each(console, "pinned", |store, found| {
             store.pin(found.key())?;
@@ -61,12 +61,12 @@ impl Chosen {
         })
     }
 
-    /// Lets `gc` have the results again.
+    /// Lets `gc` delete the results again.
     pub(super) fn unpin(&self, console: &Console) -> Result<(), Failure> {
         self.each(console, "unpinned", |store, found| Ok(store.unpin(found.key())?))
     }
 
-    /// Forgets the work, with the objects that no other work shares.
+    /// Deletes the work, with the objects that no other work shares.
     pub(super) fn remove(&self, console: &Console) -> Result<(), Failure> {
         self.each(console, "removed", |store, found| {
             let short = found.key().short();
@@ -105,7 +105,7 @@ impl Chosen {
     }
 }
 
-/// The one finished work that a key, the beginning of one, or an instance names, else the saved states.
+/// Finds the one piece of finished work with this key, beginning of a key, or instance, or else the saved states.
 fn find<'a>(all: &'a [(StageKey, Manifest)], states: &'a [SavedState], name: &str) -> Result<Found<'a>, Failure> {
     let by_name = |instance: &str| {
         // Tables show names with invisible characters escaped.

@@ -1,4 +1,4 @@
-//! `strata cache verify`: hash every object again, and perhaps run work again.
+//! `strata cache verify`: hash every object again, and run some work again if asked to.
 
 use std::process::ExitCode;
 
@@ -18,13 +18,13 @@ pub(super) struct Verify {
     /// Delete corrupt objects, so that the next run makes them again
     #[arg(long)]
     repair: bool,
-    /// Also run this share of the finished work again and compare the bytes
+    /// Also run this share of the finished work again, and compare the bytes
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     recompute: Option<f64>,
 }
 
 impl Verify {
-    /// Looks, and says what is wrong. The exit code is 1 if anything is.
+    /// Checks the cache and prints what is wrong. The exit code is 1 if anything is.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let store = self.cache.open_here()?;
         let found = store.verify(self.repair)?;
@@ -47,7 +47,7 @@ impl Verify {
     }
 }
 
-/// Runs a share of the finished work again, spread evenly over the keys.
+/// Runs a share of the finished work again, spread evenly over the keys. Returns whether all of it gave the same bytes.
 fn again(share: f64, registry: &Registry, store: &Store, console: &Console) -> Result<bool, Failure> {
     let all = store.manifests()?;
     let count = ((all.len() as f64 * share).ceil() as usize).min(all.len());

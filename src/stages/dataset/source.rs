@@ -1,4 +1,4 @@
-//! Where a dataset comes from: the files that are there, before one of them is read.
+//! The source of a dataset: its files, listed before any is read.
 
 use std::{path::Path, path::PathBuf, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::ml::{
     },
 };
 
-/// What is known of a dataset by the names and sizes of its files.
+/// What the names and sizes of its files tell about a dataset.
 pub(super) enum Listed {
     Shapes(Shapes),
     Cifar10(cifar10::Listing),
@@ -23,7 +23,7 @@ impl Listed {
     /// Lists the files at `path`.
     ///
     /// # Errors
-    /// If there is no dataset there; everything that is wrong is named.
+    /// If there is no dataset at `path`. The error names everything that is wrong.
     pub(super) fn new(dataset: &Dataset, path: &Path) -> Result<Self, ml::Error> {
         Ok(match dataset.source {
             Origin::Shapes => {
@@ -54,7 +54,7 @@ impl Listed {
         }
     }
 
-    /// How many files were passed over.
+    /// How many files were left out.
     pub(super) fn left_out(&self) -> usize {
         match self {
             Self::ImageFolder(listing) => listing.left_out(),
@@ -62,7 +62,7 @@ impl Listed {
         }
     }
 
-    /// What is worth knowing, though it is no mistake: each with what to do about it.
+    /// Warnings about the files, each with its remedy.
     pub(super) fn remarks(&self) -> Vec<(String, String)> {
         let mut remarks = Vec::new();
         match self {

@@ -9,12 +9,12 @@ use crate::{
     store::Artifact,
 };
 
-/// Images of a cluster that are shown.
+/// Number of images shown for each cluster.
 const SHOWN: usize = 8;
-/// Clusters that are shown.
+/// Number of clusters shown.
 const CLUSTERS: usize = 32;
 
-/// The picture, if outputs and inputs are there. `at` is the level of the features.
+/// The picture, if the outputs and inputs that it needs are available. `at` is the level of the features.
 pub(super) fn draw(view: &dyn View, at: Option<&str>) -> Option<Drawing> {
     let labels = view.output("labels")?.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
     let images = view.images("features", labels.len())?;
@@ -46,7 +46,7 @@ pub(super) fn draw(view: &dyn View, at: Option<&str>) -> Option<Drawing> {
     Some(Drawing::Images { title: "clusters".to_owned(), caption, images, shown, columns: 2 * SHOWN })
 }
 
-/// The tensor at a level, or the only one.
+/// The tensor of a level, or the only one there is.
 fn features<'a>(artifact: &'a Artifact, at: Option<&str>) -> Option<&'a Tensor> {
     match at {
         Some(at) => artifact.tensors().get(at),

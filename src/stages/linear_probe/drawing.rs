@@ -1,13 +1,13 @@
-//! Pictures of a probe: confusions, and the images that it was most sure of and wrong about.
+//! Pictures of a probe: its confusion matrix, and the images that it was most certain about but got wrong.
 
 use crate::stage::{Drawing, View};
 
-/// Images that are shown.
+/// Number of images shown.
 const SHOWN: usize = 48;
-/// Images in a row.
+/// Number of images in a row.
 const ROW: usize = 16;
 
-/// Both pictures, as far as outputs and inputs are there.
+/// Both pictures, as far as the outputs and inputs that they need are available.
 pub(super) fn draw(view: &dyn View) -> Vec<Drawing> {
     confusion(view).into_iter().chain(mistaken(view)).collect()
 }

@@ -1,4 +1,4 @@
-//! The accuracy of nearest neighbours while `simclr` trains.
+//! The accuracy of nearest neighbours during `simclr` training.
 
 use candle_core::{Device, Tensor};
 use ndarray::Array2;
@@ -11,11 +11,11 @@ use crate::ml::{
     probe::{Knn, Labelled},
 };
 
-/// Images of a forward pass.
+/// Number of images in a forward pass.
 const BATCH: usize = 256;
 
-/// The share of the images of `val` whose class their 200 nearest of `train` vote for, by their features `p3`: the
-/// `knn_probe` with its defaults. Leaves the network as it is.
+/// The accuracy on `val` of a vote among the 200 nearest images of `train`, by their features `p3`: the `knn_probe`
+/// with its defaults. Leaves the network unchanged.
 pub(super) fn accuracy(encoder: &ResNet, train: &ImageSet, val: &ImageSet, device: &Device) -> Result<f64> {
     let (bank, queries) = (features(encoder, train, device)?, features(encoder, val, device)?);
     let train = Labelled { features: bank.view(), labels: &train.labels };

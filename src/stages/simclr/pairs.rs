@@ -1,4 +1,4 @@
-//! The labels by which `simclr` weighs pairs, and how many of its negatives are false.
+//! The labels by which `simclr` weights pairs, and the rate of its false negatives.
 
 use candle_core::DType;
 
@@ -12,7 +12,7 @@ use crate::{
     store::Artifact,
 };
 
-/// The labels that the training goes by, for `images` images.
+/// The labels that the training uses, one for each of `images` images.
 pub(super) fn labels(simclr: &Simclr, inputs: &Inputs, images: usize) -> Result<Option<PseudoLabels>, StageError> {
     let weighted = simclr.negatives == Negatives::Weighted;
     let reason = match (simclr.loss, simclr.negatives) {
@@ -32,7 +32,7 @@ pub(super) fn labels(simclr: &Simclr, inputs: &Inputs, images: usize) -> Result<
     Ok(Some(PseudoLabels { labels, confidence }))
 }
 
-/// How sure the labels are; labels that say nothing of it, such as those of images, are certain.
+/// The confidence of each label. Labels without it, such as the true labels of images, count as certain.
 fn confidence(artifact: &Artifact, images: usize) -> Result<Option<Vec<f32>>, StageError> {
     let Some(tensor) = artifact.tensors().get("confidence") else { return Ok(None) };
     let confidence = tensor.to_dtype(DType::F32)?.to_vec1::<f32>()?;
@@ -40,7 +40,7 @@ fn confidence(artifact: &Artifact, images: usize) -> Result<Option<Vec<f32>>, St
     if fine { Ok(Some(confidence)) } else { Err(StageError::failed("confidences must be in [0, 1], one an image")) }
 }
 
-/// Tells the rate of false negatives over all steps, and the one to be expected.
+/// Reports the rate of false negatives over all steps, and the expected rate.
 pub(super) fn tell_false_negatives(
     cx: &mut Context<'_>,
     classes: &[u32],
@@ -50,7 +50,7 @@ pub(super) fn tell_false_negatives(
 ) {
     let mut found = FalseNegatives::default();
     for (round, batches) in rounds.iter().enumerate().take(epochs) {
-        // Epoch e goes through round e modulo their number.
+        // Epoch e uses round e, modulo the number of rounds.
         let times = (epochs - round).div_ceil(rounds.len()) as f64;
         for batch in batches {
             let classes: Vec<u32> = batch.iter().map(|&index| classes[index as usize]).collect();
