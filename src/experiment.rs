@@ -24,16 +24,23 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    diagnostic::{Diagnostic, Place, Sources},
-    digest::StageKey,
-    graph::{Graph, Selection, TargetError},
+    diagnostic::{Diagnostic, Sources},
     pipeline,
-    plan::{PlanStatus, Planned, Reason},
+    plan::Planned,
     run::{Counts, Event, Options, Outcome, Reporter, Status, Summary},
-    search::{self, Passes, Precision, SearchError},
+    search::{self, Passes},
     stage::Registry,
     stages,
     store::{Manifest, Store, StoreError},
+};
+
+#[doc(inline)]
+pub use crate::{
+    diagnostic::Place,
+    digest::StageKey,
+    graph::{Graph, Selection, TargetError},
+    plan::{PlanStatus, Reason},
+    search::{Precision, SearchError},
 };
 
 /// A pipeline file, the changes to it, and the place where its results are kept.

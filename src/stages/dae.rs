@@ -5,7 +5,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use super::shared::{
+    checks,
     held_out::{HeldOut, Watch},
     idle,
     images::{Images, pixels},
@@ -101,7 +102,7 @@ impl Stage for Dae {
         Port::new("noisy", &[Form::Images], "the same images with noise; epoch e sees draw e modulo their number"),
         Port::optional("test", &[Form::Images], "test images, for `stop_on = \"test\"`; not trained on"),
     ];
-    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
+    const EXTEND: Option<&'static str> = Some(checks::EPOCHS);
     const OUTPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "the autoencoder; its level is `latent`"),
         Port::new("reconstructions", &[Form::Matrix], "u8 images: `clean`, `noisy` and `reconstruction` side by side"),
@@ -109,7 +110,7 @@ impl Stage for Dae {
 
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.channels.is_empty(), "channels", "must name at least one stage");
-        super::check_widths(problems, "channels", &self.channels);
+        checks::check_widths(problems, "channels", &self.channels);
         problems.require(
             self.channels.len() <= 16,
             "channels",
@@ -121,10 +122,10 @@ impl Stage for Dae {
         problems.at_least("batch_size", self.batch_size, 1);
         problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
         self.watch().check(problems);
-        super::nested(problems, "optimizer", self.optimizer.check());
-        super::check_kept(problems, &self.keep_epochs, self.epochs);
-        super::nested(problems, "schedule", self.schedule.check());
-        super::check_warmup(problems, &self.schedule, self.epochs);
+        checks::nested(problems, "optimizer", self.optimizer.check());
+        checks::check_kept(problems, &self.keep_epochs, self.epochs);
+        checks::nested(problems, "schedule", self.schedule.check());
+        checks::check_warmup(problems, &self.schedule, self.epochs);
     }
 
     fn idle(&self) -> Vec<&'static str> {
@@ -159,11 +160,11 @@ impl Stage for Dae {
     }
 
     fn extent(&self) -> Option<Extent> {
-        super::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
+        checks::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
     }
 
     fn metrics() -> Vec<Metric> {
-        super::losses()
+        checks::losses()
     }
 
     fn draw(&self, view: &dyn View) -> Vec<Drawing> {
@@ -230,7 +231,7 @@ impl Stage for Dae {
         let settings = Settings { epochs, steps: None, schedule: self.schedule.clone(), patience };
         let mut session = Session::open(cx)?;
         session.fit(Part::default(), &mut task, &mut run, &settings)?;
-        super::record(session.cx, &run, &["loss", "val_loss"]);
+        checks::record(session.cx, &run, &["loss", "val_loss"]);
 
         let shown: Vec<u32> = (0..set.len().min(GRID) as u32).collect();
         let input = noisy.batch(&shown, 0, &device)?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use source::Listed;
 
-use super::images::artifact;
+use super::shared::{checks, images::artifact};
 use crate::{
     ml::{
         self,
@@ -199,7 +199,7 @@ impl Stage for Dataset {
             } else {
                 "test"
             };
-            super::check_bytes(problems, name, &[self.train.saturating_add(self.test), size, size, 3]);
+            checks::check_bytes(problems, name, &[self.train.saturating_add(self.test), size, size, 3]);
         }
         let fine = (0.0..1.0).contains(&self.val_fraction);
         problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));

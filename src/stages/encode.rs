@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{images::Images, network};
+use super::shared::{images::Images, network};
 use crate::{
     ml::{self, finite, nn::Pool},
     stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Stage, StageError},

@@ -5,7 +5,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use super::shared::{
+    checks,
     classifier::{self, Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
     idle, network,
@@ -133,21 +134,21 @@ impl Stage for FineTune {
         Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),
     ];
-    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
+    const EXTEND: Option<&'static str> = Some(checks::EPOCHS);
     const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
 
     fn check(&self, problems: &mut Problems) {
         self.subset().check(problems);
-        super::nested(problems, "warmup_optimizer", self.warmup_optimizer.check());
-        super::nested(problems, "optimizer", self.optimizer.check());
-        super::check_steps(problems, self.steps, self.epochs != Self::default().epochs);
-        super::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.steps.unwrap_or(self.epochs));
+        checks::nested(problems, "warmup_optimizer", self.warmup_optimizer.check());
+        checks::nested(problems, "optimizer", self.optimizer.check());
+        checks::check_steps(problems, self.steps, self.epochs != Self::default().epochs);
+        checks::check_kept(problems, &self.keep_epochs, self.warmup_epochs + self.steps.unwrap_or(self.epochs));
         self.watch().check(problems);
-        super::nested(problems, "schedule", self.schedule.check());
+        checks::nested(problems, "schedule", self.schedule.check());
         if self.steps.is_none() {
-            super::check_warmup(problems, &self.schedule, self.epochs);
+            checks::check_warmup(problems, &self.schedule, self.epochs);
         }
-        super::nested(problems, "augment", self.augment.check());
+        checks::nested(problems, "augment", self.augment.check());
     }
 
     fn idle(&self) -> Vec<&'static str> {
@@ -181,7 +182,7 @@ impl Stage for FineTune {
 
     fn extent(&self) -> Option<Extent> {
         let steps = self.steps.map(|steps| self.warmup_epochs + steps);
-        super::extent(self.warmup_epochs + self.epochs, steps, &self.schedule, &self.keep_epochs)
+        checks::extent(self.warmup_epochs + self.epochs, steps, &self.schedule, &self.keep_epochs)
     }
 
     fn metrics() -> Vec<Metric> {

@@ -8,7 +8,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
+use super::shared::{
     held_out::HeldOut,
     level::{self, Level},
     tested,

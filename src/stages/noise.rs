@@ -5,7 +5,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::images::Images;
+use super::shared::{checks, images::Images};
 use crate::{
     ml::noise::noisy,
     stage::{Context, Foresight, Form, Inputs, Outputs, Port, Problems, Stage, StageError},
@@ -49,7 +49,7 @@ impl Stage for Noise {
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
         if let Some(images) = inputs.get("images") {
             let pixels = images.size.unwrap_or([1; 3]);
-            super::check_bytes(problems, "draws", &[&[2, self.draws, images.rows.unwrap_or(1)], &pixels[..]].concat());
+            checks::check_bytes(problems, "draws", &[&[2, self.draws, images.rows.unwrap_or(1)], &pixels[..]].concat());
         }
         inputs.get("images").map(|images| ("images", images.clone())).into_iter().collect()
     }
@@ -73,8 +73,7 @@ mod tests {
     use candle_core::{DType, Device};
 
     use super::*;
-    use crate::stage::Foreseen;
-    use crate::{ml::data::ImageSet, stages::images::artifact};
+    use crate::{ml::data::ImageSet, stage::Foreseen, stages::shared::images::artifact};
 
     fn run(stage: &Noise) -> Artifact {
         let set = ImageSet {

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shared::checks;
 use crate::{
     ml::sampler::{Policy, draw, draw_buffered},
     stage::{
@@ -62,7 +63,7 @@ impl Stage for Sampler {
 
     fn foresee(&self, inputs: &Foresight, _root: &Path, problems: &mut Problems) -> Foresight {
         let rows = inputs.get("labels").and_then(|labels| labels.rows);
-        super::check_bytes(problems, "rounds", &[4, self.rounds, rows.unwrap_or(1)]);
+        checks::check_bytes(problems, "rounds", &[4, self.rounds, rows.unwrap_or(1)]);
         if let Some(images) = rows
             && self.batch_size > images
         {

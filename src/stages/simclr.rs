@@ -9,8 +9,8 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    idle,
+use super::shared::{
+    checks, idle,
     images::{Images, pixels},
     network,
     session::{Part, Session},
@@ -167,7 +167,7 @@ impl Stage for Simclr {
             "images to measure `knn_accuracy` on, by the votes of the training images",
         ),
     ];
-    const EXTEND: Option<&'static str> = Some(super::EPOCHS);
+    const EXTEND: Option<&'static str> = Some(checks::EPOCHS);
     const OUTPUTS: &'static [Port] = &[
         Port::new("weights", &[Form::Weights], "encoder and head; levels `p3`, `p2`, `p1`"),
         Port::new("views", &[Form::Matrix], "u8 images [images, views, C, H, W]: random views of the first images"),
@@ -175,7 +175,7 @@ impl Stage for Simclr {
 
     fn check(&self, problems: &mut Problems) {
         problems.require(!self.head.is_empty(), "head", "must name at least one layer");
-        super::check_widths(problems, "head", &self.head);
+        checks::check_widths(problems, "head", &self.head);
         problems.positive("temperature", self.temperature);
         problems.within("views_per_image", self.views_per_image as f64, 2.0, 64.0);
         problems.within("prior", self.prior, 0.0, 0.99);
@@ -184,12 +184,12 @@ impl Stage for Simclr {
             let message = "the loss `supcon` takes images of one label as positives, so none of them is a negative";
             problems.add_with_help("negatives", message, "leave `negatives` at \"all\"");
         }
-        super::nested(problems, "encoder", self.encoder.check());
-        super::nested(problems, "augment", self.augment.check());
-        super::nested(problems, "optimizer", self.optimizer.check());
-        super::check_kept(problems, &self.keep_epochs, self.epochs);
-        super::nested(problems, "schedule", self.schedule.check());
-        super::check_warmup(problems, &self.schedule, self.epochs);
+        checks::nested(problems, "encoder", self.encoder.check());
+        checks::nested(problems, "augment", self.augment.check());
+        checks::nested(problems, "optimizer", self.optimizer.check());
+        checks::check_kept(problems, &self.keep_epochs, self.epochs);
+        checks::nested(problems, "schedule", self.schedule.check());
+        checks::check_warmup(problems, &self.schedule, self.epochs);
     }
 
     fn idle(&self) -> Vec<&'static str> {
@@ -230,11 +230,11 @@ impl Stage for Simclr {
     }
 
     fn extent(&self) -> Option<Extent> {
-        super::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
+        checks::extent(self.epochs, None, &self.schedule, &self.keep_epochs)
     }
 
     fn metrics() -> Vec<Metric> {
-        let mut all = super::losses();
+        let mut all = checks::losses();
         all.extend([
             Metric::new("contrastive_top1", "share of views whose nearest other view is of their image")
                 .fraction()
@@ -323,7 +323,7 @@ impl Stage for Simclr {
         let settings = Settings { epochs: self.epochs, steps: None, schedule: self.schedule.clone(), patience: 0 };
         let mut session = Session::open(cx)?;
         session.fit(Part::default(), &mut task, &mut run, &settings)?;
-        super::record(session.cx, &run, &SERIES);
+        checks::record(session.cx, &run, &SERIES);
         // Training only uses the network in training mode, which does not involve the running statistics, so they are
         // checked here.
         let first: Vec<u32> = (0..set.len().min(JUDGED) as u32).collect();

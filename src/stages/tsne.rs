@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::level::{self, Level};
+use super::shared::level::{self, Level};
 use crate::{
     ml::{data::split, features::Normalize, rng::Stream, tsne},
     stage::{

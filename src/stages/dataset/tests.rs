@@ -3,7 +3,7 @@ use std::{fs, sync::atomic::AtomicBool};
 use candle_core::Device;
 
 use super::*;
-use crate::{ml::data::ImageSet, stage::Note, stages::images::Images};
+use crate::{ml::data::ImageSet, stage::Note, stages::shared::images::Images};
 
 fn run(stage: &Dataset, root: &Path) -> Result<Outputs, StageError> {
     let (cancel, mut listener) = (AtomicBool::new(false), |_| ());

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    checks,
     held_out::{HeldOut, Watch},
     images::Images,
     network,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Returns an error if a training of this many epochs does not reach an epoch to be kept. `check` finds the others.
-pub(super) fn require_kept(keep: &[usize], epochs: usize) -> Result<(), StageError> {
+pub(in crate::stages) fn require_kept(keep: &[usize], epochs: usize) -> Result<(), StageError> {
     match keep.iter().find(|&&epoch| epoch >= epochs) {
         Some(epoch) => Err(StageError::failed(format!(
             "`keep_epochs` names epoch {epoch}, but the training ends with epoch {epochs}, which is kept anyway"
@@ -39,7 +40,7 @@ pub(super) fn require_kept(keep: &[usize], epochs: usize) -> Result<(), StageErr
 /// What batch normalisation normalises by where a network is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Statistics {
+pub(in crate::stages) enum Statistics {
     /// The running statistics of the training.
     Running,
     /// Those of the batch that is judged: a result depends on what else is in the batch.
@@ -56,9 +57,9 @@ impl Statistics {
 }
 
 /// A classifier in training, its images, and the subset that it may use.
-pub(super) struct Classifier {
-    pub(super) architecture: Architecture,
-    pub(super) params: Params,
+pub(in crate::stages) struct Classifier {
+    pub(in crate::stages) architecture: Architecture,
+    pub(in crate::stages) params: Params,
     network: Network,
     train: ImageSet,
     test: ImageSet,
@@ -70,20 +71,20 @@ pub(super) struct Classifier {
 
 /// Which labels are known, and how they are used.
 #[derive(Clone)]
-pub(super) struct Subset {
-    pub(super) fraction: f64,
-    pub(super) stratified: bool,
-    pub(super) replacement: bool,
-    pub(super) stop_on: HeldOut,
-    pub(super) val_fraction: f64,
-    pub(super) evaluate_with: Statistics,
-    pub(super) batch_size: usize,
-    pub(super) seed: u64,
+pub(in crate::stages) struct Subset {
+    pub(in crate::stages) fraction: f64,
+    pub(in crate::stages) stratified: bool,
+    pub(in crate::stages) replacement: bool,
+    pub(in crate::stages) stop_on: HeldOut,
+    pub(in crate::stages) val_fraction: f64,
+    pub(in crate::stages) evaluate_with: Statistics,
+    pub(in crate::stages) batch_size: usize,
+    pub(in crate::stages) seed: u64,
 }
 
 impl Subset {
     /// Adds problems for values that are out of range or contradict each other.
-    pub(super) fn check(&self, problems: &mut Problems) {
+    pub(in crate::stages) fn check(&self, problems: &mut Problems) {
         problems.positive("fraction", self.fraction);
         problems.within("fraction", self.fraction, 0.0, 1.0);
         problems.within("val_fraction", self.val_fraction, 0.0, 0.9);
@@ -97,7 +98,7 @@ impl Subset {
     }
 
     /// Parameters that have no effect, given the others.
-    pub(super) fn idle(&self) -> Vec<&'static str> {
+    pub(in crate::stages) fn idle(&self) -> Vec<&'static str> {
         let mut idle = Vec::new();
         // A fraction of 1 takes every image, however images are drawn.
         if self.fraction == 1.0 && !self.replacement {
@@ -110,7 +111,7 @@ impl Subset {
     }
 
     /// How many of `images` have a known label, if that does not depend on their classes.
-    pub(super) fn count(&self, images: usize) -> Option<usize> {
+    pub(in crate::stages) fn count(&self, images: usize) -> Option<usize> {
         let exact = self.fraction == 1.0 || !self.stratified;
         exact.then(|| split::share(self.fraction, images).max(1).min(images))
     }
@@ -126,24 +127,24 @@ impl Subset {
 }
 
 /// One phase of training.
-pub(super) struct Phase<'a> {
+pub(in crate::stages) struct Phase<'a> {
     /// Its number in the stage, from 0.
-    pub(super) number: u32,
-    pub(super) epochs: usize,
+    pub(in crate::stages) number: u32,
+    pub(in crate::stages) epochs: usize,
     /// The number of steps in place of epochs.
-    pub(super) steps: Option<usize>,
+    pub(in crate::stages) steps: Option<usize>,
     /// Epochs of the stage's phases before and after this one.
-    pub(super) around: [usize; 2],
-    pub(super) mode: Mode,
-    pub(super) optimizer: &'a Optimizer,
-    pub(super) schedule: &'a Schedule,
-    pub(super) augment: &'a Augment,
-    pub(super) patience: usize,
+    pub(in crate::stages) around: [usize; 2],
+    pub(in crate::stages) mode: Mode,
+    pub(in crate::stages) optimizer: &'a Optimizer,
+    pub(in crate::stages) schedule: &'a Schedule,
+    pub(in crate::stages) augment: &'a Augment,
+    pub(in crate::stages) patience: usize,
 }
 
 /// How a phase of training ended.
 #[derive(Default)]
-pub(super) struct Ending {
+pub(in crate::stages) struct Ending {
     /// The last epoch of the stage so far.
     epoch: usize,
     /// Steps of the phase.
@@ -196,7 +197,7 @@ impl Ending {
 impl Classifier {
     /// Reads the images at `train` and `test`, and builds the network that `architecture` returns for (colours, size,
     /// classes).
-    pub(super) fn new(
+    pub(in crate::stages) fn new(
         inputs: &Inputs,
         subset: Subset,
         device: &Device,
@@ -230,13 +231,13 @@ impl Classifier {
     }
 
     /// The epochs that `steps` take, rounded up; `epochs` if there are no `steps`.
-    pub(super) fn epochs(&self, steps: Option<usize>, epochs: usize) -> usize {
+    pub(in crate::stages) fn epochs(&self, steps: Option<usize>, epochs: usize) -> usize {
         let each = Order::new(self.used.clone(), self.subset.batch_size, 0).steps();
         steps.map_or(epochs, |steps| steps.div_ceil(each.max(1)))
     }
 
     /// Trains the classifier alone if the mode is [`Mode::Infer`], else all parameters.
-    pub(super) fn fit(&self, phase: &Phase, session: &mut Session<'_, '_>) -> Result<Ending, StageError> {
+    pub(in crate::stages) fn fit(&self, phase: &Phase, session: &mut Session<'_, '_>) -> Result<Ending, StageError> {
         let (encoder, classifier) = self.parts()?;
         if self.subset.stop_on == HeldOut::Validation {
             let all = self.used.len() + self.validation.len();
@@ -285,7 +286,7 @@ impl Classifier {
         let around = phase.around.map(|epochs| epochs as u64 * steps);
         let part = Part { phase: phase.number, steps: around, epochs: phase.around };
         session.fit(part, &mut task, &mut run, &settings)?;
-        super::record(session.cx, &run, &["loss", "val_loss", "val_accuracy"]);
+        checks::record(session.cx, &run, &["loss", "val_loss", "val_accuracy"]);
         Ok(Ending {
             epoch: phase.around[0] + run.epoch,
             steps: (run.epoch as u64 * steps).min(settings.total(steps as usize)),
@@ -297,7 +298,11 @@ impl Classifier {
 
     /// Measures the accuracy on the training images that were used and on the test images, warns if the training ended
     /// far from done, and returns the weights.
-    pub(super) fn finish(&self, session: &mut Session<'_, '_>, ending: &Ending) -> Result<Outputs, StageError> {
+    pub(in crate::stages) fn finish(
+        &self,
+        session: &mut Session<'_, '_>,
+        ending: &Ending,
+    ) -> Result<Outputs, StageError> {
         let cx = &mut *session.cx;
         let (encoder, classifier) = self.parts()?;
         let Subset { evaluate_with, batch_size, .. } = self.subset;
@@ -334,10 +339,10 @@ impl Classifier {
 }
 
 /// The metrics of every trained classifier.
-pub(super) fn metrics() -> Vec<Metric> {
+pub(in crate::stages) fn metrics() -> Vec<Metric> {
     let mut all = tested::metrics();
     all.push(Metric::new("val_accuracy", "accuracy on held-out images").fraction().higher());
-    all.extend(super::losses());
+    all.extend(checks::losses());
     all
 }
 

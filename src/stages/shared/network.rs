@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A network as an artifact: its tensors, and its architecture as an attribute.
-pub(super) fn save(architecture: &Architecture, params: &Params) -> Result<Artifact, StageError> {
+pub(in crate::stages) fn save(architecture: &Architecture, params: &Params) -> Result<Artifact, StageError> {
     let json = serde_json::to_value(architecture).map_err(|error| StageError::failed(error.to_string()))?;
     let tensors = params.to_tensors()?.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(&Device::Cpu)?)));
     let tensors = tensors.collect::<Result<Vec<_>, candle_core::Error>>()?;
@@ -21,7 +21,7 @@ pub(super) fn save(architecture: &Architecture, params: &Params) -> Result<Artif
 }
 
 /// Returns an error for the weights of a training that has diverged.
-pub(super) fn check(artifact: &Artifact) -> Result<(), StageError> {
+pub(in crate::stages) fn check(artifact: &Artifact) -> Result<(), StageError> {
     for (name, tensor) in artifact.tensors() {
         if let Some((_, value)) = finite::first(tensor)? {
             return Err(StageError::failed(format!(
@@ -34,7 +34,11 @@ pub(super) fn check(artifact: &Artifact) -> Result<(), StageError> {
 }
 
 /// Loads the network of an artifact, for images of `colours` channels.
-pub(super) fn load(artifact: &Artifact, colours: usize, device: &Device) -> Result<(Network, Params), StageError> {
+pub(in crate::stages) fn load(
+    artifact: &Artifact,
+    colours: usize,
+    device: &Device,
+) -> Result<(Network, Params), StageError> {
     check(artifact)?;
     let architecture: Architecture = artifact.get("architecture")?;
     if architecture.colours() != colours {

@@ -10,7 +10,7 @@ use crate::{
 
 /// The metrics of [`tested`], and the accuracy on the training images. It is shown beside the score, because a network
 /// that has not learnt its training images is not a fair baseline.
-pub(super) fn metrics() -> Vec<Metric> {
+pub(in crate::stages) fn metrics() -> Vec<Metric> {
     vec![
         Metric::new("test_accuracy", "share of the test images that are classified right")
             .fraction()
@@ -23,7 +23,7 @@ pub(super) fn metrics() -> Vec<Metric> {
 }
 
 /// Records the test accuracy with its 95 % interval, and returns the confusion matrix.
-pub(super) fn tested(
+pub(in crate::stages) fn tested(
     cx: &mut Context<'_>,
     predictions: &[u32],
     labels: &[u32],

@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// The training of one stage, in one or several phases.
-pub(super) struct Session<'a, 'c> {
-    pub(super) cx: &'a mut Context<'c>,
+pub(in crate::stages) struct Session<'a, 'c> {
+    pub(in crate::stages) cx: &'a mut Context<'c>,
     /// The saved state to resume from, until its phase has loaded it.
     state: Option<Artifact>,
     /// All points reported so far: by series, pairs of epoch and value.
@@ -26,18 +26,18 @@ pub(super) struct Session<'a, 'c> {
 
 /// The place of a phase in its stage.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Part {
+pub(in crate::stages) struct Part {
     /// Its number, from 0.
-    pub(super) phase: u32,
+    pub(in crate::stages) phase: u32,
     /// Steps of the phases before and after it.
-    pub(super) steps: [u64; 2],
+    pub(in crate::stages) steps: [u64; 2],
     /// Epochs of the phases before and after it.
-    pub(super) epochs: [usize; 2],
+    pub(in crate::stages) epochs: [usize; 2],
 }
 
 impl<'a, 'c> Session<'a, 'c> {
     /// Starts where an earlier run of the same work ended or was interrupted, if there was one.
-    pub(super) fn open(cx: &'a mut Context<'c>) -> Result<Self, StageError> {
+    pub(in crate::stages) fn open(cx: &'a mut Context<'c>) -> Result<Self, StageError> {
         let state = cx.resume()?.map(|(_, state)| state);
         let mut session = Self { cx, state: None, points: BTreeMap::new() };
         if let Some(state) = &state {
@@ -62,7 +62,7 @@ impl<'a, 'c> Session<'a, 'c> {
 
     /// Trains one phase, starting from the saved state if that belongs to this phase. If the saved state belongs to a
     /// later phase, this one is over and its result is in the state, so nothing is done.
-    pub(super) fn fit<T: Task>(
+    pub(in crate::stages) fn fit<T: Task>(
         &mut self,
         part: Part,
         task: &mut T,
@@ -90,7 +90,11 @@ impl<'a, 'c> Session<'a, 'c> {
     }
 
     /// Adds the weights at the epochs that are to be kept, as `weights@EPOCH`.
-    pub(super) fn with_kept(&self, mut outputs: Outputs, architecture: &Architecture) -> Result<Outputs, StageError> {
+    pub(in crate::stages) fn with_kept(
+        &self,
+        mut outputs: Outputs,
+        architecture: &Architecture,
+    ) -> Result<Outputs, StageError> {
         for epoch in self.cx.keep() {
             // Early stopping may have ended the training before this epoch.
             let Some(state) = self.cx.state_at(epoch)? else { continue };

@@ -10,14 +10,14 @@ use crate::{
 };
 
 /// The artifact of labelled images: `images` u8 `[N, C, H, W]`, `labels` u32 `[N]`, attribute `classes`.
-pub(super) fn artifact(mut set: ImageSet) -> Result<Artifact, ml::Error> {
+pub(in crate::stages) fn artifact(mut set: ImageSet) -> Result<Artifact, ml::Error> {
     let classes = std::mem::take(&mut set.classes);
     let (images, labels) = set.into_tensors()?;
     Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", classes))
 }
 
 /// Converts f32 `[N, H, W, C]` in [0, 1] to u8 `[N, C, H, W]`.
-pub(super) fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
+pub(in crate::stages) fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
     let images = images.to_device(&Device::Cpu)?.permute((0, 3, 1, 2))?.contiguous()?;
     let shape = images.dims().to_vec();
     let bytes: Vec<u8> = images.flatten_all()?.to_vec1::<f32>()?.iter().map(|v| (v * 255.0).round() as u8).collect();
@@ -25,7 +25,7 @@ pub(super) fn pixels(images: &Tensor) -> Result<Tensor, StageError> {
 }
 
 /// The images of an artifact: bytes, or noisy draws.
-pub(super) enum Images {
+pub(in crate::stages) enum Images {
     /// u8 `[N, C, H, W]`.
     Bytes(ImageSet),
     /// f16 `[draws, N, C, H, W]` in [0, 1]. The set has sizes and labels, but no pixels.
@@ -33,7 +33,7 @@ pub(super) enum Images {
 }
 
 impl Images {
-    pub(super) fn read(artifact: &Artifact) -> Result<Self, StageError> {
+    pub(in crate::stages) fn read(artifact: &Artifact) -> Result<Self, StageError> {
         let (images, labels) = (artifact.tensor("images")?, artifact.tensor("labels")?);
         let classes = artifact.get("classes")?;
         if images.dtype() == DType::U8 {
@@ -49,7 +49,7 @@ impl Images {
     }
 
     /// The images as bytes, for making random views. Noisy draws are an error.
-    pub(super) fn bytes(artifact: &Artifact) -> Result<ImageSet, StageError> {
+    pub(in crate::stages) fn bytes(artifact: &Artifact) -> Result<ImageSet, StageError> {
         match Self::read(artifact)? {
             Self::Bytes(set) => Ok(set),
             Self::Draws(..) => Err(StageError::failed("noisy images have no 8-bit pixels; use the clean ones")),
@@ -57,14 +57,14 @@ impl Images {
     }
 
     /// Labels, classes and sizes.
-    pub(super) fn set(&self) -> &ImageSet {
+    pub(in crate::stages) fn set(&self) -> &ImageSet {
         match self {
             Self::Bytes(set) | Self::Draws(_, set) => set,
         }
     }
 
     /// Images as f32 `[B, H, W, C]` in [0, 1]. Of noisy images it takes draw number `draw`, modulo the number of draws.
-    pub(super) fn batch(&self, indices: &[u32], draw: usize, device: &Device) -> ml::Result<Tensor> {
+    pub(in crate::stages) fn batch(&self, indices: &[u32], draw: usize, device: &Device) -> ml::Result<Tensor> {
         match self {
             Self::Bytes(set) => set.batch(indices, device),
             Self::Draws(values, set) => {

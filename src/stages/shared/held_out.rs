@@ -11,7 +11,7 @@ use crate::{
 /// What the held-out loss is taken on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum HeldOut {
+pub(in crate::stages) enum HeldOut {
     /// A stratified part of the training images.
     Validation,
     /// The test images, which flatters the result.
@@ -20,10 +20,10 @@ pub(super) enum HeldOut {
 
 /// The parameters of a training that watches a held-out loss.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Watch {
-    pub(super) stop_on: HeldOut,
-    pub(super) val_fraction: f64,
-    pub(super) patience: usize,
+pub(in crate::stages) struct Watch {
+    pub(in crate::stages) stop_on: HeldOut,
+    pub(in crate::stages) val_fraction: f64,
+    pub(in crate::stages) patience: usize,
 }
 
 /// The remedy for a `patience` without held-out images.
@@ -31,7 +31,7 @@ const HELP: &str = "set `val_fraction`, or leave `patience` out";
 
 impl Watch {
     /// Adds a problem if there is a `patience` but no image is held out.
-    pub(super) fn check(self, problems: &mut Problems) {
+    pub(in crate::stages) fn check(self, problems: &mut Problems) {
         if self.patience > 0 && self.stop_on == HeldOut::Validation && self.val_fraction == 0.0 {
             problems.add_with_help("patience", "waits for a better validation loss, but no image is held out", HELP);
         }
@@ -39,7 +39,7 @@ impl Watch {
 
     /// Adds a problem if `val_fraction` leaves no images to train on, or none to validate on. Needs the number of
     /// images.
-    pub(super) fn foresee(self, images: Option<usize>, problems: &mut Problems) {
+    pub(in crate::stages) fn foresee(self, images: Option<usize>, problems: &mut Problems) {
         let Some(images) = images.filter(|_| self.stop_on == HeldOut::Validation) else { return };
         let held_out = split::share(self.val_fraction, images);
         if held_out == images && images > 0 {
@@ -51,7 +51,7 @@ impl Watch {
     }
 
     /// The same check when the stage runs and the numbers of images are known.
-    pub(super) fn require(
+    pub(in crate::stages) fn require(
         self,
         cx: &mut Context<'_>,
         images: usize,

@@ -13,7 +13,7 @@ const LABELS: &str = "labels";
 
 /// Adds a problem if `at` is not a level of the features at these ports, as far as those are known. All ports are read
 /// at the same level.
-pub(super) fn foresee(inputs: &Foresight, ports: &[&str], at: Option<&str>, problems: &mut Problems) {
+pub(in crate::stages) fn foresee(inputs: &Foresight, ports: &[&str], at: Option<&str>, problems: &mut Problems) {
     let mut at = at;
     for &port in ports {
         let Some(foreseen) = inputs.get(port) else { return };
@@ -27,16 +27,16 @@ pub(super) fn foresee(inputs: &Foresight, ports: &[&str], at: Option<&str>, prob
 }
 
 /// Features of one level, with the labels of their images.
-pub(super) struct Level {
-    pub(super) name: String,
-    pub(super) features: Array2<f32>,
-    pub(super) labels: Vec<u32>,
-    pub(super) classes: usize,
+pub(in crate::stages) struct Level {
+    pub(in crate::stages) name: String,
+    pub(in crate::stages) features: Array2<f32>,
+    pub(in crate::stages) labels: Vec<u32>,
+    pub(in crate::stages) classes: usize,
 }
 
 impl Level {
     /// Reads the level `at`, or the only one there is.
-    pub(super) fn read(inputs: &Inputs, port: &str, at: Option<&str>) -> Result<Self, StageError> {
+    pub(in crate::stages) fn read(inputs: &Inputs, port: &str, at: Option<&str>) -> Result<Self, StageError> {
         let artifact = inputs.at(port);
         let levels: Vec<&str> = artifact.tensors().keys().map(String::as_str).filter(|&name| name != LABELS).collect();
         let name = choose(&levels, at).map_err(|message| StageError::failed(format!("input `{port}`: {message}")))?;
@@ -50,20 +50,20 @@ impl Level {
     }
 
     /// Reads both inputs of a probe: the same level of `train` and `test`.
-    pub(super) fn pair(inputs: &Inputs, at: Option<&str>) -> Result<(Self, Self), StageError> {
+    pub(in crate::stages) fn pair(inputs: &Inputs, at: Option<&str>) -> Result<(Self, Self), StageError> {
         let train = Self::read(inputs, "train", at)?;
         let test = Self::read(inputs, "test", Some(&train.name))?;
         Ok((train, test))
     }
 
     /// Makes a level without a name from these features.
-    pub(super) fn of(Labelled { features, labels }: Labelled<'_>) -> Self {
+    pub(in crate::stages) fn of(Labelled { features, labels }: Labelled<'_>) -> Self {
         let classes = labels.iter().max().map_or(0, |&l| l as usize + 1);
         Self { name: String::new(), features: features.to_owned(), labels: labels.to_vec(), classes }
     }
 
     /// The rows of some of the images.
-    pub(super) fn rows(&self, indices: &[u32]) -> Self {
+    pub(in crate::stages) fn rows(&self, indices: &[u32]) -> Self {
         let rows: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
         let labels = rows.iter().map(|&row| self.labels[row]).collect();
         let features = self.features.select(Axis(0), &rows);
@@ -71,14 +71,14 @@ impl Level {
     }
 
     /// The images of this level, followed by those of `other`.
-    pub(super) fn with(&self, other: &Self) -> Result<Self, StageError> {
+    pub(in crate::stages) fn with(&self, other: &Self) -> Result<Self, StageError> {
         let features = concatenate(Axis(0), &[self.features.view(), other.features.view()])
             .map_err(|_| StageError::failed("training and test features have other widths"))?;
         let labels = [self.labels.as_slice(), &other.labels].concat();
         Ok(Self { name: self.name.clone(), features, labels, classes: self.classes.max(other.classes) })
     }
 
-    pub(super) fn labelled(&self) -> Labelled<'_> {
+    pub(in crate::stages) fn labelled(&self) -> Labelled<'_> {
         Labelled { features: self.features.view(), labels: &self.labels }
     }
 }
@@ -99,7 +99,7 @@ fn choose<'a>(levels: &[&'a str], at: Option<&str>) -> Result<&'a str, String> {
 }
 
 /// An f32 matrix as a tensor.
-pub(super) fn tensor(matrix: ArrayView2<'_, f32>) -> Result<Tensor, StageError> {
+pub(in crate::stages) fn tensor(matrix: ArrayView2<'_, f32>) -> Result<Tensor, StageError> {
     let values: Vec<f32> = matrix.iter().copied().collect();
     Ok(Tensor::from_vec(values, matrix.dim(), &candle_core::Device::Cpu)?)
 }

@@ -25,28 +25,28 @@ fn under(paths: Paths, idle: Vec<&'static str>) -> Vec<&'static str> {
     paths.iter().filter(|(field, _)| idle.contains(field)).map(|&(_, path)| path).collect()
 }
 
-pub(super) fn optimizer(optimizer: &Optimizer) -> Vec<&'static str> {
+pub(in crate::stages) fn optimizer(optimizer: &Optimizer) -> Vec<&'static str> {
     under(OPTIMIZER, optimizer.idle())
 }
 
-pub(super) fn warmup_optimizer(optimizer: &Optimizer) -> Vec<&'static str> {
+pub(in crate::stages) fn warmup_optimizer(optimizer: &Optimizer) -> Vec<&'static str> {
     under(WARMUP_OPTIMIZER, optimizer.idle())
 }
 
-pub(super) fn schedule(schedule: &Schedule) -> Vec<&'static str> {
+pub(in crate::stages) fn schedule(schedule: &Schedule) -> Vec<&'static str> {
     under(SCHEDULE, schedule.idle())
 }
 
-pub(super) fn encoder(encoder: &Encoder) -> Vec<&'static str> {
+pub(in crate::stages) fn encoder(encoder: &Encoder) -> Vec<&'static str> {
     under(ENCODER, encoder.idle())
 }
 
-pub(super) fn augment(augment: &Augment) -> Vec<&'static str> {
+pub(in crate::stages) fn augment(augment: &Augment) -> Vec<&'static str> {
     under(AUGMENT, augment.idle())
 }
 
 /// The idle parameters of `optimizer` and `schedule`. If nothing is trained, both tables are idle as a whole.
-pub(super) fn training(trains: bool, optimizer: &Optimizer, schedule: &Schedule) -> Vec<&'static str> {
+pub(in crate::stages) fn training(trains: bool, optimizer: &Optimizer, schedule: &Schedule) -> Vec<&'static str> {
     if trains { [self::optimizer(optimizer), self::schedule(schedule)].concat() } else { vec!["optimizer", "schedule"] }
 }
 
