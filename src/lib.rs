@@ -42,12 +42,12 @@
 //! cli          one file for each verb of the command line
 //! experiment   the facade: open, plan, run, results
 //! report       text, HTML, figures, trackers: what people look at
-//! search       which instances next, by the results so far
+//! search       chooses the next instances from earlier results
 //! results      rows, tables, comparisons; what a metric is
-//! run          doing it: states, executor, worker, events
+//! run          execution: states, executor, worker, events
 //! plan         what would run, why, and how long it may take
 //! graph        what a file means once its sweep is expanded
-//! pipeline     what stands in the file
+//! pipeline     the contents of the pipeline file
 //! stage        the contract between all this and the kinds      stages   the kinds
 //! store        facts on disk                                    ml       tensors in, tensors out
 //! digest       what a hash means      diagnostic   mistakes with their places      amount, threads
@@ -63,7 +63,7 @@ pub mod run;
 pub mod stage;
 pub mod store;
 
-// What the program, the tests and the benches need besides. It may change at any time.
+// What the program, the tests and the benches also need. It may change at any time.
 #[doc(hidden)]
 pub mod amount;
 #[doc(hidden)]

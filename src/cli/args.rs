@@ -121,7 +121,7 @@ pub(super) struct SelectArgs {
     /// Stages or instances to make, with everything that they depend on [default: all]
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// Go no further than this stage
+    /// Stop after this stage
     #[arg(long, value_name = "STAGE")]
     until: Vec<String>,
     /// Run the targets (or everything) even if their results are cached
