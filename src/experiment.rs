@@ -38,7 +38,7 @@ use crate::{
 pub use crate::{
     diagnostic::Place,
     digest::StageKey,
-    graph::{Graph, Selection, TargetError},
+    graph::{Graph, InstanceId, Selection, TargetError},
     plan::{PlanStatus, Reason},
     search::{Precision, SearchError},
 };
@@ -421,7 +421,7 @@ impl Experiment {
         let wanted = Request::default().select(&graph)?;
         let plan = search::plan(&graph, &wanted, &self.store(), false, &mut |_| {})?;
         let scored = plan.cached().filter(|(_, manifest)| !manifest.metrics.is_empty());
-        let row = |(index, manifest): (usize, &Manifest)| {
+        let row = |(index, manifest): (InstanceId, &Manifest)| {
             let instance = &graph.instances[index];
             ResultRow {
                 stage: instance.stage.clone(),
@@ -451,7 +451,7 @@ impl Request {
             return Ok(chosen);
         }
         let until = graph.select(&self.until)?;
-        let wanted = |index: &usize| chosen.all.binary_search(index).is_ok();
+        let wanted = |index: &InstanceId| chosen.all.binary_search(index).is_ok();
         Ok(Selection {
             targets: until.targets.into_iter().filter(wanted).collect::<BTreeSet<_>>(),
             all: until.all.into_iter().filter(wanted).collect(),

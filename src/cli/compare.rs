@@ -12,6 +12,7 @@ use super::{
     args::{CacheArgs, Format, PipelineArgs},
 };
 use crate::{
+    graph::InstanceId,
     plan,
     results::{Arm, Comparison, Metrics, ResultsError, compare, grid},
     stage::Registry,
@@ -58,10 +59,11 @@ impl Args {
         let store = experiment.store();
         let baseline = Arm::find(&graph, &self.baseline)?;
         let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
-        let all: BTreeSet<usize> = arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
+        let all: BTreeSet<InstanceId> =
+            arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
         let plan = plan::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
         console.warnings(plan.warnings(&graph));
-        let made: BTreeMap<usize, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
+        let made: BTreeMap<InstanceId, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
         let metrics = Metrics::of(&graph);
         let wanted = if self.metric.is_empty() { vec![metrics.default()?] } else { self.metric.clone() };
         let comparisons = compare(&graph, &made, &baseline, &arms, &wanted).map_err(|error| match &error {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     amount,
-    graph::Graph,
+    graph::{Graph, InstanceId},
     pipeline::plain,
     plan::{self, Verdict},
     results::{Align, Grid},
@@ -65,11 +65,11 @@ impl Args {
         let (a, b) = (one(&graph, &self.a)?, one(&graph, &self.b)?);
         let selection = graph.select(&[self.a.clone(), self.b.clone()])?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
-        let manifest = |index: usize| match plan.get(index).map(|planned| &planned.decision.verdict) {
+        let manifest = |index: InstanceId| match plan.get(index).map(|planned| &planned.decision.verdict) {
             Some(Verdict::Cached(manifest)) => Some(manifest.as_ref()),
             _ => None,
         };
-        let name = |index: usize| graph.instances[index].name.as_ref();
+        let name = |index: InstanceId| graph.instances[index].name.as_ref();
         for index in [a, b].into_iter().filter(|&index| manifest(index).is_none()) {
             console.note(&format!("{} is not cached, so it has no metrics", name(index)));
         }
@@ -92,9 +92,9 @@ impl Args {
 }
 
 /// The only instance that a name stands for.
-fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
+fn one(graph: &Graph<'_>, wanted: &str) -> Result<InstanceId, Failure> {
     let selection = graph.select(&[wanted.to_owned()])?;
-    let targets: Vec<usize> = selection.targets.into_iter().collect();
+    let targets: Vec<InstanceId> = selection.targets.into_iter().collect();
     let [index] = targets[..] else {
         let names: Vec<&str> = targets.iter().map(|&index| graph.instances[index].name.as_ref()).collect();
         return Err(Failure::Usage(format!("`{wanted}` has several instances; name one of\n  {}", names.join("\n  "))));
@@ -104,7 +104,7 @@ fn one(graph: &Graph<'_>, wanted: &str) -> Result<usize, Failure> {
 
 /// All parameters of an instance and of everything that it depends on, by path. The parameters of the instance itself
 /// start with the name of its stage if the other instance is of the same stage, or else with a name that both share.
-fn parameters(graph: &Graph<'_>, index: usize, other: usize) -> BTreeMap<String, Value> {
+fn parameters(graph: &Graph<'_>, index: InstanceId, other: InstanceId) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     let mut seen = BTreeSet::from([index]);
     let mut open = vec![index];

@@ -6,10 +6,11 @@ use std::{
 };
 
 use clap::ValueEnum;
+use typed_index_collections::TiVec;
 
 use super::{Console, Failure, args::PipelineArgs};
 use crate::{
-    graph::Graph,
+    graph::{Graph, InstanceId},
     report::{Lines, Styles},
     stage::Registry,
 };
@@ -70,7 +71,7 @@ impl<'a> Drawing<'a> {
     fn of(graph: &'a Graph<'_>, stages: bool) -> Self {
         let mut drawing = Self { nodes: Vec::new(), edges: BTreeSet::new() };
         let mut known: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut node_of = Vec::new();
+        let mut node_of: TiVec<InstanceId, usize> = TiVec::new();
         for instance in &graph.instances {
             let name = if stages { instance.stage.as_str() } else { &*instance.name };
             let node = *known.entry(name).or_insert(drawing.nodes.len());

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     amount::listed,
-    graph::{Graph, Selection},
+    graph::{Graph, InstanceId, Selection},
     plan::Plan,
     report::Styles,
     results::{Baseline, Described, Grid, JsonRow, Pivot, Results},
@@ -129,7 +129,7 @@ impl Args {
 /// The selected instances that would have a row, as others of their stages do, but are not cached.
 fn missing<'g>(graph: &'g Graph<'_>, plan: &Plan, selection: &Selection, results: &Results<'_>) -> Vec<&'g str> {
     let stages: BTreeSet<&str> = results.rows().iter().map(|row| row.stage).collect();
-    let cached: BTreeSet<usize> = plan.cached().map(|(index, _)| index).collect();
+    let cached: BTreeSet<InstanceId> = plan.cached().map(|(index, _)| index).collect();
     let meant = plan.stages.iter().map(|planned| planned.index).filter(|index| selection.targets.contains(index));
     let open = meant.filter(|index| !cached.contains(index)).map(|index| &graph.instances[index]);
     // If there are no rows at all, every stage counts as one that would have rows.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     amount::duration,
-    graph::{Graph, Selection},
+    graph::{Graph, InstanceId, Selection},
     plan::{self, Plan, PlanStatus},
     results::{Align, Grid, Results},
     run, search,
@@ -126,7 +126,7 @@ fn cheap(graph: &Graph<'_>, plan: &Plan, limit: f64) -> Selection {
         PlanStatus::Cached => 0.0,
         _ => planned.price.map_or(f64::INFINITY, |price| price.seconds),
     };
-    let prices: BTreeMap<usize, f64> = plan.stages.iter().map(|planned| (planned.index, price(planned))).collect();
+    let prices: BTreeMap<InstanceId, f64> = plan.stages.iter().map(|planned| (planned.index, price(planned))).collect();
     let mut chosen = BTreeSet::new();
     for &index in prices.keys() {
         let needs = graph.with_needs(BTreeSet::from([index]));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     definition, expand,
     expressions::Ties,
-    instance::{Instance, Link},
+    instance::{Instance, InstanceId, Instances, Link},
     resolve, unrolled,
     wires::Patched,
 };
@@ -19,23 +19,23 @@ use crate::{
 pub struct Graph<'t> {
     /// The pipeline.
     pub pipeline: Pipeline<'t>,
-    /// The instances. Links are indices into this vector.
-    pub instances: Vec<Instance<'t>>,
+    /// The instances.
+    pub instances: Instances<'t>,
     /// Warnings about parts of the file that are valid but probably not intended, in the order of the file.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// The instances that a command is about, as indices in the order of the graph.
+/// The instances that a command is about, in the order of the graph.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// The instances that were asked for.
-    pub targets: BTreeSet<usize>,
+    pub targets: BTreeSet<InstanceId>,
     /// The targets and everything that they depend on, in the order of the graph.
-    pub all: Vec<usize>,
+    pub all: Vec<InstanceId>,
 }
 
 /// Expands a pipeline to its instances, as far as its mistakes allow.
-fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Diagnostics) -> Vec<Instance<'t>> {
+fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Diagnostics) -> Instances<'t> {
     let patched: Vec<Patched<'_, 't>> = if pipeline.variants.is_empty() {
         vec![Patched::new(pipeline, None)]
     } else {
@@ -49,13 +49,13 @@ fn unrolled<'t>(pipeline: &Pipeline<'t>, found: &mut Diagnostics) -> Vec<Instanc
         Some(nodes) => expand::expand(pipeline, &ties, &nodes, found),
         None => {
             ties.iter().for_each(|ties| definition::check_alone(ties, found));
-            Vec::new()
+            Instances::new()
         }
     }
 }
 
 /// Reports seeds that change no work: a stage with one result would be shown as several repeats.
-fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
+fn unvaried(pipeline: &Pipeline<'_>, instances: &Instances<'_>) -> Option<Diagnostic> {
     let seeds = pipeline.repeats.as_ref()?;
     let axis = pipeline.axes.iter().find(|axis| axis.key.get_ref() == seeds).filter(|axis| axis.values.len() > 1)?;
     let first = document::to_json(axis.values.first()?.get_ref());
@@ -68,7 +68,7 @@ fn unvaried(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagn
 }
 
 /// Reports a search whose score comes from a stage that does not vary with the axis of the rungs.
-fn unrelated_score(pipeline: &Pipeline<'_>, instances: &[Instance<'_>]) -> Option<Diagnostic> {
+fn unrelated_score(pipeline: &Pipeline<'_>, instances: &Instances<'_>) -> Option<Diagnostic> {
     let Halving { stage, over, score, .. } = pipeline.halving.as_ref()?;
     let mut of_stage = instances.iter().filter(|instance| instance.stage == *stage);
     let depends = of_stage.any(|instance| instance.axes.contains_key(over));
@@ -98,9 +98,9 @@ impl<'t> Graph<'t> {
 
     /// Returns the selection of these targets and everything that they depend on.
     #[must_use]
-    pub fn with_needs(&self, targets: BTreeSet<usize>) -> Selection {
+    pub fn with_needs(&self, targets: BTreeSet<InstanceId>) -> Selection {
         let mut needed = targets.clone();
-        for index in (0..self.instances.len()).rev() {
+        for index in self.instances.keys().rev() {
             if needed.contains(&index) {
                 needed.extend(self.instances[index].above());
             }
@@ -111,7 +111,7 @@ impl<'t> Graph<'t> {
     /// Returns the number of rows that come into an instance, or out of it if it has no inputs. `None` if that is not
     /// known before the instance runs.
     #[must_use]
-    pub fn rows_of(&self, index: usize) -> Option<u64> {
+    pub fn rows_of(&self, index: InstanceId) -> Option<u64> {
         let instance = &self.instances[index];
         let of_input = |link: &Link| self.instances[link.from].foreseen.get(&*link.output)?.rows;
         let rows = match instance.inputs.is_empty() {

@@ -9,7 +9,7 @@ use toml::{
 
 use super::{
     expressions::Ties,
-    instance::{Definition, Instance, Link, Places},
+    instance::{Definition, Instances, Link, Places},
     resolve,
     unrolled::Edge,
 };
@@ -31,7 +31,7 @@ pub(super) fn check_alone(ties: &Ties<'_, '_>, found: &mut Diagnostics) {
         }
         let places = Arc::new(places(ties, stage, &[], &[]));
         let definition = define(ties, stage, (&places, Box::default()), table, &mut Ids::new(), found);
-        check(&definition, &[], &[], patched.pipeline, found);
+        check(&definition, &[], &Instances::new(), patched.pipeline, found);
     }
 }
 
@@ -119,7 +119,7 @@ fn names(sources: &Sources, key: &Span, path: &str) -> bool {
 }
 
 /// Warns of parameters that the user sets and that have no effect in any instance of their stage.
-pub(super) fn idle(instances: &[Instance<'_>], found: &mut Diagnostics) {
+pub(super) fn idle(instances: &Instances<'_>, found: &mut Diagnostics) {
     let mut definitions: BTreeMap<&str, BTreeMap<*const Definition<'_>, &Definition<'_>>> = BTreeMap::new();
     for instance in instances {
         let of_stage = definitions.entry(&instance.stage).or_default();
@@ -147,7 +147,7 @@ pub(super) fn idle(instances: &[Instance<'_>], found: &mut Diagnostics) {
 pub(super) fn check(
     definition: &Definition<'_>,
     links: &[Link],
-    above: &[Instance<'_>],
+    above: &Instances<'_>,
     pipeline: &Pipeline<'_>,
     found: &mut Diagnostics,
 ) -> Foresight {
@@ -186,7 +186,7 @@ pub(super) fn check(
 }
 
 /// Reports inputs `PORT@EPOCH` whose epoch the other stage does not keep.
-pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &[Instance<'_>], found: &mut Diagnostics) {
+pub(super) fn kept(definition: &Definition<'_>, links: &[Link], above: &Instances<'_>, found: &mut Diagnostics) {
     for link in links {
         let Some((_, epoch)) = link.output.split_once('@') else { continue };
         let maker = &above[link.from];

@@ -14,7 +14,7 @@ use toml::Spanned;
 use super::{
     definition::{Ids, check, check_alone, define, kept, places},
     expressions::Ties,
-    instance::{Axes, Definition, Instance, Link},
+    instance::{Axes, Definition, Instance, InstanceId, Instances, Link},
     name::InstanceName,
     projection::{Layout, Projections},
     unrolled::{Edge, Node},
@@ -40,10 +40,10 @@ struct Expander<'a, 't> {
     words: Vec<Words>,
     /// For each axis, its block and its column in that block.
     columns: Vec<(usize, usize)>,
-    instances: Vec<Instance<'t>>,
+    instances: Instances<'t>,
     ids: Ids,
     foreseen: BTreeMap<Foresight, Arc<Foresight>>,
-    works: BTreeMap<StageKey, usize>,
+    works: BTreeMap<StageKey, InstanceId>,
 }
 
 /// Expands all nodes. Each instance comes after the instances that it depends on.
@@ -52,7 +52,7 @@ pub(super) fn expand<'t>(
     ties: &[Ties<'_, 't>],
     nodes: &[Node],
     found: &mut Diagnostics,
-) -> Vec<Instance<'t>> {
+) -> Instances<'t> {
     let mut projections = Projections::new(&pipeline.space);
     let mut reaches: Vec<BTreeSet<usize>> = Vec::new();
     let mut layouts: Vec<Layout> = Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn expand<'t>(
     if start > MAX_INSTANCES {
         found.add(too_many(pipeline, &reaches, &layouts, start));
         check_alone(&ties[0], found);
-        return Vec::new();
+        return Instances::new();
     }
     let mut columns = vec![(0, 0); pipeline.axes.len()];
     for (at, block) in pipeline.space.blocks.iter().enumerate() {
@@ -78,7 +78,7 @@ pub(super) fn expand<'t>(
         pipeline,
         words: words(pipeline),
         columns,
-        instances: Vec::with_capacity(start),
+        instances: Instances::with_capacity(start),
         ids: Ids::new(),
         foreseen: BTreeMap::new(),
         works: BTreeMap::new(),
@@ -162,7 +162,7 @@ impl<'t> Expander<'_, 't> {
             };
             let link = |edge: &Edge| Link {
                 port: edge.port,
-                from: layouts[edge.from].find(&rows),
+                from: layouts[edge.from].find(&rows).into(),
                 output: edge.output.clone(),
             };
             let links: Vec<Link> = node.inputs.iter().map(link).collect();
@@ -183,7 +183,7 @@ impl<'t> Expander<'_, 't> {
             let mut axes: Vec<(Arc<str>, Arc<Value>)> = node.marks.clone();
             axes.extend(words.map(|(words, value)| (words.key.clone(), words.values[value].1.clone())));
             let work = self.work(&definition, &links);
-            let index = self.instances.len();
+            let index = self.instances.next_key();
             let first = *self.works.entry(work).or_insert(index);
             self.instances.push(Instance {
                 name,
@@ -204,7 +204,7 @@ impl<'t> Expander<'_, 't> {
         let mut bytes = definition.id.to_le_bytes().to_vec();
         for link in links {
             let maker = self.instances[link.from].same_as.unwrap_or(link.from);
-            bytes.extend(maker.to_le_bytes());
+            bytes.extend(usize::from(maker).to_le_bytes());
             for name in [link.port, &link.output] {
                 bytes.extend(name.len().to_le_bytes());
                 bytes.extend(name.bytes());

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 use serde::Serialize;
 use serde_json::Value;
 use toml::de::DeTable;
+use typed_index_collections::TiVec;
 
 use super::name::InstanceName;
 use crate::{
@@ -12,6 +13,25 @@ use crate::{
     pipeline::{Resources, document},
     stage::{AnyStage, Foresight, StageKind},
 };
+
+/// The number of an instance in its graph. An instance has a greater number than those that it depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId(usize);
+
+impl From<usize> for InstanceId {
+    fn from(number: usize) -> Self {
+        Self(number)
+    }
+}
+
+impl From<InstanceId> for usize {
+    fn from(id: InstanceId) -> Self {
+        id.0
+    }
+}
+
+/// The instances of a graph by number.
+pub type Instances<'t> = TiVec<InstanceId, Instance<'t>>;
 
 /// One node of the merged graph of a sweep.
 pub struct Instance<'t> {
@@ -22,7 +42,7 @@ pub struct Instance<'t> {
     /// The outputs that its input ports are joined to.
     pub inputs: Vec<Link>,
     /// An earlier instance that does the same work, if there is one.
-    pub same_as: Option<usize>,
+    pub same_as: Option<InstanceId>,
     /// The facts about its outputs that are known before anything runs.
     pub(super) foreseen: Arc<Foresight>,
     pub(super) definition: Arc<Definition<'t>>,
@@ -68,15 +88,15 @@ pub(super) struct Places<'t> {
 pub struct Link {
     /// The input port.
     pub port: &'static str,
-    /// The other instance, an index into the graph.
-    pub from: usize,
+    /// The other instance.
+    pub from: InstanceId,
     /// Its output port, or `PORT@EPOCH`.
     pub output: Arc<str>,
 }
 
 impl Instance<'_> {
-    /// Returns the instances that must finish before this one, as indices into the graph.
-    pub fn above(&self) -> impl Iterator<Item = usize> {
+    /// Returns the instances that must finish before this one.
+    pub fn above(&self) -> impl Iterator<Item = InstanceId> {
         self.inputs.iter().map(|link| link.from).chain(self.same_as)
     }
 }

@@ -22,7 +22,7 @@ mod wires;
 
 pub use self::{
     build::{Graph, Selection},
-    instance::{Axes, Definition, Instance, Link},
+    instance::{Axes, Definition, Instance, InstanceId, Instances, Link},
     name::InstanceName,
     target::{Target, TargetError, Values},
 };

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     build::{Graph, Selection},
-    instance::Instance,
+    instance::{Instance, InstanceId},
     name::InstanceName,
 };
 use crate::{
@@ -23,8 +23,8 @@ pub type Values = BTreeMap<String, Value>;
 
 /// The meaning of one target.
 pub struct Target {
-    /// Indices into the graph.
-    pub instances: Vec<usize>,
+    /// The instances that it names.
+    pub instances: Vec<InstanceId>,
     /// The axes that the target names, with the values that these instances have.
     pub fixed: Values,
 }
@@ -45,8 +45,8 @@ impl Target {
     /// If there is none. The message has a suggestion.
     pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
         let (stage, values) = InstanceName::split(text);
-        let of_stage: Vec<usize> =
-            (0..graph.instances.len()).filter(|&at| graph.instances[at].stage == stage).collect();
+        let of_stage: Vec<InstanceId> =
+            graph.instances.keys().filter(|&at| graph.instances[at].stage == stage).collect();
         if of_stage.is_empty() {
             return Err(TargetError(no_stage(graph, stage)));
         }
@@ -66,8 +66,8 @@ impl Target {
             let has = |instance: &Instance<'_>, (axis, wanted): &(&str, Vec<&Value>)| {
                 instance.axes.get(axis).is_some_and(|found| wanted.contains(&found))
             };
-            let fits = |&&at: &&usize| wanted.iter().all(|part| has(&graph.instances[at], part));
-            let instances: Vec<usize> = of_stage.iter().filter(fits).copied().collect();
+            let fits = |&&at: &&InstanceId| wanted.iter().all(|part| has(&graph.instances[at], part));
+            let instances: Vec<InstanceId> = of_stage.iter().filter(fits).copied().collect();
             if let Some(&first) = instances.first() {
                 let value = |(axis, _): &(&str, &str)| {
                     Some(((*axis).to_owned(), graph.instances[first].axes.get(axis)?.clone()))
@@ -92,7 +92,7 @@ impl Graph<'_> {
             chosen.extend(Target::find(self, target)?.instances);
         }
         if targets.is_empty() {
-            chosen.extend(0..self.instances.len());
+            chosen.extend(self.instances.keys());
         }
         Ok(self.with_needs(chosen))
     }
@@ -104,7 +104,7 @@ impl Graph<'_> {
     pub fn values(&self, text: &str) -> Result<Values, TargetError> {
         let axes: BTreeSet<&str> =
             self.instances.iter().flat_map(|instance| instance.axes.iter()).map(|(axis, _)| axis).collect();
-        let all: Vec<usize> = (0..self.instances.len()).collect();
+        let all: Vec<InstanceId> = self.instances.keys().collect();
         let find = |axis: &str, value: &str| meant(value, distinct(self, &all, axis)).first().copied();
         for parts in readings(text, &axes) {
             let all: Option<Values> =
@@ -128,7 +128,7 @@ impl Graph<'_> {
 }
 
 /// Returns the distinct values of an axis among some instances.
-fn distinct<'g>(graph: &'g Graph<'_>, instances: &[usize], axis: &str) -> Vec<&'g Value> {
+fn distinct<'g>(graph: &'g Graph<'_>, instances: &[InstanceId], axis: &str) -> Vec<&'g Value> {
     let mut known = BTreeSet::new();
     let values = instances.iter().filter_map(|&at| graph.instances[at].axes.get(axis));
     // The words of an axis are shared, so equal values have the same address.
@@ -197,7 +197,7 @@ fn unknown(axis: &str, axes: &BTreeSet<&str>, of: &str) -> String {
 }
 
 /// Explains why a target matches no instance of a stage that exists.
-fn none_such(graph: &Graph<'_>, text: &str, of_stage: &[usize], axes: &BTreeSet<&str>) -> String {
+fn none_such(graph: &Graph<'_>, text: &str, of_stage: &[InstanceId], axes: &BTreeSet<&str>) -> String {
     let (stage, values) = text.split_once('@').unwrap_or((text, ""));
     for part in split(values, axes, true) {
         let Some((axis, _)) = part.split_once('=') else {

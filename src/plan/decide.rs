@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
-    graph::Instance,
+    graph::{Instance, InstanceId},
     stage::Extent,
     store::{History, Lookup, Manifest, Recipe, Store, StoreError},
 };
@@ -23,8 +23,8 @@ pub enum Verdict {
     Cached(Box<Manifest>),
     /// It must run, for these reasons. There is at least one.
     Run(Vec<Reason>),
-    /// It is not known yet: these instances (indices into the graph), which it depends on, must run first.
-    Waiting(Vec<usize>),
+    /// It is not known yet: these instances, which it depends on, must run first.
+    Waiting(Vec<InstanceId>),
 }
 
 /// A verdict, and the recipe that it applies to.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use typed_index_collections::{TiSlice, TiVec};
 
 use crate::{
-    graph::{Graph, Instance},
+    graph::{Graph, Instance, InstanceId},
     stage::StageKind,
     store::{History, Manifest, Store, StoreError},
 };
@@ -47,7 +48,11 @@ fn length(kind: &StageKind, params: &Value) -> Option<f64> {
 ///
 /// # Errors
 /// If the cache cannot be read.
-pub fn last(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<Option<Known>>, StoreError> {
+pub fn last(
+    graph: &Graph<'_>,
+    store: &Store,
+    history: &History,
+) -> Result<TiVec<InstanceId, Option<Known>>, StoreError> {
     let last = |instance: &Instance<'_>| {
         let last = history.last(&instance.name).map(|key| store.manifest(&key)).transpose()?.flatten();
         Ok(last.as_ref().map(|last| Known::of(&instance.kind, last)))
@@ -59,7 +64,7 @@ pub fn last(graph: &Graph<'_>, store: &Store, history: &History) -> Result<Vec<O
 /// kind, else `None`. Prices of trainings are per epoch, and seconds are scaled by the number of input rows if both
 /// numbers are known.
 #[must_use]
-pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>> {
+pub fn expected(graph: &Graph<'_>, known: &TiSlice<InstanceId, Option<Known>>) -> TiVec<InstanceId, Option<Price>> {
     let mut stages: BTreeMap<&str, Mean> = BTreeMap::new();
     let mut kinds: BTreeMap<&str, Mean> = BTreeMap::new();
     for (instance, known) in graph.instances.iter().zip(known) {
@@ -68,7 +73,7 @@ pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>
             kinds.entry(instance.kind.name).or_default().add(*known);
         }
     }
-    let price = |(index, known): (usize, &Option<Known>)| {
+    let price = |(index, known): (InstanceId, &Option<Known>)| {
         let instance = &graph.instances[index];
         let own = known.map(|known| Mean::default().with(known));
         let mean = || stages.get(&*instance.stage).or_else(|| kinds.get(instance.kind.name)).copied();
@@ -76,7 +81,7 @@ pub fn expected(graph: &Graph<'_>, known: &[Option<Known>]) -> Vec<Option<Price>
         let epochs = length(&instance.kind, &instance.work.effective());
         Some(mean.price(epochs, graph.rows_of(index).map(|rows| rows as f64)))
     };
-    known.iter().enumerate().map(price).collect()
+    known.iter_enumerated().map(price).collect()
 }
 
 /// Sums over earlier runs. The seconds of trainings are per epoch.

@@ -8,7 +8,7 @@ use super::{Plan, PlanStatus, Planned, Reason, Verdict, recipe_of, waiting};
 use crate::{
     diagnostic::Place,
     digest::StageKey,
-    graph::{Graph, Instance},
+    graph::{Graph, Instance, InstanceId},
     store::{Manifest, Provenance, Recipe, Store, StoreError},
 };
 
@@ -66,7 +66,7 @@ pub struct Made {
 /// Explains instances of a planned graph.
 pub struct Tracer<'a, 't> {
     graph: &'a Graph<'t>,
-    plan: BTreeMap<usize, &'a Planned>,
+    plan: BTreeMap<InstanceId, &'a Planned>,
     store: &'a Store,
     /// All manifests, by the hashes of their outputs. They are read only if the content of some input changed.
     makers: Option<BTreeMap<String, Vec<Manifest>>>,
@@ -80,7 +80,7 @@ impl<'a, 't> Tracer<'a, 't> {
     }
 
     /// Explains one instance of the plan.
-    pub fn explain(&mut self, index: usize) -> Result<Explanation, StoreError> {
+    pub fn explain(&mut self, index: InstanceId) -> Result<Explanation, StoreError> {
         let (instance, planned) = (&self.graph.instances[index], self.plan[&index]);
         let mut causes = Vec::new();
         let reasons = match &planned.decision.verdict {
@@ -115,9 +115,9 @@ impl<'a, 't> Tracer<'a, 't> {
     /// Finds the dependencies of a waiting instance that must run, each with its reasons and the path from it.
     fn above(
         &mut self,
-        index: usize,
+        index: InstanceId,
         path: &[String],
-        seen: &mut BTreeSet<usize>,
+        seen: &mut BTreeSet<InstanceId>,
         causes: &mut Vec<Cause>,
     ) -> Result<(), StoreError> {
         for link in self.graph.instances[index].inputs.clone() {
@@ -147,7 +147,7 @@ impl<'a, 't> Tracer<'a, 't> {
     /// content.
     fn inputs(
         &mut self,
-        index: usize,
+        index: InstanceId,
         reasons: &[Reason],
         path: &[String],
         causes: &mut Vec<Cause>,

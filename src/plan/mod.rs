@@ -16,6 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use rayon::prelude::*;
 use serde::Serialize;
+use typed_index_collections::{TiSlice, TiVec, ti_vec};
 
 pub use self::{decide::Verdict, reason::Reason};
 use self::{
@@ -25,7 +26,7 @@ use self::{
 };
 use crate::{
     digest::ArtifactHash,
-    graph::{Graph, Instance, Selection},
+    graph::{Graph, Instance, InstanceId, Selection},
     store::{Manifest, Position, Recipe, Store, StoreError},
     threads,
 };
@@ -45,12 +46,12 @@ pub enum PlanStatus {
 /// One line of a plan.
 #[derive(Clone, Debug)]
 pub struct Planned {
-    /// The instance, an index into the graph.
-    pub index: usize,
+    /// The instance.
+    pub index: InstanceId,
     /// The decision.
     pub decision: Decision,
     /// An earlier instance that does the same work.
-    pub same_as: Option<usize>,
+    pub same_as: Option<InstanceId>,
     /// The expected cost, if it must run and work of its kind has run before.
     pub price: Option<Price>,
     /// The saved state that it would continue from.
@@ -87,9 +88,9 @@ impl Planned {
 /// If source files cannot be read.
 pub fn recipe_of<'p>(
     graph: &Graph<'_>,
-    index: usize,
+    index: InstanceId,
     store: &Store,
-    planned: impl Fn(usize) -> Option<&'p Planned>,
+    planned: impl Fn(InstanceId) -> Option<&'p Planned>,
 ) -> Result<Option<Recipe>, RecipeError> {
     let instance = &graph.instances[index];
     let mut inputs = BTreeMap::new();
@@ -104,7 +105,7 @@ pub fn recipe_of<'p>(
 
 /// Makes the reason of an instance that waits for others.
 #[must_use]
-pub fn waiting(on: &[usize], graph: &Graph<'_>) -> Reason {
+pub fn waiting(on: &[InstanceId], graph: &Graph<'_>) -> Reason {
     Reason::Waiting { on: on.iter().map(|&from| graph.instances[from].name.to_string()).collect() }
 }
 
@@ -132,7 +133,7 @@ impl Plan {
     }
 
     /// Iterates over the instances whose results are in the cache, with their manifests.
-    pub fn cached(&self) -> impl Iterator<Item = (usize, &Manifest)> {
+    pub fn cached(&self) -> impl Iterator<Item = (InstanceId, &Manifest)> {
         self.stages.iter().filter_map(|planned| match &planned.decision.verdict {
             Verdict::Cached(manifest) => Some((planned.index, manifest.as_ref())),
             _ => None,
@@ -141,7 +142,7 @@ impl Plan {
 
     /// Returns the manifest of an instance, if its results are in the cache.
     #[must_use]
-    pub fn result(&self, index: usize) -> Option<&Manifest> {
+    pub fn result(&self, index: InstanceId) -> Option<&Manifest> {
         let at = self.stages.binary_search_by_key(&index, |planned| planned.index).ok()?;
         match &self.stages[at].decision.verdict {
             Verdict::Cached(manifest) => Some(manifest),
@@ -151,7 +152,7 @@ impl Plan {
 
     /// Iterates over the warnings of the cached results, each with the name of its instance.
     pub fn warnings<'a>(&'a self, graph: &'a Graph<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let of = |(index, manifest): (usize, &'a Manifest)| {
+        let of = |(index, manifest): (InstanceId, &'a Manifest)| {
             let instance = &graph.instances[index];
             let warnings = manifest.warnings.iter().filter(|_| instance.same_as.is_none());
             warnings.map(|warning| (instance.name.as_ref(), warning.as_str()))
@@ -161,7 +162,7 @@ impl Plan {
 
     /// Returns the line of an instance.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&Planned> {
+    pub fn get(&self, index: InstanceId) -> Option<&Planned> {
         self.stages.iter().find(|stage| stage.index == index)
     }
 }
@@ -175,7 +176,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
     let history = store.history(&graph.pipeline.file);
     let around = Surroundings::new(store, &history, &graph.pipeline.root, false);
     let saves = store.has_checkpoints()?;
-    let line = |index: usize, stages: &[Planned], position: &BTreeMap<usize, usize>| {
+    let line = |index: InstanceId, stages: &[Planned], position: &BTreeMap<InstanceId, usize>| {
         let instance = &graph.instances[index];
         let mut decision = match inputs_in_plan(instance, stages, position) {
             Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
@@ -191,12 +192,12 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
         Ok((Planned { index, decision, same_as: instance.same_as, price: None, resumes }, known))
     };
     let mut stages: Vec<Planned> = Vec::with_capacity(selection.all.len());
-    let mut known: Vec<Option<Known>> = vec![None; graph.instances.len()];
-    let mut position: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut known: TiVec<InstanceId, Option<Known>> = ti_vec![None; graph.instances.len()];
+    let mut position: BTreeMap<InstanceId, usize> = BTreeMap::new();
     let mut rest = selection.all.as_slice();
     while !rest.is_empty() {
         // Instances that depend on none of this batch are decided in parallel.
-        let is_free = |index: &&usize| graph.instances[**index].inputs.iter().all(|link| link.from < rest[0]);
+        let is_free = |index: &&InstanceId| graph.instances[**index].inputs.iter().all(|link| link.from < rest[0]);
         let (turn, later) = rest.split_at(rest.iter().take_while(is_free).count());
         let decide = || {
             let each = turn.par_iter().with_min_len(ALONE).map(|&index| line(index, &stages, &position));
@@ -218,7 +219,7 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
 const ALONE: usize = 256;
 
 /// Sets the price of every instance that will run. Work that continues from a saved state costs less.
-fn put_prices(graph: &Graph<'_>, known: &[Option<Known>], stages: &mut [Planned]) {
+fn put_prices(graph: &Graph<'_>, known: &TiSlice<InstanceId, Option<Known>>, stages: &mut [Planned]) {
     if stages.iter().all(|stage| stage.status() == PlanStatus::Cached) {
         return;
     }
@@ -245,7 +246,7 @@ fn remake_evicted(
     graph: &Graph<'_>,
     store: &Store,
     stages: &mut [Planned],
-    position: &BTreeMap<usize, usize>,
+    position: &BTreeMap<InstanceId, usize>,
 ) -> Result<(), StoreError> {
     let mut there: BTreeMap<ArtifactHash, bool> = BTreeMap::new();
     for at in (0..stages.len()).rev() {
@@ -276,8 +277,8 @@ fn remake_evicted(
 fn inputs_in_plan(
     instance: &Instance<'_>,
     stages: &[Planned],
-    position: &BTreeMap<usize, usize>,
-) -> Result<BTreeMap<String, ArtifactHash>, Vec<usize>> {
+    position: &BTreeMap<InstanceId, usize>,
+) -> Result<BTreeMap<String, ArtifactHash>, Vec<InstanceId>> {
     let mut inputs = BTreeMap::new();
     let mut on = Vec::new();
     for link in &instance.inputs {

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use super::rows::Results;
 use crate::{
     digest::ArtifactHash,
-    graph::{Graph, Instance},
+    graph::{Graph, Instance, InstanceId},
     pipeline::plain,
     plan::{Plan, Planned},
     stage::{Drawing, Form, View},
@@ -20,7 +20,7 @@ pub struct Catalogue<'a, 't> {
     plan: &'a Plan,
     store: &'a Store,
     results: &'a Results<'a>,
-    made: BTreeMap<usize, &'a Manifest>,
+    made: BTreeMap<InstanceId, &'a Manifest>,
 }
 
 impl<'a, 't> Catalogue<'a, 't> {
@@ -38,7 +38,7 @@ impl<'a, 't> Catalogue<'a, 't> {
 
     /// Returns the manifests of the cached instances.
     #[must_use]
-    pub fn made(&self) -> &BTreeMap<usize, &'a Manifest> {
+    pub fn made(&self) -> &BTreeMap<InstanceId, &'a Manifest> {
         &self.made
     }
 
@@ -71,29 +71,29 @@ impl<'a, 't> Catalogue<'a, 't> {
     }
 
     /// Iterates over all instances of the graph.
-    pub fn instances(&self) -> impl Iterator<Item = usize> {
-        0..self.graph.instances.len()
+    pub fn instances(&self) -> impl Iterator<Item = InstanceId> {
+        self.graph.instances.keys()
     }
 
-    fn instance(&self, index: usize) -> &'a Instance<'t> {
+    fn instance(&self, index: InstanceId) -> &'a Instance<'t> {
         &self.graph.instances[index]
     }
 
     /// Returns the name of an instance.
     #[must_use]
-    pub fn name(&self, index: usize) -> &'a str {
+    pub fn name(&self, index: InstanceId) -> &'a str {
         &self.instance(index).name
     }
 
     /// Returns the stage of an instance.
     #[must_use]
-    pub fn stage(&self, index: usize) -> &'a str {
+    pub fn stage(&self, index: InstanceId) -> &'a str {
         &self.instance(index).stage
     }
 
     /// Returns the kind of an instance.
     #[must_use]
-    pub fn kind(&self, index: usize) -> &'a str {
+    pub fn kind(&self, index: InstanceId) -> &'a str {
         self.instance(index).kind.name
     }
 
@@ -111,39 +111,39 @@ impl<'a, 't> Catalogue<'a, 't> {
 
     /// Returns the stage of an instance with its point of the sweep: `clusters, clusters=16`.
     #[must_use]
-    pub fn title(&self, index: usize) -> String {
+    pub fn title(&self, index: InstanceId) -> String {
         let (stage, point) = (self.stage(index), self.point(index));
         if point == stage { point } else { format!("{stage}, {point}") }
     }
 
     /// Returns the pictures that its kind draws of a cached instance.
     #[must_use]
-    pub fn draw(&self, index: usize) -> Vec<Drawing> {
+    pub fn draw(&self, index: InstanceId) -> Vec<Drawing> {
         self.instance(index).work.draw(&Seen { catalogue: self, index })
     }
 
     /// Iterates over the instances that the inputs of an instance come from.
-    pub fn above(&self, index: usize) -> impl Iterator<Item = usize> {
+    pub fn above(&self, index: InstanceId) -> impl Iterator<Item = InstanceId> {
         self.instance(index).inputs.iter().map(|link| link.from)
     }
 
     /// Returns an output of an instance, if it is cached and its bytes were not evicted.
     #[must_use]
-    pub fn artifact(&self, index: usize, output: &str) -> Option<Artifact> {
+    pub fn artifact(&self, index: InstanceId, output: &str) -> Option<Artifact> {
         let made = self.made.get(&index)?.outputs.get(output)?;
         self.store.read(&made.hash).ok()
     }
 
     /// Returns the artifact at an input port of an instance.
     #[must_use]
-    pub fn input(&self, index: usize, port: &str) -> Option<Artifact> {
+    pub fn input(&self, index: InstanceId, port: &str) -> Option<Artifact> {
         let link = self.instance(index).inputs.iter().find(|link| link.port == port)?;
         self.artifact(link.from, &link.output)
     }
 
     /// Iterates over the cached instances of a kind, one for each piece of work.
-    pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = usize> {
-        let is_one = move |index: &usize| {
+    pub fn of_kind(&self, kind: &str) -> impl Iterator<Item = InstanceId> {
+        let is_one = move |index: &InstanceId| {
             let instance = self.instance(*index);
             instance.kind.name == kind && instance.same_as.is_none()
         };
@@ -151,25 +151,25 @@ impl<'a, 't> Catalogue<'a, 't> {
     }
 
     /// Iterates over the cached instances of a kind with the first seed of each point, since repeats look alike.
-    pub fn examples(&self, kind: &str) -> impl Iterator<Item = usize> {
+    pub fn examples(&self, kind: &str) -> impl Iterator<Item = InstanceId> {
         let mut seen = BTreeSet::new();
         self.of_kind(kind).filter(move |&index| seen.insert((&*self.instance(index).stage, self.arm(index))))
     }
 
     /// Returns the name of an instance without its stage, or the stage if it has no axes.
     #[must_use]
-    pub fn point(&self, index: usize) -> String {
+    pub fn point(&self, index: InstanceId) -> String {
         self.called(index, |_| true)
     }
 
     /// Returns the name of an instance without its stage and its seed.
     #[must_use]
-    pub fn arm(&self, index: usize) -> String {
+    pub fn arm(&self, index: InstanceId) -> String {
         let seeds = self.graph.pipeline.repeats.as_deref();
         self.called(index, |axis| Some(axis) != seeds)
     }
 
-    fn called(&self, index: usize, by: impl Fn(&str) -> bool) -> String {
+    fn called(&self, index: InstanceId, by: impl Fn(&str) -> bool) -> String {
         let instance = self.instance(index);
         let axes = instance.axes.iter().filter(|(axis, _)| by(axis));
         let words = words(axes.map(|(axis, value)| (axis, plain(value))));
@@ -178,8 +178,8 @@ impl<'a, 't> Catalogue<'a, 't> {
 
     /// Returns the clean images that an input port of an instance depends on, with the hash of their artifact: the
     /// nearest dependency with `count` images.
-    fn images_above(&self, index: usize, port: &str, count: usize) -> Option<(ArtifactHash, Tensor)> {
-        let mut links: Vec<(usize, &str)> = self
+    fn images_above(&self, index: InstanceId, port: &str, count: usize) -> Option<(ArtifactHash, Tensor)> {
+        let mut links: Vec<(InstanceId, &str)> = self
             .instance(index)
             .inputs
             .iter()
@@ -208,7 +208,7 @@ impl<'a, 't> Catalogue<'a, 't> {
         None
     }
 
-    fn holds_images(&self, index: usize, output: &str) -> bool {
+    fn holds_images(&self, index: InstanceId, output: &str) -> bool {
         self.instance(index).kind.output(output).is_some_and(|port| port.forms.contains(&Form::Images))
     }
 }
@@ -216,7 +216,7 @@ impl<'a, 't> Catalogue<'a, 't> {
 /// A cached instance, as its kind may read it.
 struct Seen<'c, 'a, 't> {
     catalogue: &'c Catalogue<'a, 't>,
-    index: usize,
+    index: InstanceId,
 }
 
 impl View for Seen<'_, '_, '_> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     digest::StageKey,
-    graph::Graph,
+    graph::{Graph, InstanceId},
     pipeline::{plain, quoted},
     store::Manifest,
 };
@@ -63,12 +63,12 @@ type Values<'a> = BTreeMap<Pairing<'a>, Vec<(StageKey, f64)>>;
 /// If no instance has a metric, an instance lacks it or has no finite value of it, or instances cannot be paired.
 pub fn compare<'a>(
     graph: &Graph<'_>,
-    made: &BTreeMap<usize, &Manifest>,
+    made: &BTreeMap<InstanceId, &Manifest>,
     baseline: &Arm<'_>,
     arms: &[Arm<'a>],
     metrics: &'a [String],
 ) -> Result<Vec<Comparison<'a>>, ResultsError> {
-    let keys: BTreeMap<usize, StageKey> = made.iter().map(|(index, made)| (*index, made.recipe.key())).collect();
+    let keys: BTreeMap<InstanceId, StageKey> = made.iter().map(|(index, made)| (*index, made.recipe.key())).collect();
     for metric in metrics.iter().filter(|_| !made.is_empty()) {
         if !made.values().any(|made| made.metrics.contains_key(metric)) {
             let known: BTreeSet<&str> =
@@ -79,7 +79,7 @@ pub fn compare<'a>(
     }
     let mut comparisons = Vec::new();
     for (arm, metric) in arms.iter().flat_map(|arm| metrics.iter().map(move |metric| (arm, metric))) {
-        let value = |index: usize| Some((*keys.get(&index)?, *made.get(&index)?.metrics.get(metric)?));
+        let value = |index: InstanceId| Some((*keys.get(&index)?, *made.get(&index)?.metrics.get(metric)?));
         let a = values(graph, baseline, arm, value)?;
         let b = values(graph, arm, baseline, value)?;
         let instances = baseline.instances.len() + arm.instances.len();
@@ -96,18 +96,18 @@ pub fn compare<'a>(
 /// different one.
 fn refuse_gaps(
     graph: &Graph<'_>,
-    made: &BTreeMap<usize, &Manifest>,
+    made: &BTreeMap<InstanceId, &Manifest>,
     arm: &Arm<'_>,
     metric: &str,
 ) -> Result<(), ResultsError> {
-    let name = |&index: &usize| graph.instances[index].name.to_string();
-    let value = |index: &usize| made.get(index).and_then(|made| made.metrics.get(metric));
+    let name = |&index: &InstanceId| graph.instances[index].name.to_string();
+    let value = |index: &InstanceId| made.get(index).and_then(|made| made.metrics.get(metric));
     let missing: Vec<String> = arm.instances.iter().filter(|index| value(index).is_none()).map(name).collect();
     if !missing.is_empty() {
         let (arm, metric, all) = (arm.text.to_owned(), metric.to_owned(), arm.instances.len());
         return Err(ResultsError::Missing { arm, metric, all, missing });
     }
-    let is_broken = |index: &&usize| value(index).is_some_and(|value| !value.is_finite());
+    let is_broken = |index: &&InstanceId| value(index).is_some_and(|value| !value.is_finite());
     let broken: Vec<String> = arm.instances.iter().filter(is_broken).map(name).collect();
     if !broken.is_empty() {
         return Err(ResultsError::NotFinite { arm: arm.text.to_owned(), metric: metric.to_owned(), broken });
@@ -120,7 +120,7 @@ fn values<'g>(
     graph: &'g Graph<'_>,
     arm: &Arm<'_>,
     other: &Arm<'_>,
-    value: impl Fn(usize) -> Option<(StageKey, f64)>,
+    value: impl Fn(InstanceId) -> Option<(StageKey, f64)>,
 ) -> Result<Values<'g>, ResultsError> {
     let (open, open_there) = (arm.open(graph), other.open(graph));
     let several = |axis: &str| {

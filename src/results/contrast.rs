@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::rows::Row;
 use crate::{
-    graph::{Graph, Target, TargetError, Values},
+    graph::{Graph, InstanceId, Target, TargetError, Values},
     pipeline::plain,
 };
 
@@ -14,8 +14,8 @@ use crate::{
 pub struct Arm<'a> {
     /// The text, as the user wrote it.
     pub text: &'a str,
-    /// The instances, as indices into the graph.
-    pub instances: Vec<usize>,
+    /// The instances.
+    pub instances: Vec<InstanceId>,
     /// The axes that it fixes.
     pub fixed: Values,
 }

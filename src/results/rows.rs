@@ -9,7 +9,7 @@ use super::{
     statistics::Estimate,
 };
 use crate::{
-    graph::{Axes, Graph},
+    graph::{Axes, Graph, InstanceId},
     pipeline::plain,
     run::Summary,
     stage::{Metric, Role, Unit},
@@ -35,7 +35,7 @@ pub struct Results<'a> {
 /// An instance with its metrics.
 pub struct Row<'a> {
     /// Its index in the graph.
-    pub(super) index: usize,
+    pub(super) index: InstanceId,
     /// Its stage.
     pub stage: &'a str,
     /// Its name.
@@ -70,7 +70,12 @@ pub struct JsonRow<'a> {
 /// The metrics of an instance without results.
 static NONE: BTreeMap<String, f64> = BTreeMap::new();
 impl<'a> Row<'a> {
-    fn new(graph: &'a Graph<'_>, index: usize, made: Option<&'a Manifest>, beneath: BTreeMap<&'a str, f64>) -> Self {
+    fn new(
+        graph: &'a Graph<'_>,
+        index: InstanceId,
+        made: Option<&'a Manifest>,
+        beneath: BTreeMap<&'a str, f64>,
+    ) -> Self {
         let instance = &graph.instances[index];
         Self {
             index,
@@ -100,9 +105,9 @@ impl<'a> Row<'a> {
 }
 
 impl<'a> Results<'a> {
-    /// Makes rows of the instances in `made`: indices into the graph, with their manifests.
-    pub fn new(graph: &'a Graph<'_>, made: impl IntoIterator<Item = (usize, &'a Manifest)>) -> Self {
-        let made: BTreeMap<usize, &Manifest> = made.into_iter().collect();
+    /// Makes rows of the instances in `made`, from their manifests.
+    pub fn new(graph: &'a Graph<'_>, made: impl IntoIterator<Item = (InstanceId, &'a Manifest)>) -> Self {
+        let made: BTreeMap<InstanceId, &Manifest> = made.into_iter().collect();
         let scored = made.iter().filter(|(_, manifest)| !manifest.metrics.is_empty());
         let rows =
             scored.map(|(&index, manifest)| Row::new(graph, index, Some(manifest), beneath(graph, &made, index)));
@@ -263,7 +268,11 @@ pub fn score(metric: &Metric, group: &[&Row<'_>]) -> Option<(f64, Option<(f64, f
 
 /// Returns metrics of an instance's dependencies, each from the nearest one that has it. If several at the same
 /// distance have the metric, it is ambiguous and omitted.
-fn beneath<'a>(graph: &Graph<'_>, made: &BTreeMap<usize, &'a Manifest>, index: usize) -> BTreeMap<&'a str, f64> {
+fn beneath<'a>(
+    graph: &Graph<'_>,
+    made: &BTreeMap<InstanceId, &'a Manifest>,
+    index: InstanceId,
+) -> BTreeMap<&'a str, f64> {
     let mut seen = BTreeSet::from([index]);
     let mut level = vec![index];
     let mut found: BTreeMap<&str, Option<f64>> = BTreeMap::new();

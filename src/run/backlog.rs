@@ -1,8 +1,10 @@
 //! The work that is left in a run: its order, whether there is room for it, and how long it may take.
 
+use typed_index_collections::TiVec;
+
 use super::schedule::{Limits, Load, Schedule};
 use crate::{
-    graph::{Graph, Instance},
+    graph::{Graph, Instance, InstanceId},
     plan::estimate,
     store::{History, Store, StoreError},
 };
@@ -11,7 +13,7 @@ use crate::{
 pub(super) struct Backlog {
     schedule: Schedule,
     /// Seconds that each instance is expected to take.
-    expected: Vec<Option<f64>>,
+    expected: TiVec<InstanceId, Option<f64>>,
     /// Seconds of work that is left, and the number of instances with no recorded duration.
     left: (f64, usize),
 }
@@ -28,18 +30,19 @@ impl Backlog {
         history: &History,
         limits: Limits,
         threads: usize,
-        open: impl Iterator<Item = usize>,
+        open: impl Iterator<Item = InstanceId>,
     ) -> Result<Self, StoreError> {
         let load = |instance: &Instance<'_>| {
             let needs = instance.needs;
             Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus: needs.gpus }
         };
-        let loads: Vec<Load> = graph.instances.iter().map(load).collect();
+        let loads: TiVec<_, Load> = graph.instances.iter().map(load).collect();
         let prices = estimate::expected(graph, &estimate::last(graph, store, history)?);
-        let expected: Vec<Option<f64>> = prices.into_iter().map(|price| price.map(|price| price.seconds)).collect();
-        let seconds: Vec<f64> = expected.iter().map(|seconds| seconds.unwrap_or_default()).collect();
+        let expected: TiVec<_, Option<f64>> =
+            prices.into_iter().map(|price| price.map(|price| price.seconds)).collect();
+        let seconds: TiVec<_, f64> = expected.iter().map(|seconds| seconds.unwrap_or_default()).collect();
         let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();
-        let links: Vec<Vec<usize>> = graph.instances.iter().map(links).collect();
+        let links: TiVec<_, Vec<InstanceId>> = graph.instances.iter().map(links).collect();
         let mut left = (0.0, 0);
         for index in open {
             match expected[index] {
@@ -61,7 +64,7 @@ impl Backlog {
     }
 
     /// Removes a finished instance from the work that is left.
-    pub(super) fn done(&mut self, index: usize) {
+    pub(super) fn done(&mut self, index: InstanceId) {
         match self.expected[index] {
             Some(expected) => self.left.0 = (self.left.0 - expected).max(0.0),
             None => self.left.1 = self.left.1.saturating_sub(1),

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
-    graph::{Graph, Instance, Selection},
+    graph::{Graph, Instance, InstanceId, Selection},
     plan::{
         Reason, Verdict,
         decide::{Surroundings, decide},
@@ -62,12 +62,12 @@ pub(super) struct Dispatcher<'a, 't> {
     pub devices: Devices,
     pub backlog: Option<Backlog>,
     /// For each instance, those that depend on it directly.
-    pub below: BTreeMap<usize, Vec<usize>>,
+    pub below: BTreeMap<InstanceId, Vec<InstanceId>>,
     /// The instances to decide next: an instance that they depend on has changed.
-    pub open: BTreeSet<usize>,
-    pub tries: BTreeMap<usize, Tries>,
+    pub open: BTreeSet<InstanceId>,
+    pub tries: BTreeMap<InstanceId, Tries>,
     /// Instances with an evicted output that other work needs, and the output's port.
-    pub wanted: BTreeMap<usize, String>,
+    pub wanted: BTreeMap<InstanceId, String>,
     /// Work that failed, with its message. Equal work would fail again.
     pub failed: BTreeMap<StageKey, String>,
     /// True if no new work is started, because something failed or the run was stopped.
@@ -97,7 +97,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         }
     }
 
-    pub(super) fn instance(&self, index: usize) -> &'a Instance<'t> {
+    pub(super) fn instance(&self, index: InstanceId) -> &'a Instance<'t> {
         &self.given.graph.instances[index]
     }
 
@@ -187,7 +187,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Moves an instance whose inputs are known from Pending to Ready or Finished.
-    fn decide(&mut self, index: usize, inputs: BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
+    fn decide(&mut self, index: InstanceId, inputs: BTreeMap<String, ArtifactHash>) -> Result<(), StoreError> {
         let Given { graph, store, history, options, selection } = self.given;
         let instance = self.instance(index);
         let surroundings = Surroundings::new(store, history, &graph.pipeline.root, true);
@@ -263,7 +263,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Moves an instance from Ready to Running, Elsewhere or Finished. Returns true if `settle` must run again.
-    fn launch(&mut self, index: usize, work: Work, holder: Option<String>) -> Result<bool, StoreError> {
+    fn launch(&mut self, index: InstanceId, work: Work, holder: Option<String>) -> Result<bool, StoreError> {
         let load = self.backlog().schedule().load(index);
         let devices = self.devices.assign(load.gpus);
         let job = self.job(index, &work, load.threads, &devices);
@@ -302,7 +302,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         Ok(true)
     }
 
-    fn job(&self, index: usize, work: &Work, threads: usize, devices: &[DeviceId]) -> JobSpec {
+    fn job(&self, index: InstanceId, work: &Work, threads: usize, devices: &[DeviceId]) -> JobSpec {
         let Given { graph, options, .. } = self.given;
         let instance = self.instance(index);
         JobSpec {
@@ -322,7 +322,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Returns the instances that wait for room, the most urgent first.
-    fn by_urgency(&mut self) -> Result<Vec<usize>, StoreError> {
+    fn by_urgency(&mut self) -> Result<Vec<InstanceId>, StoreError> {
         if !self.states.has_waiting() {
             return Ok(Vec::new());
         }
@@ -387,7 +387,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     /// Moves an instance from Running to Pending and frees its resources. Returns `None` if it is not running.
-    pub(super) fn release(&mut self, index: usize) -> Option<(Work, bool)> {
+    pub(super) fn release(&mut self, index: InstanceId) -> Option<(Work, bool)> {
         let State::Running { work, devices, resumed } = self.states.reopen(index) else { return None };
         self.devices.release(&devices);
         self.backlog().schedule().end(index);
@@ -396,8 +396,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
 }
 
 /// Returns, for each instance, the selected instances that depend on it directly.
-fn below(graph: &Graph<'_>, selection: &Selection) -> BTreeMap<usize, Vec<usize>> {
-    let mut below: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+fn below(graph: &Graph<'_>, selection: &Selection) -> BTreeMap<InstanceId, Vec<InstanceId>> {
+    let mut below: BTreeMap<InstanceId, Vec<InstanceId>> = BTreeMap::new();
     for &index in &selection.all {
         for above in graph.instances[index].above() {
             below.entry(above).or_default().push(index);

@@ -8,19 +8,17 @@ use serde_json::Value;
 use super::schedule::Limits;
 use crate::{
     digest::StageKey,
+    graph::InstanceId,
     plan::recipe::Witnesses,
     stage::{DeviceId, Note},
     store::{Holder, Manifest, Recipe, StoreError},
 };
 
-/// A job, identified by the index of its instance in the graph.
-pub type JobId = usize;
-
 /// One piece of work as owned data. Any process that has the kinds and the cache can do it.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
     /// The instance.
-    pub id: JobId,
+    pub id: InstanceId,
     /// `PIPELINE/INSTANCE`, for records and messages.
     pub name: String,
     /// The work, with the hashes of its inputs.
@@ -97,13 +95,13 @@ pub trait Executor {
     fn start(&mut self, job: JobSpec) -> Result<Start, StoreError>;
 
     /// Returns the next update of a running job, or `None` if there is none within `wait`.
-    fn poll(&mut self, wait: Duration) -> Option<(JobId, Update)>;
+    fn poll(&mut self, wait: Duration) -> Option<(InstanceId, Update)>;
 
     /// Asks all running jobs to save their state and stop.
     fn cancel(&mut self);
 
     /// Returns the running jobs.
-    fn running(&self) -> Vec<JobId>;
+    fn running(&self) -> Vec<InstanceId>;
 
     /// Returns whether a job of this trajectory is running. When it ends, other work on the trajectory may be shorter
     /// or unnecessary.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{dispatcher::Dispatcher, event::Event, executor::Failure, state::Work, status::Status, summary::Outcome};
 use crate::{
+    graph::InstanceId,
     stage::Note,
     store::{Manifest, StoreError},
 };
@@ -15,7 +16,7 @@ const MOST_TRIES: u32 = 3;
 
 impl Dispatcher<'_, '_> {
     /// Reports what a running job says as an event.
-    pub(super) fn note(&mut self, index: usize, note: Note) {
+    pub(super) fn note(&mut self, index: InstanceId, note: Note) {
         let instance = self.instance(index).name.to_string();
         self.reporter.event(&match note {
             Note::Progress(p) => Event::Progress {
@@ -39,7 +40,7 @@ impl Dispatcher<'_, '_> {
     }
 
     /// Handles the end of a job: its instance becomes finished, or pending again.
-    pub(super) fn done(&mut self, index: usize, result: Result<Manifest, Failure>) -> Result<(), StoreError> {
+    pub(super) fn done(&mut self, index: InstanceId, result: Result<Manifest, Failure>) -> Result<(), StoreError> {
         let Some((work, resumed)) = self.release(index) else { return Ok(()) };
         let outcome =
             |status| Outcome { key: Some(work.key), reason: Some(work.reason.clone()), ..Outcome::new(index, status) };
@@ -138,7 +139,7 @@ impl Dispatcher<'_, '_> {
 
     /// Reopens the instance that made the bytes at an input port. A damaged object is deleted; an evicted one is made
     /// again.
-    pub(super) fn rebuild(&mut self, index: usize, port: &str, work: &Work) -> Result<(), StoreError> {
+    pub(super) fn rebuild(&mut self, index: InstanceId, port: &str, work: &Work) -> Result<(), StoreError> {
         let store = self.given.store;
         let mut evicted = false;
         if let Some(hash) = work.recipe.inputs.get(port) {

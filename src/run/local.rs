@@ -17,13 +17,14 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use super::{
     devices::Devices,
-    executor::{Executor, JobId, JobSpec, Start, Update},
+    executor::{Executor, JobSpec, Start, Update},
     options::Options,
     schedule::{Limits, Load},
     worker::{Place, execute},
 };
 use crate::{
     digest::StageKey,
+    graph::InstanceId,
     stage::{DeviceId, Note, Registry},
     store::{Attempt, BEAT, Lock, Lookup, Store, StoreError},
 };
@@ -44,12 +45,12 @@ pub struct LocalThreads {
     kinds: Registry,
     limits: Limits,
     cancel: Arc<AtomicBool>,
-    running: BTreeMap<JobId, Running>,
+    running: BTreeMap<InstanceId, Running>,
     /// Thread pools that no job uses.
     idle: Vec<Arc<ThreadPool>>,
     devices: BTreeMap<DeviceId, Device>,
-    sender: mpsc::Sender<(JobId, Update)>,
-    receiver: mpsc::Receiver<(JobId, Update)>,
+    sender: mpsc::Sender<(InstanceId, Update)>,
+    receiver: mpsc::Receiver<(InstanceId, Update)>,
     /// When the locks were last written; `None` if they must be written now.
     beat: Option<Instant>,
     /// The lock that tells garbage collection in other processes what this run needs.
@@ -157,7 +158,7 @@ impl Executor for LocalThreads {
         Ok(Start::Started)
     }
 
-    fn poll(&mut self, wait: Duration) -> Option<(JobId, Update)> {
+    fn poll(&mut self, wait: Duration) -> Option<(InstanceId, Update)> {
         let (id, update) = self.receiver.recv_timeout(wait).ok()?;
         match &update {
             Update::Note(Note::Progress(progress)) => {
@@ -181,7 +182,7 @@ impl Executor for LocalThreads {
         self.cancel.store(true, Ordering::Relaxed);
     }
 
-    fn running(&self) -> Vec<JobId> {
+    fn running(&self) -> Vec<InstanceId> {
         self.running.keys().copied().collect()
     }
 

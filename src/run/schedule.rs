@@ -2,6 +2,9 @@
 //! module knows no stage and no clock.
 
 use serde::{Deserialize, Serialize};
+use typed_index_collections::{TiSlice, TiVec, ti_vec};
+
+use crate::graph::InstanceId;
 
 /// The resources that a running instance takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +33,11 @@ const DELAY: f64 = 0.1;
 #[derive(Debug)]
 pub struct Schedule {
     limits: Limits,
-    loads: Vec<Load>,
+    loads: TiVec<InstanceId, Load>,
     /// For each instance, the seconds from its start to the end of the longest chain of instances that depend on it.
-    urgency: Vec<f64>,
+    urgency: TiVec<InstanceId, f64>,
     /// For each instance, the number of links in the longest chain of its dependencies.
-    depth: Vec<usize>,
+    depth: TiVec<InstanceId, usize>,
     taken: Load,
     running: usize,
 }
@@ -43,7 +46,12 @@ impl Schedule {
     /// Makes a schedule of instances with these loads, seconds and links (each to an earlier instance that it depends
     /// on). Dependencies come first. A load beyond the limits is reduced to them, so that every instance can run alone.
     #[must_use]
-    pub fn new(limits: Limits, loads: &[Load], seconds: &[f64], needs: &[Vec<usize>]) -> Self {
+    pub fn new(
+        limits: Limits,
+        loads: &TiSlice<InstanceId, Load>,
+        seconds: &TiSlice<InstanceId, f64>,
+        needs: &TiSlice<InstanceId, Vec<InstanceId>>,
+    ) -> Self {
         let most = limits.load;
         let cut = |load: &Load| Load {
             threads: load.threads.min(most.threads),
@@ -51,13 +59,13 @@ impl Schedule {
             gpus: load.gpus.min(most.gpus),
         };
         let mut urgency = seconds.to_vec();
-        for index in (0..needs.len()).rev() {
+        for index in needs.keys().rev() {
             for &above in &needs[index] {
                 urgency[above] = urgency[above].max(seconds[above] + urgency[index]);
             }
         }
-        let mut depth = vec![0; needs.len()];
-        for index in 0..needs.len() {
+        let mut depth = ti_vec![0; needs.len()];
+        for index in needs.keys() {
             depth[index] = needs[index].iter().map(|&above| depth[above] + 1).max().unwrap_or_default();
         }
         Self { limits, loads: loads.iter().map(cut).collect(), urgency, depth, taken: Load::default(), running: 0 }
@@ -65,7 +73,7 @@ impl Schedule {
 
     /// Returns the resources that an instance takes.
     #[must_use]
-    pub fn load(&self, index: usize) -> Load {
+    pub fn load(&self, index: InstanceId) -> Load {
         self.loads[index]
     }
 
@@ -74,8 +82,8 @@ impl Schedule {
     /// the longest chain by at most a tenth in total, so that the results of one training come before the next
     /// training. These, and equals, are ordered by depth, deepest first, and then by index.
     #[must_use]
-    pub fn by_urgency(&self, mut ready: Vec<usize>) -> Vec<usize> {
-        let deeper = |a: usize, b: usize| self.depth[b].cmp(&self.depth[a]).then(a.cmp(&b));
+    pub fn by_urgency(&self, mut ready: Vec<InstanceId>) -> Vec<InstanceId> {
+        let deeper = |a: InstanceId, b: InstanceId| self.depth[b].cmp(&self.depth[a]).then(a.cmp(&b));
         ready.sort_by(|&a, &b| self.urgency[b].total_cmp(&self.urgency[a]).then(deeper(a, b)));
         let Some(&longest) = ready.first() else { return ready };
         let mut left = DELAY * self.urgency[longest];
@@ -98,7 +106,7 @@ impl Schedule {
 
     /// Returns whether there is room for an instance now.
     #[must_use]
-    pub fn fits(&self, index: usize) -> bool {
+    pub fn fits(&self, index: InstanceId) -> bool {
         let (load, taken, most) = (self.loads[index], self.taken, self.limits.load);
         !self.is_full()
             && taken.threads + load.threads <= most.threads
@@ -107,7 +115,7 @@ impl Schedule {
     }
 
     /// Takes the resources of an instance that fits.
-    pub fn start(&mut self, index: usize) {
+    pub fn start(&mut self, index: InstanceId) {
         let load = self.loads[index];
         self.running += 1;
         self.taken.threads += load.threads;
@@ -116,7 +124,7 @@ impl Schedule {
     }
 
     /// Frees the resources of an instance that ended.
-    pub fn end(&mut self, index: usize) {
+    pub fn end(&mut self, index: InstanceId) {
         let load = self.loads[index];
         self.running -= 1;
         self.taken.threads -= load.threads;
@@ -133,17 +141,21 @@ mod tests {
     const LIMITS: Limits = Limits { jobs: 6, load: Load { threads: 8, memory: 64, gpus: 2 } };
 
     /// Instances as (seconds, load, links).
-    type Work = (Vec<f64>, Vec<Load>, Vec<Vec<usize>>);
+    type Work = (TiVec<InstanceId, f64>, TiVec<InstanceId, Load>, TiVec<InstanceId, Vec<InstanceId>>);
+
+    fn ids<const N: usize>(numbers: [usize; N]) -> Vec<InstanceId> {
+        numbers.map(InstanceId::from).to_vec()
+    }
 
     /// Simulates a run with its own clock and returns the makespan. Fails if a limit is exceeded or nothing can start.
     fn simulate(limits: Limits, (seconds, loads, needs): &Work) -> f64 {
         let mut schedule = Schedule::new(limits, loads, seconds, needs);
-        let (mut now, mut done) = (0.0, vec![false; seconds.len()]);
+        let (mut now, mut done) = (0.0, ti_vec![false; seconds.len()]);
         let mut started = done.clone();
-        let mut running: Vec<(f64, usize)> = Vec::new();
+        let mut running: Vec<(f64, InstanceId)> = Vec::new();
         while done.contains(&false) {
-            let free = |&index: &usize| !started[index] && needs[index].iter().all(|&above| done[above]);
-            let ready: Vec<usize> = (0..seconds.len()).filter(free).collect();
+            let free = |&index: &InstanceId| !started[index] && needs[index].iter().all(|&above| done[above]);
+            let ready: Vec<InstanceId> = seconds.keys().filter(free).collect();
             for index in schedule.by_urgency(ready) {
                 if schedule.fits(index) {
                     schedule.start(index);
@@ -170,7 +182,7 @@ mod tests {
         let schedule = Schedule::new(limits, loads, seconds, needs);
         let chain = schedule.urgency.iter().copied().fold(0.0, f64::max);
         let work = |part: &dyn Fn(Load) -> f64, whole: f64| {
-            let each = seconds.iter().enumerate().map(|(index, seconds)| seconds * part(schedule.load(index)));
+            let each = seconds.iter_enumerated().map(|(index, seconds)| seconds * part(schedule.load(index)));
             if whole > 0.0 { each.sum::<f64>() / whole } else { 0.0 }
         };
         let most = limits.load;
@@ -197,7 +209,7 @@ mod tests {
             let loads = each.iter().map(|one| Load { threads: one.1, memory: one.2, gpus: one.3 }).collect();
             let links = |(index, one): (usize, &(u32, usize, u64, usize, Vec<prop::sample::Index>))| {
                 let above = one.4.iter().filter(|_| index > 0);
-                above.map(|link| link.index(index.max(1))).collect()
+                above.map(|link| link.index(index.max(1)).into()).collect()
             };
             (seconds, loads, each.iter().enumerate().map(links).collect())
         }
@@ -223,21 +235,28 @@ mod tests {
 
     #[test]
     fn the_longest_chain_starts_first() {
-        let schedule =
-            Schedule::new(LIMITS, &[Load::default(); 4], &[1.0, 5.0, 9.0, 3.0], &[vec![], vec![], vec![0], vec![]]);
-        assert_eq!(schedule.by_urgency(vec![0, 1, 3]), [0, 1, 3], "0 has 2 below it");
-        assert_eq!(schedule.by_urgency(vec![3, 1, 2]), [2, 1, 3]);
+        let seconds = ti_vec![1.0, 5.0, 9.0, 3.0];
+        let needs = ti_vec![vec![], vec![], ids([0]), vec![]];
+        let schedule = Schedule::new(LIMITS, &ti_vec![Load::default(); 4], &seconds, &needs);
+        assert_eq!(schedule.by_urgency(ids([0, 1, 3])), ids([0, 1, 3]), "0 has 2 below it");
+        assert_eq!(schedule.by_urgency(ids([3, 1, 2])), ids([2, 1, 3]));
     }
 
     /// Instances 0 and 1 are trainings, 2 to 4 encode and probe the first, and 5 is another training.
     #[test]
     fn results_come_before_the_next_training() {
-        let needs = [vec![], vec![], vec![0], vec![2], vec![2], vec![]];
-        let ready = vec![1, 2, 3, 4, 5];
-        let order =
-            |seconds: &[f64]| Schedule::new(LIMITS, &[Load::default(); 6], seconds, &needs).by_urgency(ready.clone());
-        assert_eq!(order(&[100.0, 100.0, 1.0, 1.0, 2.0, 90.0]), [3, 4, 2, 1, 5], "quick ones, the deepest first");
-        assert_eq!(order(&[100.0, 100.0, 1.0, 1.0, 9.5, 90.0]), [3, 1, 5, 2, 4], "1 + 9.5 is more than a tenth of 100");
-        assert_eq!(order(&[0.0; 6]), [3, 4, 2, 1, 5], "nothing is known of their times");
+        let needs = ti_vec![vec![], vec![], ids([0]), ids([2]), ids([2]), vec![]];
+        let ready = ids([1, 2, 3, 4, 5]);
+        let order = |seconds: [f64; 6]| {
+            let seconds: TiVec<_, _> = seconds.into_iter().collect();
+            Schedule::new(LIMITS, &ti_vec![Load::default(); 6], &seconds, &needs).by_urgency(ready.clone())
+        };
+        assert_eq!(order([100.0, 100.0, 1.0, 1.0, 2.0, 90.0]), ids([3, 4, 2, 1, 5]), "quick ones, the deepest first");
+        assert_eq!(
+            order([100.0, 100.0, 1.0, 1.0, 9.5, 90.0]),
+            ids([3, 1, 5, 2, 4]),
+            "1 + 9.5 is more than a tenth of 100"
+        );
+        assert_eq!(order([0.0; 6]), ids([3, 4, 2, 1, 5]), "nothing is known of their times");
     }
 }

@@ -16,9 +16,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use typed_index_collections::TiVec;
+
 use super::summary::Outcome;
 use crate::{
     digest::StageKey,
+    graph::InstanceId,
     plan::{Reason, Verdict, decide::Decision, recipe::Witnesses},
     stage::DeviceId,
     store::Recipe,
@@ -71,9 +74,9 @@ pub(super) enum State {
 /// The states of all instances of a graph.
 #[derive(Debug)]
 pub(super) struct States {
-    all: Vec<State>,
+    all: TiVec<InstanceId, State>,
     /// The instances that are `Ready` or `Elsewhere`.
-    waiting: BTreeSet<usize>,
+    waiting: BTreeSet<InstanceId>,
 }
 
 impl States {
@@ -82,12 +85,12 @@ impl States {
         Self { all: (0..count).map(|_| State::Pending).collect(), waiting: BTreeSet::new() }
     }
 
-    pub(super) fn is_pending(&self, index: usize) -> bool {
+    pub(super) fn is_pending(&self, index: InstanceId) -> bool {
         matches!(self.all[index], State::Pending)
     }
 
     /// Returns the outcome of an instance, if it is finished.
-    pub(super) fn outcome(&self, index: usize) -> Option<&Outcome> {
+    pub(super) fn outcome(&self, index: InstanceId) -> Option<&Outcome> {
         if let State::Finished(outcome) = &self.all[index] { Some(outcome) } else { None }
     }
 
@@ -97,7 +100,7 @@ impl States {
     }
 
     /// Iterates over the instances that could start if there were room.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn waiting(&self) -> impl Iterator<Item = InstanceId> {
         self.waiting.iter().copied()
     }
 
@@ -106,7 +109,7 @@ impl States {
     }
 
     /// Returns the work of an instance that could start.
-    pub(super) fn work(&self, index: usize) -> Option<&Work> {
+    pub(super) fn work(&self, index: InstanceId) -> Option<&Work> {
         match &self.all[index] {
             State::Ready(work) | State::Elsewhere { work, .. } => Some(work),
             _ => None,
@@ -114,39 +117,39 @@ impl States {
     }
 
     /// Returns the other process that does the work of an instance.
-    pub(super) fn holder(&self, index: usize) -> Option<&str> {
+    pub(super) fn holder(&self, index: InstanceId) -> Option<&str> {
         if let State::Elsewhere { holder, .. } = &self.all[index] { Some(holder) } else { None }
     }
 
     /// Moves an instance from Pending to Ready.
-    pub(super) fn ready(&mut self, index: usize, work: Work) {
+    pub(super) fn ready(&mut self, index: InstanceId, work: Work) {
         debug_assert!(self.is_pending(index), "{:?}", self.all[index]);
         self.set(index, State::Ready(Box::new(work)));
     }
 
     /// Moves an instance from Ready to Elsewhere.
-    pub(super) fn elsewhere(&mut self, index: usize, holder: String) {
+    pub(super) fn elsewhere(&mut self, index: InstanceId, holder: String) {
         if let State::Ready(work) = self.take(index) {
             self.set(index, State::Elsewhere { work, holder });
         }
     }
 
     /// Moves an instance from Ready to Running.
-    pub(super) fn start(&mut self, index: usize, devices: Vec<DeviceId>) {
+    pub(super) fn start(&mut self, index: InstanceId, devices: Vec<DeviceId>) {
         if let State::Ready(work) = self.take(index) {
             self.set(index, State::Running { work, devices, resumed: false });
         }
     }
 
     /// Records that a running instance continues from a saved state.
-    pub(super) fn resume(&mut self, index: usize) {
+    pub(super) fn resume(&mut self, index: InstanceId) {
         if let State::Running { resumed, .. } = &mut self.all[index] {
             *resumed = true;
         }
     }
 
     /// Moves an instance from any state to Pending, and returns the state that it had.
-    pub(super) fn reopen(&mut self, index: usize) -> State {
+    pub(super) fn reopen(&mut self, index: InstanceId) -> State {
         self.take(index)
     }
 
@@ -161,12 +164,12 @@ impl States {
         self.all.into_iter().filter_map(outcome).collect()
     }
 
-    fn take(&mut self, index: usize) -> State {
+    fn take(&mut self, index: InstanceId) -> State {
         self.waiting.remove(&index);
         std::mem::replace(&mut self.all[index], State::Pending)
     }
 
-    fn set(&mut self, index: usize, state: State) {
+    fn set(&mut self, index: InstanceId, state: State) {
         if matches!(state, State::Ready(_) | State::Elsewhere { .. }) {
             self.waiting.insert(index);
         } else {
@@ -200,21 +203,22 @@ mod tests {
     #[test]
     fn an_instance_goes_from_pending_to_finished_and_back() {
         let mut states = States::new(2);
-        states.ready(1, work());
-        assert_eq!((states.waiting().collect::<Vec<_>>(), states.is_pending(0)), (vec![1], true));
-        states.elsewhere(1, "another".to_owned());
-        assert_eq!((states.holder(1), states.has_waiting()), (Some("another"), true));
-        assert!(matches!(states.reopen(1), State::Elsewhere { .. }));
-        assert!(states.is_pending(1) && !states.has_waiting());
-        states.ready(1, work());
-        states.start(1, vec![DeviceId::Cpu]);
-        states.resume(1);
-        assert!(states.work(1).is_none(), "what runs does not wait");
-        assert!(matches!(states.reopen(1), State::Running { resumed: true, .. }));
-        states.finish(Outcome::new(1, Status::Ran));
-        assert_eq!(states.outcome(1).map(|outcome| outcome.status), Some(Status::Ran));
+        let [first, second] = [0, 1].map(InstanceId::from);
+        states.ready(second, work());
+        assert_eq!((states.waiting().collect::<Vec<_>>(), states.is_pending(first)), (vec![second], true));
+        states.elsewhere(second, "another".to_owned());
+        assert_eq!((states.holder(second), states.has_waiting()), (Some("another"), true));
+        assert!(matches!(states.reopen(second), State::Elsewhere { .. }));
+        assert!(states.is_pending(second) && !states.has_waiting());
+        states.ready(second, work());
+        states.start(second, vec![DeviceId::Cpu]);
+        states.resume(second);
+        assert!(states.work(second).is_none(), "what runs does not wait");
+        assert!(matches!(states.reopen(second), State::Running { resumed: true, .. }));
+        states.finish(Outcome::new(second, Status::Ran));
+        assert_eq!(states.outcome(second).map(|outcome| outcome.status), Some(Status::Ran));
         assert_eq!(states.outcomes().count(), 1);
-        assert!(matches!(states.reopen(1), State::Finished(_)), "its output is needed again");
+        assert!(matches!(states.reopen(second), State::Finished(_)), "its output is needed again");
         assert_eq!(states.into_outcomes().len(), 0);
     }
 }

@@ -3,13 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::status::{Counts, Status};
-use crate::{digest::StageKey, graph::Graph, plan::Reason, store::Manifest};
+use crate::{
+    digest::StageKey,
+    graph::{Graph, InstanceId},
+    plan::Reason,
+    store::Manifest,
+};
 
 /// What became of one instance.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The instance, an index into the graph.
-    pub index: usize,
+    /// The instance.
+    pub index: InstanceId,
     /// What became of it.
     pub status: Status,
     /// Its key, if it was known.
@@ -24,7 +29,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// Makes the outcome of a finished instance of which nothing else is known.
-    pub(super) fn new(index: usize, status: Status) -> Self {
+    pub(super) fn new(index: InstanceId, status: Status) -> Self {
         Self { index, status, key: None, reason: None, manifest: None, message: None }
     }
 
@@ -50,7 +55,7 @@ pub struct Summary {
 impl Summary {
     /// Returns the instances that have no results because they, or a dependency, failed.
     #[must_use]
-    pub fn lost(&self, graph: &Graph<'_>) -> BTreeSet<usize> {
+    pub fn lost(&self, graph: &Graph<'_>) -> BTreeSet<InstanceId> {
         let mut lost = BTreeSet::new();
         for outcome in &self.outcomes {
             let mut above = graph.instances[outcome.index].above();

@@ -7,7 +7,7 @@ use super::{
     ladder::{Climb, Ladder, Point},
 };
 use crate::{
-    graph::{Graph, Selection},
+    graph::{Graph, InstanceId, Selection},
     pipeline::plain,
     store::StoreError,
 };
@@ -24,7 +24,7 @@ pub(super) trait Step {
     fn step(&mut self, selection: &Selection) -> Result<Self::Output, StoreError>;
 
     /// Returns the metrics of an instance, if it has results.
-    fn metrics(output: &Self::Output, index: usize) -> Option<&BTreeMap<String, f64>>;
+    fn metrics(output: &Self::Output, index: InstanceId) -> Option<&BTreeMap<String, f64>>;
 
     /// Returns whether the search must end with this rung, because it was interrupted or stopped at a failure.
     fn must_end(&self, output: &Self::Output) -> bool;
@@ -67,7 +67,7 @@ pub(super) fn drive<S: Step>(
         if step.must_end(&output) || !ladder.goes_on(wanted) {
             return Ok((output, false));
         }
-        let of = |index: usize| S::metrics(&output, index);
+        let of = |index: InstanceId| S::metrics(&output, index);
         let mut above = ladder.clone();
         let climb = above.climb(of)?;
         let lacking = if S::TRIES { ladder.without_score(of)? } else { ladder.without_result(of) };
@@ -108,7 +108,7 @@ pub(super) fn drive<S: Step>(
 }
 
 fn above_has_results<S: Step>(graph: &Graph<'_>, above: &Ladder<'_, '_>, next: &S::Output) -> bool {
-    (0..graph.instances.len()).any(|index| above.is_of_last(index) && S::metrics(next, index).is_some())
+    graph.instances.keys().any(|index| above.is_of_last(index) && S::metrics(next, index).is_some())
 }
 
 /// Reports where a plan ends: at a rung with missing results.

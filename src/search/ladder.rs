@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::SearchError;
 use crate::{
-    graph::{Graph, Instance, Selection},
+    graph::{Graph, Instance, InstanceId, Selection},
     pipeline::{Halving, document, quoted},
 };
 
@@ -101,8 +101,8 @@ impl<'a, 't> Ladder<'a, 't> {
         let decides = |instance: &Instance<'_>| {
             instance.stage == self.halving.stage && below.iter().any(|&rung| self.is_on(instance, rung))
         };
-        let meant = |&index: &usize| wanted.targets.contains(&index) || decides(&self.graph.instances[index]);
-        let all = 0..self.graph.instances.len();
+        let meant = |&index: &InstanceId| wanted.targets.contains(&index) || decides(&self.graph.instances[index]);
+        let all = self.graph.instances.keys();
         let targets = all.filter(meant).filter(|&index| alive(&self.graph.instances[index])).collect();
         self.graph.with_needs(targets)
     }
@@ -131,7 +131,7 @@ impl<'a, 't> Ladder<'a, 't> {
     /// If results of the rung lack the metric.
     pub fn climb<'m>(
         &mut self,
-        made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
+        made: impl Fn(InstanceId) -> Option<&'m BTreeMap<String, f64>>,
     ) -> Result<Climb<'a>, SearchError> {
         let ranked = self.ranked(&made)?;
         if ranked.is_empty() {
@@ -148,7 +148,7 @@ impl<'a, 't> Ladder<'a, 't> {
     /// point that failed, or whose score is not finite, counts as the worst and never continues.
     fn ranked<'m>(
         &self,
-        made: &impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
+        made: &impl Fn(InstanceId) -> Option<&'m BTreeMap<String, f64>>,
     ) -> Result<Vec<usize>, SearchError> {
         let scored = self.deciding();
         let Halving { stage, metric, .. } = self.halving;
@@ -175,7 +175,7 @@ impl<'a, 't> Ladder<'a, 't> {
     }
 
     /// Returns the instances whose scores decide the last known rung.
-    fn deciding(&self) -> Vec<usize> {
+    fn deciding(&self) -> Vec<InstanceId> {
         let (_, rung) = self.rung();
         let alive = self.rungs.last().map_or(&[][..], Vec::as_slice);
         let decides = |instance: &Instance<'_>| {
@@ -183,7 +183,7 @@ impl<'a, 't> Ladder<'a, 't> {
                 && self.is_on(instance, rung)
                 && alive.iter().any(|&point| self.is_of(instance, point))
         };
-        (0..self.graph.instances.len()).filter(|&index| decides(&self.graph.instances[index])).collect()
+        self.graph.instances.keys().filter(|&index| decides(&self.graph.instances[index])).collect()
     }
 
     /// Returns the points of the last known rung that have no score in the results so far.
@@ -192,7 +192,7 @@ impl<'a, 't> Ladder<'a, 't> {
     /// If results of the rung lack the metric.
     pub fn without_score<'m>(
         &self,
-        made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>,
+        made: impl Fn(InstanceId) -> Option<&'m BTreeMap<String, f64>>,
     ) -> Result<Vec<Point<'a>>, SearchError> {
         let ranked = self.ranked(&made)?;
         let alive = self.rungs.last().into_iter().flatten();
@@ -200,8 +200,8 @@ impl<'a, 't> Ladder<'a, 't> {
     }
 
     /// Returns the points of the last known rung that lack a result which their score depends on.
-    pub fn without_result<'m>(&self, made: impl Fn(usize) -> Option<&'m BTreeMap<String, f64>>) -> Vec<Point<'a>> {
-        let missing: Vec<usize> = self.deciding().into_iter().filter(|&index| made(index).is_none()).collect();
+    pub fn without_result<'m>(&self, made: impl Fn(InstanceId) -> Option<&'m BTreeMap<String, f64>>) -> Vec<Point<'a>> {
+        let missing: Vec<InstanceId> = self.deciding().into_iter().filter(|&index| made(index).is_none()).collect();
         let is_missing =
             |point: &&usize| missing.iter().any(|&index| self.is_of(&self.graph.instances[index], **point));
         self.rungs.last().into_iter().flatten().filter(is_missing).map(|&point| self.points[point].clone()).collect()
@@ -209,7 +209,7 @@ impl<'a, 't> Ladder<'a, 't> {
 
     /// Returns whether an instance belongs to the last known rung.
     #[must_use]
-    pub fn is_of_last(&self, index: usize) -> bool {
+    pub fn is_of_last(&self, index: InstanceId) -> bool {
         let value = self.graph.instances[index].axes.get(&self.halving.over);
         value.is_some_and(|value| value.as_u64() == Some(self.rung().1))
     }

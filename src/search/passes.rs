@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     digest::StageKey,
-    graph::{Graph, Selection},
+    graph::{Graph, InstanceId, Selection},
     plan::Reason,
     run::{self, Counts, Event, Options, Reporter, Status, Summary},
     store::{Store, StoreError},
@@ -130,7 +130,7 @@ impl Step for Running<'_, '_> {
         self.passes.pass(self.graph, selection, self.store, self.reporter)
     }
 
-    fn metrics(summary: &Summary, index: usize) -> Option<&BTreeMap<String, f64>> {
+    fn metrics(summary: &Summary, index: InstanceId) -> Option<&BTreeMap<String, f64>> {
         let outcome = summary.outcomes.binary_search_by_key(&index, |outcome| outcome.index).ok()?;
         summary.outcomes[outcome].manifest.as_ref().map(|manifest| &manifest.metrics)
     }

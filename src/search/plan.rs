@@ -7,7 +7,7 @@ use super::{
     error::SearchError,
 };
 use crate::{
-    graph::{Graph, Selection},
+    graph::{Graph, InstanceId, Selection},
     plan::{self, Plan},
     store::{Store, StoreError},
 };
@@ -42,7 +42,7 @@ impl Step for Planning<'_, '_> {
         plan::plan(self.graph, selection, self.store, self.force)
     }
 
-    fn metrics(plan: &Plan, index: usize) -> Option<&BTreeMap<String, f64>> {
+    fn metrics(plan: &Plan, index: InstanceId) -> Option<&BTreeMap<String, f64>> {
         plan.result(index).map(|manifest| &manifest.metrics)
     }
 

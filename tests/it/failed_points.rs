@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::Value;
 use strata::{
-    graph::{self, Graph},
+    graph::{self, Graph, InstanceId},
     run::{self, Status},
     search::{Climb, Ladder},
 };
@@ -262,10 +262,10 @@ fn a_score_that_is_no_finite_number_never_goes_on() {
 }
 
 /// The metric of every instance of `a`, by the value of its axis.
-fn scored(graph: &Graph<'_>, score: impl Fn(f64) -> Option<f64>) -> BTreeMap<usize, BTreeMap<String, f64>> {
-    let of = |(index, instance): (usize, &graph::Instance<'_>)| {
+fn scored(graph: &Graph<'_>, score: impl Fn(f64) -> Option<f64>) -> BTreeMap<InstanceId, BTreeMap<String, f64>> {
+    let of = |(index, instance): (InstanceId, &graph::Instance<'_>)| {
         let score = score(instance.axes.get("a.add")?.as_f64()?)?;
         Some((index, BTreeMap::from([("sum".to_owned(), score)])))
     };
-    graph.instances.iter().enumerate().filter_map(of).collect()
+    graph.instances.iter_enumerated().filter_map(of).collect()
 }

@@ -56,8 +56,8 @@ const FLOORS: [(&str, &[&str]); 19] = [
 
 /// What reports may see of the rooms that they do not stand on: events, what they carry, and how values and names are
 /// written.
-const EVENTS: [&str; 9] =
-    ["event", "Event", "Reporter", "Status", "PlanStatus", "Reason", "Counts", "InstanceName", "plain"];
+const EVENTS: [&str; 10] =
+    ["event", "Event", "Reporter", "Status", "PlanStatus", "Reason", "Counts", "InstanceId", "InstanceName", "plain"];
 /// What `stages` may see of the store: what flows between them.
 const ARTIFACTS: [&str; 2] = ["Artifact", "ArtifactError"];
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strata::{
     diagnostic::Sources,
-    graph::Graph,
+    graph::{Graph, InstanceId},
     pipeline,
     plan::{self, PlanStatus},
     run::{self, Event, Reporter, Status},
@@ -237,7 +237,7 @@ impl Bench {
             let selection = graph.select(&self.targets).expect("targets are there");
             let mut started = Started::default();
             let report = run::run(graph, &selection, &self.store(), &options, &mut started).expect("the cache works");
-            let name = |index: usize| graph.instances[index].name.to_string();
+            let name = |index: InstanceId| graph.instances[index].name.to_string();
             let all = report.outcomes.iter().map(|outcome| (name(outcome.index), outcome.status)).collect();
             let messages = report.outcomes.iter().filter_map(|outcome| outcome.message.clone()).collect();
             Ran { started: started.0, all, messages }

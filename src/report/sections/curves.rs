@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::spread;
 use crate::{
+    graph::InstanceId,
     report::{
         Figure,
         figure::{Chart, Line},
@@ -27,7 +28,7 @@ pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let mut parts = Vec::new();
     for stage in stages {
         let made = source.made().iter().filter(|(index, _)| source.stage(**index) == stage);
-        let made: Vec<usize> = made.map(|(&index, _)| index).collect();
+        let made: Vec<InstanceId> = made.map(|(&index, _)| index).collect();
         let names: BTreeSet<&str> =
             made.iter().flat_map(|index| source.made()[index].series.keys().map(String::as_str)).collect();
         let mut names: Vec<&str> = names.into_iter().collect();
@@ -39,8 +40,8 @@ pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     parts
 }
 
-fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize]) -> Option<Figure> {
-    let mut arms: Vec<(String, Vec<usize>)> = Vec::new();
+fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[InstanceId]) -> Option<Figure> {
+    let mut arms: Vec<(String, Vec<InstanceId>)> = Vec::new();
     for &index in made {
         let name = source.arm(index);
         match arms.iter_mut().find(|(known, _)| *known == name) {
@@ -51,7 +52,7 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[usize])
     let metrics = source.results().metrics();
     // The unit is that of the header.
     let unit = metrics.factor(series);
-    let line = |(name, indices): &(String, Vec<usize>)| {
+    let line = |(name, indices): &(String, Vec<InstanceId>)| {
         let mut sums: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
         for (epoch, value) in indices.iter().filter_map(|index| source.made()[index].series.get(series)).flatten() {
             let sum = sums.entry(*epoch).or_default();

@@ -9,6 +9,7 @@ use super::{
     spread,
 };
 use crate::{
+    graph::InstanceId,
     report::{
         figure::{Chart, Figure, Line, Tiles},
         page::{Part, Picture, Sprite, slug},
@@ -30,7 +31,7 @@ const TILE: u32 = 24;
 pub(super) fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (Vec<Part>, Vec<Part>) {
     let (mut maps, mut others) = (Vec::new(), Vec::new());
     for kind in source.kinds() {
-        let indices: Vec<usize> = source.examples(kind).collect();
+        let indices: Vec<InstanceId> = source.examples(kind).collect();
         let first = indices.iter().map(|&index| source.draw(index)).find(|drawings| !drawings.is_empty());
         let Some(first) = first else { continue };
         if first.iter().any(|drawing| matches!(drawing, Drawing::Map { .. })) {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use strata::{
     diagnostic::Sources,
-    graph::Graph,
+    graph::{Graph, InstanceId},
     pipeline,
     stage::{Context, Inputs, Outputs, Port, Registry, Stage, StageError, StageKind},
 };
@@ -96,7 +96,7 @@ fn with<T>(texts: &[String], then: impl FnOnce(Result<&Graph<'_>, String>) -> T)
 }
 
 /// The parameters of an instance and of all above it, by stage.
-fn parameters(graph: &Graph<'_>, at: usize) -> Value {
+fn parameters(graph: &Graph<'_>, at: InstanceId) -> Value {
     let mut all = BTreeMap::new();
     let mut open = vec![at];
     while let Some(at) = open.pop() {
@@ -133,7 +133,7 @@ fn names_are_read_back(graph: &Graph<'_>, random: &mut Random) -> Result<(), Str
         return Err(format!("two instances are called {}", twice[0]));
     }
     for _ in 0..4 {
-        let at = random.below(graph.instances.len());
+        let at = InstanceId::from(random.below(graph.instances.len()));
         let instance = &graph.instances[at];
         let selected = |target: &str| {
             graph.select(&[target.to_owned()]).map(|selection| selection.targets).map_err(|error| error.to_string())
@@ -150,11 +150,11 @@ fn names_are_read_back(graph: &Graph<'_>, random: &mut Random) -> Result<(), Str
         }
         let target =
             if parts.is_empty() { instance.stage.clone() } else { format!("{}@{}", instance.stage, parts.join(",")) };
-        let fits = |&other: &usize| {
+        let fits = |&other: &InstanceId| {
             let other = &graph.instances[other];
             other.stage == instance.stage && named.iter().all(|(axis, value)| other.axes.get(axis) == Some(value))
         };
-        let fitting: Vec<usize> = (0..graph.instances.len()).filter(fits).collect();
+        let fitting: Vec<InstanceId> = graph.instances.keys().filter(fits).collect();
         if selected(&target)?.into_iter().collect::<Vec<_>>() != fitting {
             return Err(format!("{target} means others"));
         }
@@ -174,7 +174,9 @@ fn check(number: u64) -> Result<bool, String> {
         (Ok(_), Err(why)) => Err(format!("no mistake, but one is there: {why}\n{shown}")),
         (Ok(graph), Ok(expected)) => {
             let mut expected: Vec<String> = expected.iter().map(|(stage, all)| format!("{stage} {all}")).collect();
-            let mut found: Vec<String> = (0..graph.instances.len())
+            let mut found: Vec<String> = graph
+                .instances
+                .keys()
                 .map(|at| format!("{} {}", graph.instances[at].stage, parameters(graph, at)))
                 .collect();
             expected.sort_unstable();
@@ -205,7 +207,7 @@ fn values_of_axes_are_json_of_their_own_type() {
                 'a.limit' = 'none', 'a.label' = '1', 'a.level' = 'none', 'a.rate' = 1_0 }]\n";
     with(&[text.to_owned()], |graph| {
         let graph = graph.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let axes = serde_json::to_value(&graph.instances[0].axes).expect("JSON");
+        let axes = serde_json::to_value(&graph.instances[InstanceId::from(0)].axes).expect("JSON");
         let expected = json!({
             "a.shape": { "width": 0.1, "form": "x" },
             "a.count": u64::MAX,
