@@ -87,7 +87,7 @@ impl Args {
             let (_, hash) = &chosen[at];
             // Reading checks the bytes against their hash, so no damaged object leaves the cache, even as a link.
             let bytes = store.read_bytes(hash)?;
-            match store.object_path(hash) {
+            match store.object_path(hash)? {
                 Some(object) if self.link => files::link(&object, file)?,
                 None if self.link => return Err(Failure::Usage("`--link` needs a cache in a local folder".to_owned())),
                 _ => files::write(file, &bytes)?,

@@ -282,7 +282,7 @@ fn metrics<S: Serializer>(metrics: &Option<&BTreeMap<String, f64>>, to: S) -> Re
 struct Output {
     hash: ArtifactHash,
     bytes: u64,
-    /// `None` if the cache is not a local folder.
+    /// `None` if the bytes are evicted, or the cache is not a local folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<PathBuf>,
 }
@@ -291,7 +291,8 @@ fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Doc
     let line = |outcome: &'a Outcome| {
         let instance = &graph.instances[outcome.index];
         let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {
-            let path = store.object_path(&output.hash).map(|path| std::path::absolute(&path).unwrap_or(path));
+            let path = store.object_path(&output.hash).ok().flatten();
+            let path = path.map(|path| std::path::absolute(&path).unwrap_or(path));
             (port.as_str(), Output { hash: output.hash, bytes: output.bytes, path })
         });
         Line {

@@ -54,6 +54,7 @@ mod device;
 mod drawing;
 mod extent;
 mod foresight;
+mod form;
 mod kind;
 mod metric;
 mod port;
@@ -69,9 +70,10 @@ pub use device::{DeviceId, NoDevice, instructions};
 pub use drawing::{Drawing, Groups, View};
 pub use extent::Extent;
 pub use foresight::{Foreseen, Foresight};
+pub use form::{AttributeLayout, Form, FormError, NoForm, TensorLayout};
 pub use kind::{AnyStage, Description, Make, Registry, StageKind, interned};
 pub use metric::{Better, Metric, Prediction, Role, Unit};
-pub use port::{Form, Inputs, Outputs, Port};
+pub use port::{Inputs, Outputs, Port};
 
 pub use crate::store::Position;
 

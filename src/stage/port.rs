@@ -1,45 +1,11 @@
-//! Artifacts that pass between stages: their forms, the ports of a stage, and the inputs and outputs of a run.
+//! The ports of a stage, and the inputs and outputs of a run.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
 
+use super::Form;
 use crate::store::Artifact;
-
-/// The form of an artifact. A link of the graph joins an output to an input that accepts its form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// `images`: u8 `[N, C, H, W]`, or f16 `[draws, N, C, H, W]` in [0, 1]; `labels`: u32 `[N]`; attribute `classes`.
-    Images,
-    /// One f32 `[N, D]` tensor for each level (`p1`, `p2`, `p3`, `latent`); `labels`: u32 `[N]`; attribute `classes`.
-    Features,
-    /// `labels`: u32 `[N]`, the (pseudo) label of each image; `confidence`: f32 `[N]` in [0, 1], the certainty of each
-    /// label (1 if the tensor is missing); `truth`: u32 `[N]`, the true labels if known, used for diagnosis only.
-    Labels,
-    /// `batches`: u32 `[rounds, batches, batch_size]`, indices of images.
-    Batches,
-    /// Parameters and running statistics of an encoder; attribute `architecture`.
-    Weights,
-    /// Parameters of a classifier on features.
-    Classifier,
-    /// Numbers to look at: a confusion matrix, centroids.
-    Matrix,
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Images => "images",
-            Self::Features => "features",
-            Self::Labels => "labels",
-            Self::Batches => "batches",
-            Self::Weights => "weights",
-            Self::Classifier => "classifier",
-            Self::Matrix => "matrix",
-        })
-    }
-}
 
 /// A named place where an artifact enters or leaves a stage.
 #[derive(Clone, Copy, Debug, Serialize)]

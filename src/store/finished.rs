@@ -37,8 +37,8 @@ impl Store {
     pub fn lookup(&self, key: &StageKey) -> Result<Lookup, StoreError> {
         let Some(manifest) = self.manifest(key)? else { return Ok(Lookup::Absent) };
         for (port, output) in &manifest.outputs {
-            let damage = match self.blobs.head(&names::object(&output.hash))? {
-                Some(head) if head.bytes == output.bytes => continue,
+            let damage = match self.locate(&output.hash)? {
+                Some((_, head)) if head.bytes == output.bytes => continue,
                 Some(_) => Damage::Corrupt,
                 // The manifest has the hash of an evicted object, which is made again only when its bytes are needed.
                 None if self.has_mark(&output.hash)? => continue,

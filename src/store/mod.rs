@@ -4,6 +4,7 @@
 //! cache/
 //!   CACHEDIR.TAG                    tells backup programs to leave the folder out
 //!   objects/ab/ab12….safetensors    an artifact; its name is the blake3 of its bytes
+//!   objects/ab/ab12….file           a file that a stage made, kept as it is
 //!   objects/ab/ab12….evicted        the mark of an evicted artifact, which is made again when its bytes are needed
 //!   manifests-v1/cd/cd34….json      the record of finished work; its name is the key of the work
 //!   history-v2/NAME-ef56….json      the last key of each instance of one pipeline file, for `why`

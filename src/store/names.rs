@@ -18,6 +18,16 @@ pub(super) fn object(hash: &ArtifactHash) -> String {
     format!("{OBJECTS}/{}/{hash}.safetensors", hash.shard())
 }
 
+/// A file that a stage made, kept as it is.
+pub(super) fn file(hash: &ArtifactHash) -> String {
+    format!("{OBJECTS}/{}/{hash}.file", hash.shard())
+}
+
+/// Whether a name in [`OBJECTS`] is that of an object, and not the mark of an evicted one.
+pub(super) fn is_object(name: &str) -> bool {
+    name.ends_with(".safetensors") || name.ends_with(".file")
+}
+
 /// The mark that says that an artifact was evicted, not lost.
 pub(super) fn eviction_mark(hash: &ArtifactHash) -> String {
     format!("{OBJECTS}/{}/{hash}.evicted", hash.shard())

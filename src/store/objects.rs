@@ -1,25 +1,47 @@
-//! Objects: the artifacts that stages made, named by the hash of their bytes.
+//! Objects: the artifacts and files that stages made, named by the hash of their bytes.
 //!
 //! An evicted object leaves a mark, an empty blob beside its place, so that it does not count as damage.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use super::{Artifact, Manifest, Output, Store, StoreError, artifact, blobs::Put, names};
+use super::{
+    Artifact, Manifest, Output, Store, StoreError, artifact,
+    blobs::{Head, Put},
+    error::io_error,
+    names,
+    sources::witness,
+};
 use crate::digest::ArtifactHash;
 
 impl Store {
-    /// Returns the file that holds (or would hold) an artifact, or `None` if objects are not files of this machine.
-    #[must_use]
-    pub fn object_path(&self, hash: &ArtifactHash) -> Option<PathBuf> {
-        Some(self.root()?.join(names::object(hash)))
+    /// Returns the file that holds an object, or `None` if it is not there or objects are not files of this machine.
+    ///
+    /// # Errors
+    /// If the store does not say.
+    pub fn object_path(&self, hash: &ArtifactHash) -> Result<Option<PathBuf>, StoreError> {
+        let found = self.locate(hash)?;
+        Ok(self.root().zip(found).map(|(root, (name, _))| root.join(name)))
     }
 
-    /// Returns whether the bytes of an artifact are there.
+    /// Finds an object: its name, its size and its time.
+    pub(super) fn locate(&self, hash: &ArtifactHash) -> Result<Option<(String, Head)>, StoreError> {
+        for name in [names::object(hash), names::file(hash)] {
+            if let Some(head) = self.blobs.head(&name)? {
+                return Ok(Some((name, head)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns whether the bytes of an object are there.
     ///
     /// # Errors
     /// If the store does not say.
     pub fn has(&self, hash: &ArtifactHash) -> Result<bool, StoreError> {
-        Ok(self.blobs.head(&names::object(hash))?.is_some())
+        Ok(self.locate(hash)?.is_some())
     }
 
     /// Returns whether the bytes of all outputs are there.
@@ -53,7 +75,7 @@ impl Store {
     /// If a folder cannot be listed.
     pub fn objects(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let mut objects = Vec::new();
-        for name in self.blobs.list(names::OBJECTS)?.into_iter().filter(|name| name.ends_with(".safetensors")) {
+        for name in self.blobs.list(names::OBJECTS)?.into_iter().filter(|name| names::is_object(name)) {
             // It may have been deleted meanwhile.
             if let Some(head) = self.blobs.head(&name)? {
                 objects.push((name, head.bytes));
@@ -70,12 +92,12 @@ impl Store {
         Ok(Artifact::from_bytes(&self.read_bytes(hash)?)?)
     }
 
-    /// Reads the bytes of an artifact and checks that they have the hash `hash`.
+    /// Reads the bytes of an object and checks that they have the hash `hash`.
     ///
     /// # Errors
     /// If the object cannot be read, or its bytes have another hash.
     pub fn read_bytes(&self, hash: &ArtifactHash) -> Result<Vec<u8>, StoreError> {
-        let name = names::object(hash);
+        let name = self.locate(hash)?.map_or_else(|| names::object(hash), |(name, _)| name);
         let place = || self.blobs.place(&name);
         let Some(bytes) = self.blobs.get(&name)? else {
             let source = io::Error::from_raw_os_error(libc::ENOENT);
@@ -105,12 +127,30 @@ impl Store {
         Ok(Output { hash, bytes: size })
     }
 
+    /// Keeps a file as it is, unless one with its content is there. The file may be moved away.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the object cannot be written.
+    pub fn write_file(&self, file: &Path) -> Result<Output, StoreError> {
+        let read = || Ok((witness::content(file)?, std::fs::metadata(file)?.len()));
+        let (hash, bytes): (ArtifactHash, u64) = read().map_err(io_error("read", file))?;
+        let name = names::file(&hash);
+        // As with artifacts, the right size of the object that is there is no proof.
+        let old = self.root().map(|root| root.join(&name)).filter(|old| old.exists());
+        if !old.is_some_and(|old| witness::content(&old).is_ok_and(|old: ArtifactHash| old == hash)) {
+            self.blobs.put_file(&name, file)?;
+        }
+        self.blobs.delete(&names::eviction_mark(&hash))?;
+        Ok(Output { hash, bytes })
+    }
+
     /// Deletes an object, so that the work that made it counts as unfinished. A missing object is fine.
     ///
     /// # Errors
     /// If the object cannot be deleted.
     pub fn discard(&self, hash: &ArtifactHash) -> Result<(), StoreError> {
         self.blobs.delete(&names::object(hash))?;
+        self.blobs.delete(&names::file(hash))?;
         self.blobs.delete(&names::eviction_mark(hash))?;
         Ok(())
     }

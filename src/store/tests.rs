@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use serde_json::json;
 
 use super::{blobs::Memory, lock::STALE, *};
-use crate::digest::StageKey;
+use crate::digest::{ArtifactHash, StageKey};
 
 fn artifact(value: f32) -> Artifact {
     Artifact::new().with("x", Tensor::new(&[value; 256], &Device::Cpu).expect("a tensor"))
@@ -32,6 +32,34 @@ fn work(store: &Store, value: f32, seconds: f64) -> Result<(StageKey, Output), S
 }
 
 #[test]
+fn a_file_is_kept_as_it_is() -> Result<(), StoreError> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (_, memory) = memory();
+    for store in [memory, Store::open(folder.path().join("cache"))] {
+        let file = folder.path().join("model.bin");
+        let put = |bytes: &[u8]| {
+            std::fs::write(&file, bytes).expect("written");
+            store.write_file(&file)
+        };
+        let output = put(b"any bytes")?;
+        assert_eq!((output.hash, output.bytes), (ArtifactHash::of(b"any bytes"), 9));
+        assert!(store.has(&output.hash)? && store.verify(false)?.is_clean());
+        assert_eq!(store.read_bytes(&output.hash)?, b"any bytes");
+        assert!(store.read(&output.hash).is_err(), "it is no artifact");
+        if let Some(object) = store.object_path(&output.hash)? {
+            std::fs::write(object, b"ANY BYTES").expect("written");
+            assert_eq!(store.verify(false)?.corrupt.len(), 1);
+            put(b"any bytes")?;
+        }
+        assert_eq!(put(b"any bytes")?, output);
+        assert_eq!(store.read_bytes(&output.hash)?, b"any bytes", "what was damaged is written again");
+        store.discard(&output.hash)?;
+        assert!(!store.has(&output.hash)?);
+    }
+    Ok(())
+}
+
+#[test]
 fn work_is_found_read_verified_and_forgotten() -> Result<(), StoreError> {
     let (memory, store) = memory();
     assert!(store.root().is_none() && store.is_there()? && store.place() == "memory:");
@@ -40,7 +68,7 @@ fn work_is_found_read_verified_and_forgotten() -> Result<(), StoreError> {
     let (key, output) = work(&store, 1.0, 1.0)?;
     assert!(matches!(store.lookup(&key)?, Lookup::Found(found) if store.has_all(&found)?));
     assert_eq!(store.read(&output.hash)?.tensor("x")?.to_vec1::<f32>().expect("numbers"), [1.0; 256]);
-    assert_eq!(store.object_path(&output.hash), None);
+    assert_eq!(store.object_path(&output.hash)?, None);
 
     // Damage of the same size shows when it is read, a lost object at once.
     let name = names::object(&output.hash);

@@ -516,6 +516,9 @@ fn help_schema_and_completions_are_printed() {
     assert!(project.done(&["schema", "knn_probe"]).out.contains("\n[stage.knn_probe]\nkind = \"knn_probe\"\n"));
     let unknown = project.strata(&["schema", "knn_prob"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("did you mean `knn_probe`?"), "{}", unknown.err);
+    let form = project.done(&["schema", "--form", "features"]).out;
+    assert!(form.contains("\n  labels: u32 [N]: ") && form.contains("\n  classes: array of strings: "), "{form}");
+    assert!(project.strata(&["schema", "--form", "feature"]).err.contains("forms are images, features, labels"));
     assert!(project.done(&["completions", "bash"]).out.contains("strata"));
 }
 

@@ -137,6 +137,28 @@ impl Blobs for Local {
         }
     }
 
+    fn put_file(&self, name: &str, file: &Path) -> Result<(), StoreError> {
+        self.tag()?;
+        let path = self.path(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        create_folders(folder)?;
+        let flushed = fs::File::open(file).and_then(|file| file.sync_all());
+        flushed.map_err(io_error("flush", file))?;
+        match fs::rename(file, &path) {
+            // It is on another file system.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                let mut copy = self.temporary()?;
+                let mut from = fs::File::open(file).map_err(io_error("read", file))?;
+                io::copy(&mut from, &mut copy)
+                    .and_then(|_| copy.as_file().sync_all())
+                    .map_err(io_error("write", &path))?;
+                copy.persist(&path).map_err(|error| io_error("write", &path)(error.error))?;
+            }
+            moved => moved.map_err(io_error("write", &path))?,
+        }
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("flush", folder))
+    }
+
     fn head(&self, name: &str) -> Result<Option<Head>, StoreError> {
         let path = self.path(name);
         let head = fs::metadata(&path).and_then(|found| Ok(Head { bytes: found.len(), modified: found.modified()? }));

@@ -14,7 +14,7 @@ pub(super) use local::is_cache;
 #[cfg(test)]
 pub(super) use memory::Memory;
 
-use crate::store::StoreError;
+use crate::store::{StoreError, error::io_error};
 
 /// A place for blobs. A name is a relative path with `/` between its segments: `manifests-v1/ab/abcd….json`.
 ///
@@ -34,6 +34,15 @@ pub trait Blobs: Debug + Send + Sync {
     /// # Errors
     /// If the blob cannot be written. What was there before is then still there.
     fn put(&self, name: &str, bytes: &[u8], put: Put<'_>) -> Result<bool, StoreError>;
+
+    /// Writes a blob with the content of a file, as [`Put::Replace`] does. The file may be moved away.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or the blob cannot be written.
+    fn put_file(&self, name: &str, file: &Path) -> Result<(), StoreError> {
+        let bytes = std::fs::read(file).map_err(io_error("read", file))?;
+        self.put(name, &bytes, Put::Replace).map(drop)
+    }
 
     /// Returns the size and time of a blob, or `None` if there is no such blob.
     ///
@@ -166,6 +175,12 @@ mod tests {
         assert_eq!(blobs.get_start("a/b/c.json", 2)?.as_deref(), Some(&b"fo"[..]));
         assert_eq!(blobs.get_start("a/b/c.json", 1 << 40)?.as_deref(), Some(&b"four"[..]));
         assert_eq!(blobs.get_start("a/e", 2)?, None);
+
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(&file, b"from a file").expect("written");
+        blobs.put_file("a/f", file.path())?;
+        assert_eq!(blobs.get("a/f")?.as_deref(), Some(&b"from a file"[..]));
+        assert!(blobs.delete("a/f")?);
 
         blobs.put("ab", b"", Put::Replace)?;
         assert_eq!(blobs.list("a")?, ["a/b/c.json", "a/d"], "in order, and not what lies beside the folder");

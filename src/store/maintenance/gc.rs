@@ -167,11 +167,10 @@ impl Store {
             }
             for output in manifest.outputs.values() {
                 named.insert(output.hash);
-                let name = names::object(&output.hash);
                 if pinned || young(&record) {
                     protected.insert(output.hash);
                 }
-                if self.has(&output.hash)? {
+                if let Some((name, _)) = self.locate(&output.hash)? {
                     let (bytes, seconds, kind) = (output.bytes, manifest.seconds, VictimKind::Object(output.hash));
                     let value = seconds / (bytes.max(1) as f64) / fading(&record);
                     let what = manifest.provenance.instance.clone();

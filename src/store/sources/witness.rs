@@ -36,7 +36,7 @@ impl Witness {
     #[must_use]
     pub fn changed(&self, now: &[PathBuf]) -> Option<PathBuf> {
         let same = |(file, seen, young): &&(PathBuf, Stat, Option<SourceHash>)| {
-            let content = || young.is_none_or(|hash| content(file).is_ok_and(|now| now == hash));
+            let content = || young.is_none_or(|hash| content(file).is_ok_and(|now: SourceHash| now == hash));
             stat(file).is_ok_and(|now| now == *seen) && content()
         };
         let other =
@@ -60,7 +60,8 @@ pub(super) fn stat(file: &Path) -> io::Result<Stat> {
     Ok(Stat(m.len(), ns(m.mtime(), m.mtime_nsec()), ns(m.ctime(), m.ctime_nsec()), m.ino()))
 }
 
-pub(super) fn content(file: &Path) -> io::Result<SourceHash> {
+/// Returns the hash of a file's content, read in blocks.
+pub(in crate::store) fn content<H: From<blake3::Hash>>(file: &Path) -> io::Result<H> {
     // Not mapped into memory: if the file were truncated meanwhile, that would end the process instead of being an
     // error.
     let mut file = fs::File::open(file)?;
