@@ -47,6 +47,8 @@ pub use crate::{
 pub struct Experiment {
     file: PathBuf,
     text: String,
+    /// The files that it includes.
+    included: Included,
     changes: Changes,
     kinds: Registry,
     cache: Option<PathBuf>,
@@ -248,6 +250,19 @@ pub struct ResultRow {
     pub metrics: BTreeMap<String, f64>,
 }
 
+/// Files, each with its text.
+type Included = Vec<(PathBuf, String)>;
+
+/// Reads files. Those that cannot be read are missing, which is a mistake when the pipeline is read.
+fn read_all(paths: Vec<PathBuf>) -> Included {
+    let here = std::env::current_dir().unwrap_or_default();
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).ok()?;
+        Some((path.strip_prefix(&here).map(Path::to_path_buf).unwrap_or(path), text))
+    };
+    paths.into_iter().filter_map(read).collect()
+}
+
 impl Experiment {
     /// Opens a pipeline file with the kinds that strata includes. The file is read once, so later changes to it affect
     /// only later experiments.
@@ -257,14 +272,20 @@ impl Experiment {
     pub fn open(file: impl Into<PathBuf>) -> Result<Self, ExperimentError> {
         let path = file.into();
         match fs::read_to_string(&path) {
-            Ok(text) => Ok(Self::new(path, text, Changes::default(), stages::registry())),
+            Ok(text) => {
+                let included = read_all(pipeline::included(&text, &path));
+                Ok(Self::new(path, (text, included), Changes::default(), stages::registry()))
+            }
             Err(source) => Err(ExperimentError::Read { path, source }),
         }
     }
 
-    fn new(file: PathBuf, text: String, changes: Changes, kinds: Registry) -> Self {
+    fn new(file: PathBuf, (text, included): (String, Included), changes: Changes, kinds: Registry) -> Self {
         let mut sources = Sources::default();
         sources.add(file.display().to_string(), text.clone());
+        for (path, text) in &included {
+            sources.add_included(path.display().to_string(), text.clone());
+        }
         for set in &changes.set {
             sources.add("command line", set.clone());
         }
@@ -273,13 +294,13 @@ impl Experiment {
         for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             sources.add("command line", format!("--{name}={value}"));
         }
-        Self { file, text, changes, kinds, cache: None, sources }
+        Self { file, text, included, changes, kinds, cache: None, sources }
     }
 
     /// Replaces all earlier changes by others.
     #[must_use]
     pub fn with_changes(&self, changes: Changes) -> Self {
-        let again = Self::new(self.file.clone(), self.text.clone(), changes, self.kinds.clone());
+        let again = Self::new(self.file.clone(), (self.text.clone(), self.included.clone()), changes, self.kinds.clone());
         Self { cache: self.cache.clone(), ..again }
     }
 

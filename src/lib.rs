@@ -79,6 +79,8 @@ pub mod pipeline;
 #[doc(hidden)]
 pub mod plan;
 #[doc(hidden)]
+pub mod program;
+#[doc(hidden)]
 pub mod report;
 #[doc(hidden)]
 pub mod search;

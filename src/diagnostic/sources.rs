@@ -22,6 +22,8 @@ pub(super) struct Text {
     pub name: String,
     pub text: String,
     pub start: usize,
+    /// Whether another text includes it.
+    included: bool,
 }
 
 impl Text {
@@ -51,8 +53,17 @@ pub struct Place {
 impl Sources {
     /// Adds a text.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) {
+        self.push(name.into(), text.into(), false);
+    }
+
+    /// Adds the text of a file that the first text includes.
+    pub fn add_included(&mut self, name: impl Into<String>, text: impl Into<String>) {
+        self.push(name.into(), text.into(), true);
+    }
+
+    fn push(&mut self, name: String, text: String, included: bool) {
         let start = self.texts.last().map_or(0, |last| last.start + last.text.len() + 1);
-        self.texts.push(Text { name: name.into(), text: text.into(), start });
+        self.texts.push(Text { name, text, start, included });
     }
 
     /// Keeps a text that was computed while reading, such as a number of a range, for as long as the sources live, so
@@ -72,9 +83,15 @@ impl Sources {
         &self.texts
     }
 
-    /// The texts, each with the offset where it starts.
+    /// The texts that are not included, each with the offset where it starts.
     pub fn texts(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.texts.iter().map(|text| (text.start, text.text.as_str()))
+        self.texts.iter().filter(|text| !text.included).map(|text| (text.start, text.text.as_str()))
+    }
+
+    /// The included texts, each with its name and the offset where it starts.
+    pub fn included(&self) -> impl Iterator<Item = (&str, usize, &str)> {
+        let included = self.texts.iter().filter(|text| text.included);
+        included.map(|text| (text.name.as_str(), text.start, text.text.as_str()))
     }
 
     /// The text of a span.

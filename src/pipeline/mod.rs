@@ -9,6 +9,7 @@
 
 pub mod document;
 mod expression;
+mod include;
 mod kind_toml;
 mod limits;
 mod project;
@@ -23,6 +24,7 @@ use std::path::Path;
 
 pub use document::{expressions, replace};
 pub use expression::{Expression, Number, ParamRef};
+pub use include::included;
 pub use kind_toml::kind_toml;
 pub use limits::{MAX_INSTANCES, MAX_NODES};
 pub use project::project_root;
@@ -40,7 +42,7 @@ use crate::{
 };
 
 /// Reads a pipeline from its texts: first that of `file`, then one for each argument: `stage.param=value` of a `-S`,
-/// `--sweep=NAME`, `--variant=NAME,NAME`, `--seeds=N`.
+/// `--sweep=NAME`, `--variant=NAME,NAME`, `--seeds=N`. Files that it includes ([`included`]) are texts of their own.
 ///
 /// All mistakes are reported at once; the pipeline that is returned with them is as much as could be read.
 pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Diagnostics) {
@@ -49,7 +51,11 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
     let text = texts.next().map_or("", |(_, text)| text);
     let empty = Pipeline::empty(file, sources);
     let pipeline = match written::file::read(text, &mut diagnostics) {
-        Some(written) => {
+        Some(mut written) => {
+            include::check(&written.include, &empty.root, sources, &mut diagnostics);
+            for (_, start, text) in sources.included() {
+                written.kinds.extend(written::file::read_included(text, start, &mut diagnostics));
+            }
             let arguments = written::arguments::read(texts, &mut diagnostics);
             resolve::resolve(written, arguments, empty, registry, &mut diagnostics)
         }

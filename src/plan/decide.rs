@@ -58,7 +58,7 @@ impl Decision {
     /// Returns the key of the work's trajectory. Works that differ only in how long they train have the same one.
     #[must_use]
     pub fn trajectory(&self) -> Option<StageKey> {
-        self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| extent.free)))
+        self.recipe.as_ref().map(|recipe| recipe.trajectory(self.extent.as_ref().map_or(&[], |extent| &extent.free)))
     }
 }
 

@@ -100,6 +100,8 @@ impl Reason {
         if old.version != new.version {
             reasons.push(Self::Version { old: old.version, new: new.version });
         }
+        let program = |recipe: &Recipe| recipe.program.clone().unwrap_or_default();
+        params("program", &program(old), &program(new), &mut reasons);
         params("", &old.params, &new.params, &mut reasons);
         let names = |recipe: &Recipe| recipe.sources.keys().cloned().collect::<Vec<_>>();
         for param in union(names(old), names(new)) {
@@ -171,6 +173,7 @@ mod tests {
         let recipe = |lr: f64, extra: Value| Recipe {
             kind: "k".into(),
             version: 1,
+            program: None,
             params: json!({"optimizer": {"lr": lr, "kind": "sgd"}, "extra": extra}).into(),
             inputs: [].into(),
             sources: [].into(),

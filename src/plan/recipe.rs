@@ -3,6 +3,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | kind, version of its code | key |
+//! | for programs: the command, forms of outputs, environment variables that it names | key |
 //! | parameters after defaults, except those without effect given the others | key |
 //! | content at each input port | key, as the hash of the artifact |
 //! | content of files at a `path` parameter, and their names below it | key, as one hash; the path itself: nowhere |
@@ -59,6 +60,7 @@ pub fn recipe(
         kind: instance.kind.name.to_owned(),
         version: instance.kind.version,
         params: params.into(),
+        program: instance.work.program(),
         inputs,
         sources,
     };

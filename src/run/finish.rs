@@ -19,6 +19,7 @@ impl Dispatcher<'_, '_> {
     pub(super) fn note(&mut self, index: InstanceId, note: Note) {
         let instance = self.instance(index).name.to_string();
         self.reporter.event(&match note {
+            Note::Log(_) => return,
             Note::Progress(p) => Event::Progress {
                 instance,
                 done: p.done,

@@ -120,6 +120,7 @@ impl Executor for LocalThreads {
         if job.forced {
             // A forced run must not continue from an earlier state.
             self.store.checkpoints(&trajectory).clear()?;
+            self.store.clear_work(&trajectory)?;
         } else if let Lookup::Found(manifest) = self.store.lookup(&job.recipe.key())?
             && self.store.has_all(&manifest)?
         {
@@ -131,7 +132,9 @@ impl Executor for LocalThreads {
             let message = format!("failed to start {threads} for it: {error}");
             Ok(Start::Refused(format!("{message}; allow more (`ulimit -u`, `ulimit -v`) or lower `--threads`")))
         };
-        let device = match self.device(devices.first().copied().unwrap_or(DeviceId::Cpu)) {
+        // A program opens its devices itself.
+        let id_of = |devices: &[DeviceId]| devices.first().copied().filter(|_| job.recipe.program.is_none());
+        let device = match self.device(id_of(&devices).unwrap_or(DeviceId::Cpu)) {
             Ok(device) => device,
             Err(message) => return Ok(Start::Refused(message)),
         };

@@ -41,7 +41,7 @@ pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> 
     let recipe = &manifest.recipe;
     let kind = registry.get(&recipe.kind).filter(|kind| kind.version == recipe.version)?;
     let extent = kind.restore(&recipe.params).ok()?.extent()?;
-    Some(recipe.trajectory(extent.free))
+    Some(recipe.trajectory(&extent.free))
 }
 
 /// Opens the device that a manifest names. Other devices and instruction sets change the last digits, which is not

@@ -193,6 +193,7 @@ mod tests {
             kind: "map".to_owned(),
             version: 1,
             params: json!({}).into(),
+            program: None,
             inputs: BTreeMap::new(),
             sources: BTreeMap::new(),
         };

@@ -9,8 +9,8 @@ use std::{
 
 use candle_core::Device;
 
-use super::{Root, StageError};
-use crate::store::{Artifact, Checkpoints, Position, SECONDS};
+use super::{DeviceId, Root, StageError};
+use crate::store::{Artifact, Checkpoints, Position, SECONDS, WorkFolder, WorkRecord};
 
 /// The progress of a running stage.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,6 +64,24 @@ pub enum Note {
         /// The value there.
         value: f64,
     },
+    /// All that a program printed. It is kept with the result, and is no event.
+    Log(Vec<u8>),
+}
+
+/// What a stage that runs a program needs besides its inputs.
+pub struct Workplace<'a> {
+    /// `PIPELINE/INSTANCE`.
+    pub instance: &'a str,
+    /// A folder for its files while it runs, deleted afterwards.
+    pub scratch: &'a Path,
+    /// The folder for its state, which outlives it.
+    pub folder: Option<&'a WorkFolder>,
+    /// A text by which its processes are recognised, different for different work and caches.
+    pub mark: &'a str,
+    /// The devices that it may use.
+    pub devices: &'a [DeviceId],
+    /// Where people find what it printed.
+    pub log: &'a str,
 }
 
 /// Where a stage saves its states, and which epochs it must reach and keep.
@@ -90,6 +108,7 @@ pub struct Context<'a> {
     listener: &'a mut dyn FnMut(Note),
     last: Option<Instant>,
     saving: Option<Saving>,
+    workplace: Option<Workplace<'a>>,
     saved: Instant,
     started: Instant,
     /// Seconds that earlier runs took to reach the state that this run resumed from.
@@ -114,6 +133,7 @@ impl<'a> Context<'a> {
             listener,
             last: None,
             saving: None,
+            workplace: None,
             saved: now,
             started: now,
             earlier: 0.0,
@@ -125,6 +145,43 @@ impl<'a> Context<'a> {
     pub fn saving(mut self, saving: Option<Saving>) -> Self {
         self.saving = saving;
         self
+    }
+
+    /// The same, with a place for a program to work in.
+    #[must_use]
+    pub fn at(mut self, workplace: Workplace<'a>) -> Self {
+        self.workplace = Some(workplace);
+        self
+    }
+
+    /// The place for a program to work in. `None` in work that is only repeated to compare its result.
+    #[must_use]
+    pub fn workplace(&self) -> Option<&Workplace<'a>> {
+        self.workplace.as_ref()
+    }
+
+    /// Reports that a program goes on from what is in its folder.
+    pub fn resume_folder(&mut self) {
+        let Some(folder) = self.workplace.as_ref().and_then(|place| place.folder) else { return };
+        let found = folder.found.clone().unwrap_or_default();
+        self.earlier = found.seconds;
+        (self.listener)(Note::Resumed(Position { epoch: found.epoch, step: 0 }));
+    }
+
+    /// Records that the folder of a program is consistent at this epoch.
+    ///
+    /// # Errors
+    /// If the record cannot be written.
+    pub fn saved_folder(&mut self, epoch: u64) -> Result<(), StageError> {
+        let Some(Workplace { folder: Some(folder), instance, .. }) = &self.workplace else { return Ok(()) };
+        folder.saved(&WorkRecord { epoch, seconds: self.seconds(), instance: (*instance).to_owned() })?;
+        (self.listener)(Note::Saved(Position { epoch, step: 0 }));
+        Ok(())
+    }
+
+    /// Keeps what a program printed.
+    pub fn log(&mut self, bytes: Vec<u8>) {
+        (self.listener)(Note::Log(bytes));
     }
 
     /// The furthest saved state of this work, if there is one, and its position. A state that is not finite is useless,
@@ -206,6 +263,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// The project root.
+    #[must_use]
+    pub fn root(&self) -> &'a Path {
+        self.root
     }
 
     /// The file or folder that a path in a parameter names.

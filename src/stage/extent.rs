@@ -9,7 +9,7 @@ pub struct Extent {
     /// Parameters that change how long training runs or which epochs are kept, but not the weights at a given step.
     /// `epochs` is not among them if the learning rate depends on it, as in a schedule that falls to zero over all
     /// epochs.
-    pub free: &'static [&'static str],
+    pub free: Vec<&'static str>,
     /// The epoch to reach.
     pub epochs: u64,
     /// Whether a training with more epochs continues where one with fewer ended.

@@ -20,6 +20,15 @@ use super::{
 pub trait AnyStage: Send + Sync {
     /// The parameters after defaults, as JSON.
     fn params(&self) -> Value;
+    /// For work whose code is not part of this program: what decides its result besides parameters and files. It is in
+    /// the key.
+    fn program(&self) -> Option<Value> {
+        None
+    }
+    /// Whether it reads its inputs as files, so that they need not be loaded for it.
+    fn takes_files(&self) -> bool {
+        false
+    }
     /// See [`Stage::idle`].
     fn idle(&self) -> Vec<&'static str>;
     /// See [`Stage::check`].
@@ -246,6 +255,11 @@ impl Registry {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&StageKind> {
         self.0.get(name)
+    }
+
+    /// Adds a kind, in place of another of its name.
+    pub fn add(&mut self, kind: StageKind) {
+        self.0.insert(kind.name, kind);
     }
 
     /// All kinds, by name.

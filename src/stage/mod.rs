@@ -65,7 +65,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use check::{BadParam, Need, Problems, Root, Source};
-pub use context::{Context, Note, Progress, Saving};
+pub use context::{Context, Note, Progress, Saving, Workplace};
 pub use device::{DeviceId, NoDevice, instructions};
 pub use drawing::{Drawing, Groups, View};
 pub use extent::Extent;

@@ -1,6 +1,10 @@
 //! The ports of a stage, and the inputs and outputs of a run.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 
@@ -36,7 +40,10 @@ impl Port {
 
 /// The artifacts at the input ports of a stage. A stage is only run when every required one is there.
 #[derive(Clone, Debug, Default)]
-pub struct Inputs(BTreeMap<String, Arc<Artifact>>);
+pub struct Inputs {
+    artifacts: BTreeMap<String, Arc<Artifact>>,
+    files: BTreeMap<String, PathBuf>,
+}
 
 impl Inputs {
     /// The artifact at a required port.
@@ -51,19 +58,37 @@ impl Inputs {
     /// The artifact at an optional port.
     #[must_use]
     pub fn get(&self, port: &str) -> Option<&Artifact> {
-        self.0.get(port).map(Arc::as_ref)
+        self.artifacts.get(port).map(Arc::as_ref)
+    }
+
+    /// The file of each input, for a stage that takes its inputs as files ([`AnyStage::takes_files`]). They must not be
+    /// written to.
+    ///
+    /// [`AnyStage::takes_files`]: super::AnyStage::takes_files
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, PathBuf> {
+        &self.files
+    }
+
+    /// Inputs as files.
+    #[must_use]
+    pub fn of_files(files: BTreeMap<String, PathBuf>) -> Self {
+        Self { files, ..Self::default() }
     }
 }
 
 impl FromIterator<(String, Arc<Artifact>)> for Inputs {
     fn from_iter<I: IntoIterator<Item = (String, Arc<Artifact>)>>(ports: I) -> Self {
-        Self(ports.into_iter().collect())
+        Self { artifacts: ports.into_iter().collect(), ..Self::default() }
     }
 }
 
-/// The artifacts that a stage has made, by output port.
+/// The artifacts and files that a stage has made, by output port.
 #[derive(Clone, Debug, Default)]
-pub struct Outputs(BTreeMap<String, Artifact>);
+pub struct Outputs {
+    artifacts: BTreeMap<String, Artifact>,
+    files: BTreeMap<String, PathBuf>,
+}
 
 impl Outputs {
     /// No outputs yet.
@@ -75,13 +100,31 @@ impl Outputs {
     /// Adds the artifact at the output `port`, which may be `PORT@EPOCH`.
     #[must_use]
     pub fn with(mut self, port: impl Into<String>, artifact: Artifact) -> Self {
-        self.0.insert(port.into(), artifact);
+        self.artifacts.insert(port.into(), artifact);
+        self
+    }
+
+    /// Adds the file at the output `port`, whose form is [`Form::File`]. It is moved into the cache.
+    #[must_use]
+    pub fn with_file(mut self, port: impl Into<String>, file: &Path) -> Self {
+        self.files.insert(port.into(), file.to_owned());
         self
     }
 
     /// The artifact at each output port.
     #[must_use]
     pub fn ports(&self) -> &BTreeMap<String, Artifact> {
-        &self.0
+        &self.artifacts
+    }
+
+    /// The file at each output port that has one.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, PathBuf> {
+        &self.files
+    }
+
+    /// The names of all ports that something was made for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.artifacts.keys().chain(self.files.keys()).map(String::as_str)
     }
 }

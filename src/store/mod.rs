@@ -10,6 +10,8 @@
 //!   history-v2/NAME-ef56….json      the last key of each instance of one pipeline file, for `why`
 //!   memo-v1/7890….json              hashes of source files, by their size, times and inode
 //!   checkpoints-v1/ab/ab12…/        the saved states of a trajectory, from which training can be resumed or extended
+//!   work-v1/ab/ab12…/EPOCHS/       the folder in which a program keeps the state of a trajectory
+//!   logs-v1/cd/cd34….log            what a program printed while it did the work under a key
 //!   locks-v1/ab12….json             the process that works on a trajectory, with a heartbeat
 //!   pins-v1/cd34…                   work (by its key) or saved states (by their trajectory) that are never collected
 //!   tmp/                            files being written; while nothing runs, anything here may be deleted
@@ -25,7 +27,7 @@
 //! 2. `artifact.rs` and `objects.rs`: the bytes that stages make, and how they are kept.
 //! 3. `recipe.rs`, `manifest.rs`, `finished.rs`: what decides a result, the record of it, and its commit. `json/` says
 //!    how records are written.
-//! 4. `checkpoint.rs`: states of work that is not finished. `lock/`: who works on what.
+//! 4. `checkpoint.rs` and `work_folder.rs`: states of work that is not finished. `lock/`: who works on what.
 //! 5. `sources/` and `history.rs`: hashes of files outside the cache, and the keys of earlier runs.
 //! 6. `maintenance/`: garbage collection, pins, verification.
 
@@ -37,6 +39,7 @@ mod finished;
 mod history;
 mod json;
 mod lock;
+mod logs;
 mod maintenance;
 mod manifest;
 mod names;
@@ -45,6 +48,7 @@ mod recipe;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod work_folder;
 
 use std::{
     path::{Path, PathBuf},
@@ -67,8 +71,10 @@ pub use maintenance::{
     verify::Verification,
 };
 pub use manifest::{Manifest, Output, Provenance};
+pub use objects::Lent;
 pub use recipe::Recipe;
 pub use sources::{memo::Memo, witness::Witness};
+pub use work_folder::{KeptWork, WorkFolder, WorkRecord};
 
 /// A cache: what stages made, and what is known of it.
 #[derive(Clone, Debug)]

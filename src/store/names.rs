@@ -9,6 +9,8 @@ pub(super) const MANIFESTS: &str = "manifests-v1";
 pub(super) const HISTORY: &str = "history-v2";
 pub(super) const MEMO: &str = "memo-v1";
 pub(super) const STATES: &str = "checkpoints-v1";
+pub(super) const WORK: &str = "work-v1";
+pub(super) const LOGS: &str = "logs-v1";
 pub(super) const LOCKS: &str = "locks-v1";
 pub(super) const PINS: &str = "pins-v1";
 pub(super) const TMP: &str = "tmp";
@@ -41,6 +43,16 @@ pub(super) fn manifest(key: &StageKey) -> String {
 /// The folder of a trajectory's saved states.
 pub(super) fn states(trajectory: &StageKey) -> String {
     format!("{STATES}/{}/{trajectory}", trajectory.shard())
+}
+
+/// The folder in which programs keep the state of a trajectory.
+pub(super) fn work(trajectory: &StageKey) -> String {
+    format!("{WORK}/{}/{trajectory}", trajectory.shard())
+}
+
+/// What a program printed while it did the work under a key.
+pub(super) fn log(key: &StageKey) -> String {
+    format!("{LOGS}/{}/{key}.log", key.shard())
 }
 
 /// The lock on a trajectory, or on the name that a run announces itself by.

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +17,51 @@ use super::{
 };
 use crate::digest::ArtifactHash;
 
+/// An object as a file for a program, which must not write to it.
+#[derive(Debug)]
+pub struct Lent {
+    /// The file.
+    pub path: PathBuf,
+    hash: ArtifactHash,
+    stat: Option<witness::Stat>,
+}
+
+impl Lent {
+    /// Returns whether the file still has the content that it was lent with.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        let untouched = self.stat.is_some_and(|stat| witness::stat(&self.path).is_ok_and(|now| now == stat));
+        untouched || witness::content(&self.path).is_ok_and(|now: ArtifactHash| now == self.hash)
+    }
+}
+
 impl Store {
+    /// Checks an object and returns it as a file: its own, or a copy in the folder `scratch` if the store has no files.
+    ///
+    /// # Errors
+    /// If the object cannot be read, or its bytes have another hash.
+    pub fn lend(&self, hash: &ArtifactHash, scratch: &Path) -> Result<Lent, StoreError> {
+        let Some(path) = self.object_path(hash)? else {
+            let path = scratch.join(hash.hex());
+            std::fs::write(&path, self.read_bytes(hash)?).map_err(io_error("write", &path))?;
+            return Ok(Lent { path, hash: *hash, stat: None });
+        };
+        let path = std::path::absolute(&path).map_err(io_error("find", &path))?;
+        // Another user's object may not be changed, and then it need not be.
+        if let Ok(found) = std::fs::metadata(&path).map(|found| found.permissions())
+            && !found.readonly()
+        {
+            let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444));
+        }
+        let stat = witness::stat(&path).map_err(io_error("read", &path))?;
+        if witness::content::<ArtifactHash>(&path).map_err(io_error("read", &path))? != *hash {
+            let message = "its bytes have another hash than its name".to_owned();
+            return Err(StoreError::Corrupt { place: path.display().to_string(), message });
+        }
+        // A file that is this young can change without a change of its times.
+        Ok(Lent { hash: *hash, stat: stat.is_settled().then_some(stat), path })
+    }
+
     /// Returns the file that holds an object, or `None` if it is not there or objects are not files of this machine.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub struct Recipe {
     /// The parameters after defaults, without the paths (their content is in `sources`).
     #[serde(with = "shared")]
     pub params: Arc<Value>,
+    /// For work whose code is not part of strata: the command and whatever else decides the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Value>,
     /// The content at each input port.
     pub inputs: BTreeMap<String, ArtifactHash>,
     /// The content found at each parameter that is a path.

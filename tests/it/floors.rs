@@ -9,14 +9,15 @@ use std::{
 use syn::visit::{self, Visit};
 
 /// Each floor, and those that it may import from. What is not here is not allowed.
-const FLOORS: [(&str, &[&str]); 19] = [
+const FLOORS: [(&str, &[&str]); 20] = [
     ("amount", &[]),
     ("digest", &[]),
     ("diagnostic", &[]),
     ("threads", &[]),
     ("store", &["digest", "threads"]),
     ("stage", &["store", "digest", "diagnostic"]),
-    ("pipeline", &["stage", "store", "digest", "diagnostic"]),
+    ("program", &["stage", "store"]),
+    ("pipeline", &["program", "stage", "store", "digest", "diagnostic"]),
     ("graph", &["pipeline", "stage", "digest", "diagnostic"]),
     ("plan", &["graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),
     ("run", &["plan", "graph", "pipeline", "stage", "store", "digest", "diagnostic", "threads"]),

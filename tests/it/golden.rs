@@ -49,13 +49,14 @@ fn keys() -> BTreeMap<String, Value> {
         }
         let inputs = instance.inputs.iter().map(|link| (link.port.to_owned(), ArtifactHash::of(link.port.as_bytes())));
         let recipe = Recipe {
+            program: None,
             kind: instance.kind.name.to_owned(),
             version: instance.kind.version,
             params: params.into(),
             inputs: inputs.collect(),
             sources: files,
         };
-        let trajectory = instance.work.extent().map(|extent| recipe.trajectory(extent.free));
+        let trajectory = instance.work.extent().map(|extent| recipe.trajectory(&extent.free));
         (
             instance.name.to_string(),
             json!({"hashed": canonical(&recipe), "key": recipe.key(), "trajectory": trajectory}),

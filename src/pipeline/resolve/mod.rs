@@ -4,7 +4,7 @@
 //! [`resolve`] calls one function for each step, in an order in which each step needs only those before it; read it
 //! first. Then [`scope`](mod@scope) (what keys can name) and the steps:
 //!
-//! 1. `stages` (with `params`: the parameters of a kind), `loops`, `variants`, and `sweeps` with the `values` of axes;
+//! 1. `kinds`: those of strata, and those that the file declares; `stages` (with `params`: the parameters of a kind), `loops`, `variants`, and `sweeps` with the `values` of axes;
 //! 2. `overrides`: what `-S` changes in all of these, with `overlaps` of tables and their parts;
 //! 3. `seeds`: the axis of repeats;
 //! 4. `grid`: axes and points;
@@ -15,6 +15,7 @@
 
 mod expressions;
 mod grid;
+mod kinds;
 mod loops;
 mod overlaps;
 mod overrides;
@@ -43,7 +44,8 @@ pub(super) fn resolve<'t>(
     registry: &Registry,
     diagnostics: &mut Diagnostics,
 ) -> Pipeline<'t> {
-    let mut scope = stages::resolve(file.stages, registry, empty.sources, diagnostics);
+    let kinds = kinds::resolve(file.kinds, registry, diagnostics);
+    let mut scope = stages::resolve(file.stages, &kinds, empty.sources, diagnostics);
     scope.loops = loops::resolve(file.loops, &scope, diagnostics);
     let variants = variants::resolve(file.variants, &scope, diagnostics);
     let sweeps = sweeps::resolve(file.sweeps, &scope, diagnostics);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{params::Params, scope::Scope};
+use super::{kinds::Kinds, params::Params, scope::Scope};
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Names, Sources, quoted},
     pipeline::{
@@ -10,19 +10,19 @@ use crate::{
         resolved::StageDef,
         written::{Value, stage::Stage},
     },
-    stage::{Registry, StageKind},
+    stage::StageKind,
 };
 
 /// The scope of a file with these stages, without its loops.
 pub(super) fn resolve<'t>(
     stages: Vec<Stage<'t>>,
-    registry: &Registry,
+    kinds: &Kinds,
     sources: &'t Sources,
     diagnostics: &mut Diagnostics,
 ) -> Scope<'t> {
     let (mut resolved, mut unread, mut params) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for mut stage in stages {
-        let Some(kind) = kind(&stage, registry, diagnostics) else {
+        let Some(kind) = kind(&stage, kinds, diagnostics) else {
             unread.insert(stage.name.into_inner());
             continue;
         };
@@ -37,7 +37,8 @@ pub(super) fn resolve<'t>(
 }
 
 /// The kind of a stage. A stage that is not a table has none, and that is one mistake, not two.
-fn kind(stage: &Stage<'_>, registry: &Registry, diagnostics: &mut Diagnostics) -> Option<StageKind> {
+fn kind(stage: &Stage<'_>, known: &Kinds, diagnostics: &mut Diagnostics) -> Option<StageKind> {
+    let Kinds { registry, unread } = known;
     let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
     let kinds = format!("kinds are {}", quoted(&names));
     let Some(kind) = &stage.kind else {
@@ -52,7 +53,7 @@ fn kind(stage: &Stage<'_>, registry: &Registry, diagnostics: &mut Diagnostics) -
         return None;
     };
     let found = registry.get(name).cloned();
-    if found.is_none() {
+    if found.is_none() && !unread.contains(name) {
         let names = Names::new(names.iter().copied()).between("\"", "\"").otherwise(kinds);
         diagnostics.unknown(kind.span(), format!("unknown kind `{name}`"), name, &names);
     }

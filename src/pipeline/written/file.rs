@@ -1,9 +1,13 @@
 //! The top of a pipeline file: `[pipeline]`, and the tables with a file of their own.
 
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
 
 use super::{
     Value,
+    kind::{self, Kind},
     loops::{self, Loop},
     stage::{self, Stage},
     sweep::{self, Sweeps},
@@ -11,7 +15,10 @@ use super::{
     toml_help,
     variant::{self, Variant},
 };
-use crate::diagnostic::{Diagnostic, Diagnostics, Names, Span};
+use crate::{
+    diagnostic::{Diagnostic, Diagnostics, Names, Span},
+    pipeline::document::shifted,
+};
 
 /// All that a file says.
 #[derive(Default)]
@@ -20,6 +27,10 @@ pub(crate) struct File<'t> {
     pub name: Option<String>,
     /// `[pipeline] seed`, an integer.
     pub seed: Option<Value<'t>>,
+    /// `[pipeline] include`: files that hold kinds.
+    pub include: Vec<Spanned<String>>,
+    /// `[kind.NAME]`, of this file and of those that it includes.
+    pub kinds: Vec<Kind>,
     /// `[stage.NAME]`, in the order of the file.
     pub stages: Vec<Stage<'t>>,
     /// `[loop.NAME]`.
@@ -47,15 +58,16 @@ pub(crate) fn read<'t>(text: &'t str, diagnostics: &mut Diagnostics) -> Option<F
                 let tables = entries(&span, value, diagnostics);
                 file.stages = tables.into_iter().map(|table| stage::read(table, diagnostics)).collect();
             }
+            "kind" => file.kinds = kind::read(&span, value, diagnostics),
             "sweep" => sweep = Some((span, value)),
             "variant" => file.variants = variant::read(&span, value, diagnostics),
             "loop" => file.loops = loops::read(&span, value, diagnostics),
             other => {
                 let message = format!(
-                    "unknown key `{other}`: a file has `[pipeline]`, `[stage.NAME]`, `[sweep]`, `[variant.NAME]` and \
-                     `[loop.NAME]`"
+                    "unknown key `{other}`: a file has `[pipeline]`, `[stage.NAME]`, `[sweep]`, `[variant.NAME]`, \
+                     `[loop.NAME]` and `[kind.NAME]`"
                 );
-                let names = Names::new(["pipeline", "stage", "sweep", "variant", "loop"]);
+                let names = Names::new(["pipeline", "stage", "sweep", "variant", "loop", "kind"]);
                 diagnostics.unknown(span, message, other, &names.otherwise("a stage is written `[stage.NAME]`"));
             }
         }
@@ -67,6 +79,31 @@ pub(crate) fn read<'t>(text: &'t str, diagnostics: &mut Diagnostics) -> Option<F
     Some(file)
 }
 
+/// Reads the kinds of an included file, whose text starts at `start`.
+pub(crate) fn read_included(text: &str, start: usize, diagnostics: &mut Diagnostics) -> Vec<Kind> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let shift = |span: Span| span.start + start..span.end + start;
+    for mistake in toml_help::mistakes(&errors, text) {
+        let others = mistake.others.into_iter().map(|(span, label)| (shift(span), label)).collect();
+        diagnostics.add(Diagnostic { span: shift(mistake.span), others, ..mistake });
+    }
+    if !errors.is_empty() {
+        return Vec::new();
+    }
+    let mut kinds = Vec::new();
+    for (key, value) in document.into_inner() {
+        let span = shift(key.span());
+        match key.get_ref().as_ref() {
+            "kind" => kinds.extend(kind::read(&span, shifted(value, start), diagnostics)),
+            other => {
+                let message = format!("`{other}` cannot be in an included file, which holds `[kind.NAME]` only");
+                diagnostics.add(Diagnostic::new(span, message));
+            }
+        }
+    }
+    kinds
+}
+
 impl<'t> File<'t> {
     fn read_pipeline(&mut self, key: &Span, value: Value<'t>, diagnostics: &mut Diagnostics) {
         for Entry { key, value } in entries(key, value, diagnostics) {
@@ -75,9 +112,23 @@ impl<'t> File<'t> {
                 ("name", _) => diagnostics.add(Diagnostic::new(value.span(), "`name` must be a string")),
                 ("seed", DeValue::Integer(_)) => self.seed = Some(value),
                 ("seed", _) => diagnostics.add(Diagnostic::new(value.span(), "`seed` must be a whole number")),
+                ("include", DeValue::Array(files)) => {
+                    for file in files.iter() {
+                        match file.get_ref().as_str() {
+                            Some(name) => self.include.push(Spanned::new(file.span(), name.to_owned())),
+                            None => {
+                                diagnostics.add(Diagnostic::new(file.span(), "the name of a file must be a string"))
+                            }
+                        }
+                    }
+                }
+                ("include", _) => {
+                    let help = "write include = [\"kinds/vision.toml\"]; paths start at the project root";
+                    diagnostics.add(Diagnostic::new(value.span(), "`include` must be a list of files").help(help));
+                }
                 (other, _) => {
                     let message = format!("`[pipeline]` has no key `{other}`");
-                    diagnostics.add(Diagnostic::new(key.span(), message).help("it has `name` and `seed`"));
+                    diagnostics.add(Diagnostic::new(key.span(), message).help("it has `name`, `seed` and `include`"));
                 }
             }
         }

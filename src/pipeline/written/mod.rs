@@ -9,6 +9,8 @@
 pub(super) mod arguments;
 pub(super) mod distribution;
 pub(super) mod file;
+pub(super) mod kind;
+mod kind_params;
 pub(super) mod loops;
 pub(super) mod overrides;
 pub(super) mod range;

@@ -26,7 +26,12 @@ pub(in crate::stages) fn extent(
     let fixed = steps.is_some() || schedule.depends_on_epochs();
     let free: &[&str] = if fixed { &["keep_epochs"] } else { &[EPOCHS, "keep_epochs"] };
     let epochs = steps.unwrap_or(epochs) as u64;
-    Some(Extent { free, epochs, extends: !fixed, keep: keep.iter().map(|&epoch| epoch as u64).collect() })
+    Some(Extent {
+        free: free.to_vec(),
+        epochs,
+        extends: !fixed,
+        keep: keep.iter().map(|&epoch| epoch as u64).collect(),
+    })
 }
 
 /// Checks that a training is given one length, not both `steps` and `epochs`.

@@ -20,7 +20,7 @@ const BLOCK: u64 = 8 << 20;
 
 /// The state of a file: size, modification and change time in ns, inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stat(u64, i64, i64, u64);
+pub(in crate::store) struct Stat(u64, i64, i64, u64);
 
 /// The state of source files just before they were hashed. If it is the same later, the files did not change in
 /// between, and whoever read them meanwhile read the content that was hashed.
@@ -47,13 +47,13 @@ impl Witness {
 }
 
 impl Stat {
-    pub(super) fn is_settled(&self) -> bool {
+    pub(in crate::store) fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
         now.saturating_sub(self.1.max(self.2)) > GRAIN
     }
 }
 
-pub(super) fn stat(file: &Path) -> io::Result<Stat> {
+pub(in crate::store) fn stat(file: &Path) -> io::Result<Stat> {
     let m = fs::metadata(file)?;
     // Times after the year 2262 are possible; here they are all the same.
     let ns = |s: i64, ns: i64| s.saturating_mul(1_000_000_000).saturating_add(ns);

@@ -1,0 +1,208 @@
+//! What a program says while it runs: JSON lines in its events file.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::PathBuf,
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::stage::interned;
+
+/// Something that a program said.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Said {
+    /// A final number.
+    Metric { name: String, value: f64 },
+    /// A point of a curve.
+    Point { series: String, epoch: u64, value: f64 },
+    /// How far it is.
+    Progress { done: u64, total: u64, unit: &'static str },
+    /// Its state folder is consistent, at this epoch.
+    Saved { epoch: u64 },
+    /// Why its result should be read with care.
+    Warning(String),
+    /// A line that is none of these: its number from 1, and what is wrong with it.
+    Wrong { line: usize, message: String },
+}
+
+/// The lines that a program may write. Each has one of these shapes.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Line {
+    Metric {
+        metric: String,
+        value: Value,
+    },
+    Point {
+        series: String,
+        epoch: u64,
+        value: Value,
+    },
+    Progress {
+        progress: u64,
+        #[serde(default)]
+        total: u64,
+        #[serde(default)]
+        unit: Option<String>,
+    },
+    Saved {
+        saved: Saved,
+    },
+    Warning {
+        warning: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    #[serde(default)]
+    epoch: u64,
+}
+
+/// The events file of a program, read as it grows.
+pub(super) struct Events {
+    path: PathBuf,
+    /// Bytes that were read.
+    read: u64,
+    /// The beginning of a line whose end is not written yet.
+    rest: Vec<u8>,
+    lines: usize,
+}
+
+/// Bytes of a line that has no end after which it is given up.
+const LONGEST: usize = 1 << 20;
+
+impl Events {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, read: 0, rest: Vec::new(), lines: 0 }
+    }
+
+    /// Returns what was said since the last call. At the end, a last line needs no line feed.
+    pub(super) fn news(&mut self, at_end: bool) -> Vec<Said> {
+        let mut new = Vec::new();
+        let read = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.read))?;
+            file.read_to_end(&mut new)
+        });
+        self.read += read.unwrap_or_default() as u64;
+        self.rest.extend(new);
+        let whole = if at_end || self.rest.len() > LONGEST {
+            self.rest.len()
+        } else {
+            self.rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
+        };
+        let text: Vec<u8> = self.rest.drain(..whole).collect();
+        let mut said = Vec::new();
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            self.lines += 1;
+            let line = String::from_utf8_lossy(line);
+            if !line.trim().is_empty() {
+                said.push(parse(line.trim()).unwrap_or_else(|message| Said::Wrong { line: self.lines, message }));
+            }
+        }
+        said
+    }
+}
+
+fn parse(line: &str) -> Result<Said, String> {
+    let shapes = "write {\"metric\": NAME, \"value\": X}, {\"series\": NAME, \"epoch\": N, \"value\": X}, {\"progress\": N, \
+                  \"total\": N, \"unit\": WORD}, {\"saved\": {\"epoch\": N}} or {\"warning\": TEXT}";
+    let wrong = |_| format!("`{}`: {shapes}", line.chars().take(200).collect::<String>());
+    let number = |value: &Value| number(value).ok_or_else(|| format!("`{line}`: `value` must be a number"));
+    Ok(match serde_json::from_str::<Line>(&quoted(line)).map_err(wrong)? {
+        Line::Metric { metric: name, value } => Said::Metric { name, value: number(&value)? },
+        Line::Point { series, epoch, value } => Said::Point { series, epoch, value: number(&value)? },
+        Line::Progress { progress: done, total, unit } => {
+            Said::Progress { done, total, unit: unit.map_or("step", |unit| interned(&unit)) }
+        }
+        Line::Saved { saved: Saved { epoch } } => Said::Saved { epoch },
+        Line::Warning { warning } => Said::Warning(warning),
+    })
+}
+
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::Bool(value) => Some(f64::from(u8::from(*value))),
+        Value::String(text) => match text.as_str() {
+            "NaN" => Some(f64::NAN),
+            "Infinity" => Some(f64::INFINITY),
+            "-Infinity" => Some(f64::NEG_INFINITY),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Puts the words `NaN`, `Infinity` and `-Infinity` in quotes: Python's `json` writes them bare, which is no JSON.
+fn quoted(line: &str) -> String {
+    if !line.contains("NaN") && !line.contains("Infinity") {
+        return line.to_owned();
+    }
+    let (mut out, mut rest, mut inside) = (String::with_capacity(line.len() + 8), line, false);
+    while let Some(c) = rest.chars().next() {
+        let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| !inside && rest.starts_with(word));
+        let taken = match (word, c) {
+            (Some(word), _) => {
+                out.push_str(&format!("\"{word}\""));
+                word.len()
+            }
+            (None, '\\') if inside => {
+                let both = 1 + rest[1..].chars().next().map_or(0, char::len_utf8);
+                out.push_str(&rest[..both]);
+                both
+            }
+            (None, c) => {
+                inside ^= c == '"';
+                out.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = &rest[taken..];
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_they_are_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("events");
+        let mut events = Events::new(path.clone());
+        assert_eq!(events.news(false), [], "there is no file yet");
+        let mut file = File::create(&path).expect("made");
+        let mut say = |text: &str| file.write_all(text.as_bytes()).expect("written");
+        say("{\"metric\": \"a\", \"value\": 0.5}\n{\"series\": \"lo");
+        assert_eq!(events.news(false), [Said::Metric { name: "a".to_owned(), value: 0.5 }]);
+        say("ss\", \"epoch\": 3, \"value\": 1}\n\n{\"saved\": {\"epoch\": 3}}\n{\"progress\": 3, \"total\": 9}");
+        let point = Said::Point { series: "loss".to_owned(), epoch: 3, value: 1.0 };
+        assert_eq!(events.news(false), [point, Said::Saved { epoch: 3 }]);
+        assert_eq!(events.news(true), [Said::Progress { done: 3, total: 9, unit: "step" }]);
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_read_as_python_writes_them() {
+        let value = |text: &str| match parse(&format!("{{\"metric\": \"NaN \\\" NaN\", \"value\": {text}}}")) {
+            Ok(Said::Metric { name, value }) if name == "NaN \" NaN" => value,
+            other => panic!("{other:?}"),
+        };
+        assert!(value("NaN").is_nan() && value("\"NaN\"").is_nan());
+        assert_eq!([value("Infinity"), value("-Infinity"), value("1e3")], [f64::INFINITY, f64::NEG_INFINITY, 1e3]);
+    }
+
+    #[test]
+    fn a_wrong_line_says_what_is_right() {
+        for line in ["nonsense", "{\"metric\": \"a\"}", "{\"metric\": \"a\", \"value\": \"x\"}", "{\"value\": 1}"] {
+            assert!(parse(line).is_err_and(|message| message.starts_with(&format!("`{line}`"))));
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! A program as a stage: its parameters, what is in its key, and how it runs.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Map, Value, json};
+use toml::{Spanned, de::DeTable};
+
+use super::{
+    declaration::{Declaration, ProgramPort},
+    events::{Events, Said},
+    log::Log,
+    outputs, params,
+    process::{self, Stop},
+    request::{Request, outputs_in},
+};
+use crate::stage::{
+    AnyStage, Context, Drawing, Extent, Foresight, Inputs, Make, Need, Outputs, Problems, Progress, Source, StageError,
+    View, Workplace, interned,
+};
+
+/// Makes stages of a program.
+pub(super) struct Program(pub(super) Arc<Declaration>);
+
+impl Make for Program {
+    fn parse(&self, table: Spanned<DeTable<'_>>) -> Result<Box<dyn AnyStage>, toml::de::Error> {
+        let values = params::read(&self.0.params, table)?;
+        Ok(Box::new(ProgramStage { declared: self.0.clone(), values }))
+    }
+
+    fn restore(&self, params: &Value) -> Result<Box<dyn AnyStage>, serde_json::Error> {
+        let values = serde::Deserialize::deserialize(params)?;
+        Ok(Box::new(ProgramStage { declared: self.0.clone(), values }))
+    }
+
+    fn schema(&self) -> schemars::Schema {
+        let schema = params::schema(&self.0.doc, &self.0.params);
+        schemars::Schema::try_from(schema).expect("an object is a schema")
+    }
+
+    fn default_stage(&self) -> Box<dyn AnyStage> {
+        Box::new(ProgramStage { declared: self.0.clone(), values: params::defaults(&self.0.params) })
+    }
+}
+
+/// One stage that runs a program.
+struct ProgramStage {
+    declared: Arc<Declaration>,
+    values: Map<String, Value>,
+}
+
+impl AnyStage for ProgramStage {
+    fn params(&self) -> Value {
+        self.values.clone().into()
+    }
+
+    fn program(&self) -> Option<Value> {
+        let Declaration { run, outputs, environment, extend, .. } = &*self.declared;
+        let words: Vec<String> = run.iter().map(|word| word.written.clone()).collect();
+        let port = |port: &ProgramPort| (port.name.to_owned(), Value::from(port.to_string()));
+        let variable = |name: &String| (name.clone(), std::env::var(name).map_or(Value::Null, Value::from));
+        let mut program = json!({ "run": words, "outputs": outputs.iter().map(port).collect::<Map<_, _>>() });
+        if !environment.is_empty() {
+            program["environment"] = environment.iter().map(variable).collect::<Map<_, _>>().into();
+        }
+        if let Some(extend) = extend {
+            program["extend"] = (*extend).into();
+        }
+        Some(program)
+    }
+
+    fn takes_files(&self) -> bool {
+        true
+    }
+
+    fn idle(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        params::check(&self.declared.params, &self.values, problems);
+    }
+
+    fn needs(&self) -> Vec<Need> {
+        Vec::new()
+    }
+
+    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+        Foresight::new()
+    }
+
+    /// One source for each file, so that the file which changed can be named.
+    fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
+        let source = |name: String| {
+            let file = root.join(&name);
+            Source { param: interned(&name), base: file.clone(), files: vec![file] }
+        };
+        Ok(files(&self.declared, root)?.into_iter().map(source).collect())
+    }
+
+    fn extent(&self) -> Option<Extent> {
+        let extend = self.declared.extend?;
+        let epochs = self.values.get(extend).and_then(Value::as_u64)?;
+        Some(Extent { free: vec![extend], epochs, extends: true, keep: Vec::new() })
+    }
+
+    fn draw(&self, _: &dyn View) -> Vec<Drawing> {
+        Vec::new()
+    }
+
+    fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
+        let Some(place) = cx.workplace() else {
+            return Err(StageError::failed("a program runs only as a stage of a pipeline"));
+        };
+        let Workplace { scratch, instance, folder, mark, devices, log: log_place, .. } = *place;
+        let state = folder.map(|folder| folder.path());
+        let parts = (cx.threads(), devices);
+        let request = Request::new(&self.declared, (instance, &self.values), inputs.files(), parts, scratch, state);
+        let file = scratch.join("request.json");
+        prepare(&request, scratch, &file)
+            .map_err(|error| StageError::failed(format!("failed to write in {}: {error}", scratch.display())))?;
+        if folder.is_some_and(|folder| folder.is_used()) {
+            cx.resume_folder();
+        }
+
+        let command = request.command(&self.declared, cx.root(), &file);
+        let name = command.get_program().to_string_lossy().into_owned();
+        let log = Arc::new(Mutex::new(Log::default()));
+        let mut listening = Listening { events: Events::new(request.events.clone()), wrong: None, failed: None };
+        let (began, timeout, cancelled) = (Instant::now(), self.declared.timeout, cx.stop());
+        let ended = process::run(command, mark, &log, || {
+            listening.take(cx, false);
+            let late = timeout.is_some_and(|timeout| began.elapsed() >= timeout);
+            cancelled().then_some(Stop::Cancelled).or(late.then_some(Stop::TimedOut))
+        });
+        listening.take(cx, true);
+        let log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
+        cx.log(log.bytes());
+        let end = ended.map_err(|error| StageError::failed(not_started(&name, &error)))?;
+        let fails = |why: String| StageError::failed(with_log(&why, &log, log_place));
+        match (end.status.success(), end.stopped) {
+            (false, Some(Stop::Cancelled)) => return Err(StageError::Cancelled),
+            (_, Some(Stop::TimedOut)) => {
+                let limit = humantime::format_duration(timeout.unwrap_or(Duration::ZERO));
+                return Err(fails(format!("the program ran for more than its `timeout` of {limit} and was stopped")));
+            }
+            (false, _) => return Err(fails(format!("the program ended with {}", end.words()))),
+            (true, _) if end.stragglers => return Err(fails(STRAGGLERS.to_owned())),
+            (true, _) => {}
+        }
+        if let Some(message) = listening.failed {
+            return Err(fails(message));
+        }
+        let made = outputs::collect(&self.declared, &request.outputs).map_err(fails)?;
+        if let (Some(extend), Some(_)) = (self.declared.extend, folder.filter(|folder| folder.is_used())) {
+            cx.saved_folder(self.values.get(extend).and_then(Value::as_u64).unwrap_or_default())?;
+        }
+        Ok(made)
+    }
+}
+
+/// Makes the folders of a run, and writes its request.
+fn prepare(request: &Request<'_>, scratch: &Path, file: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(outputs_in(scratch))?;
+    fs::create_dir_all(scratch.join("tmp"))?;
+    fs::write(&request.events, b"")?;
+    fs::write(file, serde_json::to_vec_pretty(request).expect("a request is plain data"))
+}
+
+const STRAGGLERS: &str = "the program ended while processes that it had started were still running, so its outputs may not \
+                          be whole and are not kept; they were stopped. Wait for them before the program ends";
+
+/// Says why a program could not be started, and what would help.
+fn not_started(program: &str, error: &std::io::Error) -> String {
+    let help = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            ": there is no such program on PATH or, if it is a path, in the project; the first line of a script (`#!`) must \
+             name one too"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            ": it is not executable; `chmod +x` makes it so, or name its interpreter first"
+        }
+        _ => "",
+    };
+    format!("failed to start `{program}`: {error}{help}")
+}
+
+/// A failure with the last lines that the program printed, and where the rest is.
+fn with_log(why: &str, log: &Log, place: &str) -> String {
+    let lines = log.last_lines();
+    if lines.is_empty() {
+        return format!("{why}; it printed nothing");
+    }
+    let indented: String = lines.lines().map(|line| format!("\n  {line}")).collect();
+    format!("{why}; the last lines of its log ({place}):{indented}")
+}
+
+/// What a program said, passed on as it comes.
+struct Listening {
+    events: Events,
+    /// Whether a wrong line was reported.
+    wrong: Option<usize>,
+    /// Why the work counts as failed even if the program says otherwise.
+    failed: Option<String>,
+}
+
+impl Listening {
+    fn take(&mut self, cx: &mut Context<'_>, at_end: bool) {
+        for said in self.events.news(at_end) {
+            match said {
+                Said::Metric { name, value } if !value.is_finite() => {
+                    self.failed.get_or_insert(format!("it reported {value} for the metric `{name}`"));
+                }
+                Said::Metric { name, value } => cx.metric(name, value),
+                Said::Point { series, epoch, value } => cx.point(series, epoch, value),
+                Said::Progress { done, total, unit } => {
+                    cx.progress(Progress { done, total, unit, ..Progress::default() });
+                }
+                Said::Saved { epoch } => {
+                    if let Err(error) = cx.saved_folder(epoch) {
+                        self.failed.get_or_insert(error.to_string());
+                    }
+                }
+                Said::Warning(message) => cx.warn(message),
+                Said::Wrong { line, message } if self.wrong.is_none() => {
+                    self.wrong = Some(line);
+                    cx.warn(format!("line {line} of its events is not understood: {message}"));
+                }
+                Said::Wrong { .. } => {}
+            }
+        }
+    }
+}
+
+/// The files whose content is in the key, relative to the root, in order.
+fn files(declared: &Declaration, root: &Path) -> Result<Vec<String>, StageError> {
+    let mut found = BTreeSet::new();
+    let Some(patterns) = &declared.files else {
+        for word in declared.run.iter().filter_map(|word| word.text()) {
+            let path = root.join(word);
+            if let Some(name) = inside(&path, root).filter(|_| path.is_file()) {
+                found.insert(name);
+            }
+        }
+        return Ok(found.into_iter().collect());
+    };
+    for pattern in patterns {
+        let mut any = false;
+        let folder = if root.join(pattern).is_dir() { "/**/*" } else { "" };
+        let whole = format!("{}/{pattern}{folder}", glob::Pattern::escape(&root.to_string_lossy()));
+        let wrong = |error: &dyn std::fmt::Display| {
+            StageError::failed(format!("`files` of kind `{}`: `{pattern}`: {error}", declared.name))
+        };
+        for path in glob::glob(&whole).map_err(|error| wrong(&error))? {
+            let path = path.map_err(|error| wrong(&error))?;
+            if path.is_file() {
+                any = true;
+                found.extend(inside(&path, root));
+            }
+        }
+        if !any {
+            return Err(wrong(&"there is no such file; paths start at the project root"));
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The path from the root to a file below it.
+fn inside(path: &Path, root: &Path) -> Option<String> {
+    let name = path.strip_prefix(root).ok()?;
+    let plain = name.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    plain.then(|| name.to_str().map(str::to_owned)).flatten()
+}
