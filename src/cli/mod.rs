@@ -12,6 +12,7 @@ mod export;
 mod failure;
 mod graph;
 mod init;
+mod log;
 mod plan;
 mod report;
 mod run;
@@ -62,6 +63,7 @@ enum Verb {
     Cache(cache::Args),
     Bench(bench::Args),
     Schema(schema::Args),
+    Log(log::Args),
     Init(init::Args),
     Completions(completions::Args),
 }
@@ -94,6 +96,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Cache(args) => args.execute(registry, &console),
         Verb::Bench(args) => args.execute(&console),
         Verb::Schema(args) => args.execute(registry, &console),
+        Verb::Log(args) => args.execute(registry, &console),
         Verb::Init(args) => args.execute(&console),
         Verb::Completions(args) => args.execute(&console),
     };

@@ -1,12 +1,15 @@
 //! `strata schema`: describe what a pipeline file may contain, for editors and for people.
 
-use std::process::ExitCode;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use super::{Console, Failure};
 use crate::{
     diagnostic::suggest,
-    pipeline,
-    stage::{Form, Registry},
+    pipeline::{self, Declared},
+    stage::{Form, Registry, StageKind},
 };
 
 /// Print the JSON schema of pipeline files, a kind of stage as TOML with its ports and parameters, or a form of artifacts
@@ -20,6 +23,9 @@ pub(super) struct Args {
     /// Print what artifacts of a form hold: images, features, labels, batches, weights, classifier, matrix, file
     #[arg(long, value_name = "FORM")]
     form: Option<Form>,
+    /// Take own kinds (`[kind.NAME]`) from this file and those that it includes [default: all files of the project]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    file: Option<PathBuf>,
 }
 
 impl Args {
@@ -30,21 +36,40 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         match &self.kind {
-            None => console.json(&pipeline::schema(registry))?,
+            None => console.json(&pipeline::schema(&declared(self.file.as_deref())?.added_to(registry)))?,
             Some(name) => {
-                let Some(kind) = registry.get(name) else {
-                    let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
-                    let help = match suggest(name, names.iter().copied()) {
-                        Some(like) => format!("did you mean `{like}`?"),
-                        None => format!("there are {}", pipeline::quoted(&names)),
-                    };
-                    return Err(Failure::Usage(format!("there is no kind `{name}`; {help}")));
-                };
-                console.print(&pipeline::kind_toml(kind))?;
+                let kind = kind(name, self.file.as_deref(), registry)?;
+                console.print(&pipeline::kind_toml(&kind))?;
             }
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The kinds that a file declares, or those of all files of the project that the current folder belongs to.
+fn declared(file: Option<&Path>) -> Result<Declared, Failure> {
+    match file {
+        Some(file) if !file.is_file() => Err(Failure::Usage(format!("there is no file {}", file.display()))),
+        Some(file) => Ok(Declared::in_file(file)),
+        None => Ok(Declared::in_project(Path::new(""))),
+    }
+}
+
+/// The kind called `name`: one of strata, or one that a file declares.
+pub(super) fn kind(name: &str, file: Option<&Path>, registry: &Registry) -> Result<StageKind, Failure> {
+    if let Some(kind) = registry.get(name) {
+        return Ok(kind.clone());
+    }
+    let declared = declared(file)?;
+    if let Some(kind) = declared.get(name).map_err(|error| Failure::Usage(error.to_string()))? {
+        return Ok(kind);
+    }
+    let names: Vec<&str> = registry.kinds().map(|kind| kind.name).chain(declared.names()).collect();
+    let help = match suggest(name, names.iter().copied()) {
+        Some(like) => format!("did you mean `{like}`?"),
+        None => format!("there are {}", pipeline::quoted(&names)),
+    };
+    Err(Failure::Usage(format!("there is no kind `{name}`; {help}")))
 }
 
 /// Describes the tensors and attributes of artifacts of a form.

@@ -5,9 +5,11 @@
 //! comes out) with `space` (the points of a sweep), then `resolve/mod.rs`, which calls one function for each step.
 //!
 //! Both phases use `document` (parsed TOML that keeps its places), `expression` (`= 2 * stage.param`), `worth`
-//! (which values are equal) and `limits`. `schema` and `kind_toml` describe pipeline files to editors and people.
+//! (which values are equal) and `limits`. `schema` and `kind_toml` describe pipeline files to editors and
+//! people. `include` and `declared` find the files that hold kinds.
 
 pub mod document;
+mod declared;
 mod expression;
 mod include;
 mod kind_toml;
@@ -22,6 +24,7 @@ mod written;
 
 use std::path::Path;
 
+pub use declared::{Declared, DeclaredError};
 pub use document::{expressions, replace};
 pub use expression::{Expression, Number, ParamRef};
 pub use include::included;

@@ -1,7 +1,7 @@
 //! What a pipeline file means: the values that [`resolve`](super::resolve) makes of what is written.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -47,6 +47,8 @@ pub struct Pipeline<'t> {
     pub loops: Vec<Loop>,
     /// The names of all sweeps that have one.
     pub sweeps: Vec<String>,
+    /// The place of `run` of each kind that the file declares or includes.
+    pub programs: BTreeMap<&'static str, Span>,
     /// Notes for the user that are no mistakes.
     pub notes: Vec<String>,
     /// The texts that all places point into.
@@ -69,6 +71,7 @@ impl<'t> Pipeline<'t> {
             halving: None,
             loops: Vec::new(),
             sweeps: Vec::new(),
+            programs: BTreeMap::new(),
             notes: Vec::new(),
             sources,
         }

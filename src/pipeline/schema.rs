@@ -2,12 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::stage::{Port, Registry, StageKind};
+use crate::stage::{Form, Port, Registry, StageKind};
 
 /// The JSON schema of a pipeline file with these kinds of stages.
 #[must_use]
 pub fn schema(registry: &Registry) -> Value {
-    let kinds: Vec<Value> = registry.kinds().map(stage).collect();
+    let mut kinds: Vec<Value> = registry.kinds().map(stage).collect();
+    let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
+    kinds.push(json!({
+        "type": "object", "title": "a kind of the project", "required": ["kind"],
+        "properties": {"kind": {"type": "string", "not": {"enum": names}}}
+    }));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "strata pipeline",
@@ -20,9 +25,12 @@ pub fn schema(registry: &Registry) -> Value {
                 "properties": {
                     "name": {"type": "string", "description": "The name of the pipeline; by default that of the file."},
                     "seed": {"type": "integer", "minimum": 0,
-                        "description": "The default `seed` of every stage that has one."}
+                        "description": "The default `seed` of every stage that has one."},
+                    "include": {"type": "array", "items": {"type": "string"},
+                        "description": "Files that hold `[kind.NAME]`; paths start at the project root."}
                 }
             },
+            "kind": programs(),
             "stage": {
                 "type": "object",
                 "description": "The stages by name: `[stage.NAME]`.",
@@ -31,6 +39,51 @@ pub fn schema(registry: &Registry) -> Value {
             "sweep": sweeps(),
             "variant": variants(),
             "loop": loops()
+        }
+    })
+}
+
+/// Programs that are kinds of stages.
+fn programs() -> Value {
+    let ports = |about: &str| {
+        let forms: Vec<String> =
+            Form::ALL.iter().flat_map(|form| [form.to_string(), format!("{form}?")]).collect();
+        json!({"type": "object", "description": about, "additionalProperties": {"enum": forms}})
+    };
+    let texts = |about: &str| json!({"type": "array", "items": {"type": "string"}, "description": about});
+    let param = json!({
+        "type": "object", "additionalProperties": false,
+        "properties": {
+            "default": {"description": "The value of stages that set none."},
+            "type": {"enum": ["boolean", "integer", "float", "string", "list"], "description": "By default that of `default`."},
+            "doc": {"type": "string"}, "min": {"type": "number"}, "max": {"type": "number"},
+            "choices": {"type": "array", "minItems": 1, "description": "The only values that it may have."}
+        }
+    });
+    json!({
+        "type": "object",
+        "description": "Programs as kinds of stages: `[kind.NAME]`.",
+        "additionalProperties": {
+            "type": "object", "additionalProperties": false, "required": ["run"],
+            "properties": {
+                "doc": {"type": "string", "description": "What it does, in a line."},
+                "run": {"type": ["string", "array"], "items": {"type": "string"},
+                    "description": "The program and its arguments; no shell. Placeholders: {inputs.PORT}, {outputs.PORT}, \
+                        {params.NAME}, {threads}, {state}, {request}."},
+                "files": texts("Files and patterns whose content is in the key; by default the words of `run` that are \
+                    files of the project."),
+                "version": {"type": "integer", "minimum": 0, "default": 1,
+                    "description": "Raised to run everything of this kind again."},
+                "inputs": ports("Input ports: `name = \"form\"`, or `\"form?\"` if it may be left out."),
+                "outputs": ports("Output ports: `name = \"form\"`."),
+                "params": {"type": "object", "description": "Parameters: `name = default`, or a table that says more.",
+                    "additionalProperties": {"anyOf": [{"type": ["boolean", "number", "string", "array"]}, param]}},
+                "metrics": {"type": "object", "additionalProperties": {"enum": ["higher", "lower"]},
+                    "description": "Metrics that it reports, and which values are better."},
+                "extend": {"type": "string", "description": "The integer parameter by which finished work goes on."},
+                "environment": texts("Variables that the program sees and whose values are in the key."),
+                "timeout": {"type": "string", "description": "The longest time that it may run: \"90s\", \"2h\"."}
+            }
         }
     })
 }

@@ -202,7 +202,18 @@ impl<'a, 't> Tracer<'a, 't> {
     }
 
     fn located(&self, instance: &Instance<'_>, reasons: Vec<Reason>) -> Vec<Located> {
+        let program = self.graph.pipeline.programs.get(instance.kind.name);
         let place = |reason: &Reason| {
+            if let Some(run) = program {
+                let of_program = match reason {
+                    Reason::Param { path, .. } => path.starts_with("program."),
+                    Reason::Source { .. } | Reason::Version { .. } | Reason::Unreadable { .. } => true,
+                    _ => false,
+                };
+                if of_program {
+                    return self.graph.place(run);
+                }
+            }
             let span = match reason {
                 Reason::Param { path, .. } => instance.span(path),
                 Reason::Source { param } => instance.span(param),

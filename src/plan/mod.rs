@@ -226,19 +226,18 @@ fn put_prices(graph: &Graph<'_>, known: &TiSlice<InstanceId, Option<Known>>, sta
     let prices = estimate::expected(graph, known);
     for stage in stages.iter_mut().filter(|stage| stage.status() != PlanStatus::Cached) {
         let done = stage.resumes.map_or(0, |at| at.epoch) as f64;
-        let all = stage.decision.extent.as_ref().map_or(0, |extent| extent.epochs).max(1) as f64;
-        let left = 1.0 - (done / all).min(1.0);
+        let all = stage.decision.extent.as_ref().map_or(0, |extent| extent.epochs) as f64;
+        let left = if all > 0.0 { 1.0 - (done / all).min(1.0) } else { 1.0 };
         stage.price = prices[stage.index].map(|price| Price { seconds: price.seconds * left, ..price });
     }
 }
 
 /// Returns the saved state that work would continue from.
 fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, StoreError> {
-    let (Verdict::Run(_), Some(extent), Some(way)) = (&decision.verdict, &decision.extent, decision.trajectory())
-    else {
-        return Ok(None);
-    };
-    store.checkpoints(&way).position(Position { epoch: extent.epochs, step: 0 })
+    let (Verdict::Run(_), Some(way)) = (&decision.verdict, decision.trajectory()) else { return Ok(None) };
+    let epochs = decision.extent.as_ref().map_or(0, |extent| extent.epochs);
+    let kept = store.work_position(&way, epochs)?.map(|epoch| Position { epoch, step: 0 });
+    Ok(kept.max(store.checkpoints(&way).position(Position { epoch: epochs, step: 0 })?))
 }
 
 /// Plans to make evicted inputs of work that must run again, in reverse order of the graph.

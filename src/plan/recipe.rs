@@ -46,10 +46,12 @@ pub fn recipe(
     store: &Store,
     remember: bool,
 ) -> Result<(Recipe, Witnesses), RecipeError> {
-    let mut params = instance.work.effective();
+    let (mut params, program) = (instance.work.effective(), instance.work.program());
+    // The files of a program are no parameters, whatever they are called.
+    let is_program = program.is_some();
     let (mut sources, mut witnesses) = (BTreeMap::new(), Witnesses::new());
     for source in instance.work.sources(root)? {
-        if let Value::Object(fields) = &mut params {
+        if let (Value::Object(fields), false) = (&mut params, is_program) {
             fields.remove(source.param);
         }
         let (hash, witness) = store.hash_sources(&source.base, &source.files, remember)?;
@@ -60,7 +62,7 @@ pub fn recipe(
         kind: instance.kind.name.to_owned(),
         version: instance.kind.version,
         params: params.into(),
-        program: instance.work.program(),
+        program,
         inputs,
         sources,
     };

@@ -34,7 +34,9 @@ impl Backlog {
     ) -> Result<Self, StoreError> {
         let load = |instance: &Instance<'_>| {
             let needs = instance.needs;
-            Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus: needs.gpus }
+            let has_gpus = instance.work.takes_files() || !limits.gpus_are_for_programs;
+            let gpus = if has_gpus { needs.gpus } else { 0 };
+            Load { threads: needs.threads.unwrap_or(threads), memory: needs.memory, gpus }
         };
         let loads: TiVec<_, Load> = graph.instances.iter().map(load).collect();
         let prices = estimate::expected(graph, &estimate::last(graph, store, history)?);

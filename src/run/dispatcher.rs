@@ -83,7 +83,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             executor,
             reporter,
             states: States::new(given.graph.instances.len()),
-            devices: Devices::new(&given.options.devices),
+            devices: Devices::new(&given.options.devices, &DeviceId::present()),
             backlog: None,
             below: below(given.graph, given.selection),
             open: given.selection.all.iter().copied().collect(),
@@ -265,7 +265,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
     /// Moves an instance from Ready to Running, Elsewhere or Finished. Returns true if `settle` must run again.
     fn launch(&mut self, index: InstanceId, work: Work, holder: Option<String>) -> Result<bool, StoreError> {
         let load = self.backlog().schedule().load(index);
-        let devices = self.devices.assign(load.gpus);
+        let is_program = self.instance(index).work.takes_files();
+        let devices = self.devices.assign(load.gpus, is_program);
         let job = self.job(index, &work, load.threads, &devices);
         let instance = self.instance(index);
         match self.executor.start(job)? {

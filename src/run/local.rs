@@ -62,8 +62,8 @@ impl LocalThreads {
     #[must_use]
     pub fn new(store: &Store, kinds: Registry, options: &Options) -> Self {
         let Options { jobs, threads, memory, .. } = *options;
-        let gpus = Devices::new(&options.devices).gpus();
-        let limits = Limits { jobs, load: Load { threads: jobs * threads, memory, gpus } };
+        let (gpus, gpus_are_for_programs) = Devices::new(&options.devices, &DeviceId::present()).gpus();
+        let limits = Limits { jobs, load: Load { threads: jobs * threads, memory, gpus }, gpus_are_for_programs };
         let (sender, receiver) = mpsc::channel();
         Self {
             store: store.clone(),
@@ -119,8 +119,7 @@ impl Executor for LocalThreads {
         };
         if job.forced {
             // A forced run must not continue from an earlier state.
-            self.store.checkpoints(&trajectory).clear()?;
-            self.store.clear_work(&trajectory)?;
+            self.store.clear_states(&trajectory)?;
         } else if let Lookup::Found(manifest) = self.store.lookup(&job.recipe.key())?
             && self.store.has_all(&manifest)?
         {

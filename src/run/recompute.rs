@@ -4,6 +4,7 @@
 use std::{path::Path, sync::atomic::AtomicBool};
 
 use candle_core::Device;
+use serde_json::Value;
 
 use super::worker::load;
 use crate::{
@@ -39,6 +40,9 @@ pub fn recompute(registry: &Registry, store: &Store, manifest: &Manifest) -> Rec
 #[must_use]
 pub fn trajectory(registry: &Registry, manifest: &Manifest) -> Option<StageKey> {
     let recipe = &manifest.recipe;
+    if let Some(program) = &recipe.program {
+        return program.get("extend").and_then(Value::as_str).map(|extend| recipe.trajectory(&[extend]));
+    }
     let kind = registry.get(&recipe.kind).filter(|kind| kind.version == recipe.version)?;
     let extent = kind.restore(&recipe.params).ok()?.extent()?;
     Some(recipe.trajectory(&extent.free))

@@ -24,6 +24,8 @@ pub struct Limits {
     pub jobs: usize,
     /// Threads, memory and GPUs of all instances together.
     pub load: Load,
+    /// Whether the GPUs are for programs only, because the other stages compute on the CPU.
+    pub gpus_are_for_programs: bool,
 }
 
 /// Fraction of the critical path's length by which it may be delayed so that short work finishes first.
@@ -138,7 +140,7 @@ mod tests {
     use super::*;
     use proptest::{prelude::*, test_runner::RngSeed};
 
-    const LIMITS: Limits = Limits { jobs: 6, load: Load { threads: 8, memory: 64, gpus: 2 } };
+    const LIMITS: Limits = Limits { jobs: 6, load: Load { threads: 8, memory: 64, gpus: 2 }, gpus_are_for_programs: false };
 
     /// Instances as (seconds, load, links).
     type Work = (TiVec<InstanceId, f64>, TiVec<InstanceId, Load>, TiVec<InstanceId, Vec<InstanceId>>);
@@ -223,7 +225,7 @@ mod tests {
         #[test]
         fn no_limit_is_exceeded_and_everything_ends(work in work(1..60, 12, 100)) {
             simulate(LIMITS, &work);
-            simulate(Limits { jobs: 1, load: Load { threads: 1, memory: 0, gpus: 0 } }, &work);
+            simulate(Limits { jobs: 1, load: Load { threads: 1, memory: 0, gpus: 0 }, ..LIMITS }, &work);
         }
 
         #[test]

@@ -37,7 +37,7 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
     };
     let unreadable = |error| Failure::Failed(format!("parameters of kind `{}` cannot be read: {error}", kind.name));
     let stage = kind.restore(&job.params).map_err(unreadable)?;
-    let scratch = stage.takes_files().then(|| store.scratch()).transpose().map_err(failed)?;
+    let scratch = stage.takes_files().then(|| store.scratch(&job.trajectory)).transpose().map_err(failed)?;
     let mut lent = BTreeMap::new();
     let inputs = match &scratch {
         Some(scratch) => {
@@ -76,7 +76,7 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
     let (mark, place_of_log) = (mark(job, store), store.log_place(&key));
     let epochs = extent.as_ref().map_or(0, |extent| extent.epochs);
     let folder = match &scratch {
-        Some(_) => store.work_folder(&job.trajectory, epochs).map_err(failed)?,
+        Some(_) => store.work_folder(&job.trajectory, epochs, &job.name).map_err(failed)?,
         None => None,
     };
     let mut cx = Context::new(device.clone(), job.threads, &job.root, cancel, &mut listener).saving(saving);
@@ -98,6 +98,9 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
         let _ = store.keep_log(&key, &log);
     }
     untouched(store, &job.recipe.inputs, &lent)?;
+    if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_used()) {
+        let _ = folder.delete();
+    }
     let outputs = match run {
         Ok(Ok(outputs)) => outputs,
         Ok(Err(StageError::Cancelled)) => return Err(Failure::Cancelled),

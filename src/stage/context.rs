@@ -163,7 +163,7 @@ impl<'a> Context<'a> {
     /// Reports that a program goes on from what is in its folder.
     pub fn resume_folder(&mut self) {
         let Some(folder) = self.workplace.as_ref().and_then(|place| place.folder) else { return };
-        let found = folder.found.clone().unwrap_or_default();
+        let found = &folder.found;
         self.earlier = found.seconds;
         (self.listener)(Note::Resumed(Position { epoch: found.epoch, step: 0 }));
     }

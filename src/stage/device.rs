@@ -32,6 +32,21 @@ impl DeviceId {
     }
 }
 
+impl DeviceId {
+    /// Returns the GPUs that programs on this machine can use: those in `CUDA_VISIBLE_DEVICES`, or else those with a
+    /// device file. Devices that are named otherwise than by number are left out.
+    #[must_use]
+    pub fn present() -> Vec<Self> {
+        if let Ok(visible) = std::env::var("CUDA_VISIBLE_DEVICES") {
+            return visible.split(',').filter_map(|number| number.trim().parse().ok().map(Self::Cuda)).collect();
+        }
+        let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.strip_prefix("nvidia")?.parse().ok();
+        let mut found: Vec<usize> = std::fs::read_dir("/dev").into_iter().flatten().flatten().filter_map(number).collect();
+        found.sort_unstable();
+        found.into_iter().map(Self::Cuda).collect()
+    }
+}
+
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

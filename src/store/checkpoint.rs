@@ -34,7 +34,7 @@ pub struct SavedState {
     pub trajectory: StageKey,
     /// How far the training had come.
     pub at: Position,
-    /// The name of its blob.
+    /// The name of its blob, or of the folder that a program keeps it in.
     pub name: String,
     /// Its size.
     pub bytes: u64,
@@ -79,8 +79,18 @@ impl Store {
                 states.extend(self.describe(trajectory, saved)?);
             }
         }
+        states.extend(self.work_states()?);
         states.sort_by_key(|state| (state.trajectory, state.at));
         Ok(states)
+    }
+
+    /// Deletes all saved states of a trajectory.
+    ///
+    /// # Errors
+    /// If a state cannot be deleted.
+    pub fn clear_states(&self, trajectory: &StageKey) -> Result<(), StoreError> {
+        self.checkpoints(trajectory).clear()?;
+        self.clear_work(trajectory)
     }
 
     /// Returns whether there may be saved states of any trajectory. False is certain.
@@ -88,7 +98,7 @@ impl Store {
     /// # Errors
     /// If the folder cannot be listed.
     pub fn has_checkpoints(&self) -> Result<bool, StoreError> {
-        Ok(!self.blobs.is_empty(names::STATES)?)
+        Ok(!self.blobs.is_empty(names::STATES)? || !self.blobs.is_empty(names::WORK)?)
     }
 
     /// Reads the attributes of a state, not its tensors; `None` if the state is gone.

@@ -100,6 +100,6 @@ impl Store {
                 self.discard(&output.hash)?;
             }
         }
-        Ok(())
+        self.blobs.delete(&names::log(key)).map(drop)
     }
 }

@@ -10,10 +10,11 @@
 //!   history-v2/NAME-ef56….json      the last key of each instance of one pipeline file, for `why`
 //!   memo-v1/7890….json              hashes of source files, by their size, times and inode
 //!   checkpoints-v1/ab/ab12…/        the saved states of a trajectory, from which training can be resumed or extended
-//!   work-v1/ab/ab12…/EPOCHS/       the folder in which a program keeps the state of a trajectory
+//!   work-v1/ab/ab12…/EPOCHS/        the folder in which a program keeps the state of a trajectory
 //!   logs-v1/cd/cd34….log            what a program printed while it did the work under a key
 //!   locks-v1/ab12….json             the process that works on a trajectory, with a heartbeat
 //!   pins-v1/cd34…                   work (by its key) or saved states (by their trajectory) that are never collected
+//!   scratch/ab12…-XXXXXX/           temporary files of a program that runs, named by its trajectory
 //!   tmp/                            files being written; while nothing runs, anything here may be deleted
 //! ```
 //!
@@ -74,7 +75,7 @@ pub use manifest::{Manifest, Output, Provenance};
 pub use objects::Lent;
 pub use recipe::Recipe;
 pub use sources::{memo::Memo, witness::Witness};
-pub use work_folder::{KeptWork, WorkFolder, WorkRecord};
+pub use work_folder::{WorkFolder, WorkRecord};
 
 /// A cache: what stages made, and what is known of it.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ pub(super) const HISTORY: &str = "history-v2";
 pub(super) const MEMO: &str = "memo-v1";
 pub(super) const STATES: &str = "checkpoints-v1";
 pub(super) const WORK: &str = "work-v1";
+pub(super) const SCRATCH: &str = "scratch";
 pub(super) const LOGS: &str = "logs-v1";
 pub(super) const LOCKS: &str = "locks-v1";
 pub(super) const PINS: &str = "pins-v1";

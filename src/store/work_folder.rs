@@ -1,4 +1,6 @@
-//! Folders for programs: for temporary files, and those in which they keep the state of work that is not finished, or that more epochs can continue.
+//! Folders for programs: for temporary files, and those in which they keep the state of work that is not finished, or
+//! that more epochs can continue. Programs write what they like there, so these are no blobs: they are folders of this
+//! machine, or a store has none.
 //!
 //! The folder of a trajectory is `work-v1/ab/ab12…/EPOCHS/`, where EPOCHS is the length of the work that wrote to it last
 //! (0 if the work has no length). Beside it, `EPOCHS.json` says at which epoch its content was consistent. Work with more
@@ -12,13 +14,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::{Store, StoreError, error::io_error, names};
+use super::{Position, SavedState, Store, StoreError, error::io_error, names};
 use crate::digest::StageKey;
 
 /// What is known of the content of a folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkRecord {
-    /// The epoch at which it is consistent.
+    /// The epoch at which it is consistent; 0 if the program did not say.
     pub epoch: u64,
     /// Seconds of work up to there.
     pub seconds: f64,
@@ -30,46 +32,50 @@ pub struct WorkRecord {
 #[derive(Clone, Debug)]
 pub struct WorkFolder {
     path: PathBuf,
-    /// What earlier work left in it, if it said so.
-    pub found: Option<WorkRecord>,
-}
-
-/// A folder in the cache, for garbage collection and for people.
-#[derive(Clone, Debug, PartialEq)]
-pub struct KeptWork {
-    /// The trajectory.
-    pub trajectory: StageKey,
-    /// The name of the folder in the cache.
-    pub name: String,
-    /// The bytes of all files in it.
-    pub bytes: u64,
-    /// What is in it.
-    pub record: WorkRecord,
+    /// What earlier work left in it.
+    pub found: WorkRecord,
 }
 
 impl Store {
-    /// Makes a folder for temporary files, on the file system of the cache if it is a folder of this machine. It is
-    /// deleted when the value is dropped.
+    /// Makes a folder for temporary files of work on a trajectory, on the file system of the cache if it is a folder of
+    /// this machine. It is deleted when the value is dropped.
     ///
     /// # Errors
     /// If it cannot be made.
-    pub fn scratch(&self) -> Result<TempDir, StoreError> {
-        let parent = self.root().map_or_else(std::env::temp_dir, |root| root.join(names::TMP));
-        let made =
-            fs::create_dir_all(&parent).and_then(|()| tempfile::Builder::new().prefix("work-").tempdir_in(&parent));
+    pub fn scratch(&self, trajectory: &StageKey) -> Result<TempDir, StoreError> {
+        let parent = self.root().map_or_else(std::env::temp_dir, |root| root.join(names::SCRATCH));
+        let made = fs::create_dir_all(&parent)
+            .and_then(|()| tempfile::Builder::new().prefix(&format!("{trajectory}-")).tempdir_in(&parent));
         made.map_err(io_error("create a folder in", &parent))
     }
 
-    /// Returns the folder for work of `epochs` epochs, with the furthest state of its trajectory that such work may
-    /// continue. `None` if the cache is not a folder of this machine.
+    /// Lists the names of the folders for temporary files, each with the trajectory of its work and its bytes.
+    pub(super) fn scratches(&self) -> Result<Vec<(String, Option<StageKey>, u64)>, StoreError> {
+        let Some(root) = self.root() else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for folder in folders(&root.join(names::SCRATCH))? {
+            let Some(name) = last(&folder) else { continue };
+            let trajectory = name.split_once('-').and_then(|(trajectory, _)| trajectory.parse().ok());
+            found.push((format!("{}/{name}", names::SCRATCH), trajectory, size(&folder)?));
+        }
+        Ok(found)
+    }
+
+    /// Returns the folder for work of `epochs` epochs on a trajectory by `instance`, with the furthest state of the
+    /// trajectory that such work may continue. `None` if the cache is not a folder of this machine.
     ///
     /// # Errors
     /// If the folder cannot be made or looked at.
-    pub fn work_folder(&self, trajectory: &StageKey, epochs: u64) -> Result<Option<WorkFolder>, StoreError> {
+    pub fn work_folder(
+        &self,
+        trajectory: &StageKey,
+        epochs: u64,
+        instance: &str,
+    ) -> Result<Option<WorkFolder>, StoreError> {
         let Some(root) = self.root() else { return Ok(None) };
         let folder = root.join(names::work(trajectory));
         let path = folder.join(epochs.to_string());
-        let own = record(&path).map_or(0, |record| record.epoch);
+        let own = record(&path).epoch;
         let others = usable(&folder, epochs)?.into_iter().filter(|(epoch, other)| *other != path && *epoch > own);
         if let Some((_, other)) = others.max() {
             remove(&path)?;
@@ -79,10 +85,14 @@ impl Store {
             }
         }
         fs::create_dir_all(&path).map_err(io_error("create", &path))?;
-        Ok(Some(WorkFolder { found: record(&path), path }))
+        let made = WorkFolder { found: record(&path), path };
+        if made.found.instance.is_empty() {
+            made.saved(&WorkRecord { instance: instance.to_owned(), ..WorkRecord::default() })?;
+        }
+        Ok(Some(made))
     }
 
-    /// Returns the epoch that work of `epochs` epochs would continue from.
+    /// Returns the epoch that work of `epochs` epochs would continue from, if a program said that there is one.
     ///
     /// # Errors
     /// If a folder cannot be listed.
@@ -95,15 +105,17 @@ impl Store {
     ///
     /// # Errors
     /// If something cannot be deleted.
-    pub fn clear_work(&self, trajectory: &StageKey) -> Result<(), StoreError> {
+    pub(super) fn clear_work(&self, trajectory: &StageKey) -> Result<(), StoreError> {
         self.blobs.delete_all(&names::work(trajectory))
     }
 
-    /// Describes every folder, ordered by trajectory.
-    ///
-    /// # Errors
-    /// If a folder cannot be listed.
-    pub fn kept_work(&self) -> Result<Vec<KeptWork>, StoreError> {
+    /// Deletes the folder that is named `name` in the cache, and the record beside it.
+    pub(super) fn delete_folder(&self, name: &str) -> Result<(), StoreError> {
+        self.root().map_or(Ok(()), |root| remove(&root.join(name)))
+    }
+
+    /// Describes every folder that holds anything. The name of such a state is that of its folder.
+    pub(super) fn work_states(&self) -> Result<Vec<SavedState>, StoreError> {
         let Some(root) = self.root() else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for shard in folders(&root.join(names::WORK))? {
@@ -111,12 +123,12 @@ impl Store {
                 let Some(trajectory) = last(&folder).and_then(|name| name.parse().ok()) else { continue };
                 for kept in numbered(&folder)? {
                     let name = format!("{}/{}", names::work(&trajectory), last(&kept).unwrap_or_default());
-                    let record = record(&kept).unwrap_or_default();
-                    found.push(KeptWork { trajectory, name, bytes: size(&kept)?, record });
+                    let WorkRecord { epoch, seconds, instance } = record(&kept);
+                    let (at, bytes, instance) = (Position { epoch, step: 0 }, size(&kept)?, Some(instance));
+                    found.push(SavedState { trajectory, at, name, bytes, seconds, instance });
                 }
             }
         }
-        found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 }
@@ -160,9 +172,9 @@ fn record_of(folder: &Path) -> PathBuf {
     folder.with_extension("json")
 }
 
-/// A record that cannot be read counts as absent: what it describes is then not used.
-fn record(folder: &Path) -> Option<WorkRecord> {
-    fs::read(record_of(folder)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+/// A record that cannot be read claims nothing.
+fn record(folder: &Path) -> WorkRecord {
+    fs::read(record_of(folder)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 fn remove(folder: &Path) -> Result<(), StoreError> {
@@ -190,7 +202,7 @@ fn numbered(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 fn usable(folder: &Path, epochs: u64) -> Result<Vec<(u64, PathBuf)>, StoreError> {
     let mut all = numbered(folder)?;
     all.retain(|path| last(path).and_then(|name| name.parse().ok()).is_some_and(|length: u64| length <= epochs));
-    Ok(all.into_iter().filter_map(|path| Some((record(&path)?.epoch, path))).collect())
+    Ok(all.into_iter().map(|path| (record(&path).epoch, path)).filter(|(epoch, _)| *epoch > 0).collect())
 }
 
 /// The folders in a folder; none if there is no such folder.
@@ -223,9 +235,9 @@ mod tests {
     fn more_epochs_take_the_folder_over_and_fewer_do_not_see_it() -> Result<(), StoreError> {
         let cache = tempfile::tempdir().expect("a temporary folder");
         let (store, work) = (Store::open(cache.path()), StageKey::of(b"x"));
-        let open = |epochs| Ok::<_, StoreError>(store.work_folder(&work, epochs)?.expect("a local cache"));
+        let open = |epochs| Ok::<_, StoreError>(store.work_folder(&work, epochs, "p/a")?.expect("a local cache"));
         let five = open(5)?;
-        assert!(!five.is_used() && five.found.is_none());
+        assert!(!five.is_used() && five.found.epoch == 0);
         fs::write(five.path().join("state"), b"5").expect("written");
         assert!(open(5)?.is_used(), "what a killed program left is given again");
         assert_eq!(store.work_position(&work, 9)?, None, "it did not say that it is consistent");
@@ -234,13 +246,14 @@ mod tests {
         assert_eq!((store.work_position(&work, 9)?, store.work_position(&work, 4)?), (Some(5), None));
         assert!(!open(4)?.is_used());
         let nine = open(9)?;
-        assert!(nine.is_used() && nine.found.as_ref().is_some_and(|found| found.epoch == 5));
+        assert!(nine.is_used() && nine.found.epoch == 5);
         assert!(!open(5)?.is_used(), "it was taken over");
-        let kept: Vec<_> = store.kept_work()?.iter().map(|kept| (kept.record.epoch, kept.bytes)).collect();
-        assert_eq!(kept, [(0, 0), (0, 0), (5, 1)]);
+        let kept = || Ok::<_, StoreError>(store.saved_states()?.into_iter().map(|kept| (kept.at.epoch, kept.bytes)));
+        assert_eq!(kept()?.collect::<Vec<_>>(), [(0, 0), (0, 0), (5, 1)]);
         nine.delete()?;
-        store.clear_work(&work)?;
-        assert!(store.kept_work()?.is_empty());
+        assert_eq!(kept()?.collect::<Vec<_>>(), [(0, 0), (0, 0)]);
+        store.clear_states(&work)?;
+        assert_eq!(kept()?.count(), 0);
         Ok(())
     }
 }

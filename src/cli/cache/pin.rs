@@ -79,7 +79,7 @@ impl Chosen {
                     if let Some(holder) = store.holder(&state.trajectory)? {
                         return Err(Failure::Failed(format!("{} is at work on {}", holder, found.name())));
                     }
-                    store.checkpoints(&state.trajectory).clear()?;
+                    store.clear_states(&state.trajectory)?;
                 }
             }
             Ok(true)

@@ -15,13 +15,15 @@ pub(super) struct Kinds {
     pub registry: Registry,
     /// Names of kinds that are declared but could not be read. A stage of such a kind is no mistake of its own.
     pub unread: BTreeSet<String>,
+    /// The place of `run` of each kind that is declared.
+    pub programs: BTreeMap<&'static str, Span>,
 }
 
 /// Adds the kinds that a file declares to those of strata.
 pub(super) fn resolve(declared: Vec<Kind>, registry: &Registry, diagnostics: &mut Diagnostics) -> Kinds {
-    let mut kinds = Kinds { registry: registry.clone(), unread: BTreeSet::new() };
+    let mut kinds = Kinds { registry: registry.clone(), unread: BTreeSet::new(), programs: BTreeMap::new() };
     let mut known: BTreeMap<String, Span> = BTreeMap::new();
-    for Kind { name, declared } in declared {
+    for Kind { name, run, declared } in declared {
         let span = name.span();
         let name = name.into_inner();
         if registry.get(&name).is_some() {
@@ -35,7 +37,10 @@ pub(super) fn resolve(declared: Vec<Kind>, registry: &Registry, diagnostics: &mu
             continue;
         }
         match declared {
-            Some(declared) => kinds.registry.add(program::kind(declared)),
+            Some(declared) => {
+                kinds.programs.extend(run.map(|run| (declared.name, run)));
+                kinds.registry.add(program::kind(declared));
+            }
             None => drop(kinds.unread.insert(name)),
         }
     }

@@ -4,7 +4,8 @@
 //! [`resolve`] calls one function for each step, in an order in which each step needs only those before it; read it
 //! first. Then [`scope`](mod@scope) (what keys can name) and the steps:
 //!
-//! 1. `kinds`: those of strata, and those that the file declares; `stages` (with `params`: the parameters of a kind), `loops`, `variants`, and `sweeps` with the `values` of axes;
+//! 1. `kinds`: those of strata, and those that the file declares; `stages` (with `params`: the parameters of a kind),
+//!    `loops`, `variants`, and `sweeps` with the `values` of axes;
 //! 2. `overrides`: what `-S` changes in all of these, with `overlaps` of tables and their parts;
 //! 3. `seeds`: the axis of repeats;
 //! 4. `grid`: axes and points;
@@ -85,6 +86,7 @@ pub(super) fn resolve<'t>(
         halving,
         loops: scope.loops,
         sweeps: names,
+        programs: kinds.programs,
         notes: note.into_iter().collect(),
         ..empty
     }

@@ -38,7 +38,7 @@ pub(super) fn resolve<'t>(
 
 /// The kind of a stage. A stage that is not a table has none, and that is one mistake, not two.
 fn kind(stage: &Stage<'_>, known: &Kinds, diagnostics: &mut Diagnostics) -> Option<StageKind> {
-    let Kinds { registry, unread } = known;
+    let Kinds { registry, unread, .. } = known;
     let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
     let kinds = format!("kinds are {}", quoted(&names));
     let Some(kind) = &stage.kind else {

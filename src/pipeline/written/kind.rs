@@ -23,6 +23,8 @@ const KEYS: [&str; 11] =
 pub(crate) struct Kind {
     /// Its name, and the place of that.
     pub name: Spanned<String>,
+    /// The place of its `run`.
+    pub run: Option<Span>,
     /// What the file says of it; `None` if something could not be read.
     pub declared: Option<Declaration>,
 }
@@ -53,7 +55,7 @@ fn read_one(Entry { key: name, value }: Entry<'_>, diagnostics: &mut Diagnostics
     }
     reading.check_words(diagnostics);
     reading.check_extend(diagnostics);
-    Kind { declared: (diagnostics.len() == before).then_some(reading.declared), name }
+    Kind { declared: (diagnostics.len() == before).then_some(reading.declared), run: reading.run, name }
 }
 
 impl Reading {

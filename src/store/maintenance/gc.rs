@@ -26,8 +26,16 @@ pub(super) const OLD: Duration = Duration::from_secs(3600);
 const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The folders whose bytes count against the limit.
-const COUNTED: [&str; 7] =
-    [names::OBJECTS, names::MANIFESTS, names::STATES, names::MEMO, names::HISTORY, names::LOCKS, names::TMP];
+const COUNTED: [&str; 8] = [
+    names::OBJECTS,
+    names::MANIFESTS,
+    names::STATES,
+    names::LOGS,
+    names::MEMO,
+    names::HISTORY,
+    names::LOCKS,
+    names::TMP,
+];
 
 /// What a victim is, which decides how it is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +46,8 @@ pub enum VictimKind {
     State(StageKey),
     /// A lock without a holder. It is not deleted if someone has taken it since.
     Lock,
+    /// A folder for temporary files of a program that is gone.
+    Folder,
     /// Anything else, which is just deleted.
     File,
 }
@@ -93,6 +103,8 @@ struct Survey {
     candidates: Vec<Candidate>,
     /// The objects that manifests refer to.
     named: BTreeSet<ArtifactHash>,
+    /// The keys of manifests.
+    works: BTreeSet<StageKey>,
     states: Vec<SavedState>,
 }
 
@@ -109,11 +121,11 @@ impl Store {
     ) -> Result<Collection, StoreError> {
         let now = SystemTime::now();
         let age = |name: &str| self.modified(name).and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
-        let Survey { mut candidates, named, states } = self.survey(trajectory_of, &age)?;
+        let Survey { mut candidates, named, works, states } = self.survey(trajectory_of, &age)?;
         candidates.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.victim.name.cmp(&b.victim.name)));
 
         let before = self.bytes()?;
-        let mut collection = Collection { before, victims: self.leftovers(&named, &age)?, ..Collection::default() };
+        let mut collection = Collection { before, victims: self.leftovers(&named, &works, &age)?, ..Collection::default() };
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut lost: BTreeMap<StageKey, f64> = BTreeMap::new();
         let mut left = before.saturating_sub(collection.freed());
@@ -156,11 +168,13 @@ impl Store {
         let stays = |key: &StageKey| pins.contains(key) || needed.contains(key);
         let fading = |name: &str| 1.0 + age(name).as_secs_f64() / HALF.as_secs_f64();
 
-        let (mut candidates, mut protected, mut named) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut candidates, mut protected) = (Vec::new(), BTreeSet::new());
+        let (mut named, mut works) = (BTreeSet::new(), BTreeSet::new());
         // The trajectories of finished work, and whether that work is held.
         let mut finished: BTreeMap<StageKey, bool> = BTreeMap::new();
         for (key, manifest) in self.manifests()? {
             let record = names::manifest(&key);
+            works.insert(key);
             let (pinned, trajectory) = (stays(&key), trajectory_of(&manifest));
             if let Some(trajectory) = trajectory {
                 *finished.entry(trajectory).or_default() |= pinned;
@@ -195,7 +209,7 @@ impl Store {
             let victim = Victim { name, bytes, seconds, what, kind: VictimKind::State(trajectory) };
             candidates.push(Candidate { victim, value, work: trajectory });
         }
-        Ok(Survey { candidates, named, states })
+        Ok(Survey { candidates, named, works, states })
     }
 
     /// Deletes what was chosen. Evicted objects leave a mark.
@@ -211,11 +225,15 @@ impl Store {
                 }
                 // A run may have started on it since it was chosen.
                 VictimKind::State(trajectory) if self.holder(trajectory)?.is_some() => continue,
+                VictimKind::State(_) | VictimKind::Folder if self.is_folder(&victim.name) => {
+                    self.delete_folder(&victim.name)?;
+                    continue;
+                }
                 VictimKind::Lock => {
                     self.clear_lost(&victim.name, OLD)?;
                     continue;
                 }
-                VictimKind::State(_) | VictimKind::File => {}
+                VictimKind::State(_) | VictimKind::Folder | VictimKind::File => {}
             }
             self.blobs.delete(&victim.name)?;
         }
@@ -231,7 +249,13 @@ impl Store {
         for folder in COUNTED {
             bytes += self.blobs.list(folder)?.iter().map(|name| self.size(name)).sum::<u64>();
         }
+        bytes += self.work_states()?.iter().map(|state| state.bytes).sum::<u64>();
+        bytes += self.scratches()?.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
         Ok(bytes)
+    }
+
+    fn is_folder(&self, name: &str) -> bool {
+        self.root().is_some_and(|root| root.join(name).is_dir())
     }
 
     /// Returns the size of a blob; 0 if it is gone.
