@@ -300,7 +300,8 @@ impl Experiment {
     /// Replaces all earlier changes by others.
     #[must_use]
     pub fn with_changes(&self, changes: Changes) -> Self {
-        let again = Self::new(self.file.clone(), (self.text.clone(), self.included.clone()), changes, self.kinds.clone());
+        let again =
+            Self::new(self.file.clone(), (self.text.clone(), self.included.clone()), changes, self.kinds.clone());
         Self { cache: self.cache.clone(), ..again }
     }
 

@@ -120,7 +120,8 @@ impl Entry {
             event(format!("warning: {}", one_line(warning)));
         }
         for (name, points) in &self.series {
-            let points: Vec<String> = points.iter().map(|(epoch, value)| format!("{epoch}: {}", number(*value))).collect();
+            let points: Vec<String> =
+                points.iter().map(|(epoch, value)| format!("{epoch}: {}", number(*value))).collect();
             event(format!("series {}: {}", one_line(name), points.join(", ")));
         }
         for (name, value) in &self.metrics {

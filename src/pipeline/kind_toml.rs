@@ -68,6 +68,9 @@ fn about(schema: &Value) -> &str {
 }
 
 fn comment(words: &str) -> String {
+    if words.is_empty() {
+        return String::new();
+    }
     // Lines of one paragraph are joined.
     let paragraphs = words.split("\n\n").map(|paragraph| paragraph.replace('\n', " "));
     let lines = paragraphs

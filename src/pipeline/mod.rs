@@ -8,8 +8,8 @@
 //! (which values are equal) and `limits`. `schema` and `kind_toml` describe pipeline files to editors and
 //! people. `include` and `declared` find the files that hold kinds.
 
-pub mod document;
 mod declared;
+pub mod document;
 mod expression;
 mod include;
 mod kind_toml;

@@ -46,8 +46,7 @@ pub fn schema(registry: &Registry) -> Value {
 /// Programs that are kinds of stages.
 fn programs() -> Value {
     let ports = |about: &str| {
-        let forms: Vec<String> =
-            Form::ALL.iter().flat_map(|form| [form.to_string(), format!("{form}?")]).collect();
+        let forms: Vec<String> = Form::ALL.iter().flat_map(|form| [form.to_string(), format!("{form}?")]).collect();
         json!({"type": "object", "description": about, "additionalProperties": {"enum": forms}})
     };
     let texts = |about: &str| json!({"type": "array", "items": {"type": "string"}, "description": about});

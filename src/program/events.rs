@@ -24,8 +24,8 @@ pub(super) enum Said {
     Saved { epoch: u64 },
     /// Why its result should be read with care.
     Warning(String),
-    /// A line that is none of these: its number from 1, and what is wrong with it.
-    Wrong { line: usize, message: String },
+    /// A line that is none of these: its number from 1, what is wrong with it, and whether it was to be a metric.
+    Wrong { line: usize, message: String, is_metric: bool },
 }
 
 /// The lines that a program may write. Each has one of these shapes.
@@ -101,7 +101,10 @@ impl Events {
             self.lines += 1;
             let line = String::from_utf8_lossy(line);
             if !line.trim().is_empty() {
-                said.push(parse(line.trim()).unwrap_or_else(|message| Said::Wrong { line: self.lines, message }));
+                said.push(parse(line.trim()).unwrap_or_else(|message| {
+                    let is_metric = line.contains("\"metric\"");
+                    Said::Wrong { line: self.lines, message, is_metric }
+                }));
             }
         }
         said

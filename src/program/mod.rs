@@ -7,10 +7,11 @@
 //! strata does not sandbox programs.
 //!
 //! Reading order: `declaration` with `params`; `stage`, a program as a stage; then its parts in the order in which a run
-//! needs them: `request`, `process` with `log`, `events`, `outputs`.
+//! needs them: `request`, `process` with `guard` and `log`, `events`, `outputs`.
 
 mod declaration;
 mod events;
+mod guard;
 mod log;
 mod outputs;
 mod params;

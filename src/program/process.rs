@@ -14,11 +14,10 @@ use std::{
 };
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, set_parent_process_death_signal,
-    test_kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group, waitid,
 };
 
-use super::log::Log;
+use super::{guard::Guard, log::Log};
 
 /// Time between two looks at the events and at whether to stop.
 const TICK: Duration = Duration::from_millis(50);
@@ -92,14 +91,11 @@ pub(super) fn run(
     kill_all(mark);
     let (reader, writer) = io::pipe()?;
     command.env(MARK, mark).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
-    // SAFETY: the closure makes one system call, which is safe between fork and exec.
-    unsafe {
-        command.pre_exec(|| set_parent_process_death_signal(Some(Signal::KILL)).map_err(io::Error::from));
-    }
     let mut child = command.spawn()?;
     // It holds the ends of the pipe that the program writes to.
     drop(command);
     let group = Pid::from_child(&child);
+    let guard = Guard::over(group);
     let logged = keep(reader, Arc::clone(log));
     let ended = watch(group);
 
@@ -121,6 +117,7 @@ pub(super) fn run(
         }
     }
     let stragglers = reap(&mut child, group, mark, stopped.is_some());
+    drop(guard);
     // A process that escaped all of this may hold the pipe open for ever.
     let _ = logged.recv_timeout(GRACE);
     Ok(End { status: child.wait()?, stopped, stragglers })

@@ -131,7 +131,7 @@ impl AnyStage for ProgramStage {
         let command = request.command(&self.declared, cx.root(), &file);
         let name = command.get_program().to_string_lossy().into_owned();
         let log = Arc::new(Mutex::new(Log::default()));
-        let mut listening = Listening { events: Events::new(request.events.clone()), wrong: None, failed: None };
+        let mut listening = Listening { events: Events::new(request.events.clone()), warned: false, failed: None };
         let (began, timeout, cancelled) = (Instant::now(), self.declared.timeout, cx.stop());
         let ended = process::run(command, mark, &log, || {
             listening.take(cx, false);
@@ -203,8 +203,8 @@ fn with_log(why: &str, log: &Log, place: &str) -> String {
 /// What a program said, passed on as it comes.
 struct Listening {
     events: Events,
-    /// Whether a wrong line was reported.
-    wrong: Option<usize>,
+    /// Whether there was a warning about a line that is not understood.
+    warned: bool,
     /// Why the work counts as failed even if the program says otherwise.
     failed: Option<String>,
 }
@@ -227,11 +227,14 @@ impl Listening {
                     }
                 }
                 Said::Warning(message) => cx.warn(message),
-                Said::Wrong { line, message } if self.wrong.is_none() => {
-                    self.wrong = Some(line);
-                    cx.warn(format!("line {line} of its events is not understood: {message}"));
+                Said::Wrong { line, message, is_metric } => {
+                    let words = format!("line {line} of its events is not understood: {message}");
+                    if is_metric {
+                        self.failed.get_or_insert(words);
+                    } else if !std::mem::replace(&mut self.warned, true) {
+                        cx.warn(words);
+                    }
                 }
-                Said::Wrong { .. } => {}
             }
         }
     }

@@ -1,13 +1,13 @@
 //! How the metrics of a pipeline are shown, according to the descriptions of its kinds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::{error::ResultsError, statistics::Estimate};
 use crate::{
     amount::{number, percent},
-    graph::Graph,
+    graph::{Graph, InstanceId},
     stage::{Better, Metric, Role, Unit},
 };
 
@@ -25,41 +25,67 @@ pub struct Described<'a> {
 /// The metrics that the kinds of a pipeline describe, each once, in the order of the graph. Any other metric is a plain
 /// number.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Metrics(Vec<Metric>);
+pub struct Metrics {
+    all: Vec<Metric>,
+    /// The scores of each kind: the kind, and the number of the metric. Those of kinds that nothing depends on come
+    /// first: they are what the pipeline asks.
+    scores: Vec<(&'static str, usize)>,
+}
 
 impl Metrics {
     /// Collects the metrics of the kinds of a graph.
     #[must_use]
     pub fn of(graph: &Graph<'_>) -> Self {
-        let (mut kinds, mut all) = (Vec::new(), Vec::<Metric>::new());
+        let links = graph.instances.iter().flat_map(|instance| &instance.inputs);
+        let inner: BTreeSet<InstanceId> = links.map(|link| link.from).collect();
+        let answers: BTreeSet<&str> = graph
+            .instances
+            .iter_enumerated()
+            .filter(|(index, _)| !inner.contains(index))
+            .map(|(_, instance)| instance.kind.name)
+            .collect();
+        let (mut kinds, mut found) = (Vec::new(), Self { all: Vec::new(), scores: Vec::new() });
         for kind in graph.instances.iter().map(|instance| &instance.kind) {
             if kinds.contains(&kind.name) {
                 continue;
             }
             kinds.push(kind.name);
-            for metric in kind.metrics.iter().cloned() {
-                if !all.iter().any(|known| known.name == metric.name) {
-                    all.push(metric);
+            for metric in &kind.metrics {
+                let known = found.all.iter().position(|known| known.name == metric.name);
+                let at = known.unwrap_or_else(|| {
+                    found.all.push(metric.clone());
+                    found.all.len() - 1
+                });
+                if matches!(metric.role, Role::Score { .. }) {
+                    found.scores.push((kind.name, at));
                 }
             }
         }
-        Self(all)
+        found.scores.sort_by_key(|(kind, _)| !answers.contains(kind));
+        found
     }
 
     /// Returns the description of a metric.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Metric> {
-        self.0.iter().find(|metric| metric.name == name)
+        self.all.iter().find(|metric| metric.name == name)
     }
 
     /// Iterates over every metric that a kind describes.
     pub fn iter(&self) -> impl Iterator<Item = &Metric> {
-        self.0.iter()
+        self.all.iter()
     }
 
-    /// Iterates over the metrics that are scores.
+    /// Iterates over the metrics that are scores of a kind, each once.
     pub fn scores(&self) -> impl Iterator<Item = &Metric> {
-        self.0.iter().filter(|metric| matches!(metric.role, Role::Score { .. }))
+        let is_first = |at: &usize| self.scores[..*at].iter().all(|(_, other)| *other != self.scores[*at].1);
+        (0..self.scores.len()).filter(is_first).map(|at| &self.all[self.scores[at].1])
+    }
+
+    /// Returns whether a metric is a score of a kind. Another kind may have a metric of that name that is none.
+    #[must_use]
+    pub fn is_score_of(&self, kind: &str, metric: &Metric) -> bool {
+        self.scores.iter().any(|(of, at)| *of == kind && self.all[*at].name == metric.name)
     }
 
     /// Returns the first score, which is the default metric of verbs.
@@ -73,7 +99,7 @@ impl Metrics {
 
     /// Iterates over the metrics that explain the scores of stages that depend on theirs.
     pub fn explaining(&self) -> impl Iterator<Item = &Metric> {
-        self.0.iter().filter(|metric| metric.role == Role::Explains)
+        self.all.iter().filter(|metric| metric.role == Role::Explains)
     }
 
     /// Returns whether a metric is always shown beside the score.
@@ -85,7 +111,7 @@ impl Metrics {
     /// Returns the sort position of a metric: the order of the kinds, then the metrics that no kind describes.
     #[must_use]
     pub fn rank(&self, name: &str) -> usize {
-        self.0.iter().position(|metric| metric.name == name).unwrap_or(self.0.len())
+        self.all.iter().position(|metric| metric.name == name).unwrap_or(self.all.len())
     }
 
     /// Returns the factor from a value to the unit in the header of its metric: 100 for a fraction.

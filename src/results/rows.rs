@@ -178,7 +178,9 @@ impl<'a> Results<'a> {
     /// Returns the first score that has results, with the rows that have it.
     pub fn scored(&self) -> Option<(&Metric, Vec<&Row<'a>>)> {
         self.metrics.scores().find_map(|score| {
-            let rows: Vec<&Row<'a>> = self.rows.iter().filter(|row| row.metrics.contains_key(&*score.name)).collect();
+            let is_scored =
+                |row: &&Row<'a>| row.metrics.contains_key(&*score.name) && self.metrics.is_score_of(row.kind, score);
+            let rows: Vec<&Row<'a>> = self.rows.iter().filter(is_scored).collect();
             (!rows.is_empty()).then_some((score, rows))
         })
     }

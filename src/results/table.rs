@@ -42,8 +42,9 @@ impl<'a> Results<'a> {
         let mut rest: Vec<&Row<'_>> = self.rows.iter().collect();
         let mut tables: Vec<(&str, Grid)> = Vec::new();
         for metric in self.metrics.scores() {
-            let (scored, others): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
-                rest.into_iter().partition(|row| row.metrics.contains_key(&*metric.name));
+            let is_scored =
+                |row: &&Row<'_>| row.metrics.contains_key(&*metric.name) && self.metrics.is_score_of(row.kind, metric);
+            let (scored, others): (Vec<&Row<'_>>, Vec<&Row<'_>>) = rest.into_iter().partition(is_scored);
             rest = others;
             if !scored.is_empty() {
                 tables.push((if tables.is_empty() { "" } else { &metric.name }, self.scores(metric, &scored, all)));

@@ -140,7 +140,8 @@ mod tests {
     use super::*;
     use proptest::{prelude::*, test_runner::RngSeed};
 
-    const LIMITS: Limits = Limits { jobs: 6, load: Load { threads: 8, memory: 64, gpus: 2 }, gpus_are_for_programs: false };
+    const LIMITS: Limits =
+        Limits { jobs: 6, load: Load { threads: 8, memory: 64, gpus: 2 }, gpus_are_for_programs: false };
 
     /// Instances as (seconds, load, links).
     type Work = (TiVec<InstanceId, f64>, TiVec<InstanceId, Load>, TiVec<InstanceId, Vec<InstanceId>>);

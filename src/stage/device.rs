@@ -41,7 +41,8 @@ impl DeviceId {
             return visible.split(',').filter_map(|number| number.trim().parse().ok().map(Self::Cuda)).collect();
         }
         let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.strip_prefix("nvidia")?.parse().ok();
-        let mut found: Vec<usize> = std::fs::read_dir("/dev").into_iter().flatten().flatten().filter_map(number).collect();
+        let mut found: Vec<usize> =
+            std::fs::read_dir("/dev").into_iter().flatten().flatten().filter_map(number).collect();
         found.sort_unstable();
         found.into_iter().map(Self::Cuda).collect()
     }

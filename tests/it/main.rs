@@ -28,6 +28,8 @@ mod not_finite;
 mod own_kind;
 mod pipelines;
 mod price;
+mod programs;
+mod programs_that_fail;
 mod readers;
 mod reference_augment;
 mod reference_cluster;

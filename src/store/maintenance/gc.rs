@@ -125,7 +125,8 @@ impl Store {
         candidates.sort_by(|a, b| a.value.total_cmp(&b.value).then_with(|| a.victim.name.cmp(&b.victim.name)));
 
         let before = self.bytes()?;
-        let mut collection = Collection { before, victims: self.leftovers(&named, &works, &age)?, ..Collection::default() };
+        let mut collection =
+            Collection { before, victims: self.leftovers(&named, &works, &age)?, ..Collection::default() };
         let mut taken: BTreeSet<String> = BTreeSet::new();
         let mut lost: BTreeMap<StageKey, f64> = BTreeMap::new();
         let mut left = before.saturating_sub(collection.freed());
