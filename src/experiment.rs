@@ -272,12 +272,17 @@ impl Experiment {
     pub fn open(file: impl Into<PathBuf>) -> Result<Self, ExperimentError> {
         let path = file.into();
         match fs::read_to_string(&path) {
-            Ok(text) => {
-                let included = read_all(pipeline::included(&text, &path));
-                Ok(Self::new(path, (text, included), Changes::default(), stages::registry()))
-            }
+            Ok(text) => Ok(Self::of_text(path, text)),
             Err(source) => Err(ExperimentError::Read { path, source }),
         }
+    }
+
+    /// Makes an experiment of the text of a pipeline file. The file need not exist: its path says where the project is.
+    #[must_use]
+    pub fn of_text(file: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        let (file, text) = (file.into(), text.into());
+        let included = read_all(pipeline::included(&text, &file));
+        Self::new(file, (text, included), Changes::default(), stages::registry())
     }
 
     fn new(file: PathBuf, (text, included): (String, Included), changes: Changes, kinds: Registry) -> Self {

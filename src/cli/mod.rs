@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod schema;
 mod table;
+mod trial;
 mod watch;
 mod why;
 
@@ -64,6 +65,7 @@ enum Verb {
     Bench(bench::Args),
     Schema(schema::Args),
     Log(log::Args),
+    Try(trial::Args),
     Init(init::Args),
     Completions(completions::Args),
 }
@@ -96,6 +98,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Cache(args) => args.execute(registry, &console),
         Verb::Bench(args) => args.execute(&console),
         Verb::Schema(args) => args.execute(registry, &console),
+        Verb::Try(args) => args.execute(registry, &console),
         Verb::Log(args) => args.execute(registry, &console),
         Verb::Init(args) => args.execute(&console),
         Verb::Completions(args) => args.execute(&console),

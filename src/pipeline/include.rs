@@ -28,8 +28,14 @@ fn text_of<'a>(name: &'a Spanned<DeValue<'_>>) -> Option<&'a str> {
     name.get_ref().as_str()
 }
 
-/// Reports the files that could not be read, and those that are named twice.
-pub(super) fn check(names: &[Spanned<String>], root: &Path, sources: &Sources, diagnostics: &mut Diagnostics) {
+/// Reports the files that could not be read, and those that are named twice. Returns whether all could be read.
+pub(super) fn check(
+    names: &[Spanned<String>],
+    root: &Path,
+    sources: &Sources,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let mut complete = true;
     for (at, name) in names.iter().enumerate() {
         let path = root.join(name.get_ref());
         if names[..at].iter().any(|other| other.get_ref() == name.get_ref()) {
@@ -39,8 +45,10 @@ pub(super) fn check(names: &[Spanned<String>], root: &Path, sources: &Sources, d
                 Err(error) => error.to_string(),
                 Ok(_) => "it was not there before".to_owned(),
             };
-            let message = format!("failed to read {}: {why}", path.display());
+            let message = format!("failed to read {}: {why}", name.get_ref());
             diagnostics.add(Diagnostic::new(name.span(), message).help("paths start at the project root"));
+            complete = false;
         }
     }
+    complete
 }

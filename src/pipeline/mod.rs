@@ -55,7 +55,7 @@ pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pip
     let empty = Pipeline::empty(file, sources);
     let pipeline = match written::file::read(text, &mut diagnostics) {
         Some(mut written) => {
-            include::check(&written.include, &empty.root, sources, &mut diagnostics);
+            written.kinds_are_complete = include::check(&written.include, &empty.root, sources, &mut diagnostics);
             for (_, start, text) in sources.included() {
                 written.kinds.extend(written::file::read_included(text, start, &mut diagnostics));
             }

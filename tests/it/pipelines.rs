@@ -68,7 +68,8 @@ fn every_pipeline_checks_and_plans() {
         assert!(plan["stages"].as_array().is_some_and(|stages| stages.len() > 2), "{name}");
         let text = shipped(&name);
         for control in ["random_probe", "pixels_probe"] {
-            let small = ["loop.toml", "search.toml", "variants.toml", "zip.toml"].contains(&name.as_str());
+            let small = ["loop.toml", "own_stage.toml", "pytorch.toml", "search.toml", "variants.toml", "zip.toml"];
+            let small = small.contains(&name.as_str());
             assert!(small || text.contains(&format!("[stage.{control}]")), "{name} lacks {control}");
         }
     }

@@ -168,11 +168,8 @@ environment = ["OURS", "UNSET"]
     );
     let command = |verb: &str, ours: &str| {
         let mut command = project.command();
-        command.args([verb, "pipelines/p.toml", "--threads", "2", "--output", "json"]);
+        command.args([verb, "pipelines/p.toml", "--output", "json"]);
         command.env("OURS", ours).env("THEIRS", "hidden").env("CUDA_VISIBLE_DEVICES", "4,7").env_remove("UNSET");
-        if verb == "plan" {
-            command.env_remove("THREADS");
-        }
         command
     };
     let ran = crate::support::finish(&mut command("run", "1"));

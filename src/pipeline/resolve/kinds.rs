@@ -17,11 +17,18 @@ pub(super) struct Kinds {
     pub unread: BTreeSet<String>,
     /// The place of `run` of each kind that is declared.
     pub programs: BTreeMap<&'static str, Span>,
+    /// Whether all files with kinds could be read. An unknown kind is no mistake of its own otherwise.
+    pub complete: bool,
 }
 
 /// Adds the kinds that a file declares to those of strata.
-pub(super) fn resolve(declared: Vec<Kind>, registry: &Registry, diagnostics: &mut Diagnostics) -> Kinds {
-    let mut kinds = Kinds { registry: registry.clone(), unread: BTreeSet::new(), programs: BTreeMap::new() };
+pub(super) fn resolve(
+    declared: Vec<Kind>,
+    complete: bool,
+    registry: &Registry,
+    diagnostics: &mut Diagnostics,
+) -> Kinds {
+    let mut kinds = Kinds { registry: registry.clone(), unread: BTreeSet::new(), programs: BTreeMap::new(), complete };
     let mut known: BTreeMap<String, Span> = BTreeMap::new();
     for Kind { name, run, declared } in declared {
         let span = name.span();

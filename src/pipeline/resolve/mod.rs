@@ -45,7 +45,7 @@ pub(super) fn resolve<'t>(
     registry: &Registry,
     diagnostics: &mut Diagnostics,
 ) -> Pipeline<'t> {
-    let kinds = kinds::resolve(file.kinds, registry, diagnostics);
+    let kinds = kinds::resolve(file.kinds, file.kinds_are_complete, registry, diagnostics);
     let mut scope = stages::resolve(file.stages, &kinds, empty.sources, diagnostics);
     scope.loops = loops::resolve(file.loops, &scope, diagnostics);
     let variants = variants::resolve(file.variants, &scope, diagnostics);

@@ -38,7 +38,7 @@ pub(super) fn resolve<'t>(
 
 /// The kind of a stage. A stage that is not a table has none, and that is one mistake, not two.
 fn kind(stage: &Stage<'_>, known: &Kinds, diagnostics: &mut Diagnostics) -> Option<StageKind> {
-    let Kinds { registry, unread, .. } = known;
+    let Kinds { registry, unread, complete, .. } = known;
     let names: Vec<&str> = registry.kinds().map(|kind| kind.name).collect();
     let kinds = format!("kinds are {}", quoted(&names));
     let Some(kind) = &stage.kind else {
@@ -53,7 +53,7 @@ fn kind(stage: &Stage<'_>, known: &Kinds, diagnostics: &mut Diagnostics) -> Opti
         return None;
     };
     let found = registry.get(name).cloned();
-    if found.is_none() && !unread.contains(name) {
+    if found.is_none() && !unread.contains(name) && *complete {
         let names = Names::new(names.iter().copied()).between("\"", "\"").otherwise(kinds);
         diagnostics.unknown(kind.span(), format!("unknown kind `{name}`"), name, &names);
     }

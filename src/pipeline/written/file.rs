@@ -31,6 +31,8 @@ pub(crate) struct File<'t> {
     pub include: Vec<Spanned<String>>,
     /// `[kind.NAME]`, of this file and of those that it includes.
     pub kinds: Vec<Kind>,
+    /// Whether all files with kinds could be read.
+    pub kinds_are_complete: bool,
     /// `[stage.NAME]`, in the order of the file.
     pub stages: Vec<Stage<'t>>,
     /// `[loop.NAME]`.

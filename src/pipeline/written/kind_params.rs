@@ -36,7 +36,8 @@ pub(super) fn read(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) 
 /// `neighbors = 15`: the default, and with it the type.
 fn plain(name: &Spanned<String>, value: &Value<'_>, diagnostics: &mut Diagnostics) -> Option<Param> {
     let default = document::to_json(value.get_ref());
-    let Some(of) = ParamType::of(&default) else {
+    let is_date = value.get_ref().is_datetime();
+    let Some(of) = ParamType::of(&default).filter(|_| !is_date) else {
         let message = format!("the default of `{}` must be a number, a text, true, false or a list", name.get_ref());
         diagnostics.add(Diagnostic::new(value.span(), message));
         return None;
