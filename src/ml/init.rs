@@ -173,6 +173,12 @@ impl Scope<'_> {
         Scope { params: self.params, prefix }
     }
 
+    /// The device of the parameters.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.params.device
+    }
+
     fn name(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
