@@ -76,8 +76,9 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
         Err(error) => return Err(Failure::Failed(error.to_string())),
     }
 
-    let written = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), store.write(artifact)?)));
-    let outputs = written.collect::<Result<_, StoreError>>().map_err(failed)?;
+    let artifacts = outputs.ports().iter().map(|(port, artifact)| Ok((port.clone(), store.write(artifact)?)));
+    let files = outputs.files().iter().map(|(port, file)| Ok((port.clone(), store.write_file(file)?)));
+    let outputs = artifacts.chain(files).collect::<Result<_, StoreError>>().map_err(failed)?;
     let provenance = Provenance {
         strata: env!("CARGO_PKG_VERSION").to_owned(),
         instance: job.name.clone(),
@@ -122,8 +123,8 @@ fn damage((port, error): (String, StoreError)) -> Failure {
 
 /// Checks that the outputs are those that the kind declares. A missing one would be noticed much later otherwise.
 fn declared(kind: &StageKind, outputs: &Outputs) -> Result<(), Failure> {
-    let missing = kind.outputs.iter().find(|port| !port.optional && !outputs.ports().contains_key(port.name));
-    let unknown = outputs.ports().keys().find(|port| kind.output(port).is_none());
+    let missing = kind.outputs.iter().find(|port| !port.optional && !outputs.names().any(|name| name == port.name));
+    let unknown = outputs.names().find(|port| kind.output(port).is_none());
     match (missing, unknown) {
         (Some(port), _) => {
             Err(Failure::Failed(format!("kind `{}` did not make its output `{}`", kind.name, port.name)))

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Serialize;
+use tempfile::TempPath;
 
 use super::Form;
 use crate::store::Artifact;
@@ -12,7 +13,8 @@ use crate::store::Artifact;
 pub struct Port {
     /// The name in the pipeline file.
     pub name: &'static str,
-    /// The forms that an input accepts, or the one form of an output.
+    /// The forms that an input accepts, or the form of an output. If an output has several, parameters decide which, and
+    /// [`Stage::foresee`](super::Stage::foresee) tells it.
     pub forms: &'static [Form],
     /// Whether an input may be left out, or an output is not always made.
     pub optional: bool,
@@ -61,9 +63,12 @@ impl FromIterator<(String, Arc<Artifact>)> for Inputs {
     }
 }
 
-/// The artifacts that a stage has made, by output port.
+/// The artifacts and files that a stage has made, by output port.
 #[derive(Clone, Debug, Default)]
-pub struct Outputs(BTreeMap<String, Artifact>);
+pub struct Outputs {
+    artifacts: BTreeMap<String, Artifact>,
+    files: BTreeMap<String, Arc<TempPath>>,
+}
 
 impl Outputs {
     /// No outputs yet.
@@ -75,13 +80,31 @@ impl Outputs {
     /// Adds the artifact at the output `port`, which may be `PORT@EPOCH`.
     #[must_use]
     pub fn with(mut self, port: impl Into<String>, artifact: Artifact) -> Self {
-        self.0.insert(port.into(), artifact);
+        self.artifacts.insert(port.into(), artifact);
         self
     }
 
-    /// The artifact at each output port.
+    /// Adds the file at an output `port` of the form [`Form::File`]. It is moved into the cache.
+    #[must_use]
+    pub fn with_file(mut self, port: impl Into<String>, file: TempPath) -> Self {
+        self.files.insert(port.into(), Arc::new(file));
+        self
+    }
+
+    /// The artifact at each output port that has one.
     #[must_use]
     pub fn ports(&self) -> &BTreeMap<String, Artifact> {
-        &self.0
+        &self.artifacts
+    }
+
+    /// The file at each output port that has one.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<String, Arc<TempPath>> {
+        &self.files
+    }
+
+    /// The names of all output ports.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.artifacts.keys().chain(self.files.keys()).map(String::as_str)
     }
 }
