@@ -1,6 +1,10 @@
 //! The ports of a stage, and the inputs and outputs of a run.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use tempfile::TempPath;
@@ -67,7 +71,9 @@ impl FromIterator<(String, Arc<Artifact>)> for Inputs {
 #[derive(Clone, Debug, Default)]
 pub struct Outputs {
     artifacts: BTreeMap<String, Artifact>,
-    files: BTreeMap<String, Arc<TempPath>>,
+    files: BTreeMap<String, PathBuf>,
+    /// Files that are deleted with the outputs, unless they have been moved.
+    temporary: Vec<Arc<TempPath>>,
 }
 
 impl Outputs {
@@ -84,14 +90,22 @@ impl Outputs {
         self
     }
 
-    /// Adds the file at an output `port` of the form [`Form::File`]. It is moved into the cache.
+    /// Adds the file at the output `port`, whose form is [`Form::File`]. It is moved into the cache.
     #[must_use]
-    pub fn with_file(mut self, port: impl Into<String>, file: TempPath) -> Self {
-        self.files.insert(port.into(), Arc::new(file));
+    pub fn with_file(mut self, port: impl Into<String>, file: &Path) -> Self {
+        self.files.insert(port.into(), file.to_owned());
         self
     }
 
-    /// The artifact at each output port that has one.
+    /// Adds a temporary file as [`Outputs::with_file`] does.
+    #[must_use]
+    pub fn with_temporary(mut self, port: impl Into<String>, file: TempPath) -> Self {
+        self = self.with_file(port, &file);
+        self.temporary.push(Arc::new(file));
+        self
+    }
+
+    /// The artifact at each output port.
     #[must_use]
     pub fn ports(&self) -> &BTreeMap<String, Artifact> {
         &self.artifacts
@@ -99,11 +113,11 @@ impl Outputs {
 
     /// The file at each output port that has one.
     #[must_use]
-    pub fn files(&self) -> &BTreeMap<String, Arc<TempPath>> {
+    pub fn files(&self) -> &BTreeMap<String, PathBuf> {
         &self.files
     }
 
-    /// The names of all output ports.
+    /// The names of all ports that something was made for.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.artifacts.keys().chain(self.files.keys()).map(String::as_str)
     }

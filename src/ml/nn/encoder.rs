@@ -162,6 +162,12 @@ impl Encoder {
     /// their defaults, so that they make no difference to what is written of it.
     #[must_use]
     pub fn resolved(&self, size: [usize; 2]) -> Self {
+        self.resolved_as(if size[0].max(size[1]) <= 64 { Stem::Small } else { Stem::Large })
+    }
+
+    /// As [`Encoder::resolved`], with the stem that takes the place of `auto`.
+    #[must_use]
+    pub fn resolved_as(&self, auto: Stem) -> Self {
         let mut encoder = self.clone();
         for field in self.idle() {
             let Self { n, bias, stem, .. } = Self::default();
@@ -171,11 +177,9 @@ impl Encoder {
                 _ => encoder.stem = stem,
             }
         }
-        encoder.stem = match encoder.stem {
-            Stem::Auto if size[0].max(size[1]) <= 64 => Stem::Small,
-            Stem::Auto => Stem::Large,
-            chosen => chosen,
-        };
+        if encoder.stem == Stem::Auto {
+            encoder.stem = auto;
+        }
         encoder
     }
 }

@@ -1,4 +1,4 @@
-//! What other libraries call the parameters of ResNet-18 and ResNet-50.
+//! What other libraries call the parameters of ResNet-18 and ResNet-50; `torch` says how to build those networks there.
 //!
 //! torchvision and timm give the tensors of these two networks the same names and shapes, and shapes are ours as well:
 //! convolutions `[out, in, height, width]`, linear layers `[out, in]`. In ResNet-50 all three have the stride on the 3x3
@@ -26,7 +26,7 @@ pub enum Names {
     Timm,
 }
 
-/// The number of batches that a batch normalisation of PyTorch has seen. It has no effect where the momentum is a number.
+/// The number of batches that a batch normalisation of PyTorch has seen.
 const BATCHES: &str = "num_batches_tracked";
 
 impl Names {
@@ -75,11 +75,11 @@ impl Names {
         }
     }
 
-    /// Returns true for a tensor of the library that has no place here and no effect on features: the count of batches,
-    /// and the classifier of an encoder that comes in.
+    /// Returns true for the count of batches that a batch normalisation of PyTorch keeps. It has no place here, and no effect
+    /// where the momentum is a number.
     #[must_use]
-    pub fn is_spare(self, theirs: &str) -> bool {
-        self != Self::Strata && (theirs.ends_with(&format!(".{BATCHES}")) || theirs.starts_with("fc."))
+    pub fn is_count(self, theirs: &str) -> bool {
+        self != Self::Strata && theirs.ends_with(&format!(".{BATCHES}"))
     }
 
     /// Checks that the library has this network.
@@ -95,6 +95,9 @@ impl Names {
         }
         if encoder.final_norm {
             return Err(("final_norm", format!("must be false: the networks of {self} end without a normalisation")));
+        }
+        if encoder.width != 1.0 {
+            return Err(("width", format!("must be 1: {self} has networks of no other width")));
         }
         if encoder.padding != Padding::Symmetric {
             return Err(("padding", format!("must be `symmetric`, as it is in {self}")));
@@ -167,11 +170,13 @@ mod tests {
     use super::*;
     use crate::ml::nn::Stem;
 
+    /// A network with tensors of no memory, as only names matter.
     fn network(kind: EncoderKind) -> Result<(Architecture, BTreeMap<String, Tensor>)> {
-        let encoder = Encoder { kind, width: 0.05, stem: Stem::Large, ..Encoder::default() };
+        let encoder = Encoder { kind, stem: Stem::Large, ..Encoder::default() };
         let architecture = Architecture::Classifier { colours: 3, encoder, classes: 4 };
-        let (_, params) = architecture.build(0, &Device::Cpu)?;
-        Ok((architecture, params.to_tensors()?))
+        let empty = Tensor::zeros(0, candle_core::DType::F32, &Device::Cpu)?;
+        let tensors = architecture.shapes()?.into_keys().map(|name| (name, empty.clone())).collect();
+        Ok((architecture, tensors))
     }
 
     #[test]
@@ -210,7 +215,7 @@ mod tests {
             assert_eq!(Names::Timm.ours(unknown), None, "{unknown}");
         }
         assert_eq!(Names::Torchvision.ours("bn1.num_batches_tracked"), None);
-        assert!(Names::Torchvision.is_spare("layer1.0.bn1.num_batches_tracked"));
+        assert!(Names::Torchvision.is_count("layer1.0.bn1.num_batches_tracked"));
     }
 
     #[test]

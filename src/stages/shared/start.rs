@@ -45,6 +45,13 @@ impl Known {
         }
     }
 
+    /// How this network differs from an encoder, in words; `None` if it does not.
+    pub(in crate::stages) fn unlike(&self, wanted: &Encoder) -> Option<String> {
+        let Self::Encoder(made) = self else { return Some("an autoencoder, not an encoder".to_owned()) };
+        let differences = differences(made, &wanted.resolved_as(made.stem));
+        (!differences.is_empty()).then(|| format!("an encoder with {}", differences.join(", ")))
+    }
+
     /// Reads what is known of the network at an input port.
     pub(in crate::stages) fn at(inputs: &Foresight, port: &str) -> Option<Self> {
         serde_json::from_str(inputs.get(port)?.network.as_ref()?).ok()
@@ -125,6 +132,7 @@ pub(in crate::stages) fn load(
 /// The fields in which an encoder that was made differs from the one that is wanted, in words. How weights were drawn and
 /// how running statistics follow do not matter to a network that is there.
 fn differences(made: &Encoder, wanted: &Encoder) -> Vec<String> {
+    let idle = if made.kind == wanted.kind { made.idle() } else { Vec::new() };
     let (made, wanted) = (fields(made), fields(wanted));
     let mut names: Vec<&String> = made.keys().chain(wanted.keys()).collect();
     names.sort();
@@ -132,7 +140,8 @@ fn differences(made: &Encoder, wanted: &Encoder) -> Vec<String> {
     let differs = |name: &&&String| {
         let is_open = |value: Option<&Value>| value.is_some_and(|value| value == "auto");
         let is_stem = name.as_str() == "stem" && (is_open(made.get(**name)) || is_open(wanted.get(**name)));
-        !["init", "bn_momentum"].contains(&name.as_str()) && !is_stem && made.get(**name) != wanted.get(**name)
+        let has_effect = !["init", "bn_momentum"].contains(&name.as_str()) && !idle.contains(&name.as_str());
+        has_effect && !is_stem && made.get(**name) != wanted.get(**name)
     };
     let shown = |value: Option<&Value>| value.map_or_else(|| "none".to_owned(), Value::to_string);
     let words = |name: &&String| format!("`{name}` {}, not {}", shown(made.get(*name)), shown(wanted.get(*name)));
@@ -199,6 +208,9 @@ mod tests {
     fn what_is_not_known_is_no_difference() {
         let open = Known::encoder(&Encoder { stem: Stem::Auto, ..torch() }, None);
         assert_eq!(Known::Encoder(torch()).objection(&open), None);
+        // The bottleneck ResNet has one stem, whatever the size of the images.
+        let of_size = |edge| Known::encoder(&Encoder::default(), Some([3, edge, edge]));
+        assert_eq!(of_size(32).objection(&of_size(96)), None);
         let momentum = Known::Encoder(Encoder { bn_momentum: 0.5, ..torch() });
         assert_eq!(Known::Encoder(torch()).objection(&momentum), None);
         let autoencoder = Known::Autoencoder { channels: vec![4], kernel: 3 };
