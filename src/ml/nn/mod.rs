@@ -13,6 +13,7 @@ mod layers;
 mod loss_curve_test;
 mod names;
 mod resnet;
+mod torch;
 
 pub use architecture::{Architecture, Network, Pool};
 pub use autoencoder::Autoencoder;
