@@ -21,9 +21,7 @@ use crate::{
         files::{TensorFile, csv},
         nn::{Encoder, Names},
     },
-    stage::{
-        Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Root, Source, Stage, StageError,
-    },
+    stage::{Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Root, Source, Stage, StageError},
     store::Artifact,
 };
 
@@ -122,7 +120,9 @@ impl Import {
                 let file = fs::File::open(path).and_then(|file| file.metadata());
                 match file {
                     Ok(found) if found.is_file() => Ok(Opened::File),
-                    Ok(_) => Err(Objection::new("path", format!("{}: not a file", path.display()), "set `path` to a file")),
+                    Ok(_) => {
+                        Err(Objection::new("path", format!("{}: not a file", path.display()), "set `path` to a file"))
+                    }
                     Err(error) => {
                         let message = format!("{}: {error}", path.display());
                         Err(Objection::new("path", message, "put the file there, or set `path` to it"))
@@ -168,15 +168,7 @@ impl Stage for Import {
     )];
     const OUTPUTS: &'static [Port] = &[Port::new(
         "data",
-        &[
-            Form::Images,
-            Form::Features,
-            Form::Labels,
-            Form::Batches,
-            Form::Weights,
-            Form::Matrix,
-            Form::File,
-        ],
+        &[Form::Images, Form::Features, Form::Labels, Form::Batches, Form::Weights, Form::Matrix, Form::File],
         "what the file holds, of the form that `form` names",
     )];
 

@@ -62,6 +62,26 @@ pub fn python_with(modules: &str) -> Option<String> {
     require(found, &format!("Python with {modules} (STRATA_PYTHON names another than python3)"))
 }
 
+/// A Python with torch, torchvision, timm, safetensors and numpy: `STRATA_TORCH_PYTHON`, which must have them, else
+/// `STRATA_PYTHON` or `python3`, which need not.
+pub fn python_with_torch() -> Option<String> {
+    let modules = "torch, torchvision, timm, safetensors, numpy";
+    let has_them = |python: &String| {
+        let ran = Command::new(python).args(["-c", &format!("import {modules}")]).output();
+        ran.is_ok_and(|ran| ran.status.success())
+    };
+    if let Ok(named) = std::env::var("STRATA_TORCH_PYTHON") {
+        let found = Some(named).filter(has_them);
+        return require(found, &format!("{modules} in the Python that STRATA_TORCH_PYTHON names"));
+    }
+    let usual = std::env::var("STRATA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Some(usual).filter(has_them);
+    if found.is_none() {
+        say_skipped(&format!("there is no Python with {modules} (STRATA_TORCH_PYTHON names one)"));
+    }
+    found
+}
+
 /// The folder of data and tools that may be offered to tests, if it holds these files: `STRATA_SHARED`, which must hold
 /// them, else `shared` beside the repository, which need not be there.
 pub fn offered(files: &[&str]) -> Option<PathBuf> {

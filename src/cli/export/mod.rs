@@ -95,7 +95,9 @@ impl Args {
                 let form = instance.form(output);
                 if self.names != Names::Strata && form != Some(Form::Weights) {
                     let form = form.map_or_else(|| "something else".to_owned(), |form| form.to_string());
-                    return Err(Failure::Usage(format!("`--names` is for weights, and `{output}` of {name} is {form}")));
+                    return Err(Failure::Usage(format!(
+                        "`--names` is for weights, and `{output}` of {name} is {form}"
+                    )));
                 }
                 if !store.has(&made.hash)? {
                     let run = self.pipeline.run(&[name, "--force"]);

@@ -38,7 +38,13 @@ impl Named<'_> {
     }
 
     /// Says how to load a file in Python, once for each network, and what is not in it.
-    pub(super) fn tell(&self, instance: &str, hash: &ArtifactHash, file: &str, console: &Console) -> Result<(), Failure> {
+    pub(super) fn tell(
+        &self,
+        instance: &str,
+        hash: &ArtifactHash,
+        file: &str,
+        console: &Console,
+    ) -> Result<(), Failure> {
         let (_, architecture) = self.read(instance, hash)?;
         let failed = |error: crate::ml::Error| Failure::Failed(format!("{instance}: {error}"));
         let same = self.names.python(&architecture, "").map_err(failed)?;

@@ -46,7 +46,7 @@ impl Archive {
                 return Err(damaged(path, format!("truncated: it ends before `{name}` does")));
             }
             let bytes = if packed { entry.size() } else { entry.compressed_size() };
-            entries.insert(name, Place { start, packed, skip: 0, bytes });
+            entries.insert(name, Place { start, packed, skip: 0, bytes, crc: Some(entry.crc32()) });
         }
         Ok(Self { path: path.to_owned(), entries })
     }
@@ -78,7 +78,11 @@ impl Archive {
     fn stream(&self, place: Place) -> Result<Box<dyn Read>> {
         let mut file = BufReader::new(File::open(&self.path).map_err(io_at(&self.path))?);
         file.seek(SeekFrom::Start(place.start)).map_err(io_at(&self.path))?;
-        Ok(if place.packed { Box::new(DeflateDecoder::new(file).take(place.bytes)) } else { Box::new(file.take(place.bytes)) })
+        Ok(if place.packed {
+            Box::new(DeflateDecoder::new(file).take(place.bytes))
+        } else {
+            Box::new(file.take(place.bytes))
+        })
     }
 
     /// Reads a file of the archive, of at most so many bytes.
@@ -91,9 +95,9 @@ impl Archive {
             return Err(damaged(&self.path, message));
         }
         let mut bytes = Vec::new();
-        self.stream(place)?.read_to_end(&mut bytes).map_err(|error| {
-            damaged(&self.path, format!("damaged: `{name}` cannot be unpacked: {error}"))
-        })?;
+        self.stream(place)?
+            .read_to_end(&mut bytes)
+            .map_err(|error| damaged(&self.path, format!("damaged: `{name}` cannot be unpacked: {error}")))?;
         Ok(bytes)
     }
 }

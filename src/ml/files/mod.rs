@@ -200,6 +200,3 @@ fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 pub fn path_words(path: &Path) -> String {
     shown(path)
 }
-
-#[cfg(test)]
-mod tests;

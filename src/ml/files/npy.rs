@@ -20,7 +20,7 @@ const LONGEST: usize = 1 << 16;
 pub(super) fn tensors(path: &Path) -> Result<BTreeMap<String, Stored>> {
     let mut file = File::open(path).map_err(io_at(path))?;
     let bytes = file.metadata().map_err(io_at(path))?.len();
-    let place = Place { start: 0, packed: false, skip: 0, bytes };
+    let place = Place { start: 0, packed: false, skip: 0, bytes, crc: None };
     let array = array(&mut file, place).map_err(|message| damaged(path, message))?;
     array.check(path, ARRAY)?;
     Ok(BTreeMap::from([(ARRAY.to_owned(), array)]))
@@ -51,7 +51,8 @@ pub(super) fn array(stream: &mut impl Read, place: Place) -> Result<Stored, Stri
     }
     let text = String::from_utf8_lossy(&text);
     let (dims, columns) = (shape(&text).ok_or("its header names no shape")?, value(&text, "fortran_order"));
-    let strides = if columns.is_some_and(|word| word.starts_with("True")) { columns_first(&dims) } else { rows_first(&dims) };
+    let strides =
+        if columns.is_some_and(|word| word.starts_with("True")) { columns_first(&dims) } else { rows_first(&dims) };
     let descr = value(&text, "descr").ok_or("its header names no type")?;
     let word = descr.strip_prefix(['\'', '"']).and_then(|rest| rest.split(['\'', '"']).next());
     let strides = strides.ok_or("its shape has too many numbers to be true")?;
@@ -67,7 +68,8 @@ pub(super) fn array(stream: &mut impl Read, place: Place) -> Result<Stored, Stri
 
 /// The text after a key of the dictionary.
 fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
-    let at = ["'", "\""].iter().find_map(|quote| Some(header.find(&format!("{quote}{key}{quote}"))? + key.len() + 2))?;
+    let at =
+        ["'", "\""].iter().find_map(|quote| Some(header.find(&format!("{quote}{key}{quote}"))? + key.len() + 2))?;
     Some(header[at..].trim_start().strip_prefix(':')?.trim_start())
 }
 

@@ -30,7 +30,9 @@ const STATES: [&str; 4] = ["state_dict", "model", "model_state_dict", "net"];
 pub(super) fn tensors(archive: &Archive, pickle: &str) -> Result<BTreeMap<String, Stored>> {
     let bytes = archive.read(pickle, LONGEST)?;
     let folder = pickle.trim_end_matches("data.pkl");
-    if archive.entries.contains_key(&format!("{folder}byteorder")) && archive.read(&format!("{folder}byteorder"), 16)? == b"big" {
+    if archive.entries.contains_key(&format!("{folder}byteorder"))
+        && archive.read(&format!("{folder}byteorder"), 16)? == b"big"
+    {
         let remedy = "write it anew on a little-endian machine";
         return Err(Fault::at(&archive.path, "its numbers are big-endian", remedy).into());
     }
@@ -40,7 +42,11 @@ pub(super) fn tensors(archive: &Archive, pickle: &str) -> Result<BTreeMap<String
     let found = thread::scope(|scope| {
         let caught = move || std::panic::catch_unwind(AssertUnwindSafe(find));
         let reader = thread::Builder::new().stack_size(stack).spawn_scoped(scope, caught);
-        reader.map_err(|error| error.to_string())?.join().and_then(|found| found).unwrap_or_else(|_| Err("damaged".to_owned()))
+        reader
+            .map_err(|error| error.to_string())?
+            .join()
+            .and_then(|found| found)
+            .unwrap_or_else(|_| Err("damaged".to_owned()))
     });
     let found = found.map_err(|message| damaged(&archive.path, format!("`{pickle}` cannot be read: {message}")))?;
     let mut tensors = BTreeMap::new();
@@ -137,7 +143,9 @@ fn layout(object: &Object) -> Option<Result<Layout, String>> {
 
 /// The arguments of `torch._utils._rebuild_tensor_v2`: storage, offset, shape, strides.
 fn rebuilt(args: &[Object]) -> Option<Layout> {
-    let [Object::PersistentLoad(storage), offset, Object::Tuple(dims), Object::Tuple(strides), ..] = args else { return None };
+    let [Object::PersistentLoad(storage), offset, Object::Tuple(dims), Object::Tuple(strides), ..] = args else {
+        return None;
+    };
     // `("storage", its class, its file, its device, its length)`.
     let Object::Tuple(storage) = &**storage else { return None };
     let [_, Object::Class { class_name, .. }, Object::Unicode(file), ..] = &storage[..] else { return None };
@@ -167,11 +175,19 @@ impl Layout {
             "DoubleStorage" => Some(Number::F64),
             _ => None,
         };
+        // PyTorch may leave checksums out (`set_crc32_options`).
         let skip = (self.offset as u64).saturating_mul(number.map_or(1, Number::bytes) as u64);
         // A dimension of one number may have any stride; with that of its neighbours, the order is plain.
         let strides = plain(&self.dims, self.strides);
         let type_name = self.type_name.trim_end_matches("Storage").to_lowercase();
-        Stored { type_name, number, big_endian: false, dims: self.dims, strides, place: Place { skip, ..place } }
+        Stored {
+            type_name,
+            number,
+            big_endian: false,
+            dims: self.dims,
+            strides,
+            place: Place { skip, crc: None, ..place },
+        }
     }
 }
 

@@ -1,11 +1,6 @@
 //! Safetensors: a header of JSON, then the numbers.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::Read,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use safetensors::{Dtype, tensor::Metadata};
 
@@ -33,7 +28,8 @@ pub(super) fn tensors(path: &Path) -> Result<Found> {
     file.read_exact(&mut head).map_err(io_at(path))?;
     let header = u64::from_le_bytes(head);
     if header > LONGEST || header > length.saturating_sub(HEAD) {
-        let message = format!("truncated, or no safetensors file: its header has {header} bytes, and the file {length}");
+        let message =
+            format!("truncated, or no safetensors file: its header has {header} bytes, and the file {length}");
         return Err(damaged(path, message));
     }
     let mut json = vec![0; usize::try_from(header).unwrap_or_default()];
@@ -53,7 +49,7 @@ pub(super) fn tensors(path: &Path) -> Result<Found> {
             big_endian: false,
             dims: info.shape.clone(),
             strides: strides.unwrap_or_default(),
-            place: Place { start, packed: false, skip: 0, bytes: to.saturating_sub(from) },
+            place: Place { start, packed: false, skip: 0, bytes: to.saturating_sub(from), crc: None },
         };
         stored.check(path, &name)?;
         tensors.insert(name, stored);

@@ -2,12 +2,12 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek, SeekFrom},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
     path::Path,
 };
 
 use candle_core::Tensor;
-use flate2::bufread::DeflateDecoder;
+use flate2::{CrcReader, bufread::DeflateDecoder};
 
 use super::{Info, Number, damaged, io_at};
 use crate::ml::{Result, data::Fault};
@@ -34,6 +34,8 @@ pub(super) struct Place {
     pub skip: u64,
     /// All bytes from `start` on that belong to the tensor, after unpacking.
     pub bytes: u64,
+    /// The checksum of those bytes, if it is to be compared.
+    pub crc: Option<u32>,
 }
 
 /// The strides of a tensor whose last index runs fastest. `None` if it has more numbers than can be counted.
@@ -99,7 +101,9 @@ impl Stored {
         self.check(path, name)?;
         let (count, span) = (self.count().unwrap_or_default(), self.span().unwrap_or_default());
         let cut = |error: io::Error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => damaged(path, format!("truncated: it ends before the last number of `{name}`")),
+            io::ErrorKind::UnexpectedEof => {
+                damaged(path, format!("truncated: it ends before the last number of `{name}`"))
+            }
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Other => {
                 damaged(path, format!("damaged: `{name}` cannot be unpacked: {error}"))
             }
@@ -123,14 +127,23 @@ impl Stored {
     fn bytes(&self, path: &Path, wanted: u64) -> io::Result<Vec<u8>> {
         let mut file = BufReader::new(File::open(path)?);
         file.seek(SeekFrom::Start(self.place.start))?;
-        let mut stream: Box<dyn Read> = if self.place.packed { Box::new(DeflateDecoder::new(file)) } else { Box::new(file) };
+        let stream: Box<dyn BufRead> =
+            if self.place.packed { Box::new(BufReader::new(DeflateDecoder::new(file))) } else { Box::new(file) };
+        let mut stream = CrcReader::new(stream);
         if io::copy(&mut stream.by_ref().take(self.place.skip), &mut io::sink())? != self.place.skip {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         // It grows with what is there, so a false claim of a size takes no memory.
         let mut bytes = Vec::new();
-        stream.take(wanted).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 == wanted { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        stream.by_ref().take(wanted).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != wanted {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let is_whole = self.place.skip + wanted == self.place.bytes;
+        if is_whole && self.place.crc.is_some_and(|crc| crc != stream.crc().sum()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "its checksum is another"));
+        }
+        Ok(bytes)
     }
 
     /// Brings numbers into the order in which the last index runs fastest.

@@ -77,7 +77,11 @@ pub(super) fn foresee(
     stand_in = stand_in.attribute(CLASSES, Vec::<String>::new());
     form.check(&stand_in).map_err(|error| misfit(import, form, file, error.to_string()))?;
     if rows == Some(0) {
-        return Err(Objection::new("path", format!("{}: it has no rows", path_words(file.path())), "import a file with some"));
+        return Err(Objection::new(
+            "path",
+            format!("{}: it has no rows", path_words(file.path())),
+            "import a file with some",
+        ));
     }
     let mut foreseen = Foreseen::default();
     match form {
@@ -110,7 +114,9 @@ pub(super) fn read(
         artifact = artifact.attribute(name, value);
     }
     if let Some(labels) = labels {
-        let tensor = labels.tensor(LABELS).map_err(|error| Objection::new("path", error.to_string(), "join `labels` to labels"))?;
+        let tensor = labels
+            .tensor(LABELS)
+            .map_err(|error| Objection::new("path", error.to_string(), "join `labels` to labels"))?;
         artifact = artifact.with(LABELS, tensor.clone());
         if let Some(classes) = labels.attributes().get(CLASSES) {
             artifact = artifact.attribute(CLASSES, classes.clone());
@@ -125,7 +131,13 @@ pub(super) fn read(
 }
 
 /// Gives the artifact the names of its classes.
-fn classes(import: &Import, form: Form, file: &TensorFile, artifact: Artifact, labels: &[u32]) -> Result<Artifact, Objection> {
+fn classes(
+    import: &Import,
+    form: Form,
+    file: &TensorFile,
+    artifact: Artifact,
+    labels: &[u32],
+) -> Result<Artifact, Objection> {
     let most = labels.iter().max().map_or(0, |&label| label as usize + 1);
     let known: Option<Vec<String>> = match import.classes.as_slice() {
         [] => artifact.get(CLASSES).ok(),
@@ -186,7 +198,11 @@ impl Plan {
     ) -> Result<Self, Objection> {
         let Some(number) = info.number else {
             let message = format!("{}: `{theirs}` is {info}, which cannot be read", path_words(file.path()));
-            return Err(Objection::new("tensors", message, "store it as float32, uint8 or int64, or leave it out of `tensors`"));
+            return Err(Objection::new(
+                "tensors",
+                message,
+                "store it as float32, uint8 or int64, or leave it out of `tensors`",
+            ));
         };
         let is_index = form != Form::Matrix && matches!(ours.as_str(), LABELS | "truth" | "batches");
         let is_real = (form == Form::Features && ours != LABELS) || (form == Form::Labels && ours == "confidence");
@@ -201,7 +217,9 @@ impl Plan {
                 dims = vec![rows, 1, height, width];
                 Shape::Grey
             }
-            (Form::Images, "images", &[rows, height, width, channels]) if channels_last(import, &theirs, info, file)? => {
+            (Form::Images, "images", &[rows, height, width, channels])
+                if channels_last(import, &theirs, info, file)? =>
+            {
                 dims = vec![rows, channels, height, width];
                 Shape::ChannelsFirst
             }
@@ -242,7 +260,10 @@ fn channels_last(import: &Import, name: &str, info: Info<'_>, file: &TensorFile)
         (Channels::First, ..) | (Channels::Auto, true, false) => Ok(false),
         (Channels::Last, ..) | (Channels::Auto, false, true) => Ok(true),
         (Channels::Auto, ..) => {
-            let message = format!("`{name}` of {} is {info}, which does not show where the channels are", path_words(file.path()));
+            let message = format!(
+                "`{name}` of {} is {info}, which does not show where the channels are",
+                path_words(file.path())
+            );
             Err(Objection::new("channels", message, "write `channels = \"first\"` or `channels = \"last\"`"))
         }
     }
@@ -257,7 +278,10 @@ fn misfit(import: &Import, form: Form, file: &TensorFile, error: String) -> Obje
             "join the input `labels` to labels (of an `import` with `form = \"labels\"`), or name them by `tensors = {{ {LABELS} = \"…\" }}`"
         ),
         _ if import.tensors.is_empty() => {
-            format!("name the tensors of the form by `tensors = {{ {} = \"…\" }}`, or set `form` to what it holds", alone(form))
+            format!(
+                "name the tensors of the form by `tensors = {{ {} = \"…\" }}`, or set `form` to what it holds",
+                alone(form)
+            )
         }
         _ => format!("`strata schema --form {form}` says which tensors it needs"),
     };

@@ -79,7 +79,9 @@ pub(super) fn read(import: &Import, path: &Path, table: Table) -> Result<Artifac
                     let index = |(line, text): &(u64, String)| {
                         let at = classes.iter().position(|class| class == text);
                         let at = at.and_then(|at| u32::try_from(at).ok());
-                        at.ok_or_else(|| fault(*line, format!("`{text}` is not one of the classes"), "name it in `classes`"))
+                        at.ok_or_else(|| {
+                            fault(*line, format!("`{text}` is not one of the classes"), "name it in `classes`")
+                        })
                     };
                     column.iter().map(index).collect::<Result<_, _>>()?
                 }
@@ -87,7 +89,8 @@ pub(super) fn read(import: &Import, path: &Path, table: Table) -> Result<Artifac
             if let Some(classes) = &classes
                 && let Some(at) = indices.iter().position(|&label| label as usize >= classes.len())
             {
-                let message = format!("there is a label {}, and {} classes (labels from 0)", indices[at], classes.len());
+                let message =
+                    format!("there is a label {}, and {} classes (labels from 0)", indices[at], classes.len());
                 return Err(fault(column[at].0, message, "name every class in `classes`, in the order of the labels"));
             }
             Tensor::from_vec(indices, column.len(), &Device::Cpu)?

@@ -28,11 +28,13 @@ const NAMED: usize = 3;
 pub(super) fn warn(import: &Import, problems: &mut Problems) {
     let (encoder, names) = (&import.encoder, import.names);
     if encoder.bn_eps != TORCH_EPS {
-        let message = format!("is {}; the networks of {names} have 1e-5, and give other features with this", encoder.bn_eps);
+        let message =
+            format!("is {}; the networks of {names} have 1e-5, and give other features with this", encoder.bn_eps);
         problems.warn("encoder.bn_eps", message, "write `bn_eps = 1e-5`");
     }
     if encoder.mean.is_empty() {
-        let message = format!("is not set, so pixels come as they are; the pretrained networks of {names} normalise them");
+        let message =
+            format!("is not set, so pixels come as they are; the pretrained networks of {names} normalise them");
         let help = "write `mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]` for networks trained on ImageNet, or \
                     the values of the training; `mean = [0, 0, 0], std = [1, 1, 1]` if there was none";
         problems.warn("encoder.mean", message, help);
@@ -115,7 +117,9 @@ pub(super) fn find(import: &Import, file: &TensorFile) -> Result<Found, Objectio
         None => written(import, &renamed),
     };
     let shapes = architecture.shapes().map_err(|error| match error {
-        ml::Error::Invalid(message) => Objection::new("encoder", message, "give one mean and deviation for each channel"),
+        ml::Error::Invalid(message) => {
+            Objection::new("encoder", message, "give one mean and deviation for each channel")
+        }
         error => error.into(),
     })?;
     compare(import, file, &renamed, &shapes)?;
@@ -183,7 +187,9 @@ fn compare(
     for (ours, shape) in shapes {
         match renamed.dims(ours) {
             None => missing.push(theirs(ours)),
-            Some(dims) if dims != shape.as_slice() => wrong.push(format!("`{}` is {dims:?}, not {shape:?}", theirs(ours))),
+            Some(dims) if dims != shape.as_slice() => {
+                wrong.push(format!("`{}` is {dims:?}, not {shape:?}", theirs(ours)))
+            }
             Some(_) => {}
         }
     }
