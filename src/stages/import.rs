@@ -17,7 +17,7 @@ use super::shared::{checks, idle};
 use crate::{
     ml::{
         self,
-        data::Faults,
+        data::{Faults, shown},
         files::{TensorFile, csv},
         nn::{Encoder, Names},
     },
@@ -114,24 +114,20 @@ enum Opened {
 impl Import {
     fn open(&self, form: Form, path: &Path) -> Result<Opened, Objection> {
         let is_csv = csv::is_one(path);
+        // Opening something else, such as a named pipe, could wait forever.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+            let message = format!("{}: not a file", shown(path));
+            return Err(Objection::new("path", message, "set `path` to a file"));
+        }
         match form {
-            Form::File => {
-                // Opened, so that a missing or unreadable file is noticed now.
-                let file = fs::File::open(path).and_then(|file| file.metadata());
-                match file {
-                    Ok(found) if found.is_file() => Ok(Opened::File),
-                    Ok(_) => {
-                        Err(Objection::new("path", format!("{}: not a file", path.display()), "set `path` to a file"))
-                    }
-                    Err(error) => {
-                        let message = format!("{}: {error}", path.display());
-                        Err(Objection::new("path", message, "put the file there, or set `path` to it"))
-                    }
-                }
-            }
+            // Opened, so that a missing or unreadable file is noticed now.
+            Form::File => fs::File::open(path).map(|_| Opened::File).map_err(|error| {
+                let message = format!("{}: {error}", shown(path));
+                Objection::new("path", message, "put the file there, or set `path` to it")
+            }),
             Form::Labels if is_csv => Ok(Opened::Csv(csv::Table::open(path)?)),
             _ if is_csv && path.is_file() => {
-                let message = format!("{}: labels are read from CSV files, not {form}", path.display());
+                let message = format!("{}: labels are read from CSV files, not {form}", shown(path));
                 Err(Objection::new("form", message, "save it as .npy, .npz or safetensors, or set `form = \"labels\"`"))
             }
             Form::Weights => Ok(Opened::Weights(TensorFile::open(path)?)),
@@ -250,20 +246,20 @@ impl Stage for Import {
         if let Some(found) = artifact.not_finite()? {
             return Err(StageError::failed(format!(
                 "{}: `{}` holds {} in row {}; store finite numbers only",
-                path.display(),
+                shown(path),
                 found.tensor,
                 found.value,
                 found.row
             )));
         }
-        form.check(&artifact).map_err(|error| StageError::failed(format!("{}: {error}", path.display())))?;
+        form.check(&artifact).map_err(|error| StageError::failed(format!("{}: {error}", shown(path))))?;
         Ok(Outputs::new().with("data", artifact))
     }
 }
 
 /// Copies a file, so that the copy can be moved into the cache.
 fn copy(path: &PathBuf) -> Result<tempfile::TempPath, StageError> {
-    let failed = |error: std::io::Error| StageError::failed(format!("{}: cannot be copied: {error}", path.display()));
+    let failed = |error: std::io::Error| StageError::failed(format!("{}: cannot be copied: {error}", shown(path)));
     let mut copy = tempfile::NamedTempFile::new().map_err(failed)?;
     let mut file = fs::File::open(path).map_err(failed)?;
     std::io::copy(&mut file, &mut copy).map_err(failed)?;

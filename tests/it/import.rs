@@ -1,6 +1,7 @@
 //! `import` in a graph: what is in the key, and mistakes that `check` finds.
 
 use candle_core::{DType, Device, Tensor};
+use strata::ml::files::TensorFile;
 
 use crate::support::Project;
 
@@ -78,6 +79,28 @@ fn a_file_goes_into_the_cache_and_out_again() {
     let ran = project.strata(&["export", "pipelines/p.toml", "any", "--names", "timm", "-o", "out"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(ran.err.contains("`--names` is for weights, and `any` makes none"), "{}", ran.err);
+}
+
+/// Whatever type the numbers have, they are the same after a turn through the cache.
+#[test]
+fn every_type_of_numbers_is_kept() {
+    let all = "[pipeline]\nname = \"p\"\n\n[stage.all]\nkind = \"import\"\npath = \"arrays.npz\"\nform = \"matrix\"\n";
+    let project = Project::with(all);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/tensor_files/arrays.npz");
+    std::fs::copy(file, project.path("arrays.npz")).expect("a copy");
+    project.done(&["run", "pipelines/p.toml"]);
+    project.done(&["export", "pipelines/p.toml", "all", "-o", "out"]);
+    let path = project.path("out/all.data.safetensors");
+    let kept = candle_core::safetensors::load(path, &Device::Cpu).expect("tensors of every type");
+    let file = TensorFile::open(&project.path("arrays.npz")).expect("the arrays");
+    assert_eq!(kept.len(), file.tensors().count());
+    for (name, tensor) in &kept {
+        let list = |tensor: &Tensor| {
+            tensor.to_dtype(DType::F64).and_then(|all| all.flatten_all()?.to_vec1::<f64>()).expect("numbers")
+        };
+        let read = file.read(name).expect("an array");
+        assert_eq!((tensor.dtype(), list(tensor)), (read.dtype(), list(&read)), "{name}");
+    }
 }
 
 #[test]

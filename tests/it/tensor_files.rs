@@ -1,6 +1,6 @@
 //! Files of tensors as NumPy, PyTorch and safetensors write them (`tests/reference/tensor_files.py`), whole and damaged.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf};
 
 use candle_core::DType;
 use strata::ml::files::TensorFile;
@@ -135,4 +135,28 @@ fn false_sizes_are_refused() {
         check("sizes.safetensors", &bytes);
     }
     check("length.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}");
+}
+
+/// Pickles that would take all memory, or the stack of the thread that reads them.
+#[test]
+fn a_hostile_pickle_is_an_error() {
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let path = scratch.path().join("hostile.pth");
+    let check = |pickle: &[u8]| {
+        let mut zip = zip::ZipWriter::new(fs::File::create(&path).expect("a file"));
+        let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::STORE);
+        zip.start_file("x/data.pkl", stored).expect("an entry");
+        zip.write_all(pickle).expect("written");
+        zip.finish().expect("an archive");
+        read_all(&path).expect_err("no tensors")
+    };
+    let nest = [b"\x80\x02)".as_slice(), &[0x85; 1_000_000], b"."].concat();
+    assert!(check(&nest).contains("it holds no state dict"), "{}", check(&nest));
+    assert!(check(b"\x80\x02X\xff\xff\xff\xffa.").contains("a text goes beyond its end"));
+    assert!(check(&[b"\x80\x02\x8a\xff".as_slice(), &[1; 255], b"."].concat()).contains("more than 8 bytes"));
+    // `{"w": torch._utils._rebuild_tensor_v2()}`, without the arguments.
+    let short = b"\x80\x02}X\x01\0\0\0wctorch._utils\n_rebuild_tensor_v2\n)Rs.";
+    assert!(check(short).contains("what rebuilds a tensor is damaged"), "{}", check(short));
+    assert!(check(b"\x80\x02").contains("hostile.pth: `x/data.pkl` cannot be read"));
+    assert!(check(b"").contains("hostile.pth: "));
 }

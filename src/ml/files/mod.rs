@@ -26,7 +26,7 @@ use candle_core::Tensor;
 
 use super::{
     Error, Result,
-    data::{Fault, names, shown},
+    data::{Fault, names},
 };
 use stored::Stored;
 
@@ -193,10 +193,4 @@ fn read_up_to(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// A path as text, for messages of this room that are no [`Fault`].
-#[must_use]
-pub fn path_words(path: &Path) -> String {
-    shown(path)
 }

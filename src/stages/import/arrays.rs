@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use super::{Channels, Import, Objection};
 use crate::{
-    ml::files::{ARRAY, Format, Info, TensorFile, path_words},
+    ml::{
+        data::shown,
+        files::{ARRAY, Format, Info, TensorFile},
+    },
     stage::{Foreseen, Form},
     store::Artifact,
 };
@@ -46,7 +49,7 @@ enum Shape {
 pub(super) fn attributes(file: &TensorFile) -> Result<Map<String, Value>, Objection> {
     let Some(text) = file.metadata().get(ATTRIBUTES) else { return Ok(Map::new()) };
     serde_json::from_str(text).map_err(|error| {
-        let message = format!("{}: its metadata `{ATTRIBUTES}` is no JSON object: {error}", path_words(file.path()));
+        let message = format!("{}: its metadata `{ATTRIBUTES}` is no JSON object: {error}", shown(file.path()));
         Objection::new("path", message, "write it anew, or without that entry")
     })
 }
@@ -79,7 +82,7 @@ pub(super) fn foresee(
     if rows == Some(0) {
         return Err(Objection::new(
             "path",
-            format!("{}: it has no rows", path_words(file.path())),
+            format!("{}: it has no rows", shown(file.path())),
             "import a file with some",
         ));
     }
@@ -143,7 +146,7 @@ fn classes(
         [] => artifact.get(CLASSES).ok(),
         named => Some(named.to_vec()),
     };
-    let path = path_words(file.path());
+    let path = shown(file.path());
     match known {
         Some(names) if names.len() < most => {
             let message = format!("{path}: there is a label {}, and {} classes (labels from 0)", most - 1, names.len());
@@ -197,7 +200,7 @@ impl Plan {
         info: Info<'_>,
     ) -> Result<Self, Objection> {
         let Some(number) = info.number else {
-            let message = format!("{}: `{theirs}` is {info}, which cannot be read", path_words(file.path()));
+            let message = format!("{}: `{theirs}` is {info}, which cannot be read", shown(file.path()));
             return Err(Objection::new(
                 "tensors",
                 message,
@@ -246,7 +249,7 @@ impl Plan {
         let numbers = tensor.to_dtype(DType::I64)?.flatten_all()?.to_vec1::<i64>()?;
         let fits = |&number: &i64| u32::try_from(number).map_err(|_| number);
         let indices = numbers.iter().map(fits).collect::<Result<Vec<u32>, i64>>().map_err(|number| {
-            let message = format!("{}: `{}` holds {number}", path_words(file.path()), self.theirs);
+            let message = format!("{}: `{}` holds {number}", shown(file.path()), self.theirs);
             Objection::new("tensors", message, format!("`{}` are whole numbers from 0", self.ours))
         })?;
         Ok(Tensor::from_vec(indices, tensor.dims(), &Device::Cpu)?)
@@ -260,10 +263,8 @@ fn channels_last(import: &Import, name: &str, info: Info<'_>, file: &TensorFile)
         (Channels::First, ..) | (Channels::Auto, true, false) => Ok(false),
         (Channels::Last, ..) | (Channels::Auto, false, true) => Ok(true),
         (Channels::Auto, ..) => {
-            let message = format!(
-                "`{name}` of {} is {info}, which does not show where the channels are",
-                path_words(file.path())
-            );
+            let message =
+                format!("`{name}` of {} is {info}, which does not show where the channels are", shown(file.path()));
             Err(Objection::new("channels", message, "write `channels = \"first\"` or `channels = \"last\"`"))
         }
     }
@@ -271,7 +272,7 @@ fn channels_last(import: &Import, name: &str, info: Info<'_>, file: &TensorFile)
 
 /// The file does not hold what the form says.
 fn misfit(import: &Import, form: Form, file: &TensorFile, error: String) -> Objection {
-    let message = format!("{}: {error}; the file holds {}", path_words(file.path()), file.words());
+    let message = format!("{}: {error}; the file holds {}", shown(file.path()), file.words());
     let labels = error.contains(&format!("`{LABELS}` is missing"));
     let help = match form {
         Form::Images | Form::Features if labels => format!(

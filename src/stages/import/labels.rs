@@ -9,7 +9,7 @@ use super::{
     arrays::{CLASSES, LABELS},
 };
 use crate::{
-    ml::files::{csv::Table, path_words},
+    ml::{data::shown, files::csv::Table},
     store::Artifact,
 };
 
@@ -52,11 +52,11 @@ pub(super) fn read(import: &Import, path: &Path, table: Table) -> Result<Artifac
     let mut artifact = Artifact::new();
     for (name, column) in names.into_iter().zip(table.columns(&places)?) {
         if column.is_empty() {
-            let message = format!("{}: it has no rows", path_words(path));
+            let message = format!("{}: it has no rows", shown(path));
             return Err(Objection::new("path", message, "import a file with some"));
         }
         let fault = |line: u64, message: String, help: &str| {
-            Objection::new("tensors", format!("{}: line {line}: {message}", path_words(path)), help)
+            Objection::new("tensors", format!("{}: line {line}: {message}", shown(path)), help)
         };
         let tensor = if name == "confidence" {
             let number = |(line, text): &(u64, String)| match text.parse::<f32>() {

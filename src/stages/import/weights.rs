@@ -9,7 +9,8 @@ use super::{Import, Objection, arrays};
 use crate::{
     ml::{
         self,
-        files::{TensorFile, path_words},
+        data::shown,
+        files::TensorFile,
         nn::{Architecture, Encoder, EncoderKind, Names, Network, Stem},
     },
     stage::{Foreseen, Problems},
@@ -129,7 +130,7 @@ pub(super) fn find(import: &Import, file: &TensorFile) -> Result<Found, Objectio
 
 /// The network that a file of strata describes.
 fn described(import: &Import, file: &TensorFile, json: &Value) -> Result<Architecture, Objection> {
-    let path = path_words(file.path());
+    let path = shown(file.path());
     if import.names != Names::Strata {
         let message = format!("{path}: strata wrote it, so its names are not those of {}", import.names);
         return Err(Objection::new("names", message, "write `names = \"strata\"`, or leave it out"));
@@ -209,7 +210,7 @@ fn compare(
         words.push(format!("it has {}, which the network does not have", quoted(&other)));
     }
     let kind = word(import.encoder.kind);
-    let message = format!("{}: not the weights of this `{kind}`: {}", path_words(file.path()), words.join("; "));
+    let message = format!("{}: not the weights of this `{kind}`: {}", shown(file.path()), words.join("; "));
     let (parameter, help) = remedy(import, file, renamed, shapes);
     Err(Objection::new(parameter, message, help))
 }

@@ -193,7 +193,7 @@ mod tests {
         let [problem] = &problems.into_vec()[..] else { panic!("one problem") };
         assert_eq!(
             problem.message,
-            "the input `weights` has an encoder with `bn_eps` 1e-5, not 0.001, `mean` [0.485,0.456,0.406], not none, \
+            "the input `weights` has an encoder with `bn_eps` 0.00001, not 0.001, `mean` [0.485,0.456,0.406], not none, \
              `std` [0.229,0.224,0.225], not none, `stem` \"7x7\", not \"3x3\""
         );
         let help = problem.help.as_deref().expect("a remedy");
