@@ -246,13 +246,13 @@ impl Stage for Import {
         if let Some(found) = artifact.not_finite()? {
             return Err(StageError::failed(format!(
                 "{}: `{}` holds {} in row {}; store finite numbers only",
-                shown(path),
+                shown(&path),
                 found.tensor,
                 found.value,
                 found.row
             )));
         }
-        form.check(&artifact).map_err(|error| StageError::failed(format!("{}: {error}", shown(path))))?;
+        form.check(&artifact).map_err(|error| StageError::failed(format!("{}: {error}", shown(&path))))?;
         Ok(Outputs::new().with("data", artifact))
     }
 }
