@@ -60,6 +60,25 @@ fn the_form_of_the_output_decides_what_it_can_be_joined_to() {
 }
 
 #[test]
+fn a_file_that_is_not_there_or_does_not_fit_is_a_mistake_with_its_line() {
+    let project = Project::with(PROBE);
+    let check = || {
+        let ran = project.strata(&["check", "pipelines/p.toml"]);
+        assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
+        ran.err
+    };
+    let missing = check();
+    assert!(missing.contains("features.npz: is not there\n --> pipelines/p.toml:7:8"), "{missing}");
+    write_features(&project, "features.npz", 1.0);
+    project.edit("pipelines/p.toml", "latent = \"x\"", "latent = \"z\"");
+    let other = check();
+    assert!(other.contains("error: `features.tensors`: ") && other.contains(" --> pipelines/p.toml:9:11"), "{other}");
+    assert!(other.contains("there is no tensor `z`; it holds `x` <f8 [40, 2], `y` |u1 [40]"), "{other}");
+    project.edit("pipelines/p.toml", "latent = \"z\", ", "");
+    assert!(check().contains("a tensor is missing: f32 [N, D]"), "{}", check());
+}
+
+#[test]
 fn a_level_that_a_file_does_not_have_is_a_mistake_of_the_probe() {
     let project = Project::with(&PROBE.replace("k = 3", "k = 3\nat = \"p3\""));
     write_features(&project, "features.npz", 1.0);

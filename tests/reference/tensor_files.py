@@ -21,7 +21,7 @@ expected = {}
 
 def note(file, name, values):
     values = np.asarray(values)
-    expected.setdefault(file, {})[name] = [str(values.dtype), list(values.shape), values.astype(float).flatten().tolist()]
+    expected.setdefault(file, {})[name] = [values.dtype.name, list(values.shape), values.astype(float).flatten().tolist()]
 
 
 def numbers(shape, dtype):
