@@ -73,7 +73,7 @@ fn a_file_that_is_not_there_or_does_not_fit_is_a_mistake_with_its_line() {
     project.edit("pipelines/p.toml", "latent = \"x\"", "latent = \"z\"");
     let other = check();
     assert!(other.contains("error: `features.tensors`: ") && other.contains(" --> pipelines/p.toml:9:11"), "{other}");
-    assert!(other.contains("there is no tensor `z`; it holds `x` <f8 [40, 2], `y` |u1 [40]"), "{other}");
+    assert!(other.contains("there is no tensor `z`; it holds `x` <f8 [40, 2], `y` <u1 [40]"), "{other}");
     project.edit("pipelines/p.toml", "latent = \"z\", ", "");
     assert!(check().contains("a tensor is missing: f32 [N, D]"), "{}", check());
 }

@@ -33,6 +33,9 @@ kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 "#;
 
+/// A file of the repository that pipelines of tests import.
+const ARRAY: &str = "tests/reference/tensor_files/rows.npy";
+
 /// What a test needs of the machine, if it is there; otherwise the test is [`skipped`].
 pub fn require<T>(found: Option<T>, what: &str) -> Option<T> {
     if found.is_none() {
@@ -130,10 +133,14 @@ impl Project {
         Self { folder }
     }
 
-    /// A project with `pipelines/p.toml`.
+    /// A project with `pipelines/p.toml`, and with the array that `all_kinds.toml` imports.
     pub fn with(pipeline: &str) -> Self {
         let project = Self::new();
         project.write("pipelines/p.toml", pipeline);
+        if pipeline.contains(ARRAY) {
+            let array = Path::new(env!("CARGO_MANIFEST_DIR")).join(ARRAY);
+            project.write(ARRAY, fs::read(array).expect("an array of the repository"));
+        }
         project
     }
 

@@ -144,7 +144,8 @@ fn described(import: &Import, file: &TensorFile, json: &Value) -> Result<Archite
     if let Some(Err((field, message))) = architecture.encoder().map(Encoder::check) {
         return Err(damaged(format!("`{field}` {message}")));
     }
-    if import.encoder != Encoder::default()
+    let told = Encoder { init: Encoder::default().init, ..import.encoder.resolved_as(Stem::Auto) };
+    if told != Encoder::default()
         && let Some(difference) = Known::of(&architecture).unlike(&import.encoder)
     {
         let message = format!("{path}: it holds {difference}");
