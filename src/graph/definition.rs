@@ -164,6 +164,14 @@ pub(super) fn check(
             let help = format!("set `{}.{parameter}`, or join the input to another output", maker.stage);
             note(Diagnostic::new(definition.input_span(link.port), message).help(help));
         }
+        if let Some((form, parameter)) = foreseen.form
+            && let Some(input) = definition.kind.input(link.port).filter(|input| !input.forms.contains(&form))
+        {
+            let (takes, stage) = (resolve::forms(input.forms), &maker.stage);
+            let message = format!("`{}` takes {takes}, but `{stage}.{output}` is {form}", link.port);
+            let help = format!("set `{stage}.{parameter}` to what it holds, or join the input to another output");
+            note(Diagnostic::new(definition.input_span(link.port), message).help(help));
+        }
         known.insert(link.port, foreseen);
     }
     let mut problems = Problems::default();

@@ -11,7 +11,7 @@ use super::name::InstanceName;
 use crate::{
     diagnostic::Span,
     pipeline::{Resources, document},
-    stage::{AnyStage, Foresight, StageKind},
+    stage::{AnyStage, Foresight, Form, StageKind},
 };
 
 /// The number of an instance in its graph. An instance has a greater number than those that it depends on.
@@ -95,6 +95,16 @@ pub struct Link {
 }
 
 impl Instance<'_> {
+    /// Returns the form of an output, or `None` if there is no such output or its form is not known.
+    #[must_use]
+    pub fn form(&self, output: &str) -> Option<Form> {
+        let port = self.kind.output(output)?;
+        match port.forms {
+            [form] => Some(*form),
+            _ => self.foreseen.get(port.name)?.form.map(|(form, _)| form),
+        }
+    }
+
     /// Returns the instances that must finish before this one.
     pub fn above(&self) -> impl Iterator<Item = InstanceId> {
         self.inputs.iter().map(|link| link.from).chain(self.same_as)

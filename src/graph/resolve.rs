@@ -168,7 +168,8 @@ fn join(stage: &StageDef<'_>, wire: &Wire, patched: &Patched<'_, '_>, found: &mu
         return None;
     };
     let input = input?;
-    if !output.forms.iter().all(|form| input.forms.contains(form)) {
+    // Where parameters decide the form of an output, `definition` checks the form that they give.
+    if !output.forms.iter().any(|form| input.forms.contains(form)) {
         let message = format!("`{}` takes {}, but `{from}` is {}", input.name, forms(input.forms), forms(output.forms));
         let fitting = patched.here().flat_map(|other| {
             let fits =
@@ -204,6 +205,7 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
-fn forms(forms: &[Form]) -> String {
+/// Lists forms in words.
+pub(super) fn forms(forms: &[Form]) -> String {
     forms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
 }

@@ -82,13 +82,26 @@ pub struct Params {
     device: Device,
     parameters: Vec<(String, Var)>,
     buffers: Vec<(String, Var)>,
+    /// The shape of each, if only those are wanted: then the variables are empty.
+    shapes: Option<BTreeMap<String, Vec<usize>>>,
 }
 
 impl Params {
     /// An empty store whose parameters will be drawn from `seed`.
     #[must_use]
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { seed, device: device.clone(), parameters: Vec::new(), buffers: Vec::new() }
+        Self { seed, device: device.clone(), parameters: Vec::new(), buffers: Vec::new(), shapes: None }
+    }
+
+    /// Returns the shapes of the parameters and buffers that a network makes, by name. It makes them without memory for
+    /// their values, so the network may be of any size.
+    ///
+    /// # Errors
+    /// If the network cannot be made.
+    pub fn shapes(make: impl FnOnce(&mut Self) -> Result<()>) -> Result<BTreeMap<String, Vec<usize>>> {
+        let mut params = Self { shapes: Some(BTreeMap::new()), ..Self::new(0, &Device::Cpu) };
+        make(&mut params)?;
+        Ok(params.shapes.unwrap_or_default())
     }
 
     /// The scope of a network's top level.
@@ -173,6 +186,12 @@ impl Scope<'_> {
         Scope { params: self.params, prefix }
     }
 
+    /// The device of the parameters.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.params.device
+    }
+
     fn name(&self, name: &str) -> String {
         if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) }
     }
@@ -183,6 +202,10 @@ impl Scope<'_> {
     /// If it cannot be made on the device.
     pub fn parameter(&mut self, name: &str, shape: &[usize], init: Init) -> Result<Var> {
         let name = self.name(name);
+        if let Some(shapes) = &mut self.params.shapes {
+            shapes.insert(name, shape.to_vec());
+            return Ok(Var::zeros(0, DType::F32, &Device::Cpu)?);
+        }
         let values = init.values(shape, &mut Stream::new(self.params.seed, &format!("init/{name}")));
         let var = Var::from_vec(values, shape, &self.params.device)?;
         self.params.parameters.push((name, var.clone()));
@@ -195,6 +218,10 @@ impl Scope<'_> {
     /// If it cannot be made on the device.
     pub fn buffer(&mut self, name: &str, shape: &[usize], value: f32) -> Result<Var> {
         let name = self.name(name);
+        if let Some(shapes) = &mut self.params.shapes {
+            shapes.insert(name, shape.to_vec());
+            return Ok(Var::zeros(0, DType::F32, &Device::Cpu)?);
+        }
         let var = Var::from_vec(vec![value; shape.iter().product()], shape, &self.params.device)?;
         self.params.buffers.push((name, var.clone()));
         Ok(var)

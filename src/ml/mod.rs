@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows a pipeline file, a cache or a terminal. Read `data` and `augment`, then `nn` with `kernels`,
 //! `loss` and `optim`, then `train`, which brings them together. `features`, `cluster`, `sampler`, `probe`, `metric`
-//! and `tsne` work on the features that a trained network gives. Activations are channels-last, `[N, H, W, C]`;
+//! and `tsne` work on the features that a trained network gives. `files` reads tensors that other programs wrote. Activations are channels-last, `[N, H, W, C]`;
 //! convolution weights are stored as in PyTorch, `[out, in, height, width]`.
 
 pub mod augment;
@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod data;
 mod error;
 pub mod features;
+pub mod files;
 pub mod finite;
 pub mod init;
 pub mod kernels;

@@ -209,7 +209,7 @@ impl<'a, 't> Catalogue<'a, 't> {
     }
 
     fn holds_images(&self, index: InstanceId, output: &str) -> bool {
-        self.instance(index).kind.output(output).is_some_and(|port| port.forms.contains(&Form::Images))
+        self.instance(index).form(output) == Some(Form::Images)
     }
 }
 
@@ -236,7 +236,8 @@ impl View for Seen<'_, '_, '_> {
         let (images, _) = self.catalogue.images_above(self.index, port, count)?;
         self.catalogue.made.keys().find_map(|&other| {
             let instance = self.catalogue.instance(other);
-            let labelling = instance.kind.outputs.iter().find(|port| port.forms.contains(&Form::Labels))?;
+            let mut outputs = instance.kind.outputs.iter();
+            let labelling = outputs.find(|port| instance.form(port.name) == Some(Form::Labels))?;
             let is_of_same = instance.inputs.iter().any(|link| {
                 let above = self.catalogue.images_above(other, link.port, count);
                 above.is_some_and(|(hash, _)| hash == images)

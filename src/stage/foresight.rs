@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Form;
+
 /// What is known about one artifact before anything runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Foreseen {
@@ -13,6 +15,10 @@ pub struct Foreseen {
     pub size: Option<[usize; 3]>,
     /// For a network: the height and width of its images must be multiples of this.
     pub sides: Option<usize>,
+    /// For a network: its description as JSON, for the kinds that make or take networks; graphs only pass it on.
+    pub network: Option<String>,
+    /// For an output whose port has several forms: the form that it has, and the parameter that decides it.
+    pub form: Option<(Form, &'static str)>,
     /// For an optional output that is not made: the parameter that leaves it out.
     pub left_out_by: Option<&'static str>,
 }

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use candle_core::{DType, Tensor};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::store::Artifact;
 
 /// The form of an artifact. A link of the graph joins an output to an input that accepts its form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
     /// Images with labels.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::Serialize;
+use tempfile::TempPath;
 
 use super::Form;
 use crate::store::Artifact;
@@ -16,7 +17,8 @@ use crate::store::Artifact;
 pub struct Port {
     /// The name in the pipeline file.
     pub name: &'static str,
-    /// The forms that an input accepts, or the one form of an output.
+    /// The forms that an input accepts, or the form of an output. If an output has several, parameters decide which, and
+    /// [`Stage::foresee`](super::Stage::foresee) tells it.
     pub forms: &'static [Form],
     /// Whether an input may be left out, or an output is not always made.
     pub optional: bool,
@@ -88,6 +90,8 @@ impl FromIterator<(String, Arc<Artifact>)> for Inputs {
 pub struct Outputs {
     artifacts: BTreeMap<String, Artifact>,
     files: BTreeMap<String, PathBuf>,
+    /// Files that are deleted with the outputs, unless they have been moved.
+    temporary: Vec<Arc<TempPath>>,
 }
 
 impl Outputs {
@@ -108,6 +112,14 @@ impl Outputs {
     #[must_use]
     pub fn with_file(mut self, port: impl Into<String>, file: &Path) -> Self {
         self.files.insert(port.into(), file.to_owned());
+        self
+    }
+
+    /// Adds a temporary file as [`Outputs::with_file`] does.
+    #[must_use]
+    pub fn with_temporary(mut self, port: impl Into<String>, file: TempPath) -> Self {
+        self = self.with_file(port, &file);
+        self.temporary.push(Arc::new(file));
         self
     }
 

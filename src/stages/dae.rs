@@ -12,6 +12,7 @@ use super::shared::{
     images::{Images, pixels},
     network,
     session::{Part, Session},
+    start::{self, Known},
 };
 use crate::{
     ml::{
@@ -101,6 +102,7 @@ impl Stage for Dae {
         Port::new("clean", &[Form::Images], "the images to be restored"),
         Port::new("noisy", &[Form::Images], "the same images with noise; epoch e sees draw e modulo their number"),
         Port::optional("test", &[Form::Images], "test images, for `stop_on = \"test\"`; not trained on"),
+        Port::optional("weights", &[Form::Weights], "weights of the same autoencoder to start from"),
     ];
     const EXTEND: Option<&'static str> = Some(checks::EPOCHS);
     const OUTPUTS: &'static [Port] = &[
@@ -156,7 +158,9 @@ impl Stage for Dae {
                 format!("name fewer stages, or give the dataset `size = {edge}`"),
             );
         }
-        Foresight::from([("weights", Foreseen { sides, ..Foreseen::levels(&["latent"]) })])
+        let known = Known::Autoencoder { channels: self.channels.clone(), kernel: self.kernel };
+        known.foresee(inputs, problems);
+        Foresight::from([("weights", known.tell(Foreseen { sides, ..Foreseen::levels(&["latent"]) }))])
     }
 
     fn extent(&self) -> Option<Extent> {
@@ -204,6 +208,9 @@ impl Stage for Dae {
         let channels = self.channels.clone();
         let architecture = Architecture::Autoencoder { colours: set.size[0], channels, kernel, bn_momentum };
         let (network, params) = architecture.build(self.seed, &device)?;
+        if let Some(weights) = inputs.get("weights") {
+            start::load(weights, &architecture, &params)?;
+        }
         let Network::Autoencoder(autoencoder) = &network else { unreachable!("built from an autoencoder") };
         let val_fraction = if test.is_some() { 0.0 } else { self.val_fraction };
         let (train_images, held_out) =

@@ -11,6 +11,7 @@ use super::shared::{
     held_out::{HeldOut, Watch},
     idle, network,
     session::Session,
+    start::Known,
 };
 use crate::{
     ml::{
@@ -130,7 +131,7 @@ impl Stage for FineTune {
     // 3: a network that has diverged fails the stage.
     const VERSION: u32 = 3;
     const INPUTS: &'static [Port] = &[
-        Port::new("weights", &[Form::Weights], "the pretrained encoder, of `simclr`, `supervised` or `fine_tune`"),
+        Port::new("weights", &[Form::Weights], "the pretrained encoder: of a training, or of a file (`import`)"),
         Port::new("train", &[Form::Images], "the training images, a fraction of whose labels is used"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),
     ];
@@ -177,7 +178,15 @@ impl Stage for FineTune {
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
         let images = inputs.get("train").and_then(|images| images.rows);
         self.watch().foresee(images.and_then(|images| self.subset().count(images)), problems);
-        Foresight::from([("weights", Foreseen::levels(&["p3"]))])
+        let mut weights = Foreseen::levels(&["p3"]);
+        match Known::at(inputs, "weights") {
+            Some(Known::Autoencoder { .. }) => {
+                let message = "an autoencoder cannot be fine-tuned";
+                problems.add_with_help("weights", message, "join the input `weights` to the weights of an encoder");
+            }
+            known => weights.network = known.and(inputs.get("weights")).and_then(|input| input.network.clone()),
+        }
+        Foresight::from([("weights", weights)])
     }
 
     fn extent(&self) -> Option<Extent> {

@@ -6,6 +6,7 @@ mod dae;
 mod dataset;
 mod encode;
 mod fine_tune;
+mod import;
 mod kmeans;
 mod knn_probe;
 mod linear_probe;
@@ -26,6 +27,7 @@ use crate::{
 pub fn registry() -> Registry {
     [
         StageKind::of::<dataset::Dataset>(),
+        StageKind::of::<import::Import>(),
         StageKind::of::<noise::Noise>(),
         StageKind::of::<dae::Dae>(),
         StageKind::of::<encode::Encode>(),

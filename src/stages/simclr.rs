@@ -14,6 +14,7 @@ use super::shared::{
     images::{Images, pixels},
     network,
     session::{Part, Session},
+    start::{self, Known},
 };
 use crate::{
     ml::{
@@ -38,7 +39,8 @@ use crate::{
 /// Trains an encoder and a projection head to tell the random views of one image from those of the others in its batch.
 ///
 /// Arms that differ only in their batches start from equal weights and share the stream of augmentations. With
-/// `epochs = 0` the weights are the initial ones: the random encoder, a control.
+/// `epochs = 0` the weights are the initial ones: the random encoder, a control. With the input `weights`, training starts
+/// from those, and `encoder` must describe them.
 ///
 /// The true labels of `images` are used for diagnosis only: `false_negative_rate` is the share of negatives of an image's
 /// own class over all steps, `false_negative_rate_expected` the closed form for batches drawn at random.
@@ -166,6 +168,11 @@ impl Stage for Simclr {
             &[Form::Images],
             "images to measure `knn_accuracy` on, by the votes of the training images",
         ),
+        Port::optional(
+            "weights",
+            &[Form::Weights],
+            "weights of the same `encoder` to start from; of a head too, if it has the same layers",
+        ),
     ];
     const EXTEND: Option<&'static str> = Some(checks::EPOCHS);
     const OUTPUTS: &'static [Port] = &[
@@ -207,9 +214,11 @@ impl Stage for Simclr {
         idle
     }
 
-    fn foresee(&self, _: &Foresight, _: &Path, _: &mut Problems) -> Foresight {
+    fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        let known = Known::encoder(&self.encoder, inputs.get("images").and_then(|images| images.size));
+        known.foresee(inputs, problems);
         let weights = Foreseen { levels: Network::encoder_levels(self.head.len()), ..Foreseen::default() };
-        Foresight::from([("weights", weights)])
+        Foresight::from([("weights", known.tell(weights))])
     }
 
     fn needs(&self) -> Vec<Need> {
@@ -288,6 +297,9 @@ impl Stage for Simclr {
         let encoder = self.encoder.resolved([height, width]);
         let architecture = Architecture::Contrastive { colours, encoder, head: self.head.clone() };
         let (network, params) = architecture.build(self.seed, &device)?;
+        if let Some(weights) = inputs.get("weights") {
+            start::load(weights, &architecture, &params)?;
+        }
         let Network::Encoder { encoder, head } = &network else { unreachable!("built from an encoder") };
         let stream = Stream::new(self.seed, "simclr/augment");
         let neighbours = || val.as_ref().map(|val| neighbours::accuracy(encoder, &set, val, &device)).transpose();

@@ -1,4 +1,4 @@
-//! `supervised`: an encoder learns to classify from a fresh start.
+//! `supervised`: an encoder learns to classify, from a fresh start or from given weights.
 
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use super::shared::{
     held_out::{HeldOut, Watch},
     idle,
     session::Session,
+    start::{self, Known},
 };
 use crate::{
     ml::{
@@ -23,7 +24,8 @@ use crate::{
 };
 
 /// Trains an encoder and a linear classifier from random weights, on all labels or a fraction of them: with the fraction
-/// of `fine_tune`, the control that shows what the pretraining gave.
+/// of `fine_tune`, the control that shows what the pretraining gave. With the input `weights`, the encoder starts from
+/// those, and `encoder` must describe them.
 ///
 /// A result carries a warning where the training ended far from done: fewer than 95 % of the images trained on are
 /// classified right (`train_accuracy`, without augmentation), no early stopping ended it, and either it had fewer than 200
@@ -116,6 +118,11 @@ impl Stage for Supervised {
     const INPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "the training images"),
         Port::new("test", &[Form::Images], "the images of the final accuracy"),
+        Port::optional(
+            "weights",
+            &[Form::Weights],
+            "weights of the same `encoder` to start from; the classifier starts anew",
+        ),
     ];
     const EXTEND: Option<&'static str> = Some(checks::EPOCHS);
     const OUTPUTS: &'static [Port] = &[Port::new("weights", &[Form::Weights], "encoder and classifier; level `p3`")];
@@ -152,7 +159,9 @@ impl Stage for Supervised {
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
         let images = inputs.get("train").and_then(|images| images.rows);
         self.watch().foresee(images.and_then(|images| self.subset().count(images)), problems);
-        Foresight::from([("weights", Foreseen::levels(&["p3"]))])
+        let known = Known::encoder(&self.encoder, inputs.get("train").and_then(|images| images.size));
+        known.foresee(inputs, problems);
+        Foresight::from([("weights", known.tell(Foreseen::levels(&["p3"])))])
     }
 
     fn extent(&self) -> Option<Extent> {
@@ -167,6 +176,9 @@ impl Stage for Supervised {
         let classifier = Classifier::new(inputs, self.subset(), &cx.device().clone(), |colours, size, classes| {
             Ok(Architecture::Classifier { colours, encoder: self.encoder.resolved(size), classes })
         })?;
+        if let Some(weights) = inputs.get("weights") {
+            start::load(weights, &classifier.architecture, &classifier.params)?;
+        }
         require_kept(&self.keep_epochs, classifier.epochs(self.steps, self.epochs))?;
         let mut session = Session::open(cx)?;
         let phase = Phase {

@@ -17,7 +17,9 @@ const OTHER: &str = r#"{
     "contrast": "channel", "saturation": "hsv", "clip": "end", "blur_sigma": [1.0, 1.5], "stratified": false,
     "val_fraction": 0.3, "patience": 7, "batch_norm": "frozen", "epochs": 9, "lr": 0.3, "batch_size": 5,
     "stop_on": "test", "seed": 11, "fold_seed": 11, "c": 0.1, "max_iterations": 2, "tolerance": 0.3, "shuffle_buffer": 4,
-    "shuffle": false, "resize": "stretch", "split_seed": 11, "path": "elsewhere"
+    "shuffle": false, "resize": "stretch", "split_seed": 11, "path": "elsewhere",
+    "encoder": { "n": 2 }, "encoder.init": "glorot_uniform", "names": "timm", "prefix": "module.", "channels": "last",
+    "classes": ["a", "b"], "tensors": { "labels": "y" }
 }"#;
 
 /// The other value of a parameter: by its whole path, or else by its name.
@@ -127,6 +129,16 @@ fn what_has_no_effect_changes_nothing_and_is_not_in_the_recipe() -> Outcome {
     );
     let policies = ["random", "stratified", "rank", "balanced"].map(|policy| format!("policy = \"{policy}\""));
     let both = vec![("train", features), ("test", features)];
+    let files = tempfile::tempdir()?;
+    let file = |name: &str| files.path().join(name).display().to_string();
+    std::fs::write(file("weights"), weights.to_bytes()?)?;
+    std::fs::write(file("features"), features.to_bytes()?)?;
+    std::fs::write(file("images"), train.to_bytes()?)?;
+    std::fs::write(file("labels.csv"), "labels\n1\n0\n")?;
+    let imported = [("weights", "weights"), ("features", "features"), ("images", "images"), ("labels.csv", "labels")];
+    let mut import: Vec<String> =
+        imported.iter().map(|(name, form)| format!("path = {:?}\nform = \"{form}\"\n", file(name))).collect();
+    import.push(format!("path = {:?}\nform = \"matrix\"\n", file("features")));
     let cases: Vec<Case<'_>> = vec![
         ("simclr", simclr, vec![("images", train), ("batches", batches)]),
         ("supervised", supervised, labelled.clone()),
@@ -147,6 +159,7 @@ fn what_has_no_effect_changes_nothing_and_is_not_in_the_recipe() -> Outcome {
             lines("clusters = 3\n", &["", "balanced = true", "normalize = \"l2\""]),
             vec![("features", features)],
         ),
+        ("import", import, Vec::new()),
         ("tsne", lines("perplexity = 3\niterations = 8\n", &["", "pca = 0"]), vec![("features", features)]),
     ];
     for kind in registry().kinds() {

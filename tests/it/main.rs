@@ -21,6 +21,7 @@ mod golden;
 mod guarantees;
 mod hidden;
 mod idle;
+mod import;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod io_errors;
 mod kept_text;
@@ -50,7 +51,9 @@ mod support;
 mod sweep_oracle;
 mod sweep_targets;
 mod sweeps;
+mod tensor_files;
 mod threads;
+mod torch_weights;
 mod toys;
 mod trackers;
 mod training_stages;

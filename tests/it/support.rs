@@ -33,6 +33,9 @@ kind = "knn_probe"
 inputs = { train = "train.features", test = "test.features" }
 "#;
 
+/// A file of the repository that pipelines of tests import.
+const ARRAY: &str = "tests/reference/tensor_files/rows.npy";
+
 /// What a test needs of the machine, if it is there; otherwise the test is [`skipped`].
 pub fn require<T>(found: Option<T>, what: &str) -> Option<T> {
     if found.is_none() {
@@ -60,6 +63,26 @@ pub fn python_with(modules: &str) -> Option<String> {
     let imports = Command::new(&python).args(["-c", &format!("import {modules}")]).output();
     let found = imports.is_ok_and(|ran| ran.status.success()).then_some(python);
     require(found, &format!("Python with {modules} (STRATA_PYTHON names another than python3)"))
+}
+
+/// A Python with torch, torchvision, timm, safetensors and numpy: `STRATA_TORCH_PYTHON`, which must have them, else
+/// `STRATA_PYTHON` or `python3`, which need not.
+pub fn python_with_torch() -> Option<String> {
+    let modules = "torch, torchvision, timm, safetensors, numpy";
+    let has_them = |python: &String| {
+        let ran = Command::new(python).args(["-c", &format!("import {modules}")]).output();
+        ran.is_ok_and(|ran| ran.status.success())
+    };
+    if let Ok(named) = std::env::var("STRATA_TORCH_PYTHON") {
+        let found = Some(named).filter(has_them);
+        return require(found, &format!("{modules} in the Python that STRATA_TORCH_PYTHON names"));
+    }
+    let usual = std::env::var("STRATA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Some(usual).filter(has_them);
+    if found.is_none() {
+        say_skipped(&format!("there is no Python with {modules} (STRATA_TORCH_PYTHON names one)"));
+    }
+    found
 }
 
 /// The folder of data and tools that may be offered to tests, if it holds these files: `STRATA_SHARED`, which must hold
@@ -110,10 +133,14 @@ impl Project {
         Self { folder }
     }
 
-    /// A project with `pipelines/p.toml`.
+    /// A project with `pipelines/p.toml`, and with the array that `all_kinds.toml` imports.
     pub fn with(pipeline: &str) -> Self {
         let project = Self::new();
         project.write("pipelines/p.toml", pipeline);
+        if pipeline.contains(ARRAY) {
+            let array = Path::new(env!("CARGO_MANIFEST_DIR")).join(ARRAY);
+            project.write(ARRAY, fs::read(array).expect("an array of the repository"));
+        }
         project
     }
 

@@ -82,7 +82,20 @@ impl Architecture {
     /// If a parameter cannot be made on the device.
     pub fn build(&self, seed: u64, device: &Device) -> Result<(Network, Params)> {
         let mut params = Params::new(seed, device);
-        let network = match self {
+        let network = self.make(&mut params)?;
+        Ok((network, params))
+    }
+
+    /// Returns the shapes of its parameters and running statistics, by name.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub fn shapes(&self) -> Result<BTreeMap<String, Vec<usize>>> {
+        Params::shapes(|params| self.make(params).map(drop))
+    }
+
+    fn make(&self, params: &mut Params) -> Result<Network> {
+        Ok(match self {
             Self::Autoencoder { colours, channels, kernel, bn_momentum } => {
                 Network::Autoencoder(Autoencoder::new(&mut params.root(), channels, *kernel, *colours, *bn_momentum)?)
             }
@@ -96,8 +109,7 @@ impl Architecture {
                 let head = Head::new(&mut params.root().at("classifier"), encoder.features(), &[*classes])?;
                 Network::Encoder { encoder, head }
             }
-        };
-        Ok((network, params))
+        })
     }
 
     /// Builds the network with parameters from [`Params::to_tensors`].

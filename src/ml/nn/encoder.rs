@@ -27,6 +27,15 @@ pub struct Encoder {
     pub bn_momentum: f64,
     /// Whether another batch normalisation and ReLU stand before the last pooling, as in the reference's supervised model.
     pub final_norm: bool,
+    /// Mean of each channel of the pixels in [0, 1], which is subtracted from images, such as `[0.485, 0.456, 0.406]`; left
+    /// out: images stay as they are.
+    // These two are left out of the key and of stored architectures where they are not set, as before they existed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mean: Vec<f64>,
+    /// Standard deviation of each channel of the pixels, by which images are divided after that, such as
+    /// `[0.229, 0.224, 0.225]`; as many as in `mean`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub std: Vec<f64>,
 }
 
 impl Default for Encoder {
@@ -42,6 +51,8 @@ impl Default for Encoder {
             bn_eps: 1e-3,
             bn_momentum: 0.1,
             final_norm: false,
+            mean: Vec::new(),
+            std: Vec::new(),
         }
     }
 }
@@ -118,6 +129,17 @@ impl Encoder {
         if !(self.bn_momentum > 0.0 && self.bn_momentum <= 1.0) {
             return Err(("bn_momentum", format!("must be in (0, 1], not {}", self.bn_momentum)));
         }
+        if let Some(mean) = self.mean.iter().find(|mean| !mean.is_finite()) {
+            return Err(("mean", format!("must be finite, not {mean}")));
+        }
+        if let Some(std) = self.std.iter().find(|std| !(**std > 0.0 && std.is_finite())) {
+            return Err(("std", format!("must be above 0, not {std}")));
+        }
+        let [mean, std] = [self.mean.len(), self.std.len()];
+        if mean != std {
+            let field = if mean < std { "mean" } else { "std" };
+            return Err((field, format!("`mean` has {mean} values and `std` {std}: both have one for each channel")));
+        }
         Ok(())
     }
 
@@ -140,6 +162,12 @@ impl Encoder {
     /// their defaults, so that they make no difference to what is written of it.
     #[must_use]
     pub fn resolved(&self, size: [usize; 2]) -> Self {
+        self.resolved_as(if size[0].max(size[1]) <= 64 { Stem::Small } else { Stem::Large })
+    }
+
+    /// As [`Encoder::resolved`], with the stem that takes the place of `auto`.
+    #[must_use]
+    pub fn resolved_as(&self, auto: Stem) -> Self {
         let mut encoder = self.clone();
         for field in self.idle() {
             let Self { n, bias, stem, .. } = Self::default();
@@ -149,11 +177,9 @@ impl Encoder {
                 _ => encoder.stem = stem,
             }
         }
-        encoder.stem = match encoder.stem {
-            Stem::Auto if size[0].max(size[1]) <= 64 => Stem::Small,
-            Stem::Auto => Stem::Large,
-            chosen => chosen,
-        };
+        if encoder.stem == Stem::Auto {
+            encoder.stem = auto;
+        }
         encoder
     }
 }

@@ -1,13 +1,13 @@
 //! Residual networks: the bottleneck ResNet of the reference, ResNet-18, and ResNet-50 in two forms.
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::{
     Encoder, EncoderKind, Stem, WeightInit,
     layers::{BatchNorm, Conv2d, ConvBn, ConvShape, Mode},
 };
 use crate::ml::{
-    Result,
+    Error, Result,
     init::{Init, Scope},
     kernels::Activation,
 };
@@ -15,6 +15,8 @@ use crate::ml::{
 /// A residual network up to its last activation; [`ResNet::forward`] pools it.
 #[derive(Clone, Debug)]
 pub struct ResNet {
+    /// Mean and standard deviation of each channel of the pixels, `[C]` each.
+    pixels: Option<[Tensor; 2]>,
     stem: ConvBn,
     pool: bool,
     blocks: Vec<Block>,
@@ -45,9 +47,10 @@ impl ResNet {
     /// Creates the parameters below `scope`. `channels` is the number of image channels.
     ///
     /// # Errors
-    /// If a parameter cannot be made.
+    /// If a parameter cannot be made, or the encoder has the mean of another number of channels.
     pub fn new(scope: &mut Scope, encoder: &Encoder, channels: usize) -> Result<Self> {
         let n = encoder.n;
+        let pixels = pixels(encoder, channels, scope.device())?;
         let (stem, groups): (usize, Vec<Group>) = match encoder.kind {
             EncoderKind::Resnet => (16, vec![(16, 64, 1, n), (64, 128, 2, n), (128, 256, 2, n)]),
             EncoderKind::Resnet18 => (64, vec![(64, 64, 1, 2), (128, 128, 2, 2), (256, 256, 2, 2), (512, 512, 2, 2)]),
@@ -74,7 +77,7 @@ impl ResNet {
         let Encoder { bn_eps, bn_momentum, final_norm, .. } = *encoder;
         let norm = |scope: &mut Scope| BatchNorm::new(scope, inputs, bn_eps, bn_momentum);
         let last = final_norm.then(|| norm(&mut scope.at("final_bn"))).transpose()?;
-        Ok(Self { stem, pool: large, blocks, last, features: inputs })
+        Ok(Self { pixels, stem, pool: large, blocks, last, features: inputs })
     }
 
     /// Length of the pooled features.
@@ -83,15 +86,19 @@ impl ResNet {
         self.features
     }
 
-    /// Pooled features of images: `[N, H, W, C]` to `[N, F]`.
+    /// Pooled features of images with pixels in [0, 1]: `[N, H, W, C]` to `[N, F]`.
     ///
     /// # Errors
     /// If the images are too small or have another number of channels.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        let images = match &self.pixels {
+            Some([mean, std]) => &images.broadcast_sub(mean)?.broadcast_div(std)?,
+            None => images,
+        };
         self.features_of(&Activation::new(images)?, mode)?.into_tensor()
     }
 
-    /// [`ResNet::forward`] for an activation.
+    /// [`ResNet::forward`] for an activation, whose pixels are normalised.
     ///
     /// # Errors
     /// If the images are too small or have other channels.
@@ -108,6 +115,22 @@ impl ResNet {
         }
         x.global_avg_pool()
     }
+}
+
+/// Returns the mean and the standard deviation of the pixels as tensors, if the encoder has them.
+fn pixels(encoder: &Encoder, channels: usize, device: &Device) -> Result<Option<[Tensor; 2]>> {
+    let Encoder { mean, std, .. } = encoder;
+    if mean.is_empty() && std.is_empty() {
+        return Ok(None);
+    }
+    if [mean.len(), std.len()] != [channels; 2] {
+        let count = mean.len();
+        return Err(Error::Invalid(format!(
+            "`mean` and `std` of the encoder are of {count} channels, and the images have {channels}"
+        )));
+    }
+    let tensor = |values: &[f64]| Tensor::new(values, device)?.to_dtype(DType::F32);
+    Ok(Some([tensor(mean)?, tensor(std)?]))
 }
 
 impl Block {

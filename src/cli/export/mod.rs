@@ -1,6 +1,10 @@
-//! `strata export`: copy outputs to plain safetensors files, or draw the figures of the report as files.
+//! `strata export`: copy outputs to plain safetensors files, or draw the figures of the report as files. `named` gives weights
+//! the names of another library.
+
+mod named;
 
 use std::{
+    cell::RefCell,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -13,11 +17,13 @@ use super::{
 use crate::{
     digest::ArtifactHash,
     graph::{Graph, Target},
+    ml::nn::Names,
     pipeline::quoted,
     plan::{self, Verdict},
     report::{Wanted, exported, files, sections::exports},
-    stage::Registry,
+    stage::{Form, Registry},
 };
+use named::Named;
 
 /// Copy outputs from the cache to plain safetensors files called INSTANCE.PORT.safetensors, or draw figures for a paper
 #[derive(clap::Args)]
@@ -36,6 +42,9 @@ pub(super) struct Args {
     /// Make hard links instead of copies: they take no space, but changing such a file would damage the cache
     #[arg(long)]
     link: bool,
+    /// Write weights by the names of a library, `torchvision` or `timm`, for its `load_state_dict`; shows how to load them
+    #[arg(long, value_name = "LIBRARY", default_value_t, hide_default_value = true, conflicts_with_all = ["link", "figures"])]
+    names: Names,
     /// Replace existing files that have other contents
     #[arg(short, long)]
     force: bool,
@@ -62,9 +71,12 @@ impl Args {
         let selection = graph.select(&[targets])?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
 
+        let named = Named { names: self.names, store: &store, told: RefCell::default() };
         let mut chosen = Vec::new();
+        let mut instances = Vec::new();
         for &index in &selection.targets {
-            let name = &graph.instances[index].name;
+            let instance = &graph.instances[index];
+            let name = &instance.name;
             let Some(Verdict::Cached(manifest)) = plan.get(index).map(|planned| &planned.decision.verdict) else {
                 return Err(Failure::Failed(format!(
                     "{name} is not cached; `{}` makes it",
@@ -75,13 +87,42 @@ impl Args {
                 let names = manifest.outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
                 return Err(Failure::Usage(format!("{name} did not make `{port}`; there are {names}")));
             }
-            for (output, made) in manifest.outputs.iter().filter(|(name, _)| port.as_ref().is_none_or(|p| p == *name)) {
+            let takes = |output: &String| match &port {
+                Some(port) => port == output,
+                None => self.names == Names::Strata || instance.form(output) == Some(Form::Weights),
+            };
+            for (output, made) in manifest.outputs.iter().filter(|(name, _)| takes(name)) {
+                let form = instance.form(output);
+                if self.names != Names::Strata && form != Some(Form::Weights) {
+                    let form = form.map_or_else(|| "something else".to_owned(), |form| form.to_string());
+                    return Err(Failure::Usage(format!(
+                        "`--names` is for weights, and `{output}` of {name} is {form}"
+                    )));
+                }
                 if !store.has(&made.hash)? {
                     let run = self.pipeline.run(&[name, "--force"]);
                     return Err(Failure::Failed(format!("`{output}` of {name} was evicted; `{run}` makes it again")));
                 }
-                chosen.push((Wanted::new(name, &format!(".{output}.safetensors")), made.hash));
+                // A file keeps its bytes, whatever they are.
+                let ending = if form == Some(Form::File) { "" } else { ".safetensors" };
+                chosen.push((Wanted::new(name, &format!(".{output}{ending}")), made.hash));
+                instances.push((name, made.hash));
             }
+        }
+        if self.names != Names::Strata {
+            if chosen.is_empty() {
+                return Err(Failure::Usage(format!("`--names` is for weights, and `{output}` makes none")));
+            }
+            // One network at a time is in memory.
+            for (name, hash) in &mut chosen {
+                *hash = ArtifactHash::of(&named.bytes(&name.identity, hash)?);
+            }
+            let write = |at: usize, file: &Path| {
+                let (name, hash) = &instances[at];
+                files::write(file, &named.bytes(name, hash)?)?;
+                named.tell(name, hash, &file.display().to_string(), console)
+            };
+            return self.write(folder, &chosen, write, console);
         }
         let write = |at: usize, file: &Path| {
             let (_, hash) = &chosen[at];
