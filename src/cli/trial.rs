@@ -58,8 +58,11 @@ impl Args {
         // The file need not exist; its folder says which project this is.
         let named = self.file.clone().unwrap_or_else(|| PathBuf::from("try.toml"));
         let experiment = Experiment::of_text(named, text).kinds(kinds).cache(cache.path());
-        let options =
-            Options { threads: self.threads.unwrap_or_else(threads::cores), cancel: stop_flag()?, ..Options::default() };
+        let options = Options {
+            threads: self.threads.unwrap_or_else(threads::cores),
+            cancel: stop_flag()?,
+            ..Options::default()
+        };
         let request = Request { targets: vec![STAGE.to_owned()], ..Request::default() };
         let store = experiment.store();
         experiment.run_with(&request, options, &mut (), |graph, summary, _| {
@@ -121,7 +124,8 @@ impl Args {
         console.print(&String::from_utf8_lossy(&log.unwrap_or_default()))?;
         console.print(&reported(manifest))?;
         for (port, made) in &manifest.outputs {
-            let is_file = graph.instances[outcome.index].kind.output(port).is_some_and(|port| port.forms == [Form::File]);
+            let is_file =
+                graph.instances[outcome.index].kind.output(port).is_some_and(|port| port.forms == [Form::File]);
             let file = folder.join(if is_file { port.clone() } else { format!("{port}.safetensors") });
             files::write(&file, &store.read_bytes(&made.hash)?)?;
             console.print(&format!("{}\n", file.display()))?;
@@ -142,7 +146,8 @@ fn form(port: &Port, file: &Path) -> Result<Form, Failure> {
     if let [form] = port.forms {
         return Ok(*form);
     }
-    let bytes = fs::read(file).map_err(|error| Failure::Usage(format!("failed to read {}: {error}", file.display())))?;
+    let bytes =
+        fs::read(file).map_err(|error| Failure::Usage(format!("failed to read {}: {error}", file.display())))?;
     let fitting = Artifact::from_bytes(&bytes)
         .ok()
         .and_then(|artifact| port.forms.iter().copied().find(|form| form.check(&artifact).is_ok()));

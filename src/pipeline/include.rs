@@ -29,12 +29,7 @@ fn text_of<'a>(name: &'a Spanned<DeValue<'_>>) -> Option<&'a str> {
 }
 
 /// Reports the files that could not be read, and those that are named twice. Returns whether all could be read.
-pub(super) fn check(
-    names: &[Spanned<String>],
-    root: &Path,
-    sources: &Sources,
-    diagnostics: &mut Diagnostics,
-) -> bool {
+pub(super) fn check(names: &[Spanned<String>], root: &Path, sources: &Sources, diagnostics: &mut Diagnostics) -> bool {
     let mut complete = true;
     for (at, name) in names.iter().enumerate() {
         let path = root.join(name.get_ref());

@@ -100,11 +100,7 @@ pub(super) fn run(
     let ended = watch(group);
 
     let (mut stopped, mut deadline) = (None, None);
-    loop {
-        match ended.recv_timeout(TICK) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-        }
+    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
         let wanted = tick();
         if stopped.is_none() && wanted.is_some() {
             (stopped, deadline) = (wanted, Some(Instant::now() + SAVE));

@@ -86,7 +86,7 @@ impl Store {
         }
         fs::create_dir_all(&path).map_err(io_error("create", &path))?;
         let made = WorkFolder { found: record(&path), path };
-        if made.found.instance.is_empty() {
+        if !record_of(&made.path).exists() {
             made.saved(&WorkRecord { instance: instance.to_owned(), ..WorkRecord::default() })?;
         }
         Ok(Some(made))
