@@ -116,7 +116,9 @@ fn work_run_again_gives_the_same_bytes() {
     let project = finished();
     let verify = project.done(&["cache", "verify", "--recompute", "100%"]);
     let count = project.json(&["cache", "ls"]).as_array().expect("a list").len();
-    assert!(verify.out.contains(&format!("{count} of {count} pieces of work ran again")), "{}", verify.out);
+    // All but `outside`, whose file may have changed meanwhile.
+    let ran = format!("{} of {count} pieces of work ran again", count - 1);
+    assert!(verify.out.contains(&ran) && verify.out.contains("outside: it reads files outside"), "{}", verify.out);
 }
 
 #[test]

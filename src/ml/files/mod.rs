@@ -4,7 +4,7 @@
 //! lies, whatever the format, and how its bytes become numbers (`number`). `safetensors`, `npy`, `archive` (`.npz`) and `pth`
 //! find the tensors; `csv` reads columns of text.
 //!
-//! Whatever a file claims, no more memory is taken than its bytes can fill, and a damaged file is a [`Fault`](super::data::Fault).
+//! Whatever a file claims, no more memory is taken than its bytes can fill, and a damaged file is a [`Fault`].
 
 mod archive;
 pub mod csv;
