@@ -31,6 +31,7 @@ mod pipelines;
 mod price;
 mod programs;
 mod programs_that_fail;
+mod python_programs;
 mod readers;
 mod reference_augment;
 mod reference_cluster;
