@@ -11,6 +11,8 @@ pub struct Foreseen {
     pub levels: Vec<String>,
     /// Channels, rows and columns of images.
     pub size: Option<[usize; 3]>,
+    /// Whether images, or the images of features, have labels.
+    pub labelled: Option<bool>,
     /// For a network: the height and width of its images must be multiples of this.
     pub sides: Option<usize>,
     /// For an optional output that is not made: the parameter that leaves it out.

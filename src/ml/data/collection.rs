@@ -14,8 +14,8 @@ pub enum Split {
     Test,
     /// Images to validate on, where the dataset has them.
     Val,
-    /// Further images: the unlabelled ones of STL-10, the easier ones of SVHN.
-    Extra,
+    /// Further images without labels, as STL-10 has them.
+    Unlabelled,
 }
 
 /// What is known of a part before it is opened.
@@ -92,6 +92,26 @@ pub struct Reading {
     pub remarks: Vec<String>,
 }
 
+/// The folder of small datasets that `tests/reference/layouts.py` wrote. Image i of a part is filled with 10 i + part.
+#[cfg(test)]
+pub(super) fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/layouts")
+}
+
+/// Copies one of these files.
+#[cfg(test)]
+pub(super) fn fixture(name: &str, to: &std::path::Path) {
+    std::fs::create_dir_all(to.parent().expect("a folder")).expect("folders can be made");
+    std::fs::copy(fixtures().join(name), to).expect("a file can be copied");
+}
+
+/// All images of a split.
+#[cfg(test)]
+pub(super) fn part(images: &dyn Collection, split: Split) -> ImageSet {
+    let indices = (0..images.labels(split).len() as u32).collect();
+    images.read(&[Choice { split, indices }], None, &mut |_| Ok(())).expect("they can be read").sets.remove(0)
+}
+
 /// All images of both splits.
 #[cfg(test)]
 pub(super) fn all(images: &dyn Collection, square: Square) -> Result<(ImageSet, ImageSet)> {
@@ -106,6 +126,11 @@ pub trait Collection {
     /// The class of each image of a split, in the order of the dataset: 0 for each if they have no labels, none if
     /// there is no such split.
     fn labels(&self, split: Split) -> &[u32];
+
+    /// The number of entries that were left out when the labels were read.
+    fn left_out(&self) -> usize {
+        0
+    }
 
     /// Reads only the chosen images. All have one size in the end. A set of images without labels has no classes.
     ///

@@ -1,11 +1,13 @@
-//! Images in memory, and their sources. Read `collection`, which every source implements, then `shapes`. Datasets of
-//! images that are stored as plain numbers are in `arrays`, those of image files in `encoded` and `image_folder`.
+//! Images in memory, and their sources. Read `collection`, which every source implements, then `shapes`. Datasets whose
+//! images are stored as plain numbers are in `arrays`, those of JPEG files and the like in `encoded`; `found` tells by the
+//! files of a folder which of them it is. `split` chooses among images.
 
 pub mod arrays;
 mod collection;
 pub mod encoded;
 mod fault;
-pub mod image_folder;
+pub mod found;
+mod labels;
 pub mod resize;
 pub mod shapes;
 pub mod split;

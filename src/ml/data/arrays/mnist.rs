@@ -13,11 +13,10 @@ use super::{
     Images, Labels, Listing, ReadLabels,
     block::{Block, Order, Shape, io_at},
     idx::Idx,
-    labels,
 };
 use crate::ml::{
     Result,
-    data::{Fault, Faults, Listed, Split, fault, names, shown},
+    data::{Fault, Faults, Listed, Split, fault, labels, names, shown},
 };
 
 /// The remedy for files that are missing.
@@ -33,13 +32,13 @@ enum Which {
     Emnist(String),
 }
 
-/// Lists the dataset in `dir`.
+/// Lists the dataset in `dir`. `subset` names a split of EMNIST, where the folder has several.
 ///
 /// # Errors
 /// If files are missing, truncated or of another format, or do not fit each other.
-pub fn list(dir: &Path) -> Result<Box<dyn Listed>> {
+pub fn list(dir: &Path, subset: Option<&str>) -> Result<Box<dyn Listed>> {
     fault::folder(dir, "the folder of MNIST's files")?;
-    let which = which(dir)?;
+    let which = which(dir, subset)?;
     let mut missing = Vec::new();
     let mut find = |split, what| {
         let names = which.names(split, what);
@@ -81,7 +80,7 @@ pub fn list(dir: &Path) -> Result<Box<dyn Listed>> {
 }
 
 /// Tells by the names of files which dataset a folder holds.
-fn which(dir: &Path) -> Result<Which> {
+fn which(dir: &Path, subset: Option<&str>) -> Result<Which> {
     let entries = fs::read_dir(dir).map_err(io_at(dir))?.flatten();
     let split = |path: PathBuf| {
         let name = path.file_name()?.to_str()?.to_owned();
@@ -90,12 +89,23 @@ fn which(dir: &Path) -> Result<Which> {
     let mut splits: Vec<String> = entries.filter_map(|entry| split(entry.path())).collect();
     splits.sort_unstable();
     splits.dedup();
-    match splits.as_slice() {
-        [] => Ok(Which::Mnist),
-        [split] => Ok(Which::Emnist(split.clone())),
-        several => {
+    match (splits.as_slice(), subset) {
+        ([], None) => Ok(Which::Mnist),
+        ([], Some(subset)) => {
+            let message = format!("holds no split `{subset}` of EMNIST");
+            Err(Fault::at(dir, message, "leave out `subset`, which is for EMNIST, or set `path` to its folder").into())
+        }
+        (several, Some(subset)) => match several.iter().find(|split| *split == subset) {
+            Some(split) => Ok(Which::Emnist(split.clone())),
+            None => {
+                let message = format!("holds no split `{subset}` of EMNIST");
+                Err(Fault::at(dir, message, format!("set `subset` to one of {}", names(several))).into())
+            }
+        },
+        ([split], None) => Ok(Which::Emnist(split.clone())),
+        (several, None) => {
             let message = format!("holds several splits of EMNIST: {}", names(several));
-            Err(Fault::at(dir, message, "move or link the files of one split into a folder of its own").into())
+            Err(Fault::at(dir, message, "choose one by `subset = \"…\"`").into())
         }
     }
 }
@@ -179,4 +189,119 @@ fn mapping(path: &Path) -> Result<(Vec<u32>, Vec<String>)> {
         classes.push(char::from_u32(code).filter(|c| !c.is_control()).map_or(code.to_string(), String::from));
     }
     Ok((known, labels::distinct(path, classes, remedy)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+    use crate::ml::data::collection::{all, part};
+
+    fn idx(dims: &[u32], body: &[u8]) -> Vec<u8> {
+        let dims: Vec<u8> = dims.iter().flat_map(|dim| dim.to_be_bytes()).collect();
+        [&[0, 0, 8, (dims.len() / 4) as u8], dims.as_slice(), body].concat()
+    }
+
+    fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    /// Images of 2 x 3 pixels: `[at, 1, 2]` and `[3, 4, 5]`.
+    fn write(dir: &Path, start: &str, labels: &[u8], packed: bool) {
+        let images: Vec<u8> = (0..labels.len() as u8).flat_map(|at| [at, 1, 2, 3, 4, 5]).collect();
+        let count = labels.len() as u32;
+        let files = [("images-idx3", idx(&[count, 2, 3], &images)), ("labels-idx1", idx(&[count], labels))];
+        for (what, bytes) in files {
+            let (ending, bytes) = if packed { (".gz", gz(&bytes)) } else { ("", bytes) };
+            fs::write(dir.join(format!("{start}-{what}-ubyte{ending}")), bytes).unwrap();
+        }
+    }
+
+    fn message(dir: &Path) -> String {
+        match list(dir, None).and_then(|listed| listed.open()) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn plain_and_packed_files_are_equal() {
+        let [plain, packed] = [false, true].map(|packed| {
+            let dir = tempfile::tempdir().unwrap();
+            write(dir.path(), "train", &[2, 0, 1], packed);
+            write(dir.path(), "t10k", &[1, 1], packed);
+            let listed = list(dir.path(), None).unwrap();
+            assert_eq!((listed.files().len(), listed.size()), (4, Some([1, 2, 3])));
+            all(listed.open().unwrap().as_ref(), None).unwrap()
+        });
+        assert_eq!(plain, packed);
+        let (train, test) = plain;
+        assert_eq!((train.labels.as_slice(), test.labels.as_slice(), train.classes.len()), (&[2, 0, 1][..], &[1, 1][..], 3));
+        assert_eq!(train.image(2), [2, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn images_of_emnist_come_out_upright_and_letters_have_names() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "emnist-letters-train", &[1, 26], true);
+        write(dir.path(), "emnist-letters-test", &[3], true);
+        let images = list(dir.path(), None).unwrap().open().unwrap();
+        let train = part(images.as_ref(), Split::Train);
+        // Two rows of three, stored column by column.
+        assert_eq!(train.image(0), [0, 2, 4, 1, 3, 5]);
+        assert_eq!((train.labels.as_slice(), train.classes[25].as_str()), (&[0, 25][..], "Z"));
+
+        write(dir.path(), "emnist-digits-train", &[1], true);
+        write(dir.path(), "emnist-digits-test", &[0], true);
+        assert!(message(dir.path()).contains("several splits of EMNIST: digits, letters; choose one by `subset"));
+        let digits = list(dir.path(), Some("digits")).unwrap().open().unwrap();
+        assert_eq!(digits.labels(Split::Train), [1]);
+        let text = list(dir.path(), Some("mnist")).err().unwrap().to_string();
+        assert!(text.contains("no split `mnist` of EMNIST; set `subset` to one of digits, letters"), "{text}");
+        fs::write(dir.path().join("emnist-digits-mapping.txt"), "0 48\n1 49\n").unwrap();
+        let digits = list(dir.path(), Some("digits")).unwrap().open().unwrap();
+        assert_eq!(part(digits.as_ref(), Split::Test).classes, ["0", "1"]);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(message(dir.path()).contains("4 files of MNIST are missing"));
+        write(dir.path(), "train", &[0, 1], false);
+        write(dir.path(), "t10k", &[0], false);
+        let at = |name: &str| dir.path().join(name);
+        let images = fs::read(at("train-images-idx3-ubyte")).unwrap();
+        for (bytes, said) in [
+            (images[..20].to_vec(), "train-images-idx3-ubyte: truncated: 20 bytes, but 2 x 2 x 3 by its header take 28"),
+            (idx(&[u32::MAX; 3], &[1]), "truncated: 17 bytes, but 4294967295 x"),
+            (idx(&[2], &[0, 1]), "no idx file of images: it begins with the bytes 0 0 8 1"),
+            (idx(&[0, 2, 3], &[]), "empty: its header names no image"),
+            (idx(&[3, 2, 3], &[0; 18]), "labels-idx1-ubyte: 2 labels for the 3 images of"),
+            (b"<html>".to_vec(), "no idx file of images: it begins with the bytes 60 104 116 109"),
+            (Vec::new(), "truncated"),
+        ] {
+            fs::write(at("train-images-idx3-ubyte"), bytes).unwrap();
+            let text = message(dir.path());
+            assert!(text.contains(said), "{text}");
+        }
+        fs::write(at("train-images-idx3-ubyte"), &images).unwrap();
+        assert_eq!(message(dir.path()), "fine");
+        // A packed file is only known to be cut when it is read; then it is an error all the same.
+        let packed = gz(&images);
+        fs::remove_file(at("train-images-idx3-ubyte")).unwrap();
+        fs::write(at("train-images-idx3-ubyte.gz"), &packed[..packed.len() - 12]).unwrap();
+        let open = list(dir.path(), None).unwrap().open().unwrap();
+        let text = all(open.as_ref(), None).unwrap_err().to_string();
+        assert!(text.contains("train-images-idx3-ubyte.gz: truncated"), "{text}");
+        // A packed file may claim any number of images.
+        fs::write(at("train-images-idx3-ubyte.gz"), gz(&idx(&[u32::MAX, 2, 3], &[1]))).unwrap();
+        assert!(message(dir.path()).contains("2 labels for the 4294967295 images"));
+        fs::write(at("train-labels-idx1-ubyte"), gz(&idx(&[u32::MAX], &[1]))).unwrap();
+        assert!(message(dir.path()).contains("train-labels-idx1-ubyte: claims 4294967295 labels"), "{}", message(dir.path()));
+    }
 }

@@ -6,7 +6,6 @@
 mod block;
 pub mod cifar;
 mod idx;
-mod labels;
 mod mat;
 pub mod mnist;
 pub mod npz;

@@ -13,11 +13,10 @@ use zip::{CompressionMethod, ZipArchive};
 use super::{
     Images, Labels, Listing, ReadLabels,
     block::{AGAIN, Block, Bytes, Order, Packing, Shape, broken_at, io_at},
-    labels,
 };
 use crate::ml::{
     Error, Result,
-    data::{Fault, Listed, Split, fault::ABSENT, names, shown},
+    data::{Fault, Listed, Split, fault::ABSENT, labels, names, shown},
 };
 
 /// The names of images and labels in both layouts.
@@ -50,7 +49,7 @@ struct Array {
 pub fn list(path: &Path) -> Result<Box<dyn Listed>> {
     let path = archive(path)?;
     let mut zip = open(&path, File::open(&path).map_err(io_at(&path))?)?;
-    let arrays: Vec<String> = zip.file_names().map(|name| name.trim_end_matches(".npy").to_owned()).collect();
+    let arrays: Vec<String> = zip.file_names().flatten().map(|name| name.trim_end_matches(".npy").to_owned()).collect();
     let has = |name: &str| arrays.iter().any(|array| array == name);
     let Some(layout) = (0..2).find(|&layout| has(NAMES[0].1[layout][0])) else {
         let message = format!("no images to train on; it holds {}", names(&arrays));
@@ -255,5 +254,114 @@ impl ReadLabels for OfNpz {
             false => labels::numbered(&self.path, parts.iter().flat_map(|(_, labels)| labels))?,
         };
         Ok(Labels { classes, parts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write};
+
+    use zip::{ZipWriter, write::SimpleFileOptions};
+
+    use super::*;
+    use crate::ml::data::collection::{all, fixtures, part};
+
+    fn npy(descr: &str, shape: &str, body: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\x00", &length[..], header.as_bytes(), body].concat()
+    }
+
+    fn write(path: &Path, arrays: &[(&str, Vec<u8>)], method: CompressionMethod) {
+        let mut zip = ZipWriter::new(File::create(path).unwrap());
+        for (name, bytes) in arrays {
+            zip.start_file(format!("{name}.npy"), SimpleFileOptions::default().compression_method(method)).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap();
+    }
+
+    fn keras(images: Vec<u8>, labels: Vec<u8>) -> Vec<(&'static str, Vec<u8>)> {
+        let (x, y) = (npy("|u1", "(1, 2, 2)", &[7; 4]), npy("<i8", "(1,)", &[0; 8]));
+        vec![("x_train", images), ("y_train", labels), ("x_test", x), ("y_test", y)]
+    }
+
+    fn message(path: &Path) -> String {
+        let read = list(path).and_then(|listed| all(listed.open()?.as_ref(), None));
+        read.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn archives_of_medmnist_are_read() {
+        let listed = list(&fixtures().join("med.npz")).unwrap();
+        assert_eq!((listed.parts().len(), listed.size()), (3, Some([3, 6, 6])));
+        let images = listed.open().unwrap();
+        let (train, test) = all(images.as_ref(), None).unwrap();
+        assert_eq!((train.labels.as_slice(), test.labels.as_slice()), (&[0, 1, 2, 1, 0][..], &[0, 1, 2][..]));
+        assert!((0..5).all(|at| train.image(at).iter().all(|&pixel| usize::from(pixel) == 10 * at)));
+        assert!(test.image(1).iter().all(|&pixel| pixel == 11));
+        assert_eq!(part(images.as_ref(), Split::Val).labels, [2, 0]);
+    }
+
+    #[test]
+    fn archives_of_keras_are_read_packed_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mnist.npz");
+        let pixels: Vec<u8> = (0..8).collect();
+        let arrays = keras(npy("|u1", "(2, 2, 2)", &pixels), npy("|u1", "(2,)", &[1, 0]));
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            write(&path, &arrays, method);
+            // The only archive of a folder need not be named.
+            let (train, test) = all(list(dir.path()).unwrap().open().unwrap().as_ref(), None).unwrap();
+            assert_eq!((train.size, train.pixels, train.labels), ([1, 2, 2], pixels.clone(), vec![1, 0]));
+            assert_eq!(test.pixels, [7; 4]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_dataset_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.npz");
+        let fine = || npy("|u1", "(1, 2, 2)", &[0; 4]);
+        let label = || npy("|u1", "(1,)", &[0]);
+        let cases = [
+            (keras(npy("<f4", "(1, 2, 2)", &[0; 16]), label()), "`x_train` is <f4 [1, 2, 2]; images are read as bytes"),
+            (keras(npy("|u1", "(4,)", &[0; 4]), label()), "that is no array of images"),
+            (keras(npy("|u1", "(99999999999, 2, 2)", &[0; 4]), label()), "`x_train` is |u1 [99999999999, 2, 2]"),
+            (keras(fine(), npy("|u1", "(2,)", &[0, 0])), "`y_train` is |u1 [2], for 1 images"),
+            (keras(fine(), npy("|u1", "(1, 14)", &[0; 14])), "a dataset with several labels for each image"),
+            (keras(fine(), npy("<i8", "(1,)", &[0xff; 8])), "image 0 has no class in `y_train`"),
+            (keras(npy("|u1", "(1, 4, 4)", &[0; 16]), label()), "the images of `x_test` have another size"),
+            (keras(npy("|u1", "(1, 2, 2)", &[0; 3]), label()), "x.npz: truncated"),
+            (keras(b"no array".to_vec(), label()), "`x_train` is no whole array"),
+            (vec![("a", fine())], "no images to train on; it holds a"),
+        ];
+        for (arrays, said) in cases {
+            for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+                write(&path, &arrays, method);
+                let text = message(&path);
+                // Behind a stored array comes the next one, so that its end is not noticed.
+                let stored_and_cut = method == CompressionMethod::Stored && said == "x.npz: truncated";
+                assert!(text.contains(said) || stored_and_cut, "{method}: {text}");
+            }
+        }
+        assert!(message(&dir.path().join("absent.npz")).contains("absent.npz: is not there"));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_or_changed_anywhere_is_refused_or_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("med.npz");
+        let bytes = fs::read(fixtures().join("med.npz")).unwrap();
+        for length in (0..bytes.len()).step_by(7) {
+            fs::write(&path, &bytes[..length]).unwrap();
+            assert!(message(&path).contains("med.npz: "), "{length}");
+        }
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0xff;
+            fs::write(&path, changed).unwrap();
+            drop(message(&path));
+        }
     }
 }

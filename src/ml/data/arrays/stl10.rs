@@ -9,11 +9,10 @@ use std::{
 use super::{
     Images, Labels, Listing, ReadLabels,
     block::{Block, Order, Packing, Shape, io_at},
-    labels,
 };
 use crate::ml::{
     Result,
-    data::{Fault, Faults, Listed, Split, fault},
+    data::{Fault, Faults, Listed, Split, fault, labels},
 };
 
 const SHAPE: Shape = Shape { size: [3, 96, 96], order: Order::Columns };
@@ -55,7 +54,7 @@ pub fn list(dir: &Path, unlabelled: bool) -> Result<Box<dyn Listed>> {
     }
     if unlabelled {
         let found = block(&dir.join(UNLABELLED), &mut faults)?;
-        images.push(Images { split: Split::Extra, blocks: vec![found], labelled: false });
+        images.push(Images { split: Split::Unlabelled, blocks: vec![found], labelled: false });
     }
     faults.none()?;
     let files: Vec<PathBuf> = wanted.iter().map(|name| dir.join(name)).collect();
@@ -104,5 +103,65 @@ impl ReadLabels for OfStl10 {
         };
         let parts = [Split::Train, Split::Test].map(of).into_iter().collect::<Result<_>>()?;
         Ok(Labels { classes, parts })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ml::data::collection::{all, part};
+
+    /// Images whose red plane has its column as value.
+    fn write(dir: &Path, name: &str, images: u8) {
+        let image = |at: u8| (0..SHAPE.bytes()).map(move |byte| if byte < 9216 { (byte / 96) as u8 } else { at });
+        fs::write(dir.join(name), (0..images).flat_map(image).collect::<Vec<u8>>()).unwrap();
+    }
+
+    fn sample() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "train_X.bin", 2);
+        write(dir.path(), "test_X.bin", 1);
+        fs::write(dir.path().join("train_y.bin"), [2, 1]).unwrap();
+        fs::write(dir.path().join("test_y.bin"), [1]).unwrap();
+        fs::write(dir.path().join("class_names.txt"), "airplane\nbird\n").unwrap();
+        dir
+    }
+
+    fn message(dir: &Path) -> String {
+        list(dir, true).and_then(|listed| listed.open()).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn columns_become_rows_and_labels_start_at_0() {
+        let dir = sample();
+        let (train, test) = all(list(dir.path(), false).unwrap().open().unwrap().as_ref(), None).unwrap();
+        assert_eq!((train.labels.as_slice(), test.labels.as_slice()), (&[1, 0][..], &[0][..]));
+        assert!((0..9216).all(|at| usize::from(train.image(0)[at]) == at % 96));
+        assert!(message(dir.path()).contains("unlabeled_X.bin: no such file"));
+        write(dir.path(), "unlabeled_X.bin", 3);
+        let listed = list(dir.path(), true).unwrap();
+        assert_eq!(listed.parts()[2], crate::ml::data::Part { split: Split::Unlabelled, images: Some(3), labelled: false });
+        let further = part(listed.open().unwrap().as_ref(), Split::Unlabelled);
+        assert_eq!((further.len(), further.known_labels(), further.image(2)[9216]), (3, None, 2));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_file() {
+        let dir = sample();
+        write(dir.path(), "unlabeled_X.bin", 1);
+        let at = |name: &str| dir.path().join(name);
+        for (name, bytes, said) in [
+            ("train_y.bin", vec![2, 3], "train_y.bin: image 1 has label 2, but class_names.txt names 2 classes"),
+            ("train_y.bin", vec![2, 0], "train_y.bin: image 1 has the label 0, but labels of STL-10 start at 1"),
+            ("train_y.bin", vec![2], "train_y.bin: 1 labels for the 2 images of train_X.bin"),
+            ("test_X.bin", vec![0; 27_649], "test_X.bin: truncated: 27649 bytes"),
+            ("unlabeled_X.bin", Vec::new(), "unlabeled_X.bin: empty"),
+        ] {
+            let before = fs::read(at(name)).unwrap();
+            fs::write(at(name), bytes).unwrap();
+            let text = message(dir.path());
+            assert!(text.contains(said), "{text}");
+            fs::write(at(name), before).unwrap();
+        }
     }
 }

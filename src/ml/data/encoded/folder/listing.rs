@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    layout,
+    Naming, annotations, layout, strays,
     walk::{State, Walk},
 };
 use crate::ml::{
@@ -22,98 +22,91 @@ pub(super) struct Entry {
 }
 
 /// The content of a folder by the names of its files. Files that are named like images were not opened.
-#[derive(Debug)]
-pub struct Listing {
-    pub(super) train: Vec<Entry>,
-    pub(super) test: Vec<Entry>,
-    pub(super) train_labels: Vec<u32>,
-    pub(super) test_labels: Vec<u32>,
-    pub(super) classes: Vec<String>,
-    pub(super) left_out: BTreeMap<String, usize>,
-    pub(super) litter: usize,
-    pub(super) folders: Vec<(PathBuf, State)>,
-    pub(super) beside: Vec<String>,
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub parts: Vec<(Split, Vec<Entry>)>,
+    pub labels: BTreeMap<Split, Vec<u32>>,
+    /// None if the images have no labels.
+    pub classes: Vec<String>,
+    /// The file that names the classes of Tiny ImageNet's images to validate on.
+    pub annotations: Option<PathBuf>,
+    /// The number of skipped files by the ending of their names.
+    pub kinds_left_out: BTreeMap<String, usize>,
+    /// The number of images that were skipped because they have no labels.
+    pub unlabelled: usize,
+    pub litter: usize,
+    pub folders: Vec<(PathBuf, State)>,
+    pub beside: Vec<String>,
 }
 
 impl Listing {
-    /// Lists the dataset in `root`.
-    pub(super) fn new(root: &Path) -> Result<Self> {
-        layout::check(root)?;
+    /// Lists the dataset in `root`, as one part if `whole`.
+    pub(super) fn new(root: &Path, naming: Naming, whole: bool) -> Result<Self> {
+        let parts = layout::parts(root, naming, whole)?;
         let (mut walk, mut faults) = (Walk::default(), Faults::default());
         let mut above = Vec::new();
         walk.enter(root, &mut above)?;
-        let mut split = |name: &str| layout::split(&root.join(name), &mut walk, &mut above, &mut faults);
-        let (train, test) = (split("train")?, split("test")?);
-        let mut classes: Vec<String> = train.iter().map(|(_, class)| class.clone()).collect();
+        let annotations = annotations::file(root, naming, whole);
+        let mut images = Vec::new();
+        for (split, dir) in &parts {
+            let found = match &annotations {
+                Some(file) if *split == Split::Test => annotations::split(dir, file, &mut walk, &mut above, &mut faults)?,
+                _ => layout::split(dir, naming, &mut walk, &mut above, &mut faults)?,
+            };
+            images.push((*split, found));
+        }
+        let unlabelled = match &annotations {
+            Some(_) if root.join("test").is_dir() => walk.images(&root.join("test"), &mut above)?.len(),
+            _ => 0,
+        };
+        let mut classes: Vec<String> = match images.first() {
+            Some((_, train)) if naming != Naming::None => train.iter().map(|(_, class)| class.clone()).collect(),
+            _ => Vec::new(),
+        };
         classes.sort_unstable();
         classes.dedup();
-        layout::strays(&test, &classes, &mut faults);
+        for (_, found) in images.iter().skip(1) {
+            strays::report(found, if annotations.is_some() { "val" } else { "test" }, &classes, &mut faults);
+        }
         walk.report(&mut faults);
         faults.none()?;
+        let label = |class: &String| classes.binary_search(class).unwrap_or_default() as u32;
         let entries = |images: Vec<(PathBuf, String)>| -> Vec<Entry> {
-            let label = |class: &String| classes.binary_search(class).expect("strays are faults") as u32;
-            images.into_iter().map(|(path, class)| Entry { path, label: label(&class) }).collect()
+            images.into_iter().map(|(path, class)| Entry { label: label(&class), path }).collect()
         };
-        let (train, test) = (entries(train), entries(test));
+        let parts: Vec<(Split, Vec<Entry>)> =
+            images.into_iter().map(|(split, images)| (split, entries(images))).collect();
         let labels = |entries: &[Entry]| entries.iter().map(|entry| entry.label).collect();
         Ok(Self {
-            train_labels: labels(&train),
-            test_labels: labels(&test),
-            train,
-            test,
+            labels: parts.iter().map(|(split, entries)| (*split, labels(entries))).collect(),
+            parts,
             classes,
-            left_out: walk.left_out,
+            kinds_left_out: walk.left_out,
             litter: walk.litter,
             folders: walk.folders,
-            beside: layout::beside(root),
+            beside: if whole { Vec::new() } else { layout::beside(root, annotations.is_some()) },
+            annotations,
+            unlabelled,
         })
     }
 
-    /// All image files: those of `train`, then those of `test`.
-    #[must_use]
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.train.iter().chain(&self.test).map(|entry| entry.path.clone()).collect()
-    }
-
-    /// The number of images of a split.
-    #[must_use]
-    pub fn count(&self, split: Split) -> usize {
-        self.entries(split).len()
-    }
-
-    /// The number of classes.
-    #[must_use]
-    pub fn classes(&self) -> usize {
-        self.classes.len()
-    }
-
     /// The number of skipped files.
-    #[must_use]
-    pub fn left_out(&self) -> usize {
-        self.left_out.values().sum()
+    pub(super) fn skipped(&self) -> usize {
+        self.kinds_left_out.values().sum::<usize>() + self.unlabelled
     }
 
     /// A description of the skipped files, if there are any except hidden ones and those that operating systems leave.
-    #[must_use]
-    pub fn left_out_words(&self) -> Option<String> {
-        if self.left_out() == self.litter {
+    pub(super) fn skipped_words(&self) -> Option<String> {
+        if self.kinds_left_out.values().sum::<usize>() == self.litter {
             return None;
         }
-        let words: Vec<String> = self.left_out.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
+        let words: Vec<String> =
+            self.kinds_left_out.iter().map(|(ending, count)| format!("{count} {ending}")).collect();
         Some(names(&words))
-    }
-
-    /// The names of the folders and images beside `train` and `test`, which are not read.
-    #[must_use]
-    pub fn beside(&self) -> &[String] {
-        &self.beside
     }
 
     /// The image files of a split.
     pub(super) fn entries(&self, split: Split) -> &[Entry] {
-        match split {
-            Split::Train => &self.train,
-            Split::Test => &self.test,
-        }
+        self.parts.iter().find(|(part, _)| *part == split).map_or(&[], |(_, entries)| entries)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path};
 
-use super::block::io_at;
-use crate::ml::{Result, data::Fault};
+use super::Fault;
+use crate::ml::{Error, Result};
 
 /// The longest file of names that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -14,10 +14,11 @@ const LONGEST: u64 = 1 << 20;
 /// If it is not text, names no class, or one twice.
 pub(super) fn names(path: &Path) -> Result<Vec<String>> {
     let remedy = "write the name of one class on each line, in the order of the labels";
-    if fs::metadata(path).map_err(io_at(path))?.len() > LONGEST {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(io)?.len() > LONGEST {
         return Err(Fault::at(path, "longer than a list of classes can be", remedy).into());
     }
-    let bytes = fs::read(path).map_err(io_at(path))?;
+    let bytes = fs::read(path).map_err(io)?;
     let text = String::from_utf8(bytes).map_err(|_| Fault::at(path, "not text", remedy))?;
     let classes: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
     distinct(path, classes, remedy)
