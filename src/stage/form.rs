@@ -102,7 +102,9 @@ impl Form {
     pub const fn doc(self) -> &'static str {
         match self {
             Self::Images => "Images with or without labels, as bytes, or with noise.",
-            Self::Features => "Feature vectors with or without labels: a matrix for each level of a network, such as `p3`.",
+            Self::Features => {
+                "Feature vectors with or without labels: a matrix for each level of a network, such as `p3`."
+            }
             Self::Labels => "The (pseudo) label of each image.",
             Self::Batches => "The batches of each round, as indices of images.",
             Self::Weights => "Parameters and running statistics of an encoder.",

@@ -236,8 +236,7 @@ impl Stage for Dataset {
         let (parts, mut left_out) = (listed.parts(), listed.left_out());
         let images = listed.open()?;
         left_out += images.left_out();
-        let (ports, choices): (Vec<_>, Vec<_>) =
-            choose::choose(self, &parts, images.as_ref())?.into_iter().unzip();
+        let (ports, choices): (Vec<_>, Vec<_>) = choose::choose(self, &parts, images.as_ref())?.into_iter().unzip();
         let total = choices.iter().map(|choice| choice.indices.len() as u64).sum();
         let mut watch = |done: usize| {
             if cx.cancelled() {

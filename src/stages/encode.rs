@@ -44,8 +44,11 @@ impl Stage for Encode {
         Port::optional("weights", &[Form::Weights], "the network; without it, features are the pixels"),
         Port::new("images", &[Form::Images], "what to represent"),
     ];
-    const OUTPUTS: &'static [Port] =
-        &[Port::new("features", &[Form::Features], "one tensor for every level, and the labels of the images, if they have any")];
+    const OUTPUTS: &'static [Port] = &[Port::new(
+        "features",
+        &[Form::Features],
+        "one tensor for every level, and the labels of the images, if they have any",
+    )];
 
     fn check(&self, problems: &mut Problems) {
         problems.at_least("batch_size", self.batch_size, 1);

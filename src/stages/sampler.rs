@@ -75,7 +75,11 @@ impl Stage for Sampler {
         // The labels of a clustering are there, whether its images have true ones or not.
         let unlabelled = inputs.get("labels").is_some_and(|images| images.labelled == Some(false));
         if unlabelled && self.policy != Policy::Random {
-            problems.add_with_help("policy", NO_LABELS, "use `policy = \"random\"`, or join the input to pseudo labels");
+            problems.add_with_help(
+                "policy",
+                NO_LABELS,
+                "use `policy = \"random\"`, or join the input to pseudo labels",
+            );
         }
         Foresight::from([("batches", Foreseen::rows(self.rounds))])
     }

@@ -30,7 +30,8 @@ fn idx(dims: &[u32], body: &[u8]) -> Vec<u8> {
 fn write_mnist(project: &Project, folder: &str) {
     for (start, labels) in [("train", &[0, 1, 2, 1][..]), ("t10k", &[1, 0])] {
         let count = labels.len() as u32;
-        project.write(&format!("{folder}/{start}-images-idx3-ubyte"), idx(&[count, 28, 28], &vec![9; labels.len() * 784]));
+        project
+            .write(&format!("{folder}/{start}-images-idx3-ubyte"), idx(&[count, 28, 28], &vec![9; labels.len() * 784]));
         project.write(&format!("{folder}/{start}-labels-idx1-ubyte"), idx(&[count], labels));
     }
 }
@@ -54,7 +55,9 @@ fn write_stl10(project: &Project, folder: &str) {
 }
 
 fn write_shards(project: &Project, folder: &str) {
-    for (shard, labels) in [("train-000000", &["owl", "cat"][..]), ("train-000001", &["cat"]), ("test-000000", &["owl"])] {
+    for (shard, labels) in
+        [("train-000000", &["owl", "cat"][..]), ("train-000001", &["cat"]), ("test-000000", &["owl"])]
+    {
         let path = project.path(&format!("{folder}/{shard}.tar"));
         fs::create_dir_all(path.parent().expect("a folder")).expect("folders can be made");
         let mut archive = tar::Builder::new(fs::File::create(path).expect("a file"));
@@ -149,7 +152,9 @@ fn every_layout_is_read() {
             "{stage}: {metrics:?}"
         );
     }
-    let parts = |stage: &str| ["train_images", "test_images", "val_images", "unlabeled_images"].map(|name| found[stage].get(name).copied());
+    let parts = |stage: &str| {
+        ["train_images", "test_images", "val_images", "unlabeled_images"].map(|name| found[stage].get(name).copied())
+    };
     assert_eq!(parts("stl10"), [Some(3.0), Some(1.0), None, Some(3.0)]);
     assert_eq!(parts("medmnist"), [Some(5.0), Some(3.0), Some(2.0), None]);
     assert_eq!(parts("whole"), [Some(4.0), Some(2.0), Some(2.0), None]);
@@ -160,7 +165,8 @@ fn every_layout_is_read() {
 /// Images without labels train, cluster and are drawn; what judges by classes is refused before anything runs.
 #[test]
 fn images_without_labels_do_everything_but_judge() {
-    let dataset = pipeline(&[("images", "image_folder", "data/photos", "labels = \"none\"\nsize = 8\nsplit = { test = 0.25 }")]);
+    let dataset =
+        pipeline(&[("images", "image_folder", "data/photos", "labels = \"none\"\nsize = 8\nsplit = { test = 0.25 }")]);
     let rest = r#"
 [stage.noise]
 kind = "noise"
@@ -219,11 +225,26 @@ iterations = 20
     project.done(&["report", "pipelines/p.toml", "-o", "report.html"]);
 
     let judges = [
-        ("kind = \"linear_probe\"\ninputs = { train = \"features.features\", test = \"test_features.features\" }\nat = \"p3\"", "input `train` have no labels"),
-        ("kind = \"knn_probe\"\ninputs = { train = \"features.features\", test = \"test_features.features\" }\nat = \"p3\"", "input `test` have no labels"),
-        ("kind = \"supervised\"\ninputs = { train = \"images.train\", test = \"images.test\" }", "input `train` have no labels"),
-        ("kind = \"fine_tune\"\ninputs = { weights = \"simclr.weights\", train = \"images.train\", test = \"images.test\" }", "input `train` have no labels"),
-        ("kind = \"sampler\"\ninputs = { labels = \"images.train\" }\nbatch_size = 4", "have no labels, which this policy needs"),
+        (
+            "kind = \"linear_probe\"\ninputs = { train = \"features.features\", test = \"test_features.features\" }\nat = \"p3\"",
+            "input `train` have no labels",
+        ),
+        (
+            "kind = \"knn_probe\"\ninputs = { train = \"features.features\", test = \"test_features.features\" }\nat = \"p3\"",
+            "input `test` have no labels",
+        ),
+        (
+            "kind = \"supervised\"\ninputs = { train = \"images.train\", test = \"images.test\" }",
+            "input `train` have no labels",
+        ),
+        (
+            "kind = \"fine_tune\"\ninputs = { weights = \"simclr.weights\", train = \"images.train\", test = \"images.test\" }",
+            "input `train` have no labels",
+        ),
+        (
+            "kind = \"sampler\"\ninputs = { labels = \"images.train\" }\nbatch_size = 4",
+            "have no labels, which this policy needs",
+        ),
     ];
     for (stage, said) in judges {
         project.write("pipelines/judge.toml", format!("{dataset}{rest}[stage.judge]\n{stage}\n"));
@@ -247,8 +268,18 @@ fn a_wrong_source_is_answered_with_the_right_one() {
     }
     for (source, path, said, remedy) in [
         ("cifar10", "data/cifar100", "this is the binary version of CIFAR-100", "write `source = \"cifar100\"`"),
-        ("cifar10", "data/cifar-100-python", "this is the Python version of CIFAR-100", "write `source = \"cifar100\"`"),
-        ("image_folder", "data/FashionMNIST", "it holds MNIST or a dataset in its format, in ", "`source = \"mnist\"` and set `path` to "),
+        (
+            "cifar10",
+            "data/cifar-100-python",
+            "this is the Python version of CIFAR-100",
+            "write `source = \"cifar100\"`",
+        ),
+        (
+            "image_folder",
+            "data/FashionMNIST",
+            "it holds MNIST or a dataset in its format, in ",
+            "`source = \"mnist\"` and set `path` to ",
+        ),
         ("parquet", "data/shards", "this is tar archives of WebDataset", "`source = \"webdataset\"`"),
         ("image_folder", "data/med.npz", "this is a NumPy archive", "`source = \"npz\"`"),
         ("stl10", "data/hf", "it holds Parquet files", "`source = \"parquet\"` and set `path` to "),

@@ -109,9 +109,12 @@ fn at(path: &Path) -> Vec<Found> {
 fn holds_images(path: &Path) -> bool {
     let images = |folder: &Path| entries(folder).iter().any(|file| super::encoded::is_named_like_an_image(file));
     let both = ["train", "test"].iter().all(|part| path.join(part).is_dir());
-    let inside = || folders(path).iter().take(20).any(|folder| {
-        images(folder) || folders(folder).iter().take(20).any(|folder| images(folder))
-    });
+    let inside = || {
+        folders(path)
+            .iter()
+            .take(20)
+            .any(|folder| images(folder) || folders(folder).iter().take(20).any(|folder| images(folder)))
+    };
     both || inside()
 }
 
@@ -138,10 +141,15 @@ mod tests {
     #[test]
     fn what_a_folder_holds_is_said_with_its_source() {
         let dir = tempfile::tempdir().unwrap();
-        let said = |source: &str| instead(dir.path(), source).map(|fault| format!("{}; {}", fault.message, fault.remedy));
+        let said =
+            |source: &str| instead(dir.path(), source).map(|fault| format!("{}; {}", fault.message, fault.remedy));
         assert_eq!(said("cifar10"), None);
         for (files, source, words) in [
-            (&["meta", "train", "test"][..], "cifar100", "this is the Python version of CIFAR-100; write `source = \"c"),
+            (
+                &["meta", "train", "test"][..],
+                "cifar100",
+                "this is the Python version of CIFAR-100; write `source = \"c",
+            ),
             (&["data_batch_1"], "cifar10", "this is the Python version of CIFAR-10; write"),
             (&["emnist-letters-train-images-idx3-ubyte.gz"], "mnist", "this is EMNIST; write `source = \"mnist\"`"),
             (&["train-0000.tar"], "webdataset", "this is tar archives of WebDataset"),

@@ -37,7 +37,14 @@ pub(super) fn distinct(path: &Path, classes: Vec<String>, remedy: &str) -> Resul
 }
 
 /// Fails at the first label that has no class. `what` is a label's place: `image`, `record`; `namer` names the classes.
-pub(super) fn require(path: &Path, labels: &[u32], classes: usize, what: &str, namer: &str, remedy: &str) -> Result<()> {
+pub(super) fn require(
+    path: &Path,
+    labels: &[u32],
+    classes: usize,
+    what: &str,
+    namer: &str,
+    remedy: &str,
+) -> Result<()> {
     let Some(at) = labels.iter().position(|&label| label as usize >= classes) else { return Ok(()) };
     let message = format!(
         "{what} {at} has label {}, but {namer} names {classes} classes (labels 0 to {})",

@@ -26,7 +26,8 @@ fn contradiction(dataset: &Dataset, parts: &[Part]) -> Option<Contradiction> {
             Some(("split", "the dataset has test images of its own".to_owned(), remedy))
         }
         None if !has(Split::Test) => {
-            let remedy = "write `split = { test = 0.2 }` to hold some out at random; with `test = 0` there is no output `test`";
+            let remedy =
+                "write `split = { test = 0.2 }` to hold some out at random; with `test = 0` there is no output `test`";
             Some(("split", "the dataset has no test images of its own".to_owned(), remedy))
         }
         _ if has(Split::Val) && (held_out || dataset.val_fraction > 0.0) => {
@@ -150,9 +151,7 @@ pub(super) fn choose(
         outputs.insert(0, ("val", choice(Split::Train, of(val))));
         outputs.insert(0, ("train", choice(Split::Train, of(train))));
     }
-    for (port, split, limit) in
-        [("val", Split::Val, None), ("unlabeled", Split::Unlabelled, dataset.limit_unlabeled)]
-    {
+    for (port, split, limit) in [("val", Split::Val, None), ("unlabeled", Split::Unlabelled, dataset.limit_unlabeled)] {
         if parts.iter().any(|part| part.split == split) {
             let chosen = limited(dataset, images.labels(split), None, limit, "dataset/limit_unlabeled");
             outputs.push((port, choice(split, chosen)));
@@ -162,13 +161,7 @@ pub(super) fn choose(
 }
 
 /// The images that a limit leaves of those at `among`, or of all.
-fn limited(
-    dataset: &Dataset,
-    labels: &[u32],
-    among: Option<Vec<u32>>,
-    limit: Option<usize>,
-    name: &str,
-) -> Vec<u32> {
+fn limited(dataset: &Dataset, labels: &[u32], among: Option<Vec<u32>>, limit: Option<usize>, name: &str) -> Vec<u32> {
     let among = among.unwrap_or_else(|| (0..labels.len() as u32).collect());
     match limit {
         Some(n) if n < among.len() => picked(labels, &among, n, &Stream::new(dataset.split_seed, name)),

@@ -25,7 +25,9 @@ pub(super) fn labels(simclr: &Simclr, inputs: &Inputs, images: usize) -> Result<
         return Err(StageError::failed(format!("`{reason}` needs the input `labels`")));
     };
     let Some(labels) = artifact.tensors().get("labels") else {
-        return Err(StageError::failed(format!("`{reason}` needs labels, and the images at the input `labels` have none")));
+        return Err(StageError::failed(format!(
+            "`{reason}` needs labels, and the images at the input `labels` have none"
+        )));
     };
     let labels = labels.to_vec1::<u32>()?;
     if labels.len() != images {

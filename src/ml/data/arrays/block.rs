@@ -1,7 +1,7 @@
 //! Where images lie in a file, and in which order their numbers are.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
@@ -23,6 +23,25 @@ pub(super) struct Block {
     /// The distance from one image to the next, in bytes.
     pub step: usize,
     pub images: usize,
+}
+
+/// The most bytes that deflate makes of one packed byte, rounded up.
+const MOST_UNPACKED: u64 = 1040;
+
+impl Block {
+    /// Fails if the file is too small for its images, before memory is asked for them.
+    pub(super) fn require_room(&self, shape: Shape) -> Result<()> {
+        let length = fs::metadata(&self.path).map_err(io_at(&self.path))?.len();
+        let room = if self.packing == Packing::Plain { length } else { length.saturating_mul(MOST_UNPACKED) };
+        let others = (self.images.saturating_sub(1) as u64).saturating_mul(self.step as u64);
+        let end = self.at.saturating_add(others).saturating_add(shape.bytes() as u64);
+        if end <= room {
+            return Ok(());
+        }
+        let [images, bytes] = [self.images, shape.bytes()];
+        let message = format!("truncated: {length} bytes cannot hold {images} images of {bytes} bytes");
+        Err(Fault::at(&self.path, message, AGAIN).into())
+    }
 }
 
 /// How bytes are packed.

@@ -38,7 +38,8 @@ impl Idx {
         let magic = word()?;
         if magic != [0, 0, 8, rank] {
             let what = if rank == 3 { "images" } else { "labels" };
-            let message = format!("no idx file of {what}: it begins with the bytes {}", magic.map(|b| b.to_string()).join(" "));
+            let message =
+                format!("no idx file of {what}: it begins with the bytes {}", magic.map(|b| b.to_string()).join(" "));
             return Err(Fault::at(path, message, AGAIN).into());
         }
         let dims = (0..rank).map(|_| Ok(u32::from_be_bytes(word()?) as usize)).collect::<Result<Vec<_>>>()?;

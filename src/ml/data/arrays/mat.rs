@@ -68,9 +68,9 @@ pub(super) fn arrays(path: &Path) -> Result<Vec<Array>> {
             COMPRESSED => {
                 let mut unpacked = ZlibDecoder::new(&mut file);
                 let mut tag = Tag { file: &mut unpacked, big };
-                tag.read().and_then(|(kind, ..)| if kind == MATRIX { matrix(&mut tag) } else { Ok(None) }).map(|array| {
-                    array.map(|array| Array { packing: Packing::Zlib(start), at: array.at + 8, ..array })
-                })
+                tag.read()
+                    .and_then(|(kind, ..)| if kind == MATRIX { matrix(&mut tag) } else { Ok(None) })
+                    .map(|array| array.map(|array| Array { packing: Packing::Zlib(start), at: array.at + 8, ..array }))
             }
             MATRIX => matrix(&mut Tag { file: &mut file, big })
                 .map(|array| array.map(|array| Array { at: array.at + start, ..array })),

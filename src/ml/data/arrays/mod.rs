@@ -79,6 +79,9 @@ impl<L: ReadLabels> Listed for Listing<L> {
     }
 
     fn open(self: Box<Self>) -> Result<Box<dyn Collection>> {
+        for block in self.images.iter().flat_map(|part| &part.blocks) {
+            block.require_room(self.shape)?;
+        }
         let Labels { classes, parts } = self.labels.read(&self.images)?;
         Ok(Box::new(Arrays::new(self.images, self.shape, classes, parts)))
     }

@@ -198,7 +198,8 @@ impl Array {
     /// Checks that there is one whole number for each image.
     fn check_labels(&self, path: &Path, name: &str, images: usize) -> Result<()> {
         let words = format!("`{name}` is {} {:?}", self.dtype.descr(), self.shape);
-        let whole = matches!(&self.dtype, DType::Plain(plain) if matches!(plain.type_char(), TypeChar::Uint | TypeChar::Int));
+        let whole =
+            matches!(&self.dtype, DType::Plain(plain) if matches!(plain.type_char(), TypeChar::Uint | TypeChar::Int));
         let shape_fits = matches!(*self.shape.as_slice(), [n] | [n, 1] if n == images as u64);
         if whole && shape_fits {
             return Ok(());

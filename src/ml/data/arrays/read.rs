@@ -33,12 +33,7 @@ struct Part {
 
 impl Arrays {
     /// Images with the labels of those parts that have any.
-    pub(super) fn new(
-        images: Vec<Images>,
-        shape: Shape,
-        classes: Vec<String>,
-        labels: Vec<(Split, Vec<u32>)>,
-    ) -> Self {
+    pub(super) fn new(images: Vec<Images>, shape: Shape, classes: Vec<String>, labels: Vec<(Split, Vec<u32>)>) -> Self {
         let mut labels: BTreeMap<Split, Vec<u32>> = labels.into_iter().collect();
         let part = |images: Images| {
             let known = labels.remove(&images.split);

@@ -140,7 +140,10 @@ mod tests {
         assert!(message(dir.path()).contains("unlabeled_X.bin: no such file"));
         write(dir.path(), "unlabeled_X.bin", 3);
         let listed = list(dir.path(), true).unwrap();
-        assert_eq!(listed.parts()[2], crate::ml::data::Part { split: Split::Unlabelled, images: Some(3), labelled: false });
+        assert_eq!(
+            listed.parts()[2],
+            crate::ml::data::Part { split: Split::Unlabelled, images: Some(3), labelled: false }
+        );
         let further = part(listed.open().unwrap().as_ref(), Split::Unlabelled);
         assert_eq!((further.len(), further.known_labels(), further.image(2)[9216]), (3, None, 2));
     }

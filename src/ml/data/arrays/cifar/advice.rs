@@ -27,10 +27,9 @@ pub(super) fn folder(dir: &Path, which: Which) -> Result<()> {
     let remedy = match (fault::inside(dir, &parts), archive) {
         (Some(inside), _) => format!("the dataset seems to be in a folder inside; set `path` to {inside}"),
         (None, Some(archive)) => format!("unpack {archive}, and set `path` to the folder that it makes"),
-        (None, None) => format!(
-            "unpack {} or {}, and set `path` to the folder that it makes",
-            binary.archive, python.archive
-        ),
+        (None, None) => {
+            format!("unpack {} or {}, and set `path` to the folder that it makes", binary.archive, python.archive)
+        }
     };
     Err(Fault::at(dir, message, remedy).into())
 }
@@ -56,7 +55,8 @@ pub(super) fn missing(dir: &Path, which: Which, version: &str, files: &Files) ->
 
 /// The fault of a file of the binary version of this many bytes, if it has one.
 pub(super) fn size(path: &Path, bytes: u64, record: usize, whole: usize) -> Option<Fault> {
-    let whole = format!("a whole file of the original dataset has {} bytes; unpack or download it anew", whole * record);
+    let whole =
+        format!("a whole file of the original dataset has {} bytes; unpack or download it anew", whole * record);
     let (records, rest) = (bytes / record as u64, bytes % record as u64);
     if bytes == 0 {
         return Some(Fault::at(path, "empty", whole));

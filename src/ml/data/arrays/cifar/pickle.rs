@@ -407,7 +407,9 @@ mod tests {
         let text = of(b"\x80\x02T\xff\xff\xff\x7f12.").unwrap_err().to_string();
         assert!(text.contains("p: truncated: the file ends before"), "{text}");
         assert!(of(b"\x80\x02}").unwrap_err().to_string().contains("truncated"));
-        assert!(of(b"<html>").unwrap_err().to_string().contains("no pickle of a dataset: byte 0 is the instruction 60"));
+        assert!(
+            of(b"<html>").unwrap_err().to_string().contains("no pickle of a dataset: byte 0 is the instruction 60")
+        );
     }
 
     proptest! {

@@ -75,11 +75,13 @@ fn batch(path: &Path, which: Which) -> Result<(Block, Vec<u32>)> {
     let Value::List(items, _) = entry(path, &value, key)? else {
         return Err(fault(format!("`{key}` is no list")));
     };
-    let label = |(at, item): (usize, &Value)| match item {
-        Value::Int(label) => u32::try_from(*label).ok(),
-        _ => None,
-    }
-    .ok_or_else(|| fault(format!("`{key}` has no class for image {at}")));
+    let label = |(at, item): (usize, &Value)| {
+        match item {
+            Value::Int(label) => u32::try_from(*label).ok(),
+            _ => None,
+        }
+        .ok_or_else(|| fault(format!("`{key}` has no class for image {at}")))
+    };
     let labels = items.iter().enumerate().map(label).collect::<Result<Vec<u32>>>()?;
     let Value::Array(array) = entry(path, &value, "data")? else {
         return Err(fault("`data` is no array of bytes in the order of C".to_owned()));
@@ -91,8 +93,7 @@ fn batch(path: &Path, which: Which) -> Result<(Block, Vec<u32>)> {
         return Err(fault(format!("`data` has {} bytes for {} images", array.place.bytes, labels.len())));
     }
     let images = labels.len();
-    let block =
-        Block { path: path.to_owned(), packing: Packing::Plain, at: array.place.at, step: PIXELS, images };
+    let block = Block { path: path.to_owned(), packing: Packing::Plain, at: array.place.at, step: PIXELS, images };
     Ok((block, labels))
 }
 

@@ -176,7 +176,10 @@ fn a_record_of_cifar100_has_two_labels() {
     assert_eq!((fine.labels.as_slice(), test.labels.as_slice(), fine.classes.len()), (&[2, 1][..], &[0][..], 3));
     assert!(fine.image(0).iter().all(|&pixel| pixel == 2));
     let (coarse, _) = read(Level::Coarse);
-    assert_eq!((coarse.labels.as_slice(), coarse.classes.as_slice()), (&[1, 0][..], &["insects".into(), "others".into()][..]));
+    assert_eq!(
+        (coarse.labels.as_slice(), coarse.classes.as_slice()),
+        (&[1, 0][..], &["insects".into(), "others".into()][..])
+    );
     write("test.bin", &[0; 100]);
     let text = list(dir.path(), Which::Hundred(Level::Fine)).err().unwrap().to_string();
     assert!(text.contains("test.bin: truncated: 100 bytes are 0 records of 3074 bytes and 100 more"), "{text}");
@@ -238,7 +241,9 @@ fn the_python_version_is_read() {
     write("data_batch_2", &[("labels", numbers(&[0, 2])), ("data", array(&[0, 0]))]);
     assert!(message(dir.path()).contains("data_batch_2: image 1 has label 2, but batches.meta names 2 classes"));
     write("data_batch_2", &[("labels", numbers(&[0])), ("data", array(&[0, 0]))]);
-    assert!(message(dir.path()).contains("data_batch_2: `data` is [2, 3072], and [N, 3072] was expected, for 1 labels"));
+    assert!(
+        message(dir.path()).contains("data_batch_2: `data` is [2, 3072], and [N, 3072] was expected, for 1 labels")
+    );
     write("data_batch_2", &[("fine_labels", numbers(&[0]))]);
     assert!(message(dir.path()).contains("the entry `labels` was expected, and it has fine_labels"));
     let bytes = fs::read(dir.path().join("data_batch_1")).unwrap();

@@ -167,7 +167,9 @@ pub(super) fn split(
     }
     if folders.is_empty() && loose.is_empty() {
         let remedy = match naming {
-            Naming::FolderOrPrefix | Naming::Folder => "put images into a folder for each class; hidden files do not count",
+            Naming::FolderOrPrefix | Naming::Folder => {
+                "put images into a folder for each class; hidden files do not count"
+            }
             Naming::Prefix | Naming::None => "put images there; hidden files do not count",
         };
         faults.0.push(Fault::at(dir, "no image in it", remedy));
@@ -181,7 +183,12 @@ pub(super) fn split(
         let loose: Vec<String> = loose.iter().map(|path| shown(path)).collect();
         let first = folders.first().map(|folder| shown(folder)).unwrap_or_default();
         let (one, many) = (format!("an image beside the class folder {first}"), "images are beside class folders");
-        faults.shared(&loose, &one, many, "use either class folders or prefixes of names, not both; or write `labels = \"none\"`");
+        faults.shared(
+            &loose,
+            &one,
+            many,
+            "use either class folders or prefixes of names, not both; or write `labels = \"none\"`",
+        );
     }
     faults.shared(
         &empty,

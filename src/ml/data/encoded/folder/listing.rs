@@ -45,12 +45,17 @@ impl Listing {
         let parts = layout::parts(root, naming, whole)?;
         let (mut walk, mut faults) = (Walk::default(), Faults::default());
         let mut above = Vec::new();
-        walk.enter(root, &mut above)?;
+        // A part that is the whole folder is entered when it is listed.
+        if parts.iter().all(|(_, dir)| dir != root) {
+            walk.enter(root, &mut above)?;
+        }
         let annotations = annotations::file(root, naming, whole);
         let mut images = Vec::new();
         for (split, dir) in &parts {
             let found = match &annotations {
-                Some(file) if *split == Split::Test => annotations::split(dir, file, &mut walk, &mut above, &mut faults)?,
+                Some(file) if *split == Split::Test => {
+                    annotations::split(dir, file, &mut walk, &mut above, &mut faults)?
+                }
                 _ => layout::split(dir, naming, &mut walk, &mut above, &mut faults)?,
             };
             images.push((*split, found));

@@ -24,7 +24,8 @@ const GRAIN: i64 = 1;
 /// The listing of `root`. It is made again if one of its folders changed.
 pub(super) fn listing(root: &Path, how: How, make: impl FnOnce() -> Result<Listing>) -> Result<Arc<Listing>> {
     let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = lock().iter().find(|(path, known, _)| path == root && *known == how).map(|(.., listing)| listing.clone());
+    let known =
+        lock().iter().find(|(path, known, _)| path == root && *known == how).map(|(.., listing)| listing.clone());
     if let Some(known) = known.filter(|known| is_current(known)) {
         return Ok(known);
     }

@@ -426,7 +426,8 @@ fn an_orientation_is_applied_where_that_is_asked_for() {
         let exif = [&[0xff, 0xe1], &length[..], b"Exif\0\0", &tiff].concat();
         fs::write(&path, [&bytes[..2], &exif, &bytes[2..]].concat()).unwrap();
     }
-    let size = |orientation| all(open(dir.path(), Manner { orientation, ..USUAL }).unwrap().as_ref(), None).unwrap().0.size;
+    let size =
+        |orientation| all(open(dir.path(), Manner { orientation, ..USUAL }).unwrap().as_ref(), None).unwrap().0.size;
     assert_eq!(size(Orientation::Ignore), [3, 8, 16]);
     assert_eq!(size(Orientation::Apply), [3, 16, 8]);
 }

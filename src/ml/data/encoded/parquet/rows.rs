@@ -104,9 +104,7 @@ fn all<T: DataType>(
     let mut left = rows as usize;
     while left > 0 {
         let (mut values, mut levels) = (Vec::new(), Vec::new());
-        let (read, ..) = guarded(path, || {
-            column.read_records(BLOCK.min(left), Some(&mut levels), None, &mut values)
-        })?;
+        let (read, ..) = guarded(path, || column.read_records(BLOCK.min(left), Some(&mut levels), None, &mut values))?;
         if read == 0 {
             return Ok(());
         }

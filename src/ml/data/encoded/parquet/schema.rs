@@ -95,7 +95,8 @@ pub(super) fn columns(path: &Path, metadata: &ParquetMetaData, manner: &Manner) 
     };
     let bytes = leaf(image, &["bytes"]).or_else(|| leaf(image, &[]));
     let Some(bytes) = bytes.filter(|&leaf| schema.column(leaf).physical_type() == Type::BYTE_ARRAY) else {
-        let message = format!("the column `{image}` holds no encoded images, neither as `bytes` in a struct nor itself");
+        let message =
+            format!("the column `{image}` holds no encoded images, neither as `bytes` in a struct nor itself");
         return Err(Fault::at(path, message, "write the file anew by `datasets`, with the images embedded").into());
     };
     let label = match manner.labelled {
@@ -111,7 +112,10 @@ pub(super) fn columns(path: &Path, metadata: &ParquetMetaData, manner: &Manner) 
         None => None,
         Some((name, feature)) => {
             let known = |leaf: &usize| {
-                matches!(schema.column(*leaf).physical_type(), Type::INT32 | Type::INT64 | Type::BYTE_ARRAY | Type::BOOLEAN)
+                matches!(
+                    schema.column(*leaf).physical_type(),
+                    Type::INT32 | Type::INT64 | Type::BYTE_ARRAY | Type::BOOLEAN
+                )
             };
             let Some(leaf) = leaf(name, &[]).filter(known) else {
                 let message = format!("the column `{name}` holds neither whole numbers nor names");

@@ -108,9 +108,9 @@ impl Listed for Archives {
                         Some(true) => label(archive, &file, &sample, manner.field.as_deref())?,
                         _ => None,
                     };
-                    collected.add(*split, label).map_err(|why| {
-                        Fault::at(archive, format!("the image `{}` {why}", sample.key), REMEDY)
-                    })?;
+                    collected
+                        .add(*split, label)
+                        .map_err(|why| Fault::at(archive, format!("the image `{}` {why}", sample.key), REMEDY))?;
                     let key = sample.key.into_boxed_str();
                     parts.entry(*split).or_default().push(Place { archive: at, member: image, key });
                     Ok(ControlFlow::Continue(()))

@@ -80,7 +80,9 @@ pub(super) fn visit(path: &Path, each: &mut dyn FnMut(Sample) -> Result<ControlF
         let bytes = u32::try_from(bytes).ok().filter(|&bytes| bytes <= LONGEST);
         let bytes = bytes.ok_or_else(|| fault(format!("`{name}` has more than a gibibyte")))?;
         if place.replace(Member { at, bytes }).is_some() {
-            return Err(Fault::at(path, format!("`{key}` has several files of one kind, such as `{name}`"), REMEDY).into());
+            return Err(
+                Fault::at(path, format!("`{key}` has several files of one kind, such as `{name}`"), REMEDY).into()
+            );
         }
     }
     match open {

@@ -8,8 +8,7 @@ use tar::{Builder, Header};
 use super::*;
 use crate::ml::data::collection::{all, part};
 
-const USUAL: Manner =
-    Manner { labelled: true, unlabelled: false, field: None, orientation: Orientation::Ignore };
+const USUAL: Manner = Manner { labelled: true, unlabelled: false, field: None, orientation: Orientation::Ignore };
 
 fn png(value: u8) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
@@ -43,7 +42,10 @@ fn shards_are_read_in_order_with_their_labels() {
     let at = |name: &str| dir.path().join(name);
     let [a, b, c] = [1, 2, 3].map(png);
     write(&at("train-000000.tar"), &[("x/0.png", &a), ("x/0.cls", b"2\n"), ("x/1.cls", b"0"), ("x/1.png", &b)]);
-    write(&at("train-000001.tar"), &[("README", b"no image"), ("2.input.PNG", &c), ("2.cls", b"1"), ("2.txt", b"words")]);
+    write(
+        &at("train-000001.tar"),
+        &[("README", b"no image"), ("2.input.PNG", &c), ("2.cls", b"1"), ("2.txt", b"words")],
+    );
     write(&at("test-000000.tar"), &[("0.png", &b), ("0.cls", b"1")]);
     let listed = list(dir.path(), USUAL).unwrap();
     assert_eq!(listed.files().len(), 3);
@@ -62,7 +64,15 @@ fn labels_may_be_in_json() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("0.tar");
     let a = png(1);
-    write(&path, &[("0.png", &a), ("0.json", br#"{"kind": "owl", "label": 1}"#), ("1.png", &a), ("1.json", br#"{"label": 0, "kind": "cat"}"#)]);
+    write(
+        &path,
+        &[
+            ("0.png", &a),
+            ("0.json", br#"{"kind": "owl", "label": 1}"#),
+            ("1.png", &a),
+            ("1.json", br#"{"label": 0, "kind": "cat"}"#),
+        ],
+    );
     let labels = |field: Option<&str>| {
         let images = open(&path, Manner { field: field.map(String::from), ..USUAL })?;
         let set = part(images.as_ref(), Split::Train);
@@ -79,7 +89,10 @@ fn what_is_wrong_is_said_with_the_archive() {
     let path = dir.path().join("train-0.tar");
     let a = png(1);
     let cases: [(&[(&str, &[u8])], &str); 6] = [
-        (&[("0.png", &a), ("0.cls", b"1"), ("1.png", &a)], "train-0.tar: the image `1` has no label, and others have one"),
+        (
+            &[("0.png", &a), ("0.cls", b"1"), ("1.png", &a)],
+            "train-0.tar: the image `1` has no label, and others have one",
+        ),
         (&[("0.png", &a), ("0.cls", b"1"), ("1.png", &a), ("1.cls", b"cat")], "the image `1` has a name as its label"),
         (&[("0.png", &a), ("0.jpg", &a)], "`0` has several files of one kind"),
         (&[("0.txt", b"words")], "train-0.tar: no image in this archive"),
