@@ -13,6 +13,8 @@ pub struct Foreseen {
     pub levels: Vec<String>,
     /// Channels, rows and columns of images.
     pub size: Option<[usize; 3]>,
+    /// Whether images, or the images of features, have labels.
+    pub labelled: Option<bool>,
     /// For a network: the height and width of its images must be multiples of this.
     pub sides: Option<usize>,
     /// For a network: its description as JSON, for the kinds that make or take networks; graphs only pass it on.

@@ -60,11 +60,15 @@ pub struct AttributeLayout {
 const LABELS: TensorLayout = TensorLayout {
     name: Some("labels"),
     either: &[(Some(DType::U32), Some(&["N"]))],
-    optional: false,
-    doc: "the class of each image, an index into `classes`",
+    optional: true,
+    doc: "the class of each image, an index into `classes`; missing if images have no labels",
 };
-const CLASSES: AttributeLayout =
-    AttributeLayout { name: "classes", of: "array of strings", optional: false, doc: "the names of the classes" };
+const CLASSES: AttributeLayout = AttributeLayout {
+    name: "classes",
+    of: "array of strings",
+    optional: true,
+    doc: "the names of the classes; missing if images have no labels",
+};
 
 impl Form {
     /// All forms.
@@ -98,8 +102,10 @@ impl Form {
     #[must_use]
     pub const fn doc(self) -> &'static str {
         match self {
-            Self::Images => "Images with labels, as bytes, or with noise.",
-            Self::Features => "Feature vectors with labels: a matrix for each level of a network, such as `p3`.",
+            Self::Images => "Images with or without labels, as bytes, or with noise.",
+            Self::Features => {
+                "Feature vectors with or without labels: a matrix for each level of a network, such as `p3`."
+            }
             Self::Labels => "The (pseudo) label of each image.",
             Self::Batches => "The batches of each round, as indices of images.",
             Self::Weights => "Parameters and running statistics of an encoder.",

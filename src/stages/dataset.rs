@@ -1,5 +1,9 @@
-//! `dataset`: labelled images, generated or from disk.
+//! `dataset`: images with or without labels, generated or from disk.
+//!
+//! Read `source` (which datasets there are), then this file, then `choose` (which images go to which output) and `check`.
 
+mod check;
+mod choose;
 mod source;
 
 use std::path::Path;
@@ -7,28 +11,31 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use source::Listed;
+use source::{Labels, Origin};
 
-use super::shared::{checks, images::artifact};
+use super::shared::images::artifact;
 use crate::{
     ml::{
         self,
-        data::{Choice, Collection, Faults, Reading, Split, resize::Resize, shapes::Shapes, split},
-        rng::Stream,
+        data::{Faults, Listed, Reading, Split, encoded::Orientation, resize::Resize, shapes::Shapes},
     },
     stage::{
-        Context, Foreseen, Foresight, Form, Inputs, Outputs, Port, Problems, Progress, Root, Source, Stage, StageError,
+        Context, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Progress, Root, Source, Stage,
+        StageError,
     },
 };
 
-/// Labelled images, generated or from disk.
+/// Images with or without labels, generated or from disk.
+///
+/// The metrics tell what was read: `images` in all outputs together, `classes`, `height` and `width`, and `left_out`, the
+/// files and entries that are no images or have no label that is needed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Dataset {
-    /// Where the images come from: "shapes" (generated), "cifar10" (binary version) or "image_folder" (JPEG, PNG, WebP, BMP,
-    /// TIFF, GIF, PPM and the like; an alpha channel and an EXIF orientation are ignored).
+    /// Where the images come from: "shapes" (generated), "cifar10", "cifar100", "mnist", "stl10", "svhn", "npz",
+    /// "image_folder", "parquet" or "webdataset".
     pub source: Origin,
-    /// Folder of the data, relative to the project root; none for "shapes".
+    /// Folder of the data (for "npz" the file), relative to the project root; none for "shapes".
     pub path: Option<String>,
     /// Edge of the square images, in pixels; left out: 32 for "shapes", else as they are.
     pub size: Option<usize>,
@@ -48,21 +55,66 @@ pub(super) struct Dataset {
     pub split_seed: u64,
     /// Seed of the generated images.
     pub seed: u64,
+    // The parameters below came later. Each is left out of the key at its default, so that results in caches stay valid.
+    /// Where labels stand. "image_folder": `folder`, `prefix` (of the file's name) or `none`; left out: folders where there
+    /// are any, else prefixes. "cifar100": `fine` or `coarse`; left out: fine. "parquet" and "webdataset": `none` ignores them.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub labels: Option<Labels>,
+    /// For images without parts of their own: `test` and `val`, the shares held out for these outputs, and `seed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<Parts>,
+    /// The orientation that cameras write into EXIF data: `ignore` it, as torchvision does, or `apply` it.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = "ignore"))]
+    pub orientation: Orientation,
+    /// Whether images that the dataset has without labels become the output `unlabeled`: those of "stl10", and files called
+    /// `unlabeled` or `unsupervised` of "parquet" and "webdataset".
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = false))]
+    pub unlabeled: bool,
+    /// At most this many images of the output `unlabeled`; left out: all. Only these are read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_unlabeled: Option<usize>,
+    /// Whether the extra images of "svhn" are training images too.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(extend("default" = false))]
+    pub extra: bool,
+    /// Which of several datasets in one folder ("mnist"): a split of EMNIST, such as `letters` or `balanced`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
+    /// The column of the images ("parquet"); left out: the only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_column: Option<String>,
+    /// The column of the labels ("parquet"), or the entry of the JSON files ("webdataset"); left out: the only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
 }
 
-/// Where images come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Origin {
-    /// Ten generated forms; needs no download.
-    #[default]
-    Shapes,
-    /// CIFAR-10, the binary version: a folder with `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`.
-    Cifar10,
-    /// Image files at any depth in `{train,test}/CLASS/`, or with the class as prefix in `{train,test}/CLASS_NNN.jpg`. The
-    /// content tells the format. Pixels are taken as they are stored: an EXIF orientation is not applied, an alpha channel
-    /// is dropped, and of an animation or of several pages the first image counts, with a warning.
-    ImageFolder,
+/// How images without parts of their own are split at random; each class keeps its share.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Parts {
+    /// Share of the images for the output `test`; 0 makes no such output.
+    pub test: f64,
+    /// Share of the images for the output `val`; 0 makes no such output.
+    pub val: f64,
+    /// Seed of the split; neither the pipeline's seed nor `seeds` of a sweep move it.
+    pub seed: u64,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self { test: 0.2, val: 0.0, seed: 0 }
+    }
+}
+
+/// True for the labels that are read without being asked for.
+fn is_usual(labels: &Option<Labels>) -> bool {
+    matches!(labels, None | Some(Labels::Fine))
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Dataset {
@@ -80,64 +132,38 @@ impl Default for Dataset {
             resize: Resize::Crop,
             split_seed: 0,
             seed: 0,
+            labels: None,
+            split: None,
+            orientation: Orientation::Ignore,
+            unlabeled: false,
+            limit_unlabeled: None,
+            extra: false,
+            subset: None,
+            image_column: None,
+            label_column: None,
         }
     }
 }
 
-/// Rows and columns of the images of CIFAR-10.
-const CIFAR10_EDGE: usize = 32;
-
 impl Dataset {
-    /// Lists the dataset by the names and sizes of its files, without reading them.
-    fn list(&self, root: Root<'_>) -> Result<Listed, ml::Error> {
-        Listed::new(self, &root.resolve(self.path.as_deref().unwrap_or_default()))
+    /// Lists the dataset by the names, sizes and headers of its files.
+    fn list(&self, root: Root<'_>) -> Result<Box<dyn Listed>, ml::Error> {
+        source::list(self, &root.resolve(self.path.as_deref().unwrap_or_default()))
     }
 
-    /// Channels, rows and columns of the images, if the parameters decide them.
-    fn image_size(&self) -> Option<[usize; 3]> {
-        let edge = match self.source {
-            Origin::Shapes => Some(self.size.unwrap_or(Shapes::default().size)),
-            Origin::Cifar10 => Some(self.size.unwrap_or(CIFAR10_EDGE)),
-            Origin::ImageFolder => self.size,
-        };
-        edge.map(|edge| [3, edge, edge])
-    }
-
-    /// The indices of the images that a limit leaves.
-    fn limited(&self, labels: &[u32], limit: Option<usize>, name: &str) -> Vec<u32> {
-        match limit {
-            Some(n) if n < labels.len() => split::stratified(labels, n, &Stream::new(self.split_seed, name)),
-            _ => (0..labels.len() as u32).collect(),
+    /// Channels, rows and columns of the images, if the parameters and the files decide them.
+    fn image_size(&self, listed: Option<&dyn Listed>) -> Option<[usize; 3]> {
+        let found = listed.and_then(Listed::size).or(match self.source {
+            Origin::Mnist => Some([1, 28, 28]),
+            Origin::Npz => None,
+            Origin::Stl10 => Some([3, 96, 96]),
+            _ => Some([3, 32, 32]),
+        });
+        match self.size {
+            Some(edge) => found.map(|[channels, ..]| [channels, edge, edge]),
+            None if self.source.is_encoded() => None,
+            None => found,
         }
-    }
-
-    /// Decides which images go to which output, before any is read.
-    fn choose(&self, images: &dyn Collection) -> Result<Vec<(&'static str, Choice)>, StageError> {
-        let (train, test) = (images.labels(Split::Train), images.labels(Split::Test));
-        let kept = self.limited(train, self.limit_train, "dataset/limit_train");
-        let test = self.limited(test, self.limit_test, "dataset/limit_test");
-        let test = ("test", Choice { split: Split::Test, indices: test });
-        let part = |name, indices| (name, Choice { split: Split::Train, indices });
-        if self.val_fraction == 0.0 {
-            return Ok(vec![part("train", kept), test]);
-        }
-        if self.leaves_one_empty(kept.len()) {
-            return Err(StageError::failed(self.one_part_empty(kept.len())));
-        }
-        let labels: Vec<u32> = kept.iter().map(|&index| train[index as usize]).collect();
-        let stream = Stream::new(self.split_seed, "dataset/val");
-        let (train, val) = split::validation(&labels, self.val_fraction, &stream);
-        let of = |places: Vec<u32>| places.iter().map(|&place| kept[place as usize]).collect();
-        Ok(vec![part("train", of(train)), part("val", of(val)), test])
-    }
-
-    fn leaves_one_empty(&self, images: usize) -> bool {
-        let held_out = split::share(self.val_fraction, images);
-        self.val_fraction > 0.0 && (held_out == 0 || held_out == images)
-    }
-
-    fn one_part_empty(&self, images: usize) -> String {
-        format!("{} of {images} training images leaves `train` or `val` without an image", self.val_fraction)
     }
 }
 
@@ -149,81 +175,28 @@ impl Stage for Dataset {
     const INPUTS: &'static [Port] = &[];
     const OUTPUTS: &'static [Port] = &[
         Port::new("train", &[Form::Images], "images to train on"),
-        Port::new("test", &[Form::Images], "images to judge by"),
-        Port::optional("val", &[Form::Images], "images held out of `train`; made when `val_fraction` is above 0"),
+        Port::optional("test", &[Form::Images], "images to judge by; left out by `split = { test = 0 }`"),
+        Port::optional(
+            "val",
+            &[Form::Images],
+            "images held out of `train` by `val_fraction` or `split`, or those that the dataset has to validate on",
+        ),
+        Port::optional("unlabeled", &[Form::Images], "images without labels; made by `unlabeled = true`"),
     ];
 
     fn check(&self, problems: &mut Problems) {
-        let generated = self.source == Origin::Shapes;
-        match &self.path {
-            None if !generated => problems.add_with_help(
-                "path",
-                "this source needs the folder of the data",
-                "add `path = \"…\"`, relative to the project root",
-            ),
-            Some(_) if generated => {
-                problems.add_with_help(
-                    "path",
-                    "generated images have no path",
-                    "leave it out, or name another `source`",
-                );
-            }
-            _ => {}
-        }
-        let Shapes { train, test, .. } = Shapes::default();
-        for (name, value, default, limit) in
-            [("train", self.train, train, "limit_train"), ("test", self.test, test, "limit_test")]
-        {
-            problems.at_least(name, value, 1);
-            if !generated && value != default {
-                problems.add_with_help(
-                    name,
-                    "only \"shapes\" can be generated in any number",
-                    format!("use `{limit}`"),
-                );
-            }
-        }
-        for (name, value, low) in
-            [("size", self.size, 8), ("limit_train", self.limit_train, 1), ("limit_test", self.limit_test, 1)]
-        {
-            if let Some(value) = value {
-                problems.at_least(name, value, low);
-            }
-        }
-        let size = self.size.unwrap_or(Shapes::default().size);
-        if generated {
-            let name = if size > 4096 {
-                "size"
-            } else if self.train >= self.test {
-                "train"
-            } else {
-                "test"
-            };
-            checks::check_bytes(problems, name, &[self.train.saturating_add(self.test), size, size, 3]);
-        }
-        let fine = (0.0..1.0).contains(&self.val_fraction);
-        problems.require(fine, "val_fraction", format!("must be at least 0 and below 1, got {}", self.val_fraction));
+        check::check(self, problems);
     }
 
     fn idle(&self) -> Vec<&'static str> {
-        let generated = self.source == Origin::Shapes;
-        let chooses = self.limit_train.is_some() || self.limit_test.is_some() || self.val_fraction > 0.0;
-        let all = [
-            ("resize", generated || self.size.is_none()),
-            ("split_seed", !chooses),
-            ("seed", !generated),
-            ("train", !generated),
-            ("test", !generated),
-            ("path", generated),
-        ];
-        all.into_iter().filter(|(_, idle)| *idle).map(|(name, _)| name).collect()
+        check::idle(self)
     }
 
     fn foresee(&self, _: &Foresight, root: &Path, problems: &mut Problems) -> Foresight {
         let is_complete = self.source == Origin::Shapes || self.path.is_some();
         let listed = is_complete.then(|| self.list(Root(root))).and_then(|listed| match listed {
             Ok(listed) => {
-                listed.remarks().into_iter().for_each(|(message, help)| problems.warn("path", message, help));
+                listed.remarks().into_iter().for_each(|remark| problems.warn("path", remark.message, remark.help));
                 Some(listed)
             }
             Err(ml::Error::Data(Faults(faults))) => {
@@ -235,30 +208,19 @@ impl Stage for Dataset {
                 None
             }
         });
-        let count = |split, limit: Option<usize>| {
-            let all = listed.as_ref()?.count(split);
-            Some(limit.map_or(all, |limit| limit.min(all)))
-        };
-        let (train, test) = (count(Split::Train, self.limit_train), count(Split::Test, self.limit_test));
-        if let Some(train) = train.filter(|&train| self.leaves_one_empty(train)) {
-            let help = match train {
-                0 | 1 => "it takes two training images at least".to_owned(),
-                _ => format!("use a value from {:.6} to {:.6}", 1.0 / train as f64, 1.0 - 1.0 / train as f64),
-            };
-            problems.add_with_help("val_fraction", self.one_part_empty(train), help);
-        }
-        let held_out = train.map(|train| split::share(self.val_fraction, train));
-        let val = match self.val_fraction > 0.0 {
-            true => Foreseen::rows(held_out),
-            false => Foreseen { left_out_by: Some("val_fraction"), ..Foreseen::default() },
-        };
-        let kept = train.zip(held_out).map(|(train, held_out)| train.saturating_sub(held_out));
-        let images = |foreseen| Foreseen { size: self.image_size(), ..foreseen };
-        Foresight::from([
-            ("train", images(Foreseen::rows(kept))),
-            ("test", images(Foreseen::rows(test))),
-            ("val", images(val)),
-        ])
+        let foreseen = choose::foresee(self, listed.as_deref(), problems);
+        let size = self.image_size(listed.as_deref());
+        foreseen.into_iter().map(|(port, foreseen)| (port, Foreseen { size, ..foreseen })).collect()
+    }
+
+    fn metrics() -> Vec<Metric> {
+        vec![
+            Metric::new("images", "images in all outputs together"),
+            Metric::new("classes", "number of classes"),
+            Metric::new("height", "rows of the images"),
+            Metric::new("width", "columns of the images"),
+            Metric::new("left_out", "files and entries that are no images or lack a label"),
+        ]
     }
 
     fn sources(&self, root: &Path) -> Result<Vec<Source>, StageError> {
@@ -270,10 +232,11 @@ impl Stage for Dataset {
     }
 
     fn run(&self, _: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
-        let listed = Listed::new(self, &cx.resolve(self.path.as_deref().unwrap_or_default()))?;
-        let (found, left_out) = (listed.count(Split::Train) + listed.count(Split::Test), listed.left_out());
+        let listed = source::list(self, &cx.resolve(self.path.as_deref().unwrap_or_default()))?;
+        let (parts, mut left_out) = (listed.parts(), listed.left_out());
         let images = listed.open()?;
-        let (ports, choices): (Vec<_>, Vec<_>) = self.choose(images.as_ref())?.into_iter().unzip();
+        left_out += images.left_out();
+        let (ports, choices): (Vec<_>, Vec<_>) = choose::choose(self, &parts, images.as_ref())?.into_iter().unzip();
         let total = choices.iter().map(|choice| choice.indices.len() as u64).sum();
         let mut watch = |done: usize| {
             if cx.cancelled() {
@@ -288,9 +251,17 @@ impl Stage for Dataset {
             for (port, set) in ports.iter().zip(&sets) {
                 cx.metric(format!("{port}_images"), set.len() as f64);
             }
-            cx.metric("classes", sets.first().map_or(0, |set| set.classes.len()) as f64);
-            cx.metric("images_found", found as f64);
-            cx.metric("files_left_out", left_out as f64);
+            cx.metric("images", total as f64);
+            let train = sets.iter().zip(&choices).find(|(_, choice)| choice.split == Split::Train);
+            if let Some((train, _)) = train {
+                if train.known_labels().is_some() {
+                    cx.metric("classes", train.classes.len() as f64);
+                }
+                let [_, height, width] = train.size;
+                cx.metric("height", height as f64);
+                cx.metric("width", width as f64);
+            }
+            cx.metric("left_out", left_out as f64);
         }
         let mut outputs = Outputs::new();
         for (port, set) in ports.into_iter().zip(sets) {

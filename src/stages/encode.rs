@@ -44,8 +44,11 @@ impl Stage for Encode {
         Port::optional("weights", &[Form::Weights], "the network; without it, features are the pixels"),
         Port::new("images", &[Form::Images], "what to represent"),
     ];
-    const OUTPUTS: &'static [Port] =
-        &[Port::new("features", &[Form::Features], "one tensor for every level, and the labels of the images")];
+    const OUTPUTS: &'static [Port] = &[Port::new(
+        "features",
+        &[Form::Features],
+        "one tensor for every level, and the labels of the images, if they have any",
+    )];
 
     fn check(&self, problems: &mut Problems) {
         problems.at_least("batch_size", self.batch_size, 1);
@@ -62,8 +65,9 @@ impl Stage for Encode {
             problems.add("weights", message);
         }
         let levels = inputs.get("weights").map_or_else(|| vec![PIXELS.to_owned()], |weights| weights.levels.clone());
-        let rows = inputs.get("images").and_then(|images| images.rows);
-        Foresight::from([("features", Foreseen { levels, ..Foreseen::rows(rows) })])
+        let images = inputs.get("images");
+        let (rows, labelled) = (images.and_then(|images| images.rows), images.and_then(|images| images.labelled));
+        Foresight::from([("features", Foreseen { levels, labelled, ..Foreseen::rows(rows) })])
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
@@ -95,9 +99,11 @@ impl Stage for Encode {
             let done = indices.last().map_or(0, |&last| u64::from(last) + 1);
             cx.progress(Progress { done, total: all.len() as u64, unit: "image", ..Progress::default() });
         }
-        let mut features = Artifact::new()
-            .with("labels", Tensor::new(set.labels.as_slice(), &Device::Cpu)?)
-            .attribute("classes", set.classes.clone());
+        let mut features = Artifact::new();
+        if let Some(labels) = set.known_labels() {
+            let labels = Tensor::new(labels, &Device::Cpu)?;
+            features = features.with("labels", labels).attribute("classes", set.classes.clone());
+        }
         for (name, tensors) in parts {
             features = features.with(name, Tensor::cat(&tensors, 0)?);
         }

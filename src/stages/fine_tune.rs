@@ -9,7 +9,7 @@ use super::shared::{
     checks,
     classifier::{self, Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
-    idle, network,
+    idle, images, network,
     session::Session,
     start::Known,
 };
@@ -176,6 +176,7 @@ impl Stage for FineTune {
     }
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
+        ["train", "test"].into_iter().for_each(|port| images::foresee_labels(inputs, port, problems));
         let images = inputs.get("train").and_then(|images| images.rows);
         self.watch().foresee(images.and_then(|images| self.subset().count(images)), problems);
         let mut weights = Foreseen::levels(&["p3"]);

@@ -28,7 +28,7 @@ use crate::{
 /// of 1 less the distance to the own centroid over that to the nearest other one (0 where another is nearer, 1 with a
 /// single cluster).
 ///
-/// The true labels are used for diagnosis only: `nmi`, `ari` and `purity`.
+/// The true labels are used for diagnosis only: `nmi`, `ari` and `purity`, which are left out if images have no labels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct KMeans {
@@ -127,14 +127,16 @@ impl Stage for KMeans {
         cx.metric("iterations", found.iterations as f64);
         cx.metric("margin", found.margin);
         cx.metric("cluster_size_cv", metric::cluster_size_cv(&metric::cluster_sizes(&found.labels, clusters)));
-        cx.metric("nmi", metric::normalized_mutual_information(&found.labels, &level.labels));
-        cx.metric("ari", metric::adjusted_rand(&found.labels, &level.labels));
-        cx.metric("purity", metric::purity(&found.labels, &level.labels));
-        let labels = Artifact::new()
+        let mut labels = Artifact::new()
             .with("labels", Tensor::new(found.labels.as_slice(), &Device::Cpu)?)
             .with("confidence", Tensor::new(found.confidence.as_slice(), &Device::Cpu)?)
-            .with("truth", Tensor::new(level.labels.as_slice(), &Device::Cpu)?)
             .attribute("clusters", clusters);
+        if let Some(truth) = level.known_labels() {
+            cx.metric("nmi", metric::normalized_mutual_information(&found.labels, truth));
+            cx.metric("ari", metric::adjusted_rand(&found.labels, truth));
+            cx.metric("purity", metric::purity(&found.labels, truth));
+            labels = labels.with("truth", Tensor::new(truth, &Device::Cpu)?);
+        }
         let centroids = Artifact::new().with("centroids", level::tensor(found.centroids.view())?);
         Ok(Outputs::new().with("labels", labels).with("centroids", centroids))
     }

@@ -54,7 +54,7 @@ impl Stage for KnnProbe {
     }
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
-        level::foresee(inputs, &["train", "test"], self.at.as_deref(), problems);
+        level::foresee_pair(inputs, self.at.as_deref(), problems);
         Foresight::new()
     }
 

@@ -234,7 +234,7 @@ impl Stage for LinearProbe {
     }
 
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
-        level::foresee(inputs, &["train", "test"], self.at.as_deref(), problems);
+        level::foresee_pair(inputs, self.at.as_deref(), problems);
         self.foresee_split(inputs, problems);
         Foresight::new()
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -58,10 +59,11 @@ impl Stage for Noise {
         let clean = inputs.at("images");
         let set = Images::bytes(clean)?;
         let noisy = noisy(&set, self.std as f32, self.draws, self.seed)?;
-        let artifact = Artifact::new()
-            .with("images", noisy)
-            .with("labels", clean.tensor("labels")?.clone())
-            .attribute("classes", set.classes);
+        let mut artifact = Artifact::new().with("images", noisy);
+        if let Some(labels) = set.known_labels() {
+            let labels = Tensor::new(labels, &Device::Cpu)?;
+            artifact = artifact.with("labels", labels).attribute("classes", set.classes);
+        }
         Ok(Outputs::new().with("images", artifact))
     }
 }
@@ -70,7 +72,7 @@ impl Stage for Noise {
 mod tests {
     use std::sync::{Arc, atomic::AtomicBool};
 
-    use candle_core::{DType, Device};
+    use candle_core::DType;
 
     use super::*;
     use crate::{ml::data::ImageSet, stage::Foreseen, stages::shared::images::artifact};

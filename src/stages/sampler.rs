@@ -34,6 +34,8 @@ pub(super) struct Sampler {
     pub seed: u64,
 }
 
+const NO_LABELS: &str = "the images at the input `labels` have no labels, which this policy needs";
+
 impl Default for Sampler {
     fn default() -> Self {
         Self { policy: Policy::Stratified, batch_size: 64, rounds: 16, shuffle_buffer: 0, seed: 0 }
@@ -69,6 +71,15 @@ impl Stage for Sampler {
         {
             let message = format!("a batch of {} cannot be drawn from {images} images", self.batch_size);
             problems.add_with_help("batch_size", message, format!("use at most {images}"));
+        }
+        // The labels of a clustering are there, whether its images have true ones or not.
+        let unlabelled = inputs.get("labels").is_some_and(|images| images.labelled == Some(false));
+        if unlabelled && self.policy != Policy::Random {
+            problems.add_with_help(
+                "policy",
+                NO_LABELS,
+                "use `policy = \"random\"`, or join the input to pseudo labels",
+            );
         }
         Foresight::from([("batches", Foreseen::rows(self.rounds))])
     }
@@ -110,12 +121,20 @@ impl Stage for Sampler {
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let artifact = inputs.at("labels");
         let read = |name: &str| Ok::<_, StageError>(artifact.tensor(name)?.to_vec1::<u32>()?);
-        let labels = read("labels")?;
         let present = artifact.tensors();
+        // Images without labels can be drawn at random, as if they were of one class.
+        let is_unlabelled = present.contains_key("images") && !present.contains_key("labels");
+        if is_unlabelled && self.policy != Policy::Random {
+            return Err(StageError::failed(NO_LABELS));
+        }
+        let labels = match present.get("images") {
+            Some(images) if is_unlabelled => vec![0; images.dim(images.rank().saturating_sub(4))?],
+            _ => read("labels")?,
+        };
         let truth = match (present.contains_key("truth"), present.contains_key("images")) {
             (true, _) => Some(read("truth")?),
-            (false, true) => Some(labels.clone()),
-            (false, false) => None,
+            (false, true) if !is_unlabelled => Some(labels.clone()),
+            _ => None,
         };
         let Self { policy, batch_size, rounds, shuffle_buffer, seed } = *self;
         let drawn = if policy == Policy::Random && shuffle_buffer > 0 {
@@ -124,8 +143,10 @@ impl Stage for Sampler {
             draw(&labels, policy, batch_size, rounds, seed)?
         };
         let metrics = drawn.metrics(&labels, truth.as_deref());
-        cx.metric("same_cluster_rate", metrics.same_cluster_rate);
-        cx.metric("distinct_clusters", metrics.distinct_clusters);
+        if !is_unlabelled {
+            cx.metric("same_cluster_rate", metrics.same_cluster_rate);
+            cx.metric("distinct_clusters", metrics.distinct_clusters);
+        }
         if let Some((measured, closed_form)) = metrics.false_negative_rate {
             cx.metric("false_negative_rate", measured);
             cx.metric("false_negative_rate_expected", closed_form);

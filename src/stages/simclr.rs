@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shared::{
     checks, idle,
-    images::{Images, pixels},
+    images::{self, Images, pixels},
     network,
     session::{Part, Session},
     start::{self, Known},
@@ -42,7 +42,7 @@ use crate::{
 /// `epochs = 0` the weights are the initial ones: the random encoder, a control. With the input `weights`, training starts
 /// from those, and `encoder` must describe them.
 ///
-/// The true labels of `images` are used for diagnosis only: `false_negative_rate` is the share of negatives of an image's
+/// The true labels of `images`, if they have any, are used for diagnosis only: `false_negative_rate` is the share of negatives of an image's
 /// own class over all steps, `false_negative_rate_expected` the closed form for batches drawn at random.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -217,6 +217,10 @@ impl Stage for Simclr {
     fn foresee(&self, inputs: &Foresight, _: &Path, problems: &mut Problems) -> Foresight {
         let known = Known::encoder(&self.encoder, inputs.get("images").and_then(|images| images.size));
         known.foresee(inputs, problems);
+        images::foresee_labels(inputs, "val", problems);
+        if self.loss == LossKind::Supcon || self.negatives != Negatives::All {
+            images::foresee_labels(inputs, "labels", problems);
+        }
         let weights = Foreseen { levels: Network::encoder_levels(self.head.len()), ..Foreseen::default() };
         Foresight::from([("weights", known.tell(weights))])
     }
@@ -287,8 +291,13 @@ impl Stage for Simclr {
             return Err(StageError::failed(format!("the batches name images beyond the {} there are", set.len())));
         }
         let labels = pairs::labels(self, inputs, set.len())?;
-        pairs::tell_false_negatives(cx, &set.labels, labels.as_ref(), &rounds, self.epochs);
+        if let Some(classes) = set.known_labels() {
+            pairs::tell_false_negatives(cx, classes, labels.as_ref(), &rounds, self.epochs);
+        }
         let val = inputs.get("val").map(Images::bytes).transpose()?;
+        if val.is_some() {
+            images::require_labels(set.classes.len(), "images")?;
+        }
         if val.as_ref().is_some_and(|val| val.size != set.size || val.classes != set.classes) {
             return Err(StageError::failed("training and validation images differ in size or classes"));
         }

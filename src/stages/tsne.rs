@@ -6,7 +6,10 @@ use candle_core::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::shared::level::{self, Level};
+use super::shared::{
+    images,
+    level::{self, Level},
+};
 use crate::{
     ml::{data::split, features::Normalize, rng::Stream, tsne},
     stage::{
@@ -55,7 +58,7 @@ impl Stage for Tsne {
     const OUTPUTS: &'static [Port] = &[Port::new(
         "map",
         &[Form::Matrix],
-        "`points` [N, 2], the `indices` [N] of their images among the features, and the true `labels` [N]",
+        "`points` [N, 2], the `indices` [N] of their images among the features, and the true `labels` [N], if there are any",
     )];
 
     fn check(&self, problems: &mut Problems) {
@@ -89,7 +92,6 @@ impl Stage for Tsne {
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {
         let level = Level::read(inputs, "features", self.at.as_deref())?;
-        let classes: Vec<String> = inputs.at("features").get("classes")?;
         let indices = split::stratified(&level.labels, self.limit, &Stream::new(self.seed, "tsne/limit"));
         let drawn = level.rows(&indices);
         let Self { perplexity, iterations, exaggeration, normalize, pca, seed, .. } = *self;
@@ -110,9 +112,14 @@ impl Stage for Tsne {
         let map = Artifact::new()
             .with("points", level::tensor(found.points.view())?)
             .with("indices", Tensor::new(indices.as_slice(), &Device::Cpu)?)
-            .with("labels", Tensor::new(drawn.labels.as_slice(), &Device::Cpu)?)
-            .attribute("at", level.name)
-            .attribute("classes", classes);
+            .attribute("at", level.name.as_str());
+        let map = match drawn.known_labels() {
+            Some(labels) => {
+                let (_, classes) = images::labels(inputs.at("features"), level.labels.len())?;
+                map.with("labels", Tensor::new(labels, &Device::Cpu)?).attribute("classes", classes)
+            }
+            None => map,
+        };
         Ok(Outputs::new().with("map", map))
     }
 }
@@ -126,13 +133,13 @@ fn map(view: &dyn View) -> Option<Drawing> {
     let points: Vec<(f64, f64)> = points.iter().map(|point| (rounded(point[0]), rounded(point[1]))).collect();
     let indices: Vec<u32> = artifact.tensor("indices").ok()?.to_vec1().ok()?;
     let own: Vec<usize> = indices.into_iter().map(|index| index as usize).collect();
-    let class = Groups {
-        by: "class".to_owned(),
-        of: artifact.tensor("labels").ok()?.to_vec1().ok()?,
-        names: artifact.get("classes").ok()?,
+    // Images without labels have no colours by class.
+    let class = || {
+        let of = artifact.tensor("labels").ok()?.to_vec1().ok()?;
+        Some(Groups { by: "class".to_owned(), of, names: artifact.get("classes").ok()? })
     };
     let features = view.input("features");
-    let all = features.as_ref().and_then(|features| features.tensor("labels").ok()?.dims().first().copied());
+    let all = features.as_ref().and_then(|features| features.tensors().values().next()?.dims().first().copied());
     let count = all.unwrap_or(points.len());
     let cluster = view.labels("features", count).map(|(name, labels)| Groups {
         by: format!("cluster of {name}"),
@@ -143,7 +150,7 @@ fn map(view: &dyn View) -> Option<Drawing> {
         caption: "t-SNE: near points are alike, distances between groups mean little. The image is under the pointer."
             .to_owned(),
         points,
-        groups: [class].into_iter().chain(cluster).collect(),
+        groups: class().into_iter().chain(cluster).collect(),
         images: view.images("features", count).map(|images| (images, own)),
     })
 }

@@ -196,17 +196,11 @@ fn metrics(project: &Project) -> BTreeMap<String, f64> {
 #[test]
 fn data_that_is_not_there_is_a_mistake_in_the_file() {
     let absent = "help: put the data there, or set `path` to its folder, relative to the project root";
-    refused(
-        &of_files("cifar10"),
-        &["data: is not there; it should be the folder of CIFAR-10's binary version", absent],
-    );
+    refused(&of_files("cifar10"), &["data: is not there; it should be the folder of CIFAR-10's files", absent]);
     refused(&of_files("image_folder"), &["data: no such folder; images belong into data/train/CLASS/", absent]);
     let other = of_files("cifar10");
     other.write("data/train/cat/1.png", "");
-    refused(
-        &other,
-        &["data: holds none of the files of CIFAR-10's binary version", "help: the binary version of CIFAR-10"],
-    );
+    refused(&other, &["data: this is a folder of images", "help: write `source = \"image_folder\"`"]);
     for source in ["cifar10", "image_folder"] {
         let archive = of_files(source);
         archive.write("data", "x");
@@ -231,14 +225,19 @@ fn results_of_data_that_is_gone_are_not_taken_for_others() {
 fn another_folder_or_version_is_named() {
     for (file, said) in [
         ("data/cifar-10-batches-bin/data_batch_1.bin", "set `path` to data/cifar-10-batches-bin"),
-        ("data/data_batch_1", "this is the Python version of CIFAR-10; the binary version is needed"),
-        ("data/fine_label_names.txt", "this is the binary version of CIFAR-100, which cannot be read"),
         ("data/cifar-10-binary.tar.gz", "unpack cifar-10-binary.tar.gz"),
+        ("data/cifar-10-python.tar.gz", "unpack cifar-10-python.tar.gz"),
     ] {
         let project = of_files("cifar10");
         project.write(file, "x");
         refused(&project, &["data: holds none of the files", said]);
     }
+    let project = of_files("cifar10");
+    project.write("data/data_batch_1", "x");
+    refused(&project, &["6 files of CIFAR-10's Python version are missing", "help: the Python version of CIFAR-10"]);
+    let project = of_files("cifar10");
+    project.write("data/fine_label_names.txt", "x");
+    refused(&project, &["data: this is the binary version of CIFAR-100", "help: write `source = \"cifar100\"`"]);
     let project = cifar();
     fs::remove_file(project.path("data/batches.meta.txt")).expect("it is there");
     refused(
@@ -284,7 +283,7 @@ fn a_part_of_cifar10_is_read_and_said_to_be_one() {
     let ran = project.done(&["run", "pipelines/p.toml"]);
     assert!(ran.err.contains("6 of the 6 files of CIFAR-10 hold another number of images than 10,000"), "{}", ran.err);
     let metrics = metrics(&project);
-    let wanted = [("classes", 2.0), ("files_left_out", 0.0), ("images_found", 12.0), ("test_images", 2.0)];
+    let wanted = [("classes", 2.0), ("left_out", 0.0), ("images", 12.0), ("test_images", 2.0)];
     assert!(wanted.iter().all(|(name, value)| metrics[*name] == *value), "{metrics:?}");
     assert_eq!(metrics["train_images"], 10.0);
 }
@@ -369,7 +368,7 @@ fn every_format_is_read_and_the_rest_is_counted() {
     let ran = project.done(&["run", "pipelines/p.toml"]);
     assert!(!ran.err.contains("left out"), "{}", ran.err);
     let read = metrics(&project);
-    assert_eq!((read["train_images"], read["files_left_out"]), (9.0, 0.0));
+    assert_eq!((read["train_images"], read["left_out"]), (9.0, 0.0));
     for name in ["train/cat/Thumbs.db", "train/dog/.DS_Store"] {
         project.write(&format!("data/{name}"), "x");
     }
@@ -385,7 +384,7 @@ fn every_format_is_read_and_the_rest_is_counted() {
         assert!(ran.err.contains("pipelines/p.toml:4:"), "{verb}: {}", ran.err);
     }
     project.done(&["run", "pipelines/p.toml", "--force"]);
-    assert_eq!(metrics(&project)["files_left_out"], 5.0);
+    assert_eq!(metrics(&project)["left_out"], 5.0);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod import;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod io_errors;
 mod kept_text;
+mod layouts;
 mod not_finite;
 mod own_kind;
 mod pipelines;

@@ -2,7 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use strata::ml::data::{Choice, Collection, Split, image_folder};
+use strata::ml::data::{
+    Choice, Split,
+    encoded::{
+        Orientation,
+        folder::{self, Manner, Naming},
+    },
+};
 
 #[test]
 fn pixels_are_those_that_pillow_reads() {
@@ -19,7 +25,8 @@ fn pixels_are_those_that_pillow_reads() {
         // Endings do not matter.
         fs::copy(files.join(name), to("test").with_file_name(format!("{name}.png"))).expect("a copy");
     }
-    let images = image_folder::list(folder.path()).expect("a dataset");
+    let manner = Manner { naming: Naming::FolderOrPrefix, whole: false, orientation: Orientation::Ignore };
+    let images = folder::list(folder.path(), manner).and_then(|listed| listed.open()).expect("a dataset");
     for split in [Split::Train, Split::Test] {
         let indices: Vec<u32> = (0..wanted.len() as u32).collect();
         let sets = images.read(&[Choice { split, indices }], None, &mut |_| Ok(())).expect("images").sets;

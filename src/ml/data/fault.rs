@@ -1,6 +1,6 @@
 //! Faults in the files of a dataset, each with a remedy for the user.
 
-use std::{fmt, path::Path};
+use std::{fmt, fs, path::Path};
 
 /// The largest number of files that one message names.
 const NAMED: usize = 20;
@@ -74,6 +74,36 @@ impl fmt::Display for Faults {
         }
         Ok(())
     }
+}
+
+/// Fails if `dir` is not a folder. `what` is what it should be.
+pub(super) fn folder(dir: &Path, what: &str) -> Result<(), Faults> {
+    let fault = if dir.is_file() {
+        let remedy = "unpack it if it is an archive, and set `path` to the folder of the unpacked files";
+        Fault::at(dir, format!("a file; it should be {what}"), remedy)
+    } else if dir.is_dir() {
+        return Ok(());
+    } else {
+        Fault::at(dir, format!("is not there; it should be {what}"), ABSENT)
+    };
+    Err(Faults(vec![fault]))
+}
+
+/// Fails if one of these files is not in the folder; `many` words it for several.
+pub(super) fn require_files(dir: &Path, files: &[&str], many: &str, remedy: &str) -> Result<(), Faults> {
+    let absent = files.iter().map(|name| dir.join(name)).filter(|path| !path.is_file());
+    let absent: Vec<String> = absent.map(|path| shown(&path)).collect();
+    let mut faults = Faults::default();
+    faults.shared(&absent, "no such file", many, remedy);
+    faults.none()
+}
+
+/// A folder directly inside `dir` that has one of these files.
+pub(super) fn inside(dir: &Path, files: &[&str]) -> Option<String> {
+    let mut folders: Vec<_> = fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path()).collect();
+    folders.retain(|folder| files.iter().any(|name| folder.join(name).is_file()));
+    folders.sort_unstable();
+    folders.first().map(|folder| shown(folder))
 }
 
 /// The first names of a list, and the number of the others.

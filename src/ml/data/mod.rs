@@ -1,31 +1,34 @@
-//! Labelled images in memory, and their sources. Read `collection`, which every source implements, then one of
-//! `shapes`, `cifar10` and `image_folder`.
+//! Images in memory, and their sources. Read `collection`, which every source implements, then `shapes`. Datasets whose
+//! images are stored as plain numbers are in `arrays`, those of JPEG files and the like in `encoded`; `found` tells by the
+//! files of a folder which of them it is. `split` chooses among images.
 
-pub mod cifar10;
+pub mod arrays;
 mod collection;
+pub mod encoded;
 mod fault;
-pub mod image_folder;
+pub mod found;
+mod labels;
 pub mod resize;
 pub mod shapes;
 pub mod split;
 
 use candle_core::{DType, Device, Tensor};
 
-pub use collection::{Choice, Collection, Reading, Split, Square, Watch};
+pub use collection::{Choice, Collection, Listed, Part, Reading, Remark, Split, Square, Watch};
 pub use fault::{Fault, Faults, names, shown};
 
 use super::Result;
 
-/// Labelled 8-bit images of one size, row-major `[N, C, H, W]`.
+/// 8-bit images of one size, row-major `[N, C, H, W]`, with or without labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSet {
     /// Pixels, `N * C * H * W` bytes.
     pub pixels: Vec<u8>,
-    /// Class of each image, an index into `classes`.
+    /// Class of each image, an index into `classes`; 0 for each if they have no labels.
     pub labels: Vec<u32>,
     /// Channels, rows and columns of each image.
     pub size: [usize; 3],
-    /// Names of the classes.
+    /// Names of the classes; none if the images have no labels.
     pub classes: Vec<String>,
 }
 
@@ -40,6 +43,12 @@ impl ImageSet {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// The labels, if the images have any.
+    #[must_use]
+    pub fn known_labels(&self) -> Option<&[u32]> {
+        (!self.classes.is_empty()).then_some(&self.labels)
     }
 
     /// Bytes of one image.

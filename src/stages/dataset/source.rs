@@ -1,117 +1,172 @@
 //! The source of a dataset: its files, listed before any is read.
 
-use std::{path::Path, path::PathBuf, sync::Arc};
+use std::path::Path;
 
-use super::{Dataset, Origin};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Dataset;
 use crate::ml::{
     self,
     data::{
-        Collection, Split, cifar10, image_folder, names,
-        shapes::{Drawn, Shapes},
-        shown,
+        Faults, Listed,
+        arrays::{
+            cifar::{self, Level, Which},
+            mnist, npz, stl10, svhn,
+        },
+        encoded::{
+            folder::{self, Naming},
+            parquet, webdataset,
+        },
+        found,
+        shapes::Shapes,
     },
 };
 
-/// What the names and sizes of its files tell about a dataset.
-pub(super) enum Listed {
-    Shapes(Shapes),
-    Cifar10(cifar10::Listing),
-    ImageFolder(Arc<image_folder::Listing>),
+/// Where images come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::stages) enum Origin {
+    /// Ten generated forms; needs no download.
+    #[default]
+    Shapes,
+    /// CIFAR-10, the binary or the Python version, told apart by their files.
+    Cifar10,
+    /// CIFAR-100, the binary or the Python version; `labels` chooses its 100 `fine` or 20 `coarse` classes.
+    Cifar100,
+    /// MNIST, Fashion-MNIST, Kuzushiji-MNIST or EMNIST: a folder of idx files, plain or .gz. Images are grey.
+    Mnist,
+    /// STL-10, the binary version; `unlabeled` reads its images without labels too.
+    Stl10,
+    /// SVHN, the cropped digits as .mat files; `extra` adds its easier images to those to train on.
+    Svhn,
+    /// A NumPy archive in the layout of MedMNIST (`train_images`, …) or of Keras (`x_train`, …).
+    Npz,
+    /// Image files at any depth in `{train,test}/CLASS/`, or with the class as prefix in `{train,test}/CLASS_NNN.jpg`; see
+    /// `labels` and `split` for other layouts. The content tells the format. An alpha channel is dropped, and of an
+    /// animation or of several pages the first image counts, with a warning. Tiny ImageNet is read as it is.
+    ImageFolder,
+    /// Parquet files as Hugging Face has them, in one folder or in folders of their parts.
+    Parquet,
+    /// Tar archives of WebDataset: KEY.jpg (or .png, …) with KEY.cls or KEY.json.
+    Webdataset,
 }
 
-impl Listed {
-    /// Lists the files at `path`.
-    ///
-    /// # Errors
-    /// If there is no dataset at `path`. The error names everything that is wrong.
-    pub(super) fn new(dataset: &Dataset, path: &Path) -> Result<Self, ml::Error> {
-        Ok(match dataset.source {
-            Origin::Shapes => {
-                let size = dataset.size.unwrap_or(Shapes::default().size);
-                Self::Shapes(Shapes { train: dataset.train, test: dataset.test, size, seed: dataset.seed })
-            }
-            Origin::Cifar10 => Self::Cifar10(cifar10::list(path)?),
-            Origin::ImageFolder => Self::ImageFolder(image_folder::list(path)?),
-        })
-    }
+/// Where the labels of images stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::stages) enum Labels {
+    /// In the name of the topmost folder.
+    Folder,
+    /// At the start of the file's name: `cat_001.jpg`.
+    Prefix,
+    /// Nowhere, or they are not to be used.
+    None,
+    /// The 100 classes of CIFAR-100.
+    Fine,
+    /// The 20 groups of classes of CIFAR-100.
+    Coarse,
+}
 
-    /// How many images a split has.
-    pub(super) fn count(&self, split: Split) -> usize {
-        match (self, split) {
-            (Self::Shapes(shapes), Split::Train) => shapes.train,
-            (Self::Shapes(shapes), Split::Test) => shapes.test,
-            (Self::Cifar10(listing), _) => listing.count(split),
-            (Self::ImageFolder(listing), _) => listing.count(split),
-        }
-    }
-
-    /// The files whose content matters; none for generated images.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
+impl Origin {
+    /// The word in the file.
+    pub(super) fn word(self) -> &'static str {
         match self {
-            Self::Shapes(_) => Vec::new(),
-            Self::Cifar10(listing) => listing.files(),
-            Self::ImageFolder(listing) => listing.files(),
+            Self::Shapes => "shapes",
+            Self::Cifar10 => "cifar10",
+            Self::Cifar100 => "cifar100",
+            Self::Mnist => "mnist",
+            Self::Stl10 => "stl10",
+            Self::Svhn => "svhn",
+            Self::Npz => "npz",
+            Self::ImageFolder => "image_folder",
+            Self::Parquet => "parquet",
+            Self::Webdataset => "webdataset",
         }
     }
 
-    /// How many files were left out.
-    pub(super) fn left_out(&self) -> usize {
+    /// Whether its images are JPEG files and the like.
+    pub(super) fn is_encoded(self) -> bool {
+        matches!(self, Self::ImageFolder | Self::Parquet | Self::Webdataset)
+    }
+
+    /// Whether it may have images to validate on.
+    pub(super) fn may_have_val(self) -> bool {
+        matches!(self, Self::Npz | Self::Parquet | Self::Webdataset)
+    }
+
+    /// The values of `labels` that it knows.
+    pub(super) fn labels(self) -> &'static [Labels] {
         match self {
-            Self::ImageFolder(listing) => listing.left_out(),
-            Self::Shapes(_) | Self::Cifar10(_) => 0,
+            Self::Cifar100 => &[Labels::Fine, Labels::Coarse],
+            Self::ImageFolder => &[Labels::Folder, Labels::Prefix, Labels::None],
+            Self::Parquet | Self::Webdataset => &[Labels::None],
+            _ => &[],
         }
     }
+}
 
-    /// Warnings about the files, each with its remedy.
-    pub(super) fn remarks(&self) -> Vec<(String, String)> {
-        let mut remarks = Vec::new();
+impl Labels {
+    /// The word in the file.
+    pub(super) fn word(self) -> &'static str {
         match self {
-            Self::Shapes(_) => {}
-            Self::Cifar10(listing) => {
-                let odd = listing.unusual();
-                let counts: Vec<String> =
-                    odd.iter().map(|(path, records)| format!("{} ({records})", shown(path))).collect();
-                if !counts.is_empty() {
-                    let message = format!(
-                        "{} of the 6 files of CIFAR-10 hold another number of images than 10,000: {}",
-                        counts.len(),
-                        names(&counts)
-                    );
-                    let help = "this is fine for a part of the dataset; otherwise unpack or download it anew";
-                    remarks.push((message, help.to_owned()));
-                }
-                if !listing.others().is_empty() {
-                    let message = format!("not read, since it is no file of CIFAR-10: {}", names(listing.others()));
-                    let help = "records are read from data_batch_1.bin to data_batch_5.bin and test_batch.bin alone";
-                    remarks.push((message, help.to_owned()));
-                }
-            }
-            Self::ImageFolder(listing) => {
-                if let Some(words) = listing.left_out_words() {
-                    let message = format!("{} files that are not images are left out: {words}", listing.left_out());
-                    remarks.push((message, "move them out of the folder to be rid of this message".to_owned()));
-                }
-                if !listing.beside().is_empty() {
-                    let message =
-                        format!("not read, since it is beside `train` and `test`: {}", names(listing.beside()));
-                    let help = "move images into `train/CLASS/` or `test/CLASS/`; validation images are taken from \
-                                `train` by `val_fraction`";
-                    remarks.push((message, help.to_owned()));
-                }
-            }
+            Self::Folder => "folder",
+            Self::Prefix => "prefix",
+            Self::None => "none",
+            Self::Fine => "fine",
+            Self::Coarse => "coarse",
         }
-        remarks
     }
+}
 
-    /// The images with their labels.
-    ///
-    /// # Errors
-    /// If labels cannot be read.
-    pub(super) fn open(self) -> Result<Box<dyn Collection>, ml::Error> {
-        Ok(match self {
-            Self::Shapes(shapes) => Box::new(Drawn::new(shapes)),
-            Self::Cifar10(listing) => Box::new(listing.open()?),
-            Self::ImageFolder(listing) => Box::new(listing),
-        })
+/// Lists the files at `path`.
+///
+/// # Errors
+/// If there is no dataset at `path`. The error names everything that is wrong, or what is there instead.
+pub(super) fn list(dataset: &Dataset, path: &Path) -> Result<Box<dyn Listed>, ml::Error> {
+    let listed = read(dataset, path);
+    match listed {
+        Err(ml::Error::Data(faults)) => {
+            let instead = found::instead(path, dataset.source.word());
+            Err(instead.map_or(faults, |fault| Faults(vec![fault])).into())
+        }
+        listed => listed,
+    }
+}
+
+fn read(dataset: &Dataset, path: &Path) -> Result<Box<dyn Listed>, ml::Error> {
+    let Dataset { unlabeled, orientation, labels, .. } = *dataset;
+    let labelled = labels != Some(Labels::None);
+    let label_column = dataset.label_column.clone();
+    match dataset.source {
+        Origin::Shapes => {
+            let size = dataset.size.unwrap_or(Shapes::default().size);
+            Ok(Box::new(Shapes { train: dataset.train, test: dataset.test, size, seed: dataset.seed }))
+        }
+        Origin::Cifar10 => cifar::list(path, Which::Ten),
+        Origin::Cifar100 if labels == Some(Labels::Coarse) => cifar::list(path, Which::Hundred(Level::Coarse)),
+        Origin::Cifar100 => cifar::list(path, Which::Hundred(Level::Fine)),
+        Origin::Mnist => mnist::list(path, dataset.subset.as_deref()),
+        Origin::Stl10 => stl10::list(path, unlabeled),
+        Origin::Svhn => svhn::list(path, dataset.extra),
+        Origin::Npz => npz::list(path),
+        Origin::ImageFolder => {
+            let naming = match labels {
+                Some(Labels::Folder) => Naming::Folder,
+                Some(Labels::Prefix) => Naming::Prefix,
+                Some(Labels::None) => Naming::None,
+                _ => Naming::FolderOrPrefix,
+            };
+            folder::list(path, folder::Manner { naming, whole: dataset.split.is_some(), orientation })
+        }
+        Origin::Parquet => {
+            let image_column = dataset.image_column.clone();
+            let unlabelled = unlabeled;
+            parquet::list(path, parquet::Manner { labelled, unlabelled, image_column, label_column, orientation })
+        }
+        Origin::Webdataset => {
+            let unlabelled = unlabeled;
+            webdataset::list(path, webdataset::Manner { labelled, unlabelled, field: label_column, orientation })
+        }
     }
 }

@@ -175,8 +175,8 @@ fn a_dataset_tells_how_far_it_is_and_stops_when_it_is_asked_to() {
             })
         };
         match stage.source {
-            Origin::Shapes => assert_eq!(metric("images_found"), None),
-            _ => assert_eq!(metric("images_found"), Some(total as f64)),
+            Origin::Shapes => assert_eq!(metric("images"), None),
+            _ => assert_eq!(metric("images"), Some(total as f64)),
         }
         let (cancel, mut listener) = (AtomicBool::new(true), |_| ());
         let mut cx = Context::new(Device::Cpu, 1, dir.path(), &cancel, &mut listener);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     checks,
     held_out::{HeldOut, Watch},
-    images::Images,
+    images::{self, Images},
     network,
     session::{Part, Session},
     tested,
@@ -206,6 +206,8 @@ impl Classifier {
         let (train, test) = (Images::bytes(inputs.at("train"))?, Images::bytes(inputs.at("test"))?);
         let [colours, height, width] = train.size;
         let classes = train.classes.len();
+        images::require_labels(classes, "train")?;
+        images::require_labels(test.classes.len(), "test")?;
         if test.size != train.size || test.classes != train.classes {
             return Err(StageError::failed("training and test images differ in size or classes"));
         }

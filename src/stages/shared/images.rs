@@ -5,15 +5,64 @@ use half::f16;
 
 use crate::{
     ml::{self, data::ImageSet},
-    stage::StageError,
+    stage::{Foresight, Problems, StageError},
     store::Artifact,
 };
 
-/// The artifact of labelled images: `images` u8 `[N, C, H, W]`, `labels` u32 `[N]`, attribute `classes`.
+/// The artifact of images: `images` u8 `[N, C, H, W]`, and if they have labels, `labels` u32 `[N]` and the attribute
+/// `classes`.
 pub(in crate::stages) fn artifact(mut set: ImageSet) -> Result<Artifact, ml::Error> {
     let classes = std::mem::take(&mut set.classes);
     let (images, labels) = set.into_tensors()?;
-    Ok(Artifact::new().with("images", images).with("labels", labels).attribute("classes", classes))
+    let artifact = Artifact::new().with("images", images);
+    if classes.is_empty() {
+        return Ok(artifact);
+    }
+    Ok(artifact.with("labels", labels).attribute("classes", classes))
+}
+
+/// The labels of an artifact of images or features, and the names of their classes; no names and zeros if the `count`
+/// images have no labels. Classes without names are called by their numbers.
+pub(in crate::stages) fn labels(artifact: &Artifact, count: usize) -> Result<(Vec<u32>, Vec<String>), StageError> {
+    let Some(tensor) = artifact.tensors().get(LABELS) else { return Ok((vec![0; count], Vec::new())) };
+    let labels: Vec<u32> = tensor.to_dtype(DType::U32)?.to_vec1()?;
+    if labels.len() != count {
+        return Err(StageError::failed(format!("{} labels for {count} images", labels.len())));
+    }
+    let mut classes: Vec<String> = match artifact.attributes().contains_key(CLASSES) {
+        true => artifact.get(CLASSES)?,
+        false => Vec::new(),
+    };
+    let most = labels.iter().max().map_or(0, |&most| most as usize + 1);
+    if most > MOST_CLASSES.max(classes.len()) {
+        return Err(StageError::failed(format!("{} is no label: there are at most {MOST_CLASSES} classes", most - 1)));
+    }
+    classes.extend((classes.len()..most).map(|class| class.to_string()));
+    Ok((labels, classes))
+}
+
+/// The name of the tensor of labels.
+const LABELS: &str = "labels";
+/// The name of the attribute with the names of the classes.
+const CLASSES: &str = "classes";
+/// The most classes without names: a label of 32 bits could ask for any number of names.
+const MOST_CLASSES: usize = 1 << 16;
+
+/// Adds a problem if the images or features at `port` are known to have no labels.
+pub(in crate::stages) fn foresee_labels(inputs: &Foresight, port: &str, problems: &mut Problems) {
+    if inputs.get(port).is_some_and(|foreseen| foreseen.labelled == Some(false)) {
+        let help = "join it to images with labels; of a dataset without labels, features can be trained, clustered and \
+                    drawn, but not judged by classes";
+        problems.add_with_help(port, format!("the images at the input `{port}` have no labels"), help);
+    }
+}
+
+/// Fails if images at `port` have no labels.
+pub(in crate::stages) fn require_labels(classes: usize, port: &str) -> Result<(), StageError> {
+    if classes > 0 {
+        return Ok(());
+    }
+    Err(StageError::failed(format!("the images at the input `{port}` have no labels, and this stage needs them")))
 }
 
 /// Converts f32 `[N, H, W, C]` in [0, 1] to u8 `[N, C, H, W]`.
@@ -34,16 +83,15 @@ pub(in crate::stages) enum Images {
 
 impl Images {
     pub(in crate::stages) fn read(artifact: &Artifact) -> Result<Self, StageError> {
-        let (images, labels) = (artifact.tensor("images")?, artifact.tensor("labels")?);
-        let classes = artifact.get("classes")?;
+        let images = artifact.tensor("images")?;
         if images.dtype() == DType::U8 {
-            return Ok(Self::Bytes(ImageSet::from_tensors(images, labels, classes)?));
+            let (count, c, h, w) = images.dims4()?;
+            let (labels, classes) = labels(artifact, count)?;
+            let pixels = images.flatten_all()?.to_vec1()?;
+            return Ok(Self::Bytes(ImageSet { pixels, labels, size: [c, h, w], classes }));
         }
         let (_, count, c, h, w) = images.dims5()?;
-        let labels = labels.to_vec1::<u32>()?;
-        if labels.len() != count {
-            return Err(StageError::failed(format!("{} labels for {count} images", labels.len())));
-        }
+        let (labels, classes) = labels(artifact, count)?;
         let values = images.flatten_all()?.to_vec1::<f16>()?;
         Ok(Self::Draws(values, ImageSet { pixels: Vec::new(), labels, size: [c, h, w], classes }))
     }

@@ -3,6 +3,7 @@
 use candle_core::Tensor;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
+use super::images;
 use crate::{
     ml::probe::Labelled,
     stage::{Foresight, Inputs, Problems, StageError},
@@ -26,11 +27,21 @@ pub(in crate::stages) fn foresee(inputs: &Foresight, ports: &[&str], at: Option<
     }
 }
 
+/// Adds problems for the inputs `train` and `test` of a probe, as far as they are known: `at` is a level of both, and both
+/// have labels.
+pub(in crate::stages) fn foresee_pair(inputs: &Foresight, at: Option<&str>, problems: &mut Problems) {
+    foresee(inputs, &["train", "test"], at, problems);
+    images::foresee_labels(inputs, "train", problems);
+    images::foresee_labels(inputs, "test", problems);
+}
+
 /// Features of one level, with the labels of their images.
 pub(in crate::stages) struct Level {
     pub(in crate::stages) name: String,
     pub(in crate::stages) features: Array2<f32>,
+    /// The class of each image; 0 for each if they have no labels.
     pub(in crate::stages) labels: Vec<u32>,
+    /// The number of classes; 0 if the images have no labels.
     pub(in crate::stages) classes: usize,
 }
 
@@ -43,16 +54,16 @@ impl Level {
         let tensor = artifact.tensor(name)?;
         let features = Array2::from_shape_vec(tensor.dims2()?, tensor.flatten_all()?.to_vec1()?)
             .map_err(|e| StageError::failed(format!("level `{name}`: {e}")))?;
-        let labels: Vec<u32> = artifact.tensor(LABELS)?.to_vec1()?;
-        let names: Vec<String> = artifact.get("classes")?;
-        let classes = labels.iter().max().map_or(0, |&l| l as usize + 1).max(names.len());
-        Ok(Self { name: name.to_owned(), features, labels, classes })
+        let (labels, names) = images::labels(artifact, features.nrows())?;
+        Ok(Self { name: name.to_owned(), features, labels, classes: names.len() })
     }
 
-    /// Reads both inputs of a probe: the same level of `train` and `test`.
+    /// Reads both inputs of a probe: the same level of `train` and `test`, both with labels.
     pub(in crate::stages) fn pair(inputs: &Inputs, at: Option<&str>) -> Result<(Self, Self), StageError> {
         let train = Self::read(inputs, "train", at)?;
         let test = Self::read(inputs, "test", Some(&train.name))?;
+        images::require_labels(train.classes, "train")?;
+        images::require_labels(test.classes, "test")?;
         Ok((train, test))
     }
 
@@ -60,6 +71,11 @@ impl Level {
     pub(in crate::stages) fn of(Labelled { features, labels }: Labelled<'_>) -> Self {
         let classes = labels.iter().max().map_or(0, |&l| l as usize + 1);
         Self { name: String::new(), features: features.to_owned(), labels: labels.to_vec(), classes }
+    }
+
+    /// The labels, if the images have any.
+    pub(in crate::stages) fn known_labels(&self) -> Option<&[u32]> {
+        (self.classes > 0).then_some(&self.labels)
     }
 
     /// The rows of some of the images.

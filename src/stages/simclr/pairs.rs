@@ -24,7 +24,12 @@ pub(super) fn labels(simclr: &Simclr, inputs: &Inputs, images: usize) -> Result<
     let Some(artifact) = inputs.get("labels") else {
         return Err(StageError::failed(format!("`{reason}` needs the input `labels`")));
     };
-    let labels = artifact.tensor("labels")?.to_vec1::<u32>()?;
+    let Some(labels) = artifact.tensors().get("labels") else {
+        return Err(StageError::failed(format!(
+            "`{reason}` needs labels, and the images at the input `labels` have none"
+        )));
+    };
+    let labels = labels.to_vec1::<u32>()?;
     if labels.len() != images {
         return Err(StageError::failed(format!("{} labels for {images} images", labels.len())));
     }

@@ -8,7 +8,7 @@
 
 mod form;
 
-use std::f32::consts::TAU;
+use std::{f32::consts::TAU, path::PathBuf};
 
 use rayon::prelude::*;
 
@@ -16,7 +16,7 @@ pub use form::CLASSES;
 
 use form::{Form, Placed};
 
-use super::{Choice, Collection, ImageSet, Reading, Split, Square, Watch};
+use super::{Choice, Collection, ImageSet, Listed, Part, Reading, Split, Square, Watch};
 use crate::ml::{Result, rng::Stream};
 
 /// What to generate.
@@ -98,11 +98,26 @@ impl Drawn {
 }
 
 fn stream(shapes: &Shapes, split: Split) -> Stream {
-    let name = match split {
-        Split::Train => "shapes/train",
-        Split::Test => "shapes/test",
-    };
-    Stream::new(shapes.seed, name)
+    Stream::new(shapes.seed, if split == Split::Train { "shapes/train" } else { "shapes/test" })
+}
+
+impl Listed for Shapes {
+    fn parts(&self) -> Vec<Part> {
+        let part = |split, images| Part { split, images: Some(images), labelled: true };
+        vec![part(Split::Train, self.train), part(Split::Test, self.test)]
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn size(&self) -> Option<[usize; 3]> {
+        Some([3, self.size, self.size])
+    }
+
+    fn open(self: Box<Self>) -> Result<Box<dyn Collection>> {
+        Ok(Box::new(Drawn::new(*self)))
+    }
 }
 
 impl Collection for Drawn {
@@ -110,6 +125,7 @@ impl Collection for Drawn {
         match split {
             Split::Train => &self.train,
             Split::Test => &self.test,
+            Split::Val | Split::Unlabelled => &[],
         }
     }
 

@@ -1,5 +1,7 @@
 //! Files in every format, cut anywhere, and with any bytes appended. `reference_formats` tests their pixels.
 
+use std::{fs, path::Path};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -17,7 +19,7 @@ fn files() -> Vec<(String, Vec<u8>)> {
 }
 
 fn pixels(bytes: &[u8]) -> Result<RgbImage, String> {
-    first(bytes).map(|decoded| decoded.pixels)
+    decode(bytes, Orientation::Ignore).map(|decoded| decoded.pixels)
 }
 
 fn is_jpeg(bytes: &[u8]) -> bool {

@@ -1,10 +1,10 @@
 //! Decodes the bytes of an image file.
 
-use std::{fs, io::Cursor, path::Path};
+use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use super::{format, jpeg, pnm, several::holds_several};
+use super::{Orientation, format, jpeg, pnm, several::holds_several};
 
 /// The most memory that one image may take, in bytes: a small file can claim any size.
 const LIMIT: u64 = 512 << 20;
@@ -18,15 +18,11 @@ pub(super) struct Decoded {
 }
 
 /// Decodes the first image of a file. The format is told by the content, not by the ending of the name. The alpha
-/// channel is dropped, and the EXIF orientation is ignored.
+/// channel is dropped.
 ///
 /// # Errors
 /// A fragment that names the fault.
-pub(super) fn decode(path: &Path) -> Result<Decoded, String> {
-    first(&fs::read(path).map_err(|error| error.to_string())?)
-}
-
-fn first(mut bytes: &[u8]) -> Result<Decoded, String> {
+pub(super) fn decode(mut bytes: &[u8], orientation: Orientation) -> Result<Decoded, String> {
     if bytes.is_empty() {
         return Err("an empty file".into());
     }
@@ -54,7 +50,7 @@ fn first(mut bytes: &[u8]) -> Result<Decoded, String> {
     limits.max_alloc = Some(LIMIT);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(broken)?;
+    let mut decoder = reader.into_decoder().map_err(broken)?;
     let (width, height) = decoder.dimensions();
     if decoder.total_bytes() > LIMIT {
         let needs = amount(decoder.total_bytes());
@@ -63,7 +59,15 @@ fn first(mut bytes: &[u8]) -> Result<Decoded, String> {
             amount(LIMIT)
         ));
     }
-    let pixels = DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgb8();
+    let turn = match orientation {
+        Orientation::Ignore => None,
+        Orientation::Apply => Some(decoder.orientation().map_err(broken)?),
+    };
+    let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    if let Some(turn) = turn {
+        image.apply_orientation(turn);
+    }
+    let pixels = image.into_rgb8();
     if format == ImageFormat::Pnm
         && let Some((sample, most)) = pnm::read(bytes).and_then(|image| image.too_large)
     {

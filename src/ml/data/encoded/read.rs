@@ -1,16 +1,13 @@
-//! Reads the chosen images, and names every image that cannot be read.
+//! Decodes the chosen images, and names every image that cannot be read.
 
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{
-    decode::decode,
-    listing::{Entry, Listing},
-};
+use super::{Encoded, Orientation, decode::decode};
 use crate::ml::{
     Result,
-    data::{Choice, Faults, ImageSet, Reading, Square, Watch, names, resize, shown},
+    data::{Choice, Faults, ImageSet, Reading, Split, Square, Watch, names, resize},
 };
 
 /// Number of images that each thread decodes at a time. It is small, so that reading stops soon.
@@ -20,39 +17,50 @@ const BLOCK: usize = 8;
 type Size = [usize; 2];
 
 /// Reads the chosen images; see [`Collection::read`](crate::ml::data::Collection::read).
-pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch: Watch<'_>) -> Result<Reading> {
-    let mut sets: Vec<ImageSet> = choices.iter().map(|choice| empty(listing, choice)).collect();
-    let entries = |(set, choice): (usize, &Choice)| {
-        let entries = listing.entries(choice.split);
-        choice.indices.iter().map(move |&index| (set, &entries[index as usize])).collect::<Vec<_>>()
-    };
-    let wanted: Vec<(usize, &Entry)> = choices.iter().enumerate().flat_map(entries).collect();
+pub(super) fn read(
+    images: &impl Encoded,
+    orientation: Orientation,
+    choices: &[Choice],
+    square: Square,
+    watch: Watch<'_>,
+) -> Result<Reading> {
+    let mut sets: Vec<ImageSet> = choices.iter().map(|choice| empty(images, choice)).collect();
     let mut sizes = Sizes::default();
     let (mut broken, mut several) = (Vec::new(), Vec::new());
-    for (at, block) in wanted.chunks(BLOCK * rayon::current_num_threads()).enumerate() {
-        watch(at * BLOCK * rayon::current_num_threads())?;
-        let images = block.par_iter().map(|(_, entry)| planes(entry, square)).collect::<Vec<_>>();
-        for ((set, entry), image) in block.iter().zip(images) {
-            match image {
-                Ok(Planes { size, planes, is_one_of_several }) => {
-                    several.extend(is_one_of_several.then(|| shown(&entry.path)));
-                    sizes.note(size, entry);
-                    if broken.is_empty() && sizes.are_one() {
-                        append(&mut sets[*set], size, &planes);
+    let mut done = 0;
+    for (set, choice) in choices.iter().enumerate() {
+        let mut source = images.fetch(choice.split);
+        for block in choice.indices.chunks(BLOCK * rayon::current_num_threads()) {
+            watch(done)?;
+            let files = source.fetch(block)?;
+            let decoded: Vec<_> = files
+                .into_par_iter()
+                .map(|bytes| bytes.and_then(|bytes| planes(&bytes, orientation, square)))
+                .collect();
+            for (&index, image) in block.iter().zip(decoded) {
+                let name = || images.name(choice.split, index);
+                match image {
+                    Ok(Planes { size, planes, is_one_of_several }) => {
+                        several.extend(is_one_of_several.then(name));
+                        sizes.note(size, choice.split, index);
+                        if broken.is_empty() && sizes.are_one() {
+                            append(&mut sets[set], size, &planes);
+                        }
                     }
+                    Err(why) => broken.push((name(), why)),
                 }
-                Err(why) => broken.push((shown(&entry.path), why)),
+            }
+            done += block.len();
+            if !broken.is_empty() || !sizes.are_one() {
+                // From here on images are only checked.
+                sets.iter_mut().for_each(|set| set.pixels = Vec::new());
             }
         }
-        if !broken.is_empty() || !sizes.are_one() {
-            // From here on images are only checked.
-            sets.iter_mut().for_each(|set| set.pixels = Vec::new());
-        }
     }
-    watch(wanted.len())?;
+    watch(done)?;
     let mut faults = Faults::default();
     faults.each(&broken, "images cannot be read", "replace each of them, or remove it");
-    sizes.report(&mut faults);
+    sizes.report(images, &mut faults);
     faults.none()?;
     let remark = match several.len() {
         0 => None,
@@ -63,10 +71,10 @@ pub(super) fn read(listing: &Listing, choices: &[Choice], square: Square, watch:
 }
 
 /// The set without its pixels.
-fn empty(listing: &Listing, choice: &Choice) -> ImageSet {
-    let entries = listing.entries(choice.split);
-    let labels = choice.indices.iter().map(|&index| entries[index as usize].label).collect();
-    ImageSet { pixels: Vec::new(), labels, size: [3, 0, 0], classes: listing.classes.clone() }
+fn empty(images: &impl Encoded, choice: &Choice) -> ImageSet {
+    let all = images.labels(choice.split);
+    let labels = choice.indices.iter().map(|&index| all[index as usize]).collect();
+    ImageSet { pixels: Vec::new(), labels, size: [3, 0, 0], classes: images.classes(choice.split).to_vec() }
 }
 
 /// An image, channels first.
@@ -76,8 +84,8 @@ struct Planes {
     is_one_of_several: bool,
 }
 
-fn planes(entry: &Entry, square: Square) -> Result<Planes, String> {
-    let decoded = decode(&entry.path)?;
+fn planes(bytes: &[u8], orientation: Orientation, square: Square) -> Result<Planes, String> {
+    let decoded = decode(bytes, orientation)?;
     let image = match square {
         Some((edge, how)) => resize::square(&decoded.pixels, edge, how),
         None => decoded.pixels,
@@ -96,24 +104,24 @@ fn append(set: &mut ImageSet, size: Size, planes: &[u8]) {
 
 /// The sizes of the images, each with its images.
 #[derive(Default)]
-struct Sizes<'a>(BTreeMap<Size, Vec<&'a Entry>>);
+struct Sizes(BTreeMap<Size, Vec<(Split, u32)>>);
 
-impl<'a> Sizes<'a> {
-    fn note(&mut self, size: Size, entry: &'a Entry) {
-        self.0.entry(size).or_default().push(entry);
+impl Sizes {
+    fn note(&mut self, size: Size, split: Split, index: u32) {
+        self.0.entry(size).or_default().push((split, index));
     }
 
     fn are_one(&self) -> bool {
         self.0.len() <= 1
     }
 
-    fn report(&self, faults: &mut Faults) {
+    fn report(&self, from: &impl Encoded, faults: &mut Faults) {
         let usual = self.0.iter().max_by_key(|(size, images)| (images.len(), **size));
         let (Some((usual, _)), false) = (usual, self.are_one()) else { return };
         let others = self.0.iter().filter(|(size, _)| *size != usual);
         let mut others: Vec<(String, String)> = others
             .flat_map(|([height, width], images)| {
-                images.iter().map(move |entry| (shown(&entry.path), format!("{width} x {height} pixels")))
+                images.iter().map(move |&(split, at)| (from.name(split, at), format!("{width} x {height} pixels")))
             })
             .collect();
         others.sort_unstable();

@@ -6,23 +6,26 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::{
+    Naming, annotations,
     format::{self, Kind},
     walk::{Content, State, Walk},
 };
 use crate::ml::{
     Result,
-    data::{Fault, Faults, fault::ABSENT, names, shown},
+    data::{Fault, Faults, Split, fault::ABSENT, shown},
 };
 
-/// Checks that `root` is a folder with both splits.
+/// The parts of the dataset in `root`, each with its folder: `train` and `test`, or all images if `whole`.
 ///
 /// # Errors
-/// If it is not. The error says what `root` seems to be.
-pub(super) fn check(root: &Path) -> Result<()> {
-    let belong = format!("images belong into {0}/train/CLASS/ and {0}/test/CLASS/", shown(root));
+/// If `root` or a part is not there. The error says what `root` seems to be.
+pub(super) fn parts(root: &Path, naming: Naming, whole: bool) -> Result<Vec<(Split, PathBuf)>> {
+    let below = if naming == Naming::None { "" } else { "CLASS/" };
+    let belong = match whole {
+        true => format!("images belong into {}/{below}", shown(root)),
+        false => format!("images belong into {0}/train/{below} and {0}/test/{below}", shown(root)),
+    };
     if root.is_file() {
         let remedy = "unpack it if it is an archive, and set `path` to the folder of the unpacked files";
         return Err(Fault::at(root, format!("a file, but it should be a folder; {belong}"), remedy).into());
@@ -30,18 +33,40 @@ pub(super) fn check(root: &Path) -> Result<()> {
     if !root.is_dir() {
         return Err(Fault::at(root, format!("no such folder; {belong}"), ABSENT).into());
     }
+    let [has_train, has_test] = ["train", "test"].map(|part| root.join(part).is_dir());
+    if whole {
+        return match (has_train, has_test) {
+            (true, true) => {
+                let remedy = "leave `split` out; validation images are taken from `train` by `val_fraction`";
+                Err(Fault::at(root, "has images to train on and to test on, in `train` and `test`", remedy).into())
+            }
+            (true, false) => Ok(vec![(Split::Train, root.join("train"))]),
+            _ => Ok(vec![(Split::Train, root.to_owned())]),
+        };
+    }
+    if annotations::file(root, naming, whole).is_some() {
+        let images = root.join("val/images");
+        let test = if images.is_dir() { images } else { root.join("val") };
+        return Ok(vec![(Split::Train, root.join("train")), (Split::Test, test)]);
+    }
     let missing: Vec<&str> = ["train", "test"].into_iter().filter(|split| !root.join(split).is_dir()).collect();
     let faults = missing.iter().map(|split| {
         let message = format!("no such folder; {belong}");
         Fault::at(&root.join(split), message, missing_split(root, split))
     });
     let mut faults = Faults(faults.collect());
-    if let ([_, _], Some(inside)) = (missing.as_slice(), inside(root)) {
-        let remedy = format!("the dataset seems to be in a folder inside; set `path` to {inside}");
+    if missing.len() == 2 {
+        let remedy = match inside(root) {
+            Some(inside) => format!("the dataset seems to be in a folder inside; set `path` to {inside}"),
+            None => "write `split = { test = 0.2 }` to hold out test images at random, or move images into these \
+                     folders"
+                .to_owned(),
+        };
         faults =
             Faults(vec![Fault::at(root, format!("no folder `train` and no folder `test` in it; {belong}"), remedy)]);
     }
-    Ok(faults.none()?)
+    faults.none()?;
+    Ok(vec![(Split::Train, root.join("train")), (Split::Test, root.join("test"))])
 }
 
 /// The remedy for a missing folder of a split.
@@ -59,6 +84,9 @@ fn missing_split(root: &Path, split: &str) -> String {
             let name = shown(Path::new(found.file_name().unwrap_or_default()));
             format!("rename the folder `{name}` to `{split}`, or link it: ln -s {name} {}", shown(&root.join(split)))
         }
+        None if split == "test" => "move some images of each class into it, or hold them out of `train` by \
+                                    `split = { test = 0.2 }`"
+            .to_owned(),
         None => format!("move some images of each class into it; no other folder is read as `{split}`"),
     }
 }
@@ -83,10 +111,10 @@ fn entries(root: &Path) -> Vec<PathBuf> {
     entries
 }
 
-/// The names of the folders and images beside the splits, which are not read.
-pub(super) fn beside(root: &Path) -> Vec<String> {
+/// The names of the folders and images beside the splits, which are not read. `val` is a split if it has annotations.
+pub(super) fn beside(root: &Path, val: bool) -> Vec<String> {
     let others = entries(root).into_iter().filter(|path| match path.is_dir() {
-        true => !path.ends_with("train") && !path.ends_with("test"),
+        true => !path.ends_with("train") && !path.ends_with("test") && !(val && path.ends_with("val")),
         false => match Kind::of(&format::ending(path)) {
             Kind::Image | Kind::Unreadable => true,
             Kind::Unknown => path.is_file() && format::sniff(path).is_some(),
@@ -96,18 +124,26 @@ pub(super) fn beside(root: &Path) -> Vec<String> {
     others.map(|path| shown(Path::new(path.file_name().unwrap_or_default()))).collect()
 }
 
-/// The images of a split in order, each with its class.
+/// The images of a split in order, each with its class; an empty one if images have none.
 ///
 /// # Errors
 /// If a folder cannot be listed. Mistakes in the layout are added to `faults`.
 pub(super) fn split(
     dir: &Path,
+    naming: Naming,
     walk: &mut Walk,
     above: &mut Vec<State>,
     faults: &mut Faults,
 ) -> Result<Vec<(PathBuf, String)>> {
     let depth = above.len();
-    let Content { folders, images: loose } = walk.list(dir, above)?;
+    let Content { folders, images: loose } = match naming {
+        Naming::FolderOrPrefix | Naming::Folder => walk.list(dir, above)?,
+        Naming::Prefix | Naming::None => Content { folders: Vec::new(), images: walk.images(dir, above)? },
+    };
+    if naming == Naming::None && !loose.is_empty() {
+        above.truncate(depth);
+        return Ok(loose.into_iter().map(|path| (path, String::new())).collect());
+    }
     let mut found = Vec::new();
     let (mut empty, mut not_text) = (Vec::new(), Vec::new());
     for folder in &folders {
@@ -130,14 +166,29 @@ pub(super) fn split(
         }
     }
     if folders.is_empty() && loose.is_empty() {
-        let remedy = "put images into a folder for each class; hidden files do not count";
+        let remedy = match naming {
+            Naming::FolderOrPrefix | Naming::Folder => {
+                "put images into a folder for each class; hidden files do not count"
+            }
+            Naming::Prefix | Naming::None => "put images there; hidden files do not count",
+        };
         faults.0.push(Fault::at(dir, "no image in it", remedy));
+    }
+    if folders.is_empty() && naming == Naming::Folder && !loose.is_empty() {
+        let remedy = "put images into a folder for each class, or write `labels = \"prefix\"` or `labels = \"none\"`";
+        faults.0.push(Fault::at(dir, "images without a class folder", remedy));
+        return Ok(Vec::new());
     }
     if !folders.is_empty() {
         let loose: Vec<String> = loose.iter().map(|path| shown(path)).collect();
         let first = folders.first().map(|folder| shown(folder)).unwrap_or_default();
         let (one, many) = (format!("an image beside the class folder {first}"), "images are beside class folders");
-        faults.shared(&loose, &one, many, "use either class folders or prefixes of names, not both");
+        faults.shared(
+            &loose,
+            &one,
+            many,
+            "use either class folders or prefixes of names, not both; or write `labels = \"none\"`",
+        );
     }
     faults.shared(
         &empty,
@@ -149,7 +200,7 @@ pub(super) fn split(
         &unclassed,
         "no class in the name",
         "images have no class in their names",
-        "name them like cat_001.jpg, or put them into a folder for each class",
+        "name them like cat_001.jpg, put them into a folder for each class, or write `labels = \"none\"`",
     );
     faults.shared(
         &not_text,
@@ -164,43 +215,4 @@ pub(super) fn split(
 pub(super) fn prefix(stem: &str) -> Option<&str> {
     let (class, number) = stem.rsplit_once(['_', '.', '-'])?;
     (!class.is_empty() && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then_some(class)
-}
-
-/// Reports classes of `test` that `train` does not have.
-pub(super) fn strays(test: &[(PathBuf, String)], classes: &[String], faults: &mut Faults) {
-    let mut strays: Vec<&str> = Vec::new();
-    for (_, class) in test {
-        if classes.binary_search(class).is_err() && strays.last() != Some(&class.as_str()) {
-            strays.push(class);
-        }
-    }
-    strays.sort_unstable();
-    strays.dedup();
-    if strays.is_empty() || classes.is_empty() {
-        return;
-    }
-    let quoted = |names: &[&str]| -> Vec<String> { names.iter().map(|name| format!("`{name}`")).collect() };
-    let known: Vec<&str> = classes.iter().map(String::as_str).collect();
-    let (word, verb) = if strays.len() == 1 { ("class", "is") } else { ("classes", "are") };
-    let message = format!(
-        "{word} {} of test {verb} not among those of train: {}",
-        names(&quoted(&strays)),
-        names(&quoted(&known))
-    );
-    let twin = strays.iter().find_map(|stray| {
-        let twin = classes.iter().find(|class| class.nfc().eq(stray.nfc()))?;
-        Some(format!(
-            "`{stray}` is written with other characters in test ({}) than in train ({}); rename one of the folders",
-            code_points(stray),
-            code_points(twin)
-        ))
-    });
-    let remedy = twin.unwrap_or_else(|| "add images of them to train, or remove them from test".to_owned());
-    faults.0.push(Fault { message, remedy });
-}
-
-/// The text with all characters except ASCII written as code points.
-fn code_points(text: &str) -> String {
-    let escape = |c: char| if c.is_ascii() { c.to_string() } else { c.escape_unicode().to_string() };
-    text.chars().map(escape).collect()
 }

@@ -7,11 +7,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{listing::Listing, walk::State};
+use super::{Naming, listing::Listing, walk::State};
 use crate::ml::Result;
 
-/// The latest listings by their path.
-static KNOWN: Mutex<Vec<(PathBuf, Arc<Listing>)>> = Mutex::new(Vec::new());
+/// How a folder is listed: where its classes stand, and whether it is one part.
+type How = (Naming, bool);
+
+/// The latest listings by their path and how they were made.
+static KNOWN: Mutex<Vec<(PathBuf, How, Arc<Listing>)>> = Mutex::new(Vec::new());
 /// Number of listings that are kept.
 const MOST: usize = 4;
 /// Seconds without a change before a listing is kept. The times of the file system are coarse, and a change within this
@@ -19,22 +22,23 @@ const MOST: usize = 4;
 const GRAIN: i64 = 1;
 
 /// The listing of `root`. It is made again if one of its folders changed.
-pub(super) fn listing(root: &Path, make: impl FnOnce(&Path) -> Result<Listing>) -> Result<Arc<Listing>> {
+pub(super) fn listing(root: &Path, how: How, make: impl FnOnce() -> Result<Listing>) -> Result<Arc<Listing>> {
     let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = lock().iter().find(|(path, _)| path == root).map(|(_, listing)| listing.clone());
+    let known =
+        lock().iter().find(|(path, known, _)| path == root && *known == how).map(|(.., listing)| listing.clone());
     if let Some(known) = known.filter(|known| is_current(known)) {
         return Ok(known);
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as i64);
-    let listing = Arc::new(make(root)?);
+    let listing = Arc::new(make()?);
     let mut known = lock();
-    known.retain(|(path, _)| path != root);
+    known.retain(|(path, known, _)| path != root || *known != how);
     let times = || listing.folders.iter().flat_map(|(_, state)| state.changed);
     if times().all(|(seconds, _)| seconds + GRAIN < now) {
         if known.len() == MOST {
             known.remove(0);
         }
-        known.push((root.to_owned(), listing.clone()));
+        known.push((root.to_owned(), how, listing.clone()));
     }
     Ok(listing)
 }

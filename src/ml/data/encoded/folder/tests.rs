@@ -4,11 +4,30 @@ use std::fs;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-use super::*;
+use super::{layout, *};
 use crate::ml::{
     Error,
-    data::{ImageSet, collection::all, resize::Resize},
+    data::{Choice, ImageSet, collection::all, resize::Resize},
 };
+
+const USUAL: Manner = Manner { naming: Naming::FolderOrPrefix, whole: false, orientation: Orientation::Ignore };
+
+/// The folder by the usual manner.
+fn list(root: &Path) -> Result<Folder> {
+    let Manner { naming, whole, orientation } = USUAL;
+    let listing = remembered::listing(root, (naming, whole), || Listing::new(root, naming, whole))?;
+    Ok(Folder { listing, orientation })
+}
+
+fn open(root: &Path, manner: Manner) -> Result<Box<dyn Collection>> {
+    super::list(root, manner)?.open()
+}
+
+impl Folder {
+    fn count(&self, split: Split) -> usize {
+        self.listing.entries(split).len()
+    }
+}
 
 /// Writes a plain image, and makes its folder if it does not exist.
 fn write(path: &Path, image: DynamicImage, format: ImageFormat) {
@@ -35,7 +54,7 @@ fn sample() -> tempfile::TempDir {
 }
 
 fn load(root: &Path, size: Option<usize>) -> Result<(ImageSet, ImageSet)> {
-    all(&list(root)?, size.map(|edge| (edge, Resize::Crop)))
+    all(open(root, USUAL)?.as_ref(), size.map(|edge| (edge, Resize::Crop)))
 }
 
 fn message(root: &Path) -> String {
@@ -54,7 +73,7 @@ fn class_folders_are_read_in_order() {
     assert_eq!([0, 64, 128].map(|i| train.image(2)[i]), [10, 20, 30]);
     let listing = list(dir.path()).unwrap();
     assert_eq!((listing.count(Split::Train), listing.count(Split::Test)), (3, 1));
-    assert_eq!((listing.left_out(), listing.left_out_words().as_deref()), (3, Some("1 .txt, 2 hidden")));
+    assert_eq!((listing.left_out(), listing.listing.skipped_words().as_deref()), (3, Some("1 .txt, 2 hidden")));
     let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
     let names: Vec<String> = listing.files().iter().map(name).collect();
     assert_eq!(names, ["z.JPG", "a.jpeg", "b.PNG", "1.png"]);
@@ -134,7 +153,7 @@ fn broken_files_are_named_all_at_once() {
         assert!(text.contains(said), "{text}");
     }
     // Images that are not chosen are not opened.
-    let listing = list(dir.path()).unwrap();
+    let listing = open(dir.path(), USUAL).unwrap();
     let choices = [Choice { split: Split::Train, indices: vec![2, 4] }];
     let sets = listing.read(&choices, None, &mut |_| Ok(())).unwrap().sets;
     assert_eq!((sets[0].labels.as_slice(), sets[0].size), (&[0, 1][..], [3, 8, 8]));
@@ -282,7 +301,7 @@ fn images_that_would_be_lost_are_refused() {
     fs::write(at("train/cat/odd.xyz"), "text").unwrap();
     fs::write(at("train/cat/README"), "text").unwrap();
     fs::write(at("train/cat/Thumbs.db"), "x").unwrap();
-    let words = list(dir.path()).unwrap().left_out_words();
+    let words = list(dir.path()).unwrap().listing.skipped_words();
     assert_eq!(words.as_deref(), Some("1 .txt, 1 .xyz, 3 hidden, 1 no ending"));
 }
 
@@ -300,15 +319,16 @@ fn a_pipe_does_not_hang() {
 #[test]
 fn a_listing_is_made_anew_when_a_folder_changes() {
     let dir = sample();
-    let first = list(dir.path()).unwrap();
-    assert!(!Arc::ptr_eq(&first, &list(dir.path()).unwrap()), "the folder changed a moment ago");
+    let list = || super::tests::list(dir.path());
+    let first = list().unwrap().listing;
+    assert!(!Arc::ptr_eq(&first, &list().unwrap().listing), "the folder changed a moment ago");
     std::thread::sleep(std::time::Duration::from_millis(2100));
-    let second = list(dir.path()).unwrap();
-    assert!(Arc::ptr_eq(&second, &list(dir.path()).unwrap()));
+    let second = list().unwrap();
+    assert!(Arc::ptr_eq(&second.listing, &list().unwrap().listing));
     write(&dir.path().join("train/cat/new.png"), rgb(8, 8, [0; 3]), ImageFormat::Png);
-    assert_eq!(list(dir.path()).unwrap().count(Split::Train), second.count(Split::Train) + 1);
+    assert_eq!(list().unwrap().count(Split::Train), second.count(Split::Train) + 1);
     fs::remove_dir_all(dir.path().join("test")).unwrap();
-    assert!(list(dir.path()).is_err());
+    assert!(list().is_err());
 }
 
 #[test]
@@ -323,4 +343,91 @@ fn order_does_not_depend_on_threads() {
         pool.install(|| load(dir.path(), None).unwrap())
     };
     assert_eq!(with(1), with(3));
+}
+
+/// Images in class folders without `train` and `test`.
+#[test]
+fn a_folder_may_be_one_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    for name in ["cat/a.png", "cat/deep/b.png", "dog/a.png"] {
+        write(&at(name), rgb(4, 4, [0; 3]), ImageFormat::Png);
+    }
+    assert!(message(dir.path()).contains("write `split = { test = 0.2 }` to hold out test images"));
+    let whole = Manner { whole: true, ..USUAL };
+    let images = open(dir.path(), whole).unwrap();
+    assert_eq!((images.labels(Split::Train), images.labels(Split::Test).len()), (&[0, 0, 1][..], 0));
+    // With `train` alone, images come from there.
+    fs::create_dir(at("train")).unwrap();
+    fs::rename(at("dog"), at("train/dog")).unwrap();
+    assert_eq!(open(dir.path(), whole).unwrap().labels(Split::Train), [0]);
+    fs::create_dir(at("test")).unwrap();
+    let text = open(dir.path(), whole).err().unwrap().to_string();
+    assert!(text.contains("has images to train on and to test on") && text.contains("leave `split` out"), "{text}");
+}
+
+#[test]
+fn labels_stand_where_the_parameter_says() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["train/deep/cat_1.png", "train/dog_2.png", "test/x/y/dog_3.png"] {
+        write(&dir.path().join(name), rgb(4, 4, [0; 3]), ImageFormat::Png);
+    }
+    let of = |naming| open(dir.path(), Manner { naming, ..USUAL });
+    let prefixes = of(Naming::Prefix).unwrap();
+    assert_eq!((prefixes.labels(Split::Train), prefixes.labels(Split::Test)), (&[0, 1][..], &[1][..]));
+    let none = super::list(dir.path(), Manner { naming: Naming::None, ..USUAL }).unwrap();
+    assert!(none.parts().iter().all(|part| !part.labelled && part.images.is_some()));
+    let (train, test) = all(none.open().unwrap().as_ref(), None).unwrap();
+    assert_eq!((train.len(), test.len(), train.classes.len(), train.known_labels()), (2, 1, 0, None));
+    let text = of(Naming::Folder).err().unwrap().to_string();
+    assert!(text.contains("dog_2.png: an image beside the class folder"), "{text}");
+    fs::remove_dir_all(dir.path().join("train/deep")).unwrap();
+    let text = of(Naming::Folder).err().unwrap().to_string();
+    assert!(text.contains("train: images without a class folder"), "{text}");
+}
+
+#[test]
+fn tiny_imagenet_is_read_by_its_annotations() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |path: &str| dir.path().join(path);
+    for name in ["train/n02/images/n02_0.JPEG", "train/n01/images/n01_0.JPEG", "val/images/val_0.JPEG"] {
+        write(&at(name), rgb(4, 4, [0; 3]), ImageFormat::Jpeg);
+    }
+    write(&at("test/images/test_0.JPEG"), rgb(4, 4, [0; 3]), ImageFormat::Jpeg);
+    write(&at("val/images/val_1.JPEG"), rgb(4, 4, [0; 3]), ImageFormat::Jpeg);
+    fs::write(at("train/n01/n01_boxes.txt"), "n01_0.JPEG\t0\t0\t3\t3\n").unwrap();
+    fs::write(at("val/val_annotations.txt"), "val_0.JPEG\tn02\t0\t0\t3\t3\nval_1.JPEG\tn01\t0\t0\t3\t3\n").unwrap();
+    let listing = list(dir.path()).unwrap();
+    assert!(listing.files().ends_with(&[at("val/val_annotations.txt")]));
+    assert_eq!(listing.left_out(), 2, "the boxes, and the image without a label");
+    let said: Vec<String> = listing.remarks().into_iter().map(|remark| remark.message).collect();
+    assert!(said[1].contains("1 images of `test` are left out, since they have no labels"), "{said:?}");
+    let (train, test) = load(dir.path(), None).unwrap();
+    assert_eq!((train.labels, test.labels, train.classes), (vec![0, 1], vec![0, 1], vec!["n01".into(), "n02".into()]));
+    fs::write(at("val/val_annotations.txt"), "val_0.JPEG\tn03\n").unwrap();
+    let text = message(dir.path());
+    assert!(text.contains("class `n03` of val is not among those of train"), "{text}");
+    assert!(text.contains("val_1.JPEG: ") && text.contains("val_annotations.txt gives it no class"), "{text}");
+    fs::write(at("val/val_annotations.txt"), "val_0.JPEG n03\n").unwrap();
+    assert!(message(dir.path()).contains("val_annotations.txt: line 1 names no class"));
+}
+
+/// A JPEG image whose EXIF data says that it is to be turned by a quarter.
+#[test]
+fn an_orientation_is_applied_where_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    for part in ["train", "test"] {
+        let path = dir.path().join(part).join("a/1.jpg");
+        write(&path, rgb(16, 8, [9; 3]), ImageFormat::Jpeg);
+        let bytes = fs::read(&path).unwrap();
+        // A little-endian TIFF header, and one entry: orientation (0x0112), a short, 6.
+        let tiff = *b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let length = (2 + 6 + tiff.len() as u16).to_be_bytes();
+        let exif = [&[0xff, 0xe1], &length[..], b"Exif\0\0", &tiff].concat();
+        fs::write(&path, [&bytes[..2], &exif, &bytes[2..]].concat()).unwrap();
+    }
+    let size =
+        |orientation| all(open(dir.path(), Manner { orientation, ..USUAL }).unwrap().as_ref(), None).unwrap().0.size;
+    assert_eq!(size(Orientation::Ignore), [3, 8, 16]);
+    assert_eq!(size(Orientation::Apply), [3, 16, 8]);
 }
