@@ -38,8 +38,8 @@ def find() -> Path:
     return Path(found)
 
 
-def ask(words: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Runs the binary with `--output json`, and returns its answer and what it remarks on standard error.
+def ask(words: Sequence[str]) -> dict[str, Any]:
+    """Runs the binary with `--output json`, and returns its answer.
 
     Raises:
         BinaryError: it cannot be started, or refuses. The message is its own.
@@ -49,11 +49,13 @@ def ask(words: Sequence[str]) -> tuple[dict[str, Any], str]:
         ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:
         raise BinaryError(f"{command[0]} cannot be started: {error.strerror}") from None
-    remarks = ran.stderr.decode(errors="replace").strip()
     if ran.returncode != 0:
-        raise BinaryError(remarks.removeprefix("error: ") or f"strata ended with {ran.returncode}", ran.returncode)
+        message = ran.stderr.decode(errors="replace").strip()
+        if message.startswith("error: "):
+            message = message[len("error: ") :]
+        raise BinaryError(message or f"strata ended with {ran.returncode}", ran.returncode)
     answer: dict[str, Any] = json.loads(ran.stdout)
-    return answer, remarks
+    return answer
 
 
 def real(value: Any) -> float:

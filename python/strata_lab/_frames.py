@@ -20,7 +20,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
     flat = []
     for row in rows:
         columns = {name: value for name, value in row.items() if not isinstance(value, Mapping)}
-        columns.update(row["axes"])
+        columns.update(row.get("axes", {}))
         for group, word in (("metrics", "metric"), ("differences", "difference")):
             for name, value in row.get(group, {}).items():
                 taken = name in columns or group == "differences"

@@ -146,15 +146,15 @@ class Lab:
         return f"strata.open({str(self._file)!r}{', …' if self._options else ''})"
 
     def _table(self, targets: Iterable[str], *options: str) -> pandas.DataFrame:
-        answer, remarks = _binary.ask(["table", str(self._file), *targets, *options, *self._options])
-        if not answer["rows"] and remarks:
-            warnings.warn(remarks, stacklevel=3)
+        answer = _binary.ask(["table", str(self._file), *targets, *options, *self._options])
+        if not answer["rows"]:
+            warnings.warn(f"no results are cached; `{self._command('run', *targets)}` makes them", stacklevel=3)
         return _frames.table(answer["rows"])
 
     def _log(self, target: str) -> dict[str, Any]:
         """What is kept of the instances of a target; `UnknownResult` if nothing is."""
         try:
-            answer, _ = _binary.ask(["log", str(self._file), target, *self._options])
+            answer = _binary.ask(["log", str(self._file), target, *self._options])
         except BinaryError as error:
             # If the file is right, it was the target that is not.
             try:
