@@ -247,3 +247,14 @@ def test_tensors_of_pytorch_come_in_and_go_out(request_: Request) -> None:
     assert read["p1"].dtype == read["p2"].dtype == torch.float32 and read["labels"].dtype == torch.uint32
     assert read["labels"].long().tolist() == [0, 1]
     assert strata.Artifact({"x": [[1, 2]]}).torch()["x"].tolist() == [[1, 2]]
+
+
+def test_types_that_numpy_lacks_are_read_by_pytorch(tmp_path: Path) -> None:
+    torch = require("torch")
+    from safetensors.torch import save_file as save
+
+    save({"x": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "x")
+    artifact = strata.Artifact.read(tmp_path / "x")
+    with pytest.raises(strata.StrataError, match="`x` is BF16, which NumPy does not have; `.torch` reads it"):
+        _ = artifact["x"]
+    assert artifact.torch()["x"].dtype == torch.bfloat16
