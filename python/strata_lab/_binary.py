@@ -28,7 +28,7 @@ def find() -> Path:
     except PackageNotFoundError:
         installed = []
     for file in installed:
-        path = Path(str(file.locate()))
+        path = Path(os.path.abspath(file.locate()))
         if file.name == "strata" and path.is_file():
             return path
     found = shutil.which("strata")
