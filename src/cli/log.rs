@@ -1,8 +1,9 @@
-//! `strata log`: what a stage printed and reported.
+//! `strata log`: what a stage printed and reported, and for scripts also its parameters and where its outputs are.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{
     Console, Failure,
@@ -10,11 +11,12 @@ use super::{
 };
 use crate::{
     amount::number,
-    digest::StageKey,
+    digest::{ArtifactHash, StageKey},
+    graph::{Axes, Instance},
     plan::{self, Verdict},
     report::{Styles, one_line},
-    stage::Registry,
-    store::{Manifest, Series},
+    stage::{Form, Registry},
+    store::{Manifest, Real, Series, Store, StoreError, reals},
 };
 
 /// Show what a stage printed when it last ran, and its events: metrics, curves and warnings
@@ -35,21 +37,49 @@ pub(super) struct Args {
 #[derive(Serialize)]
 struct Document<'a> {
     pipeline: &'a str,
-    stages: Vec<Entry>,
+    stages: Vec<Entry<'a>>,
+    /// The instances that were asked for and of which nothing is kept.
+    missing: Vec<&'a str>,
 }
 
 /// What is kept of one instance.
 #[derive(Serialize)]
-struct Entry {
-    instance: String,
+struct Entry<'a> {
+    stage: &'a str,
+    instance: &'a str,
+    kind: &'a str,
+    axes: &'a Axes,
     key: Option<StageKey>,
+    /// Whether its result is in the cache; if not, there is only the log of a run that failed or was stopped.
+    cached: bool,
+    /// All parameters, those without effect too.
+    params: Value,
+    outputs: BTreeMap<String, Output>,
     /// What it printed; null if nothing is kept. Bytes that are not UTF-8 are replaced.
     log: Option<String>,
     /// The file that holds it.
     path: Option<String>,
+    #[serde(serialize_with = "reals::serialize")]
     metrics: BTreeMap<String, f64>,
+    #[serde(serialize_with = "curves")]
     series: BTreeMap<String, Series>,
     warnings: Vec<String>,
+}
+
+/// An artifact or file that it made.
+#[derive(Serialize)]
+struct Output {
+    /// The form that the kind declares, if it is one.
+    form: Option<Form>,
+    hash: ArtifactHash,
+    bytes: u64,
+    /// The file that holds it; null if it is evicted, or the cache is not a local folder.
+    path: Option<PathBuf>,
+}
+
+fn curves<S: Serializer>(series: &BTreeMap<String, Series>, to: S) -> Result<S::Ok, S::Error> {
+    let curve = |points: &Series| points.iter().map(|(epoch, value)| (*epoch, Real(*value))).collect::<Vec<_>>();
+    to.collect_map(series.iter().map(|(name, points)| (name, curve(points))))
 }
 
 impl Args {
@@ -59,7 +89,7 @@ impl Args {
         let (graph, store) = (experiment.graph()?, experiment.store());
         let selection = graph.select(std::slice::from_ref(&self.instance))?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
-        let mut stages = Vec::new();
+        let (mut stages, mut missing) = (Vec::new(), Vec::new());
         for &index in &selection.targets {
             let Some(planned) = plan.get(index) else { continue };
             let decision = &planned.decision;
@@ -71,7 +101,9 @@ impl Args {
             let path = decision.key().filter(|_| log.is_some()).map(|key| store.log_place(&key));
             let log = log.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             if log.is_some() || made.is_some() {
-                stages.push(Entry::new(graph.instances[index].name.to_string(), decision.key(), (log, path), made));
+                stages.push(Entry::new(&graph.instances[index], decision.key(), (log, path), (made, &store))?);
+            } else {
+                missing.push(graph.instances[index].name.as_ref());
             }
         }
         if stages.is_empty() {
@@ -79,7 +111,7 @@ impl Args {
             return Err(Failure::Failed(format!("`{}` has not run as it is now; `{run}` runs it", self.instance)));
         }
         match self.output {
-            TextOrJson::Json => console.json(&Document { pipeline: &graph.pipeline.name, stages })?,
+            TextOrJson::Json => console.json(&Document { pipeline: &graph.pipeline.name, stages, missing })?,
             TextOrJson::Text => {
                 let several = stages.len() > 1;
                 console.print(&stages.iter().map(|entry| entry.text(several, console)).collect::<String>())?;
@@ -89,24 +121,46 @@ impl Args {
     }
 }
 
-impl Entry {
+impl<'a> Entry<'a> {
     fn new(
-        instance: String,
+        instance: &'a Instance<'_>,
         key: Option<StageKey>,
         (log, path): (Option<String>, Option<String>),
-        made: Option<&Manifest>,
-    ) -> Self {
+        (made, store): (Option<&Manifest>, &Store),
+    ) -> Result<Self, StoreError> {
+        let mut outputs = BTreeMap::new();
+        for (port, made) in made.iter().flat_map(|made| &made.outputs) {
+            let path = store.object_path(&made.hash)?.map(|path| std::path::absolute(&path).unwrap_or(path));
+            let form =
+                instance.kind.output(port).and_then(|port| if let [form] = port.forms { Some(*form) } else { None });
+            outputs.insert(port.clone(), Output { form, hash: made.hash, bytes: made.bytes, path });
+        }
+        let cached = made.is_some();
         let made = made.cloned();
         let (metrics, series, warnings) =
             made.map(|made| (made.metrics, made.series, made.warnings)).unwrap_or_default();
-        Self { instance, key, log, path, metrics, series, warnings }
+        Ok(Self {
+            stage: &instance.stage,
+            instance: instance.name.as_ref(),
+            kind: instance.kind.name,
+            axes: &instance.axes,
+            key,
+            cached,
+            params: instance.work.params(),
+            outputs,
+            log,
+            path,
+            metrics,
+            series,
+            warnings,
+        })
     }
 
     fn text(&self, several: bool, console: &Console) -> String {
         let styles = &console.results;
         let mut text = String::new();
         if several {
-            text.push_str(&format!("{}\n", Styles::paint(styles.strong, &one_line(&self.instance))));
+            text.push_str(&format!("{}\n", Styles::paint(styles.strong, &one_line(self.instance))));
         }
         match &self.log {
             Some(log) => text.push_str(log),

@@ -15,7 +15,7 @@ use crate::{
 pub(super) fn collect(declared: &Declaration, files: &BTreeMap<&str, PortFile>) -> Result<Outputs, String> {
     let mut outputs = Outputs::new();
     for port in &declared.outputs {
-        let Some(PortFile { path, form }) = files.get(port.name) else { continue };
+        let Some(PortFile { path, form, .. }) = files.get(port.name) else { continue };
         match fs::metadata(path) {
             Ok(found) if found.is_file() => {}
             Ok(_) => return Err(format!("its output `{}` is not a file: {}", port.name, path.display())),

@@ -58,6 +58,9 @@ const PASSED: [&str; 32] = [
 pub(super) struct PortFile {
     pub path: PathBuf,
     pub form: Form,
+    /// Whether it is an output that need not be made; left out if not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// The request of one run of a program.
@@ -93,12 +96,12 @@ impl<'a> Request<'a> {
     ) -> Self {
         let input = |port: &ProgramPort| {
             let path = inputs.get(port.name)?.clone();
-            Some((port.name, PortFile { path, form: port.form }))
+            Some((port.name, PortFile { path, form: port.form, optional: false }))
         };
         let output = |port: &ProgramPort| {
             let ending = if port.form == Form::File { "" } else { ".safetensors" };
             let path = outputs_in(scratch).join(format!("{}{ending}", port.name));
-            (port.name, PortFile { path, form: port.form })
+            (port.name, PortFile { path, form: port.form, optional: port.optional })
         };
         let gpu = |device: &DeviceId| if let DeviceId::Cuda(number) = device { Some(*number) } else { None };
         Self {

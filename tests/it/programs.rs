@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Project, Ran, text};
 
@@ -259,7 +259,16 @@ fn what_a_program_says_is_kept() {
     let out = project.done(&["log", "pipelines/p.toml", "second"]).out;
     assert!(out.contains("series steps: 1: 3") && out.contains("metric total: 3"), "{out}");
     let json = project.json(&["log", "pipelines/p.toml", "first"]);
-    assert_eq!(json["stages"][0]["log"], "writes 3 lines\n");
+    let entry = &json["stages"][0];
+    assert_eq!(
+        (&entry["log"], &entry["kind"], &entry["cached"]),
+        (&json!("writes 3 lines\n"), &json!("lines"), &json!(true))
+    );
+    assert_eq!((&entry["params"], &entry["axes"]), (&json!({ "count": 3, "word": "a" }), &json!({})));
+    assert_eq!(json["missing"], json!([]));
+    let made = &entry["outputs"]["text"];
+    assert_eq!((&made["form"], &made["bytes"]), (&json!("file"), &json!(6)));
+    assert_eq!(fs::read_to_string(text(&made["path"])).expect("the output"), "a\na\na\n");
     assert!(project.strata(&["log", "pipelines/p.toml", "first", "-S", "first.count=9"]).err.contains("has not run"));
     let table = project.json(&["table", "pipelines/p.toml"]);
     assert_eq!(table["rows"][0]["metrics"]["total"], 3.0);
