@@ -99,6 +99,9 @@ pub(super) fn foresee(
         Form::Labels => foreseen.rows = rows,
         _ => {}
     }
+    if matches!(form, Form::Images | Form::Features) {
+        foreseen.labelled = Some(stand_in.tensors().contains_key(LABELS));
+    }
     Ok(foreseen)
 }
 
@@ -153,6 +156,7 @@ fn classes(
             Err(Objection::new(CLASSES, message, "name every class in `classes`, in the order of the labels"))
         }
         Some(names) => Ok(artifact.attribute(CLASSES, names)),
+        None if artifact.tensors().get(LABELS).is_none() => Ok(artifact),
         // Pseudo labels need no names.
         None if form == Form::Labels => Ok(artifact),
         None if most > MOST_CLASSES => {
