@@ -299,3 +299,54 @@ fn artifacts_of_programs_are_checked_by_their_form() {
     let said = kind("file", "echo x > \"$(dirname {outputs.out})/outt\"");
     assert!(said.contains("without its output `out`") && said.contains("there is `outt`"), "{said}");
 }
+
+#[test]
+fn a_stage_can_be_tried_by_hand() {
+    let project = project(CHAIN);
+    let ran = project.done(&["try", "lines", "-S", "count=4", "-S", "word=b", "-o", "tried"]);
+    assert!(ran.out.contains("writes 4 lines\n") && ran.out.contains("tried/text"), "{}", ran.out);
+    assert_eq!(fs::read_to_string(project.path("tried/text")).expect("an output"), "b\nb\nb\nb\n");
+    assert!(!project.path("cache").exists(), "it leaves no trace in the cache");
+    let ran = project.done(&["try", "count", "--input", "text=tried/text"]);
+    assert!(ran.out.contains("total: 4\n"), "{}", ran.out);
+    assert_eq!(fs::read_to_string(project.path("try-count/total")).expect("an output"), "4\n");
+    assert_eq!(
+        fs::read_dir(project.path("try-count")).expect("a folder").count(),
+        1,
+        "an output, and it printed nothing"
+    );
+
+    for (args, what) in [
+        (&["try", "lines", "-S", "word=c"][..], "must be one of \"a\", \"b\""),
+        (&["try", "lines", "-S", "cuont=1"], "did you mean `count`?"),
+        (&["try", "count"], "no input `text`"),
+        (&["try", "count", "--input", "test=tried/text"], "there are `text`"),
+        (&["try", "count", "--input", "text=nowhere"], "nowhere"),
+        (&["try", "counts"], "did you mean `count`?"),
+    ] {
+        let ran = project.strata(args);
+        assert!(ran.code == Some(2) && ran.err.contains(what), "{args:?}: {}", ran.err);
+    }
+    project.write("kinds/lines.sh", "echo no such thing >&2; exit 4");
+    let ran = project.strata(&["try", "lines"]);
+    assert!(ran.code == Some(1) && ran.err.contains("exit code 4") && ran.err.contains("no such thing"), "{}", ran.err);
+    assert_eq!(fs::read_to_string(project.path("try-lines/log.txt")).expect("a log"), "no such thing\n");
+    project.write("pipelines/q.toml", "[kind.lines]\nrun = \"true\"\n");
+    let ran = project.strata(&["try", "lines"]);
+    assert!(ran.code == Some(2) && ran.err.contains("choose one with `--file FILE`"), "{}", ran.err);
+    project.done(&["try", "lines", "--file", "pipelines/q.toml"]);
+}
+
+#[test]
+fn a_kind_of_strata_can_be_tried_too() {
+    let project = Project::with(crate::support::NEIGHBOURS);
+    project.done(&["run", "pipelines/p.toml"]);
+    let table = project.json(&["table", "pipelines/p.toml", "knn"]);
+    let accuracy = table["rows"][0]["metrics"]["test_accuracy"].as_f64().expect("a number");
+    project.done(&["export", "pipelines/p.toml", "train", "-o", "out"]);
+    project.done(&["export", "pipelines/p.toml", "test", "-o", "out"]);
+    let inputs = ["train=out/train.features.safetensors", "test=out/test.features.safetensors"];
+    let ran = project.done(&["try", "knn_probe", "--input", inputs[0], "--input", inputs[1]]);
+    let said = ran.out.lines().find_map(|line| line.strip_prefix("test_accuracy: ")).expect("it reports");
+    assert!((said.parse::<f64>().expect("a number") - accuracy).abs() < 1e-3, "{}", ran.out);
+}
