@@ -30,6 +30,10 @@ fn contradiction(dataset: &Dataset, parts: &[Part]) -> Option<Contradiction> {
                 "write `split = { test = 0.2 }` to hold some out at random; with `test = 0` there is no output `test`";
             Some(("split", "the dataset has no test images of its own".to_owned(), remedy))
         }
+        _ if dataset.unlabeled && dataset.source.names_unlabeled() && !has(Split::Unlabelled) => {
+            let remedy = "leave it out, or call these files `unlabeled-…`; `labels = \"none\"` ignores all labels";
+            Some(("unlabeled", "no file is called `unlabeled` or `unsupervised`".to_owned(), remedy))
+        }
         _ if has(Split::Val) && (held_out || dataset.val_fraction > 0.0) => {
             let name = if held_out { "split" } else { "val_fraction" };
             let remedy = "leave it out; the output `val` has these images";

@@ -90,6 +90,11 @@ impl Origin {
         matches!(self, Self::ImageFolder | Self::Parquet | Self::Webdataset)
     }
 
+    /// Whether the names of its files tell which images have no labels.
+    pub(super) fn names_unlabeled(self) -> bool {
+        matches!(self, Self::Parquet | Self::Webdataset)
+    }
+
     /// Whether it may have images to validate on.
     pub(super) fn may_have_val(self) -> bool {
         matches!(self, Self::Npz | Self::Parquet | Self::Webdataset)

@@ -158,7 +158,7 @@ impl Array {
         let width = match numbers {
             1 | 2 => 1,
             3 | 4 => 2,
-            5 | 6 | 7 => 4,
+            5..=7 => 4,
             9 | 12 | 13 => 8,
             _ => return Err(fault("holds no numbers").into()),
         };

@@ -167,7 +167,7 @@ impl<R: Read> Read for Counted<R> {
 impl Array {
     /// The number of images, and their channels, rows and columns.
     fn images(&self, path: &Path, name: &str) -> Result<(usize, [usize; 3])> {
-        let words = || format!("`{name}` is {} {:?}", self.dtype.descr(), self.shape);
+        let words = || self.words(name);
         let fault = |why: &str, remedy: &str| Error::from(Fault::at(path, format!("{}; {why}", words()), remedy));
         if !self.is(TypeChar::Uint, 1) {
             return Err(fault("images are read as bytes (|u1)", "store the images as numpy.uint8, from 0 to 255"));
@@ -191,13 +191,18 @@ impl Array {
         Ok((count, size))
     }
 
+    /// The type and the shape, as `x_train` is |u1 [60000, 28, 28].
+    fn words(&self, name: &str) -> String {
+        format!("`{name}` is {} {:?}", self.dtype.descr().trim_matches('\''), self.shape)
+    }
+
     fn is(&self, kind: TypeChar, bytes: u64) -> bool {
         matches!(&self.dtype, DType::Plain(plain) if plain.type_char() == kind && plain.size_field() == bytes)
     }
 
     /// Checks that there is one whole number for each image.
     fn check_labels(&self, path: &Path, name: &str, images: usize) -> Result<()> {
-        let words = format!("`{name}` is {} {:?}", self.dtype.descr(), self.shape);
+        let words = self.words(name);
         let whole =
             matches!(&self.dtype, DType::Plain(plain) if matches!(plain.type_char(), TypeChar::Uint | TypeChar::Int));
         let shape_fits = matches!(*self.shape.as_slice(), [n] | [n, 1] if n == images as u64);

@@ -114,7 +114,10 @@ fn entries(root: &Path) -> Vec<PathBuf> {
 /// The names of the folders and images beside the splits, which are not read. `val` is a split if it has annotations.
 pub(super) fn beside(root: &Path, val: bool) -> Vec<String> {
     let others = entries(root).into_iter().filter(|path| match path.is_dir() {
-        true => !path.ends_with("train") && !path.ends_with("test") && !(val && path.ends_with("val")),
+        true => {
+            let read: &[&str] = if val { &["train", "test", "val"] } else { &["train", "test"] };
+            !read.iter().any(|part| path.ends_with(part))
+        }
         false => match Kind::of(&format::ending(path)) {
             Kind::Image | Kind::Unreadable => true,
             Kind::Unknown => path.is_file() && format::sniff(path).is_some(),

@@ -52,12 +52,12 @@ fn columns_are_found_by_the_metadata_and_shards_are_read_in_order() {
 fn columns_that_do_not_tell_themselves_are_named() {
     let path = fixtures().join("two_labels.parquet");
     assert!(
-        message(&path, USUAL).contains("several columns of labels: `fine`, `coarse`; choose one by `label_column`")
+        message(&path, USUAL).contains("several columns of labels: `coarse`, `fine`; choose one by `label_column`")
     );
     let coarse = Manner { label_column: Some("coarse".into()), ..USUAL };
     assert_eq!(list(&path, coarse).unwrap().open().unwrap().labels(Split::Train), [0, 1]);
     let absent = Manner { label_column: Some("x".into()), ..USUAL };
-    assert!(message(&path, absent).contains("no column `x`; set `label_column` to one of `img`, `fine`, `coarse`"));
+    assert!(message(&path, absent).contains("no column `x`; set `label_column` to one of `coarse`, `fine`, `img`"));
     let other = Manner { image_column: Some("fine".into()), ..USUAL };
     assert!(message(&path, other).contains("the column `fine` holds no encoded images"));
     let dir = sample();

@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, BufReader},
     ops::ControlFlow,
+    os::unix::fs::FileExt,
     path::Path,
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Sample {
     pub json: Option<Member>,
 }
 
+/// Bytes of a block of an archive.
+const BLOCK: usize = 512;
 /// The longest file that is read, in bytes.
 const LONGEST: u32 = 1 << 30;
 
@@ -47,6 +50,12 @@ pub(super) fn visit(path: &Path, each: &mut dyn FnMut(Sample) -> Result<ControlF
     if length == 0 {
         return Err(fault("an empty file".to_owned()));
     }
+    // An archive ends with blocks of zeros. Without them files may be missing, and nothing else would tell.
+    let mut end = [1; BLOCK];
+    if let Some(at) = length.checked_sub(BLOCK as u64).filter(|_| length.is_multiple_of(BLOCK as u64)) {
+        file.read_exact_at(&mut end, at).map_err(io_at(path))?;
+    }
+    let has_end = end.iter().all(|&byte| byte == 0);
     let mut archive = Archive::new(BufReader::new(file));
     let mut open: Option<Sample> = None;
     for entry in archive.entries_with_seek().map_err(broken)? {
@@ -84,6 +93,9 @@ pub(super) fn visit(path: &Path, each: &mut dyn FnMut(Sample) -> Result<ControlF
                 Fault::at(path, format!("`{key}` has several files of one kind, such as `{name}`"), REMEDY).into()
             );
         }
+    }
+    if !has_end {
+        return Err(fault("truncated: it has no end".to_owned()));
     }
     match open {
         Some(sample) => each(sample).map(drop),

@@ -88,7 +88,8 @@ fn what_is_wrong_is_said_with_the_archive() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("train-0.tar");
     let a = png(1);
-    let cases: [(&[(&str, &[u8])], &str); 6] = [
+    type Case<'a> = (&'a [(&'a str, &'a [u8])], &'a str);
+    let cases: [Case<'_>; 6] = [
         (
             &[("0.png", &a), ("0.cls", b"1"), ("1.png", &a)],
             "train-0.tar: the image `1` has no label, and others have one",
