@@ -517,7 +517,10 @@ fn help_schema_and_completions_are_printed() {
     let unknown = project.strata(&["schema", "knn_prob"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("did you mean `knn_probe`?"), "{}", unknown.err);
     let form = project.done(&["schema", "--form", "features"]).out;
-    assert!(form.contains("\n  labels: u32 [N]: ") && form.contains("\n  classes: array of strings: "), "{form}");
+    assert!(
+        form.contains("\n  labels: u32 [N], optional: ") && form.contains("\n  classes: array of strings, optional: "),
+        "{form}"
+    );
     assert!(project.strata(&["schema", "--form", "feature"]).err.contains("forms are images, features, labels"));
     assert!(project.done(&["completions", "bash"]).out.contains("strata"));
 }

@@ -277,18 +277,13 @@ fn channels_last(import: &Import, name: &str, info: Info<'_>, file: &TensorFile)
 /// The file does not hold what the form says.
 fn misfit(import: &Import, form: Form, file: &TensorFile, error: String) -> Objection {
     let message = format!("{}: {error}; the file holds {}", shown(file.path()), file.words());
-    let labels = error.contains(&format!("`{LABELS}` is missing"));
-    let help = match form {
-        Form::Images | Form::Features if labels => format!(
-            "join the input `labels` to labels (of an `import` with `form = \"labels\"`), or name them by `tensors = {{ {LABELS} = \"…\" }}`"
-        ),
-        _ if import.tensors.is_empty() => {
-            format!(
-                "name the tensors of the form by `tensors = {{ {} = \"…\" }}`, or set `form` to what it holds",
-                alone(form)
-            )
-        }
-        _ => format!("`strata schema --form {form}` says which tensors it needs"),
+    let help = if import.tensors.is_empty() {
+        format!(
+            "name the tensors of the form by `tensors = {{ {} = \"…\" }}`, or set `form` to what it holds",
+            alone(form)
+        )
+    } else {
+        format!("`strata schema --form {form}` says which tensors it needs")
     };
     Objection::new("tensors", message, help)
 }

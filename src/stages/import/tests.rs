@@ -93,9 +93,11 @@ fn images_come_in_with_labels_from_words() -> Outcome {
     assert_eq!(read.tensor("images")?.get(0)?.get(1)?.flatten_all()?.to_vec1::<u8>()?, [1, 4, 7, 10]);
     assert_eq!(read.get::<Vec<String>>("classes")?, ["cat", "dog"]);
 
-    let without = folder.problem(&images);
-    assert!(without.starts_with("tensors: ") && without.contains("`labels` is missing"), "{without}");
-    assert!(without.contains("join the input `labels` to labels"), "{without}");
+    assert_eq!(found.labelled, Some(true));
+    let without = folder.foresee(&images, &Foresight::new()).expect("images need no labels");
+    assert_eq!((without.rows, without.labelled), (Some(2), Some(false)));
+    let read = folder.read(&images, None)?;
+    assert!(!read.tensors().contains_key("labels") && !read.attributes().contains_key("classes"));
     let problems =
         folder.foresee(&images, &Foresight::from([("labels", Foreseen::rows(3))])).expect_err("one label more");
     assert!(problems[0].1.contains("`labels` has 3 for N") || problems[0].1.contains("has 2 for N"), "{problems:?}");
