@@ -19,7 +19,9 @@ const OTHER: &str = r#"{
     "stop_on": "test", "seed": 11, "fold_seed": 11, "c": 0.1, "max_iterations": 2, "tolerance": 0.3, "shuffle_buffer": 4,
     "shuffle": false, "resize": "stretch", "split_seed": 11, "path": "elsewhere",
     "encoder": { "n": 2 }, "encoder.init": "glorot_uniform", "names": "timm", "prefix": "module.", "channels": "last",
-    "classes": ["a", "b"], "tensors": { "labels": "y" }
+    "classes": ["a", "b"], "tensors": { "labels": "y" }, "orientation": "apply", "labels": "none",
+    "split": { "test": 0.25 }, "unlabeled": true, "limit_unlabeled": 3, "extra": true, "subset": "letters",
+    "image_column": "x", "label_column": "y"
 }"#;
 
 /// The other value of a parameter: by its whole path, or else by its name.
