@@ -28,9 +28,9 @@ pub(super) enum Said {
     Wrong { line: usize, message: String, is_metric: bool },
 }
 
-/// The lines that a program may write. Each has one of these shapes.
+/// The lines that a program may write. Each has one of these shapes; further fields are ignored.
 #[derive(Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged)]
 enum Line {
     Metric {
         metric: String,
@@ -57,7 +57,6 @@ enum Line {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Saved {
     #[serde(default)]
     epoch: u64,

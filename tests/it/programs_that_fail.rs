@@ -128,6 +128,20 @@ fn a_program_that_writes_to_its_input_fails_and_the_input_is_made_again() {
     assert_eq!(fs::read_to_string(path).expect("an object"), "content\n");
 }
 
+/// A link to a file outside the cache would change with that file.
+#[test]
+fn an_output_that_is_a_link_is_kept_as_a_file_of_its_own() {
+    for link in ["ln -s", "ln"] {
+        let project = project(&format!("{link} \"$PWD/outside\" $2"), "");
+        project.write("outside", "first");
+        let made = project.json(&["run", "pipelines/p.toml"]);
+        let path = made["stages"][1]["outputs"]["out"]["path"].as_str().expect("a path").to_owned();
+        project.write("outside", "other");
+        assert_eq!(fs::read_to_string(path).expect("an object"), "first", "{link}");
+        project.done(&["cache", "verify"]);
+    }
+}
+
 #[test]
 fn processes_that_outlive_a_program_are_stopped() {
     // In its group, and as a daemon with a session and a name of its own.

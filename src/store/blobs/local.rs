@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -144,8 +144,15 @@ impl Blobs for Local {
         create_folders(folder)?;
         let flushed = fs::File::open(file).and_then(|file| file.sync_all());
         flushed.map_err(io_error("flush", file))?;
-        match fs::rename(file, &path) {
-            // It is on another file system.
+        // A link, of either sort, may be to a file that someone changes later.
+        let found = fs::symlink_metadata(file).map_err(io_error("read", file))?;
+        let moved = if found.is_file() && found.nlink() == 1 {
+            fs::rename(file, &path)
+        } else {
+            Err(io::ErrorKind::CrossesDevices.into())
+        };
+        match moved {
+            // It is such a link, or on another file system.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 let mut copy = self.temporary()?;
                 let mut from = fs::File::open(file).map_err(io_error("read", file))?;
