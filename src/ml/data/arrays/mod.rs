@@ -1,6 +1,6 @@
 //! Datasets whose images are stored as plain numbers, all of one size, one after another.
 //!
-//! A layout (`cifar`, `mnist`, `stl10`, `svhn`, `npz`) finds its files, says where their images lie ([`Block`]) and reads
+//! A layout (`cifar`, `mnist`, `stl10`, `svhn`, `npz`) finds its files, says where their images lie (`Block`) and reads
 //! their labels; `read` then reads only the chosen images. Read `block`, then `read`, then `mnist`, the plainest layout.
 
 mod block;
