@@ -82,5 +82,12 @@ pub fn changed(
         return Ok(None);
     }
     let sources = stage.sources(root)?;
+    // A file that came or went has no counterpart.
+    if let Some(new) = sources.iter().find(|source| !witnesses.contains_key(source.param)) {
+        return Ok(Some(new.base.clone()));
+    }
+    if let Some(gone) = witnesses.keys().find(|param| sources.iter().all(|source| source.param != **param)) {
+        return Ok(Some(root.join(gone)));
+    }
     Ok(sources.iter().find_map(|source| witnesses.get(source.param)?.changed(&source.files)))
 }

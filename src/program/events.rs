@@ -89,10 +89,12 @@ impl Events {
         });
         self.read += read.unwrap_or_default() as u64;
         self.rest.extend(new);
-        let whole = if at_end || self.rest.len() > LONGEST {
-            self.rest.len()
-        } else {
-            self.rest.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)
+        let last = self.rest.iter().rposition(|&byte| byte == b'\n').map(|at| at + 1);
+        let whole = match last {
+            _ if at_end => self.rest.len(),
+            Some(whole) => whole,
+            None if self.rest.len() > LONGEST => self.rest.len(),
+            None => 0,
         };
         let text: Vec<u8> = self.rest.drain(..whole).collect();
         let mut said = Vec::new();

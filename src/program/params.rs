@@ -90,7 +90,8 @@ impl ParamType {
             (Self::Integer, Some(seed)) => seed.into(),
             (Self::Integer, None) => i64::deserialize(from)?.into(),
             (Self::Boolean, _) => bool::deserialize(from)?.into(),
-            (Self::Float, _) => f64::deserialize(from)?.into(),
+            // There is one zero.
+            (Self::Float, _) => (f64::deserialize(from)? + 0.0).into(),
             (Self::String, _) => String::deserialize(from)?.into(),
             (Self::List, _) => Vec::<Value>::deserialize(from)?.into(),
         })
@@ -100,6 +101,9 @@ impl ParamType {
 impl Param {
     /// Adds what is wrong with a value of the right type.
     fn check(&self, value: &Value, problems: &mut Problems) {
+        if self.name == "seed" && value.as_u64().is_none() {
+            problems.add(self.name, format!("must be a whole number from 0, got {value}"));
+        }
         if let Some(number) = value.as_f64() {
             let (min, max) = (self.min.unwrap_or(f64::NEG_INFINITY), self.max.unwrap_or(f64::INFINITY));
             if self.min.is_some() || self.max.is_some() {

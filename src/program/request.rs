@@ -17,17 +17,14 @@ use crate::stage::{DeviceId, Form};
 const VERSION: u32 = 1;
 
 /// Environment variables that every program sees, besides those that its declaration names. They say where programs and
-/// libraries are, in which language people read, and how the network is reached; no result should depend on them.
-const PASSED: [&str; 32] = [
+/// libraries are, and how the network is reached; no result should depend on them.
+const PASSED: [&str; 28] = [
     "PATH",
     "HOME",
     "USER",
     "LOGNAME",
     "SHELL",
     "TERM",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
     "VIRTUAL_ENV",
     "CONDA_PREFIX",
     "CONDA_DEFAULT_ENV",
@@ -50,7 +47,6 @@ const PASSED: [&str; 32] = [
     "XDG_DATA_HOME",
     "HF_HOME",
     "TORCH_HOME",
-    "LC_ALL",
 ];
 
 /// A file at a port.
@@ -128,6 +124,8 @@ impl<'a> Request<'a> {
         let is_path = program.as_encoded_bytes().contains(&b'/');
         let mut command = Command::new(if is_path { local.into_os_string() } else { program });
         command.args(words).current_dir(root).env_clear();
+        // The same on every machine, unless the declaration names them.
+        command.envs([("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PYTHONUNBUFFERED", "1")]);
         let named = declared.environment.iter().map(String::as_str);
         for name in PASSED.into_iter().chain(named) {
             if let Some(value) = std::env::var_os(name) {

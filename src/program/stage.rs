@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -15,7 +16,8 @@ use super::{
     declaration::{Declaration, ProgramPort},
     events::{Events, Said},
     log::Log,
-    outputs, params,
+    outputs,
+    params::{self, Param, ParamType},
     process::{self, Stop},
     request::{Request, outputs_in},
 };
@@ -60,11 +62,24 @@ impl AnyStage for ProgramStage {
     }
 
     fn program(&self) -> Option<Value> {
-        let Declaration { run, outputs, environment, extend, .. } = &*self.declared;
+        let Declaration { run, outputs, params, environment, extend, .. } = &*self.declared;
         let words: Vec<String> = run.iter().map(|word| word.written.clone()).collect();
         let port = |port: &ProgramPort| (port.name.to_owned(), Value::from(port.to_string()));
-        let variable = |name: &String| (name.clone(), std::env::var(name).map_or(Value::Null, Value::from));
+        // Bytes that are no text are escaped.
+        let text = |value: OsString| value.into_string().unwrap_or_else(|value| format!("{value:?}"));
+        let variable =
+            |name: &String| (name.clone(), std::env::var_os(name).map_or(Value::Null, |value| text(value).into()));
+        // In the key, numbers that are equal are one: 2 and 2.0 differ by the type of their parameter.
+        let kind_of = |param: &Param| match self.values.get(param.name) {
+            Some(list @ Value::Array(_)) => (param.name.to_owned(), Value::from(list.to_string())),
+            _ => (param.name.to_owned(), Value::from(param.of.word())),
+        };
         let mut program = json!({ "run": words, "outputs": outputs.iter().map(port).collect::<Map<_, _>>() });
+        let types: Map<String, Value> =
+            params.iter().filter(|param| matches!(param.of, ParamType::Float | ParamType::List)).map(kind_of).collect();
+        if !types.is_empty() {
+            program["types"] = types.into();
+        }
         if !environment.is_empty() {
             program["environment"] = environment.iter().map(variable).collect::<Map<_, _>>().into();
         }
@@ -156,11 +171,7 @@ impl AnyStage for ProgramStage {
         if let Some(message) = listening.failed {
             return Err(fails(message));
         }
-        let made = outputs::collect(&self.declared, &request.outputs).map_err(fails)?;
-        if let (Some(extend), Some(_)) = (self.declared.extend, folder.filter(|folder| folder.is_used())) {
-            cx.saved_folder(self.values.get(extend).and_then(Value::as_u64).unwrap_or_default())?;
-        }
-        Ok(made)
+        outputs::collect(&self.declared, &request.outputs).map_err(fails)
     }
 }
 
@@ -243,16 +254,13 @@ impl Listening {
 /// The files whose content is in the key, relative to the root, in order.
 fn files(declared: &Declaration, root: &Path) -> Result<Vec<String>, StageError> {
     let mut found = BTreeSet::new();
-    let Some(patterns) = &declared.files else {
-        for word in declared.run.iter().filter_map(|word| word.text()) {
-            let path = root.join(word);
-            if let Some(name) = inside(&path, root).filter(|_| path.is_file()) {
-                found.insert(name);
-            }
+    for word in declared.run.iter().filter_map(|word| word.text()) {
+        let path = root.join(word);
+        if path.is_file() && path.starts_with(root) {
+            found.insert(from_root(&path, root, declared)?);
         }
-        return Ok(found.into_iter().collect());
-    };
-    for pattern in patterns {
+    }
+    for pattern in declared.files.iter().flatten() {
         let mut any = false;
         let folder = if root.join(pattern).is_dir() { "/**/*" } else { "" };
         let whole = format!("{}/{pattern}{folder}", glob::Pattern::escape(&root.to_string_lossy()));
@@ -261,9 +269,9 @@ fn files(declared: &Declaration, root: &Path) -> Result<Vec<String>, StageError>
         };
         for path in glob::glob(&whole).map_err(|error| wrong(&error))? {
             let path = path.map_err(|error| wrong(&error))?;
-            if path.is_file() {
+            if path.is_file() && !is_bytecode(&path) {
                 any = true;
-                found.extend(inside(&path, root));
+                found.insert(from_root(&path, root, declared)?);
             }
         }
         if !any {
@@ -273,9 +281,16 @@ fn files(declared: &Declaration, root: &Path) -> Result<Vec<String>, StageError>
     Ok(found.into_iter().collect())
 }
 
-/// The path from the root to a file below it.
-fn inside(path: &Path, root: &Path) -> Option<String> {
-    let name = path.strip_prefix(root).ok()?;
-    let plain = name.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    plain.then(|| name.to_str().map(str::to_owned)).flatten()
+/// Whether Python made the file of another, which counts in its place.
+fn is_bytecode(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "pyc")
+}
+
+/// The path to a file from the root.
+fn from_root(path: &Path, root: &Path, declared: &Declaration) -> Result<String, StageError> {
+    let name = path.strip_prefix(root).unwrap_or(path).to_str();
+    name.map(str::to_owned).ok_or_else(|| {
+        let message = format!("the name of {} is not UTF-8; rename it", path.display());
+        StageError::failed(format!("`files` of kind `{}`: {message}", declared.name))
+    })
 }

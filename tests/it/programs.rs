@@ -350,3 +350,46 @@ fn a_kind_of_strata_can_be_tried_too() {
     let said = ran.out.lines().find_map(|line| line.strip_prefix("test_accuracy: ")).expect("it reports");
     assert!((said.parse::<f64>().expect("a number") - accuracy).abs() < 1e-3, "{}", ran.out);
 }
+
+/// Each of these once gave an earlier result without a word.
+#[test]
+fn what_is_easily_missed_is_in_the_key_too() {
+    let kind = |run: &str, rest: &str| {
+        format!("[kind.k]\nrun = {run}\noutputs = {{ out = \"file\" }}\n{rest}\n[stage.s]\nkind = \"k\"\n")
+    };
+    let made = |project: &Project, more: &[&str]| {
+        let args: Vec<&str> = ["run", "pipelines/p.toml"].iter().chain(more).copied().collect();
+        let ran = project.json(&args);
+        let path = text(&ran["stages"][0]["outputs"]["out"]["path"]);
+        fs::read_to_string(path).expect("an object").trim().to_owned()
+    };
+    // A file beside the project, and one that `run` names beside `files`.
+    let project = Project::with(&kind("\"sh k.sh {outputs.out}\"", "files = [\"sub/../other.sh\"]"));
+    project.write("sub/x", "");
+    for (file, text) in [("k.sh", ". ./other.sh; echo \"k $value\" > $1"), ("other.sh", "value=1")] {
+        project.write(file, text);
+    }
+    assert_eq!(made(&project, &[]), "k 1");
+    project.write("other.sh", "value=2");
+    assert_eq!(made(&project, &[]), "k 2");
+    project.write("k.sh", ". ./other.sh; echo \"new $value\" > $1");
+    assert_eq!(made(&project, &[]), "new 2");
+
+    // The type of a number.
+    let project = Project::with(&kind(
+        "\"sh -c 'echo {params.n} {params.l} > {outputs.out}'\"",
+        "params = { n = 2.0, l = [2.0] }",
+    ));
+    assert_eq!(made(&project, &[]), "2.0 [2.0]");
+    project.edit("pipelines/p.toml", "n = 2.0", "n = 2");
+    assert_eq!(made(&project, &[]), "2 [2.0]");
+    assert_eq!(made(&project, &["-S", "s.l=[2]"]), "2 [2]");
+
+    // Language and time zone are the same everywhere.
+    let project = Project::with(&kind("\"sh -c 'echo $LC_ALL $TZ > {outputs.out}'\"", ""));
+    assert_eq!(made(&project, &[]), "C.UTF-8 UTC");
+
+    // A seed that the request could not hold.
+    let project = Project::with(&kind("\"true\"", "params = { seed = 0.5 }"));
+    assert!(project.strata(&["check", "pipelines/p.toml"]).err.contains("must be a whole number from 0"));
+}
