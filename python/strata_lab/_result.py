@@ -81,11 +81,11 @@ class Result:
         return Artifact.read(path)
 
     def torch(self, port: str) -> dict[str, torch.Tensor]:
-        """Returns the tensors of an output as PyTorch tensors on the CPU by name. Errors as those of `tensors`."""
+        """Returns the tensors of an output as PyTorch tensors on the CPU by name. Raises the errors of `tensors`."""
         return self.tensors(port).torch()
 
     def attributes(self, port: str) -> dict[str, Any]:
-        """Returns the attributes of an output, such as `classes`. Errors as those of `tensors`."""
+        """Returns the attributes of an output, such as `classes`. Raises the errors of `tensors`."""
         return self.tensors(port).attributes
 
     def __repr__(self) -> str:

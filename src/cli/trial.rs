@@ -124,8 +124,7 @@ impl Args {
         console.print(&String::from_utf8_lossy(&log.unwrap_or_default()))?;
         console.print(&reported(manifest))?;
         for (port, made) in &manifest.outputs {
-            let is_file =
-                graph.instances[outcome.index].kind.output(port).is_some_and(|port| port.forms == [Form::File]);
+            let is_file = graph.instances[outcome.index].form(port) == Some(Form::File);
             let file = folder.join(if is_file { port.clone() } else { format!("{port}.safetensors") });
             files::write(&file, &store.read_bytes(&made.hash)?)?;
             console.print(&format!("{}\n", file.display()))?;

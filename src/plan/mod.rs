@@ -234,10 +234,20 @@ fn put_prices(graph: &Graph<'_>, known: &TiSlice<InstanceId, Option<Known>>, sta
 
 /// Returns the saved state that work would continue from.
 fn resumes(decision: &Decision, store: &Store) -> Result<Option<Position>, StoreError> {
-    let (Verdict::Run(_), Some(way)) = (&decision.verdict, decision.trajectory()) else { return Ok(None) };
-    let epochs = decision.extent.as_ref().map_or(0, |extent| extent.epochs);
-    let kept = store.work_position(&way, epochs)?.map(|epoch| Position { epoch, step: 0 });
-    Ok(kept.max(store.checkpoints(&way).position(Position { epoch: epochs, step: 0 })?))
+    let (Verdict::Run(_), Some(recipe), Some(way)) = (&decision.verdict, &decision.recipe, decision.trajectory())
+    else {
+        return Ok(None);
+    };
+    let epochs = decision.extent.as_ref().map(|extent| extent.epochs);
+    // A program keeps its state in a folder, and a training of strata in checkpoints. Other kinds have none.
+    match (&recipe.program, epochs) {
+        (Some(_), _) => {
+            let kept = store.work_position(&way, epochs.unwrap_or_default())?;
+            Ok(kept.map(|epoch| Position { epoch, step: 0 }))
+        }
+        (None, Some(epoch)) => store.checkpoints(&way).position(Position { epoch, step: 0 }),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Plans to make evicted inputs of work that must run again, in reverse order of the graph.

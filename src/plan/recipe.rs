@@ -3,7 +3,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | kind, version of its code | key |
-//! | for programs: the command, forms of outputs, environment variables that it names | key |
+//! | for programs: the command, forms of outputs, types of numbers, environment variables that it names | key |
 //! | parameters after defaults, except those without effect given the others | key |
 //! | content at each input port | key, as the hash of the artifact |
 //! | content of files at a `path` parameter, and their names below it | key, as one hash; the path itself: nowhere |

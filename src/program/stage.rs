@@ -70,13 +70,13 @@ impl AnyStage for ProgramStage {
         let variable =
             |name: &String| (name.clone(), std::env::var_os(name).map_or(Value::Null, |value| text(value).into()));
         // In the key, numbers that are equal are one: 2 and 2.0 differ by the type of their parameter.
-        let kind_of = |param: &Param| match self.values.get(param.name) {
+        let type_of = |param: &Param| match self.values.get(param.name) {
             Some(list @ Value::Array(_)) => (param.name.to_owned(), Value::from(list.to_string())),
             _ => (param.name.to_owned(), Value::from(param.of.word())),
         };
         let mut program = json!({ "run": words, "outputs": outputs.iter().map(port).collect::<Map<_, _>>() });
         let types: Map<String, Value> =
-            params.iter().filter(|param| matches!(param.of, ParamType::Float | ParamType::List)).map(kind_of).collect();
+            params.iter().filter(|param| matches!(param.of, ParamType::Float | ParamType::List)).map(type_of).collect();
         if !types.is_empty() {
             program["types"] = types.into();
         }

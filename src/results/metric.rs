@@ -83,8 +83,7 @@ impl Metrics {
     }
 
     /// Returns whether a metric is a score of a kind. Another kind may have a metric of that name that is none.
-    #[must_use]
-    pub fn is_score_of(&self, kind: &str, metric: &Metric) -> bool {
+    pub(super) fn is_score_of(&self, kind: &str, metric: &Metric) -> bool {
         self.scores.iter().any(|(of, at)| *of == kind && self.all[*at].name == metric.name)
     }
 

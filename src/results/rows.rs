@@ -99,6 +99,11 @@ impl<'a> Row<'a> {
         is_same_work && without_seed(self.axes).eq(without_seed(other.axes))
     }
 
+    /// Returns true if the row has a metric that is a score of its kind.
+    pub(super) fn is_judged_by(&self, score: &Metric, metrics: &Metrics) -> bool {
+        self.metrics.contains_key(&*score.name) && metrics.is_score_of(self.kind, score)
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.metrics.is_empty()
     }
@@ -178,9 +183,7 @@ impl<'a> Results<'a> {
     /// Returns the first score that has results, with the rows that have it.
     pub fn scored(&self) -> Option<(&Metric, Vec<&Row<'a>>)> {
         self.metrics.scores().find_map(|score| {
-            let is_scored =
-                |row: &&Row<'a>| row.metrics.contains_key(&*score.name) && self.metrics.is_score_of(row.kind, score);
-            let rows: Vec<&Row<'a>> = self.rows.iter().filter(is_scored).collect();
+            let rows: Vec<&Row<'a>> = self.rows.iter().filter(|row| row.is_judged_by(score, &self.metrics)).collect();
             (!rows.is_empty()).then_some((score, rows))
         })
     }

@@ -42,9 +42,8 @@ impl<'a> Results<'a> {
         let mut rest: Vec<&Row<'_>> = self.rows.iter().collect();
         let mut tables: Vec<(&str, Grid)> = Vec::new();
         for metric in self.metrics.scores() {
-            let is_scored =
-                |row: &&Row<'_>| row.metrics.contains_key(&*metric.name) && self.metrics.is_score_of(row.kind, metric);
-            let (scored, others): (Vec<&Row<'_>>, Vec<&Row<'_>>) = rest.into_iter().partition(is_scored);
+            let (scored, others): (Vec<&Row<'_>>, Vec<&Row<'_>>) =
+                rest.into_iter().partition(|row| row.is_judged_by(metric, &self.metrics));
             rest = others;
             if !scored.is_empty() {
                 tables.push((if tables.is_empty() { "" } else { &metric.name }, self.scores(metric, &scored, all)));

@@ -3,7 +3,7 @@
 use crate::stage::DeviceId;
 
 /// The devices of a run, and the number of instances on each of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Devices {
     all: Vec<(DeviceId, usize)>,
     /// The GPUs that programs use in a run whose stages compute on the CPU.

@@ -59,6 +59,7 @@ pub(super) struct Dispatcher<'a, 't> {
     pub reporter: &'a mut dyn Reporter,
     executor: &'a mut dyn Executor,
     pub states: States,
+    /// The devices, which are looked for when the first instance must run.
     pub devices: Devices,
     pub backlog: Option<Backlog>,
     /// For each instance, those that depend on it directly.
@@ -83,7 +84,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             executor,
             reporter,
             states: States::new(given.graph.instances.len()),
-            devices: Devices::new(&given.options.devices, &DeviceId::present()),
+            devices: Devices::default(),
             backlog: None,
             below: below(given.graph, given.selection),
             open: given.selection.all.iter().copied().collect(),
@@ -333,6 +334,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
             let open = open.filter(|&index| self.states.outcome(index).is_none());
             let once = open.filter(|&index| graph.instances[index].same_as.is_none());
             let limits = self.executor.capacity();
+            self.devices = Devices::new(&options.devices, &DeviceId::present());
             self.backlog = Some(Backlog::new(graph, store, history, limits, options.threads, once)?);
             self.tell_what_is_left();
         }

@@ -43,7 +43,11 @@ struct Running {
 pub struct LocalThreads {
     store: Store,
     kinds: Registry,
-    limits: Limits,
+    jobs: usize,
+    /// The load of all jobs together, without GPUs.
+    load: Load,
+    /// The devices that stages compute on.
+    computing: Vec<DeviceId>,
     cancel: Arc<AtomicBool>,
     running: BTreeMap<InstanceId, Running>,
     /// Thread pools that no job uses.
@@ -62,13 +66,13 @@ impl LocalThreads {
     #[must_use]
     pub fn new(store: &Store, kinds: Registry, options: &Options) -> Self {
         let Options { jobs, threads, memory, .. } = *options;
-        let (gpus, gpus_are_for_programs) = Devices::new(&options.devices, &DeviceId::present()).gpus();
-        let limits = Limits { jobs, load: Load { threads: jobs * threads, memory, gpus }, gpus_are_for_programs };
         let (sender, receiver) = mpsc::channel();
         Self {
             store: store.clone(),
             kinds,
-            limits,
+            jobs,
+            load: Load { threads: jobs * threads, memory, gpus: 0 },
+            computing: options.devices.clone(),
             cancel: Arc::clone(&options.cancel),
             running: BTreeMap::new(),
             idle: Vec::new(),
@@ -102,7 +106,8 @@ impl LocalThreads {
 
 impl Executor for LocalThreads {
     fn capacity(&self) -> Limits {
-        self.limits
+        let (gpus, gpus_are_for_programs) = Devices::new(&self.computing, &DeviceId::present()).gpus();
+        Limits { jobs: self.jobs, load: Load { gpus, ..self.load }, gpus_are_for_programs }
     }
 
     fn start(&mut self, job: JobSpec) -> Result<Start, StoreError> {

@@ -12,9 +12,9 @@ use crate::store::Artifact;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// Images with labels.
+    /// Images with or without labels.
     Images,
-    /// A matrix of feature vectors for each level of a network, with labels.
+    /// A matrix of feature vectors for each level of a network, with or without labels.
     Features,
     /// The (pseudo) label of each image.
     Labels,
