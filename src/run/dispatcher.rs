@@ -49,9 +49,17 @@ pub(super) struct Tries {
     pub failed: u32,
     pub damaged: u32,
     pub changed: u32,
-    /// It is not started before this moment.
+    /// How often in a row another process was found to do the work.
+    elsewhere: i32,
+    /// It is not looked at again before this moment.
     pub pause: Option<Instant>,
 }
+
+/// The pause before a look at work that another process does, and its growth from look to look: the wait for work of hours
+/// is longer by seconds, that for work of seconds by moments.
+const FIRST_LOOK: Duration = Duration::from_millis(250);
+const GROWTH: f64 = 1.5;
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The run loop.
 pub(super) struct Dispatcher<'a, 't> {
@@ -290,6 +298,9 @@ impl<'a, 't> Dispatcher<'a, 't> {
                     self.reporter.event(&Event::Waiting { instance, holder });
                 }
                 self.states.elsewhere(index, other);
+                let tries = self.tries.entry(index).or_default();
+                let pause = FIRST_LOOK.mul_f64(GROWTH.powi(tries.elsewhere)).min(LONGEST_PAUSE);
+                (tries.elsewhere, tries.pause) = ((tries.elsewhere + 1).min(20), Some(Instant::now() + pause));
                 self.devices.release(&devices);
                 return Ok(false);
             }

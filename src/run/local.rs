@@ -125,7 +125,8 @@ impl Executor for LocalThreads {
         if job.forced {
             // A forced run must not continue from an earlier state.
             self.store.clear_states(&trajectory)?;
-        } else if let Lookup::Found(manifest) = self.store.lookup(&job.recipe.key())?
+        } else if self.store.is_finished(&job.recipe.key())?
+            && let Lookup::Found(manifest) = self.store.lookup(&job.recipe.key())?
             && self.store.has_all(&manifest)?
         {
             return Ok(Start::Done);

@@ -49,6 +49,15 @@ impl Store {
         Ok(Lookup::Found(Box::new(manifest)))
     }
 
+    /// Returns whether there is a manifest under `key`, past what this machine may remember of a shared file system. Asked
+    /// by the holder of its lock before it starts, so that no work is done twice.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub fn is_finished(&self, key: &StageKey) -> Result<bool, StoreError> {
+        self.blobs.is_there(&names::manifest(key))
+    }
+
     /// Reads the manifest under `key`, whether its objects are there or not.
     ///
     /// # Errors

@@ -42,6 +42,7 @@ mod reference_nn;
 mod reference_probe;
 mod reference_statistics;
 mod reference_tsne;
+mod remembered_names;
 mod report;
 mod resume;
 mod scheduling;

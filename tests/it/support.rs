@@ -51,7 +51,7 @@ pub fn skipped(why: &str) {
 }
 
 /// Says it past the reader of tests, who keeps what those that pass print to himself.
-fn say_skipped(why: &str) {
+pub fn say_skipped(why: &str) {
     let thread = std::thread::current();
     let line = format!("SKIPPED: {}: {why}\n", thread.name().unwrap_or("a test"));
     let _ = std::io::stderr().write_all(line.as_bytes());

@@ -5,7 +5,8 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
-    time::SystemTime,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tempfile::NamedTempFile;
@@ -17,7 +18,12 @@ use crate::store::{StoreError, error::io_error, names};
 #[derive(Debug)]
 pub struct Local {
     root: PathBuf,
+    /// The time of the file system when it was last asked, by the clock of this process.
+    clock: Mutex<Option<(Instant, SystemTime)>>,
 }
+
+/// How long the clock of this process is trusted to run like that of the file system. Asking makes a file.
+const TRUSTED: Duration = Duration::from_secs(60);
 
 /// Whether `root` is a cache: a folder that holds what a cache holds, or nothing yet.
 ///
@@ -43,7 +49,7 @@ impl Local {
     /// The blobs in the folder `root`.
     #[must_use]
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), clock: Mutex::new(None) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -208,6 +214,39 @@ impl Blobs for Local {
         let file = self.temporary()?;
         let time = file.as_file().metadata().and_then(|found| found.modified());
         time.map_err(io_error("read", file.path()))
+    }
+
+    fn now(&self) -> Result<SystemTime, StoreError> {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((asked, time)) = *clock
+            && asked.elapsed() < TRUSTED
+        {
+            return Ok(time + asked.elapsed());
+        }
+        let time = self.probe()?;
+        *clock = Some((Instant::now(), time));
+        Ok(time)
+    }
+
+    /// Making a file is the one operation that asks the server: a stat, an open to read and a listing believe what this
+    /// machine remembers. After it, they see the file too.
+    fn is_there(&self, name: &str) -> Result<bool, StoreError> {
+        let path = self.path(name);
+        let make = || fs::File::options().write(true).create_new(true).open(&path);
+        let mut made = make();
+        if made.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            create_folders(path.parent().unwrap_or(&self.root))?;
+            made = make();
+        }
+        match made {
+            // It is taken away again, unless another has put a file in its place since.
+            Ok(file) if file.metadata().is_ok_and(|found| found.nlink() == 1) => {
+                existing(fs::remove_file(&path)).map(|_| false).map_err(io_error("delete", &path))
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(true),
+            Err(error) => Err(io_error("create", &path)(error)),
+        }
     }
 
     fn place(&self, name: &str) -> String {

@@ -74,6 +74,23 @@ pub trait Blobs: Debug + Send + Sync {
     /// If nothing can be written.
     fn probe(&self) -> Result<SystemTime, StoreError>;
 
+    /// Returns the time by the same clock, as exactly as locks need it: a second early or late does not matter.
+    ///
+    /// # Errors
+    /// Those of [`Blobs::probe`].
+    fn now(&self) -> Result<SystemTime, StoreError> {
+        self.probe()
+    }
+
+    /// Returns whether there is a blob, whatever this machine remembers: on file systems that are shared over a network,
+    /// a machine that did not find a name may go on not finding it for a minute after another machine made it.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    fn is_there(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.head(name)?.is_some())
+    }
+
     /// Returns where a blob is (or would be), for people: a path or a URL. The empty name stands for the whole store.
     fn place(&self, name: &str) -> String;
 
@@ -181,6 +198,11 @@ mod tests {
         blobs.put_file("a/f", file.path())?;
         assert_eq!(blobs.get("a/f")?.as_deref(), Some(&b"from a file"[..]));
         assert!(blobs.delete("a/f")?);
+
+        assert!(blobs.is_there("a/d")? && !blobs.is_there("a/e")? && !blobs.is_there("none/e")?);
+        assert_eq!(blobs.get("a/e")?, None, "a look leaves nothing");
+        let apart = |one: SystemTime, other: SystemTime| one.duration_since(other).unwrap_or_else(|early| early.duration());
+        assert!(apart(blobs.now()?, blobs.probe()?) < Duration::from_secs(1));
 
         blobs.put("ab", b"", Put::Replace)?;
         assert_eq!(blobs.list("a")?, ["a/b/c.json", "a/d"], "in order, and not what lies beside the folder");

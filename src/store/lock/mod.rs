@@ -58,14 +58,16 @@ impl Store {
         let name = names::lock(key);
         let holder = Holder::here();
         loop {
+            // A look costs less than an attempt to make a file, above all over a network.
+            if let Some(other) = self.read_lock(&name)? {
+                if !self.is_lost(&name, &other) {
+                    return Ok(Attempt::Busy(other));
+                }
+                self.take_away(&name, &other)?;
+            }
             if self.blobs.put(&name, &to_json(&holder), Put::Create)? {
                 return Ok(Attempt::Held(Lock { name, store: self.clone(), holder }));
             }
-            let Some(other) = self.read_lock(&name)? else { continue };
-            if !self.is_lost(&name, &other) {
-                return Ok(Attempt::Busy(other));
-            }
-            self.take_away(&name, &other)?;
         }
     }
 
@@ -145,7 +147,7 @@ impl Store {
             return true;
         }
         // Where nothing can be written, nobody works, and any clock will do.
-        let now = self.blobs.probe().unwrap_or_else(|_| SystemTime::now());
+        let now = self.blobs.now().unwrap_or_else(|_| SystemTime::now());
         let Ok(Some(head)) = self.blobs.head(name) else { return false };
         match now.duration_since(head.modified) {
             Ok(age) => age > STALE,
