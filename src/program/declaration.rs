@@ -106,6 +106,9 @@ impl Word {
                 }
                 pieces.push(Piece::parse(name)?);
                 rest = after;
+            } else if begins_like_one(&rest[1..]) {
+                // A shell's rules split `{params.a b}` in two.
+                return Err(NoPlaceholder(format!("{}…", &rest[1..])));
             } else {
                 text.push('{');
                 rest = &rest[1..];
@@ -145,8 +148,11 @@ fn braced<'a>(text: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a st
     let (name, after) = text.strip_prefix(open)?.split_once(close)?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
     let is_word = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_name);
-    let begins_like_one = ["inputs.", "outputs.", "params."].iter().any(|start| name.trim_start().starts_with(start));
-    (is_word || begins_like_one).then_some((name, after))
+    (is_word || begins_like_one(name)).then_some((name, after))
+}
+
+fn begins_like_one(name: &str) -> bool {
+    ["inputs.", "outputs.", "params."].iter().any(|start| name.trim_start().starts_with(start))
 }
 
 #[cfg(test)]

@@ -415,8 +415,9 @@ fn mistakes_in_a_declaration_are_found_before_any_work() {
         (format!("{run}\nparams = {{ a = {{ default = \"x\", min = 3 }} }}"), "`min` and `max` are for numbers"),
         (format!("{run}\nparams = {{ a = {{ default = 3, min = 3, max = 2 }} }}"), "no number is from 3 to 2"),
         (format!("{run}\nenvironment = [\"A=B\"]"), "a list of names of variables"),
-        ("run = \"sh kinds/lines.sh {params.a b}\"".to_owned(), "`params` has no `a b`"),
-        ("run = \"sh kinds/lines.sh { params.a }\"".to_owned(), "is no placeholder"),
+        ("run = [\"sh\", \"kinds/lines.sh\", \"{params.a b}\"]".to_owned(), "`params` has no `a b`"),
+        ("run = [\"sh\", \"kinds/lines.sh\", \"{ params.a }\"]".to_owned(), "is no placeholder"),
+        ("run = \"sh kinds/lines.sh {params.a b}\"".to_owned(), "`{params.a…}` is no placeholder"),
     ] {
         let (code, said) = check(&kind);
         assert!(code == Some(2) && said.contains(what), "{kind}: {said}");

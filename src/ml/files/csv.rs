@@ -73,8 +73,9 @@ impl Table {
     pub fn columns(mut self, places: &[usize]) -> Result<Vec<Vec<(u64, String)>>> {
         let mut columns = vec![Vec::new(); places.len()];
         let mut row = csv::StringRecord::new();
+        let (mut line, mut counted) = (1, 0);
         loop {
-            let before = self.reader.position().clone();
+            let start = usize::try_from(self.reader.position().byte()).unwrap_or(usize::MAX);
             let there_is_one = self
                 .reader
                 .read_record(&mut row)
@@ -82,22 +83,21 @@ impl Table {
             if !there_is_one {
                 break;
             }
-            if is_blank(self.reader.get_ref().get_ref(), before.byte()) {
-                let message = format!("line {} is blank", before.line());
+            let bytes = self.reader.get_ref().get_ref();
+            // The line feed after a carriage return belongs to the line before.
+            let ends_with_both = start > 0 && bytes.get(start - 1..=start) == Some(b"\r\n");
+            let start = start + usize::from(ends_with_both);
+            line +=
+                bytes.get(counted..start).map_or(0, |lines| lines.iter().filter(|&&byte| byte == b'\n').count() as u64);
+            counted = start;
+            if matches!(bytes.get(start), Some(b'\n' | b'\r')) {
+                let message = format!("line {line} is blank");
                 return Err(Fault::at(&self.path, message, "delete the line, or write its row").into());
             }
-            let line = before.line();
             for (column, &place) in columns.iter_mut().zip(places) {
                 column.push((line, row.get(place).unwrap_or_default().trim().to_owned()));
             }
         }
         Ok(columns)
     }
-}
-
-/// Whether the line that begins at this byte is blank. The line feed of a line that ends with CR LF may be the first byte.
-fn is_blank(bytes: &[u8], at: u64) -> bool {
-    let at = usize::try_from(at).unwrap_or(usize::MAX);
-    let after_return = at > 0 && bytes.get(at - 1) == Some(&b'\r') && bytes.get(at) == Some(&b'\n');
-    matches!(bytes.get(at + usize::from(after_return)), Some(b'\n' | b'\r'))
 }
