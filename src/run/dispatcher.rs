@@ -48,6 +48,7 @@ pub(super) struct Given<'a, 't> {
 pub(super) struct Tries {
     pub failed: u32,
     pub damaged: u32,
+    pub missing: u32,
     pub changed: u32,
     /// How often in a row another process was found to do the work.
     elsewhere: i32,
@@ -261,8 +262,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 continue;
             };
             if let Some(port) = self.gone(&work)? {
-                self.states.reopen(index);
-                self.rebuild(index, &port, &work)?;
+                self.make_again(index, &port, &work)?;
                 unsettled = true;
                 continue;
             }
