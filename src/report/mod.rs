@@ -14,6 +14,7 @@ mod jsonl;
 mod line;
 mod mlflow;
 pub mod page;
+mod palette;
 mod plain;
 pub mod sections;
 mod style;

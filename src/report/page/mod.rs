@@ -45,6 +45,8 @@ pub enum Part {
     Figure(Box<Figure>),
     /// A picture.
     Picture(Picture),
+    /// Images with words.
+    Tiles(Tiles),
     /// The graph of the stages.
     Dag(Dag),
 }
@@ -58,6 +60,18 @@ pub struct Picture {
     /// The picture as a data URI.
     pub source: String,
     /// Its size on the screen, in pixels.
+    pub size: (u32, u32),
+}
+
+/// Images with words below each of them.
+pub struct Tiles {
+    /// What they show.
+    pub title: String,
+    /// An explanation of how to read them.
+    pub caption: String,
+    /// Each image as a data URI, with its words.
+    pub images: Vec<(String, String)>,
+    /// The size of each on the screen, in pixels.
     pub size: (u32, u32),
 }
 
@@ -139,6 +153,16 @@ impl Part {
                     figcaption { h3 { (picture.title) } p { (picture.caption) } }
                     img src=(picture.source) alt={ (picture.title) ". " (picture.caption) }
                         width=(picture.size.0) height=(picture.size.1) loading="lazy";
+                }
+            },
+            Self::Tiles(tiles) => html! {
+                figure.tiles {
+                    figcaption { h3 { (tiles.title) } p { (tiles.caption) } }
+                    ul {
+                        @for (source, words) in &tiles.images {
+                            li { img src=(source) alt="" width=(tiles.size.0) height=(tiles.size.1) loading="lazy"; span { (words) } }
+                        }
+                    }
                 }
             },
             Self::Dag(dag) => html! {
