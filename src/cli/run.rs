@@ -76,7 +76,7 @@ impl Args {
             note_needs(&graph, &self.work, console);
             let force = self.select.force;
             let plan = search::plan(&graph, &wanted, &experiment.store(), force, &mut console.remarks())?;
-            plan::show(&graph, &plan, self.output, console)?;
+            plan::show(&graph, &plan, self.output, false, console)?;
             return Ok(ExitCode::SUCCESS);
         }
         let store = experiment.store();
@@ -234,6 +234,7 @@ pub(super) fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>
         return vec![Box::new(Terminal::new(console.errors, console.quiet, jobs))];
     }
     let plain = Plain::new(io::stderr(), Lines { styles: console.errors, width: None });
+    let plain = if console.verbose { plain.everything() } else { plain };
     vec![if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) }]
 }
 
@@ -242,7 +243,7 @@ struct OnlyFailures<R>(R);
 
 impl<R: Reporter> Reporter for OnlyFailures<R> {
     fn event(&mut self, event: &Event) {
-        if let Event::StageFinished { status: Status::Failed, .. } = event {
+        if let Event::StageFinished { status: Status::Failed, .. } | Event::RunFinished { .. } = event {
             self.0.event(event);
         }
     }

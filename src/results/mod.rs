@@ -20,7 +20,7 @@ mod table;
 pub use self::{
     archive::{Past, Picture, StoredResults},
     catalogue::{Catalogue, short, words},
-    compare::{Comparison, by_seed, compare, grid},
+    compare::{Comparison, by_seed, compare, grid, interval},
     contrast::{Arm, Baseline},
     error::ResultsError,
     grid::{Align, Grid},

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    backlog::Backlog,
+    backlog::{Backlog, Left},
     devices::Devices,
     event::{Event, Reporter},
     executor::{Executor, JobSpec, Start, Update},
@@ -273,7 +273,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
         match self.executor.start(job)? {
             Start::Started => {
                 self.states.start(index, devices);
-                self.backlog().schedule().start(index);
+                self.backlog().start(index);
                 self.reporter.event(&Event::StageStarted {
                     instance: instance.name.to_string(),
                     kind: instance.kind.name.to_owned(),
@@ -347,8 +347,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     pub(super) fn tell_what_is_left(&mut self) {
-        let (seconds, unknown) = self.backlog().left();
-        self.reporter.event(&Event::Outlook { seconds, unknown });
+        let Left { seconds, unknown, chain } = self.backlog().left();
+        self.reporter.event(&Event::Outlook { seconds, unknown, chain });
     }
 
     /// Stops the run if the stop flag is set or the time budget is spent.
@@ -393,7 +393,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     pub(super) fn release(&mut self, index: InstanceId) -> Option<(Work, bool)> {
         let State::Running { work, devices, resumed } = self.states.reopen(index) else { return None };
         self.devices.release(&devices);
-        self.backlog().schedule().end(index);
+        self.backlog().end(index);
         Some((*work, resumed))
     }
 }

@@ -29,6 +29,8 @@ pub enum Event {
         seconds: f64,
         /// Instances with no recorded duration to estimate from.
         unknown: usize,
+        /// Expected seconds of the longest chain of unfinished instances that depend on each other.
+        chain: f64,
     },
     /// The code of an instance starts.
     StageStarted {
@@ -133,6 +135,13 @@ pub enum Event {
         /// The epoch of a point.
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
+    },
+    /// What an instance says about its work, such as what a dataset has read.
+    Remark {
+        /// The instance.
+        instance: String,
+        /// A sentence.
+        message: String,
     },
     /// A warning about a result, whether it was made now or comes from the cache.
     Warning {

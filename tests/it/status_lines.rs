@@ -106,8 +106,8 @@ fn every_line_of_a_run() {
     }
     shown.push_str("## The whole run\n\n");
     let folded = BTreeMap::from([(Status::Cached, 12), (Status::Ran, 9), (Status::Resumed, 1), (Status::Failed, 2)]);
-    for (counts, left) in [(&BTreeMap::new(), None), (&folded, Some((750.0, 0))), (&folded, Some((750.0, 3)))] {
-        shown.push_str(&format!("{}\n", lines(Some(80)).whole(30, counts, left, 2)));
+    for (counts, left) in [(&BTreeMap::new(), None), (&folded, Some((375.0, 0))), (&folded, Some((375.0, 3)))] {
+        shown.push_str(&format!("{}\n", lines(Some(80)).whole(30, counts, left)));
     }
     shown.push_str("\n## Summary\n\n");
     for counts in [
