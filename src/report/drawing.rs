@@ -59,7 +59,7 @@ pub fn svg(figure: &Figure) -> Result<String, DrawError> {
             Chart::Lines { x, y, lines, log } => curves::draw(&area, (x, y), lines, curves::Form::Joined { log: *log }),
             Chart::Points { x, y, groups, diagonal, .. } => {
                 curves::draw(&area, (x, y), groups, curves::Form::Points { diagonal: *diagonal })
-            },
+            }
             Chart::Heatmap { rows, columns, value, cells } => heatmap::draw(&area, rows, columns, value, cells),
             Chart::Bars { value, bars } => bar_chart(&area, value, bars),
             Chart::Parallel { axes } => parallel(&area, axes),

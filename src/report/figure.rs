@@ -159,7 +159,7 @@ impl Figure {
         let left = |name: &str| (name.to_owned(), Align::Left);
         let right = |name: &str| (name.to_owned(), Align::Right);
         match &self.chart {
-            Chart::Lines { x, y, lines: groups } | Chart::Points { x, y, groups, .. } => {
+            Chart::Lines { x, y, lines: groups, .. } | Chart::Points { x, y, groups, .. } => {
                 let has_intervals = groups.iter().any(|line| !line.intervals.is_empty());
                 let ends = [right("low"), right("high")].into_iter().filter(|_| has_intervals);
                 let mut grid = Grid::new([left("of"), right(x), right(y)].into_iter().chain(ends));
@@ -245,7 +245,11 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_told() {
-        let line = |name: &str, last: f64| Line { name: name.to_owned(), points: vec![(1.0, 2.0), (2.0, last)], ..Line::default() };
+        let line = |name: &str, last: f64| Line {
+            name: name.to_owned(),
+            points: vec![(1.0, 2.0), (2.0, last)],
+            ..Line::default()
+        };
         let lines = vec![line("lr=0.1", 1.0), line("lr=9", f64::NAN)];
         let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines, log: false };
         let figure = Figure { name: "loss".to_owned(), title: String::new(), caption: String::new(), chart };

@@ -166,12 +166,7 @@ impl Lines {
     /// Formats the progress of a run: counts of finished instances, and the time left in seconds and in instances of
     /// unknown length.
     #[must_use]
-    pub fn whole(
-        &self,
-        stages: usize,
-        counts: &BTreeMap<Status, usize>,
-        left: Option<(f64, usize)>,
-    ) -> String {
+    pub fn whole(&self, stages: usize, counts: &BTreeMap<Status, usize>, left: Option<(f64, usize)>) -> String {
         let done: usize = counts.values().sum();
         let mut text = format!("{} of {stages} stages to go", stages.saturating_sub(done));
         let outlook = left.map(|(seconds, unknown)| outlook(seconds, unknown)).unwrap_or_default();

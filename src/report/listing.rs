@@ -115,7 +115,8 @@ fn broken(pieces: &[String], first: usize, width: usize) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const LONG: &str = "train_features@batches.batch_size=128,batches.policy=stratified,clusters.clusters=64,probe.at=p3";
+    const LONG: &str =
+        "train_features@batches.batch_size=128,batches.policy=stratified,clusters.clusters=64,probe.at=p3";
 
     fn lines(width: usize) -> Lines {
         Lines { styles: Styles::default(), width: Some(width) }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 /// Red, green and blue.
-pub type Colour = [u8; 3];
+pub(super) type Colour = [u8; 3];
 
 /// The colours of few groups, which can be told apart without red and green (after Paul Tol's bright scheme).
 const FEW: [Colour; 10] = [
@@ -23,7 +23,7 @@ const MOST: usize = 96;
 
 /// Returns the colour of each of `count` groups. The first ten are the same however many there are.
 #[must_use]
-pub fn colours(count: usize) -> Vec<Colour> {
+pub(super) fn colours(count: usize) -> Vec<Colour> {
     static ALL: OnceLock<Vec<Colour>> = OnceLock::new();
     let all = if count <= FEW.len() { &FEW[..] } else { ALL.get_or_init(many) };
     all.iter().copied().cycle().take(count).collect()
@@ -31,7 +31,7 @@ pub fn colours(count: usize) -> Vec<Colour> {
 
 /// Writes a colour as `#4477aa`.
 #[must_use]
-pub fn hex([red, green, blue]: Colour) -> String {
+pub(super) fn hex([red, green, blue]: Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
 }
 
@@ -43,9 +43,8 @@ fn many() -> Vec<Colour> {
     let cube = STEPS.flat_map(|r| STEPS.flat_map(move |g| STEPS.map(move |b| [level(r), level(g), level(b)])));
     let legible = cube.filter(|colour| (0.45..=0.83).contains(&oklab(*colour)[0]));
     let mut all = FEW.to_vec();
-    let nearest = |colour: Colour, all: &[Colour]| {
-        all.iter().map(|one| distance(*one, colour)).fold(f64::INFINITY, f64::min)
-    };
+    let nearest =
+        |colour: Colour, all: &[Colour]| all.iter().map(|one| distance(*one, colour)).fold(f64::INFINITY, f64::min);
     let mut free: Vec<(Colour, f64)> = legible.map(|colour| (colour, nearest(colour, &all))).collect();
     while all.len() < MOST {
         let Some(&(next, _)) = free.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { break };

@@ -148,8 +148,7 @@ impl Reporter for Terminal {
                     bar.finish_and_clear();
                     drawn.all.remove(&bar);
                 }
-                let is_new = || self.folding.fails(instance, message.as_deref().unwrap_or_default());
-                if *status == Status::Failed && is_new() {
+                if *status == Status::Failed && self.folding.fails(instance, message.as_deref().unwrap_or_default()) {
                     self.print(&self.lines().finished(instance, *status, *seconds, message.as_deref()));
                 }
                 self.whole();

@@ -46,7 +46,7 @@ impl Metrics {
             .filter(|(index, _)| !inner.contains(index))
             .map(|(_, instance)| instance.kind.name)
             .collect();
-        let (mut kinds, mut found) = (Vec::new(), Self::default());
+        let (mut kinds, mut found) = (Vec::new(), <Self as Default>::default());
         for kind in graph.instances.iter().map(|instance| &instance.kind) {
             if kinds.contains(&kind.name) {
                 continue;
@@ -87,8 +87,7 @@ impl Metrics {
 
     /// Iterates over the scores of the kinds that nothing depends on, which are what the pipeline asks.
     pub fn asked(&self) -> impl Iterator<Item = &Metric> {
-        let names: BTreeSet<&str> =
-            self.scores[..self.asked].iter().map(|(_, at)| &*self.all[*at].name).collect();
+        let names: BTreeSet<&str> = self.scores[..self.asked].iter().map(|(_, at)| &*self.all[*at].name).collect();
         self.scores().filter(move |score| names.contains(&*score.name))
     }
 

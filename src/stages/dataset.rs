@@ -249,6 +249,7 @@ impl Stage for Dataset {
         let images = listed.open()?;
         left_out += images.left_out();
         let (ports, choices): (Vec<_>, Vec<_>) = choose::choose(self, &parts, images.as_ref())?.into_iter().unzip();
+        cx.remark(self.reads(&ports, &choices));
         let total = choices.iter().map(|choice| choice.indices.len() as u64).sum();
         let mut watch = |done: usize| {
             if cx.cancelled() {
@@ -257,7 +258,6 @@ impl Stage for Dataset {
             cx.progress(Progress { done: done as u64, total, unit: "image", ..Progress::default() });
             Ok(())
         };
-        cx.remark(self.reads(&ports, &choices));
         let Reading { sets, remarks } = images.read(&choices, self.size.map(|edge| (edge, self.resize)), &mut watch)?;
         remarks.into_iter().for_each(|remark| cx.warn(remark));
         if self.source != Origin::Shapes {

@@ -21,7 +21,8 @@ use crate::{
         schedule::Schedule,
     },
     stage::{
-        Context, Drawing, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError, View,
+        Context, Drawing, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage,
+        StageError, View,
     },
 };
 

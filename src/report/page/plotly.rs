@@ -22,7 +22,8 @@ pub(super) fn drawing(figure: &Figure) -> Value {
     match &figure.chart {
         Chart::Lines { x, y, lines, log } => {
             let mode = if lines.iter().all(|line| line.points.len() < 40) { "lines+markers" } else { "lines" };
-            let data: Vec<Value> = lines.iter().zip(colours(lines.len())).map(|(line, colour)| trace(line, mode, colour)).collect();
+            let data: Vec<Value> =
+                lines.iter().zip(colours(lines.len())).map(|(line, colour)| trace(line, mode, colour)).collect();
             // A longer legend would be larger than the curves, so names are shown on hover only.
             let legend = (2..=LEGEND).contains(&data.len());
             let hover = if data.len() > LEGEND { "closest" } else { "x unified" };

@@ -74,7 +74,9 @@ fn distinct(mut parts: Vec<Part>, seen: &[Part]) -> Vec<Part> {
         (Part::Picture(one), Part::Picture(other)) => one.source == other.source,
         (Part::Tiles(one), Part::Tiles(other)) => one.images == other.images,
         // A sentence about the kind follows the name of its instance.
-        (Part::Words(one), Part::Words(other)) => one.split_once(": ").map(|(_, rest)| rest) == other.split_once(": ").map(|(_, rest)| rest),
+        (Part::Words(one), Part::Words(other)) => {
+            one.split_once(": ").map(|(_, rest)| rest) == other.split_once(": ").map(|(_, rest)| rest)
+        }
         _ => false,
     };
     parts.retain(|part| !seen.iter().any(|other| same(part, other)));

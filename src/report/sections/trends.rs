@@ -124,7 +124,12 @@ fn answer(metric: &Metric, rows: &[&Row<'_>], seeds: Option<&str>) -> Option<(f6
 
 /// Returns the values of some axes: `policy=random, at=p3`.
 fn point(row: &Row<'_>, axes: &[String]) -> String {
-    words(row.axes.iter().filter(|(axis, _)| axes.iter().any(|own| own == axis)).map(|(axis, value)| (axis, plain(value))))
+    words(
+        row.axes
+            .iter()
+            .filter(|(axis, _)| axes.iter().any(|own| own == axis))
+            .map(|(axis, value)| (axis, plain(value))),
+    )
 }
 
 fn names(rows: &[&Row<'_>], axes: &[String]) -> Vec<String> {
