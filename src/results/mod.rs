@@ -18,7 +18,7 @@ mod statistics;
 mod table;
 
 pub use self::{
-    archive::{Past, Picture, StoredResults},
+    archive::{Past, Picture, StoredResults, Upstream},
     catalogue::{Catalogue, short, words},
     compare::{Comparison, by_seed, compare, grid, interval},
     contrast::{Arm, Baseline},

@@ -279,6 +279,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                     kind: instance.kind.name.to_owned(),
                     key: Some(work.key),
                     parameters: Value::clone(&work.recipe.params),
+                    upstream: self.given.graph.upstream(index),
                     reason: work.reason,
                 });
                 return Ok(false);

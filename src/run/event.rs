@@ -42,6 +42,9 @@ pub enum Event {
         key: Option<StageKey>,
         /// Its parameters after defaults, without paths of files.
         parameters: Value,
+        /// The parameters of everything that it depends on, by stage.
+        #[serde(skip_serializing_if = "is_empty")]
+        upstream: Value,
         /// Why it runs.
         reason: Reason,
     },
@@ -175,6 +178,10 @@ pub enum Event {
         /// Wall-clock seconds.
         seconds: f64,
     },
+}
+
+fn is_empty(table: &Value) -> bool {
+    table.as_object().is_none_or(serde_json::Map::is_empty)
 }
 
 fn real_if_any<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {

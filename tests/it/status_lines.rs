@@ -29,6 +29,7 @@ fn started(instance: &str, reason: Reason) -> Event {
         kind: "encode".to_owned(),
         key: None,
         parameters: serde_json::Value::Null,
+        upstream: serde_json::Value::Null,
         reason,
     }
 }
