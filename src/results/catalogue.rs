@@ -89,22 +89,22 @@ impl<'a, 't> Catalogue<'a, 't> {
     /// in does not matter.
     #[must_use]
     pub fn varies_by_own(&self, metric: &str) -> bool {
-        type Design<'d> = (Value, Vec<(&'d str, &'d str, &'d str)>);
-        let mut known: BTreeMap<(&str, Vec<ArtifactHash>), (Design<'_>, f64)> = BTreeMap::new();
-        let mut wired: BTreeMap<&str, (Vec<(&str, &str, &str)>, f64)> = BTreeMap::new();
+        /// Input port, stage and output of each link.
+        type Wires<'d> = Vec<(&'d str, &'d str, &'d str)>;
+        let mut known: BTreeMap<(&str, Vec<ArtifactHash>), (Value, f64)> = BTreeMap::new();
+        let mut wired: BTreeMap<&str, (Wires<'_>, f64)> = BTreeMap::new();
         for (&index, manifest) in &self.made {
             let Some(&value) = manifest.metrics.get(metric) else { continue };
             let instance = self.instance(index);
             let mut params = (*manifest.recipe.params).clone();
             params.as_object_mut().and_then(|params| params.remove("seed"));
             let links = instance.inputs.iter();
-            let wires: Vec<(&str, &str, &str)> =
+            let wires: Wires<'_> =
                 links.map(|link| (link.port, &*self.instance(link.from).stage, &*link.output)).collect();
             let inputs = manifest.recipe.inputs.values().copied().collect();
-            let design = (params, wires.clone());
-            let (other, then) = known.entry((instance.kind.name, inputs)).or_insert_with(|| (design.clone(), value));
-            let (joined, once) = wired.entry(instance.kind.name).or_insert((wires, value));
-            if (*other != design && *then != value) || (*joined != design.1 && *once != value) {
+            let (others, then) = known.entry((instance.kind.name, inputs)).or_insert_with(|| (params.clone(), value));
+            let (joined, once) = wired.entry(instance.kind.name).or_insert_with(|| (wires.clone(), value));
+            if (*others != params && *then != value) || (*joined != wires && *once != value) {
                 return true;
             }
         }

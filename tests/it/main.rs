@@ -54,6 +54,7 @@ mod sweep_oracle;
 mod sweep_targets;
 mod sweeps;
 mod tensor_files;
+mod terminal;
 mod threads;
 mod torch_weights;
 mod toys;
