@@ -46,7 +46,7 @@ class Tracker:
             self._runs.clear()
 
     def _take(self, event: dict[str, Any]) -> None:
-        instance = event.get("instance")
+        instance = str(event.get("instance"))
         if event["event"] == "run_started":
             self._pipeline = event["pipeline"]
         elif event["event"] == "stage_started":
