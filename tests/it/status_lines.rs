@@ -69,6 +69,10 @@ fn all() -> Vec<Event> {
             finished(name, Status::Blocked, None, Some("the run was interrupted")),
         ]);
     }
+    events.push(Event::Remark {
+        instance: SHORT.to_owned(),
+        message: "cifar10 in data/cifar-10-batches-bin: 50000 train, 10000 test images".to_owned(),
+    });
     for (instances, budget) in [(vec![SHORT.to_owned()], false), (vec![SHORT.to_owned(), LONG.to_owned()], true)] {
         events.push(Event::Stopping { instances, budget });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::trends;
+use super::{capital, trends};
 use crate::{
     amount::number,
     pipeline::plain,
@@ -225,10 +225,4 @@ fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer
     let value = |arm: &Arm<'_>| value(arm).unwrap_or(f64::NEG_INFINITY);
     arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
     arms.truncate(BEST);
-}
-
-/// Returns the text with an initial capital.
-pub(super) fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

@@ -86,6 +86,12 @@ fn spread(all: usize, most: usize) -> Vec<usize> {
     places
 }
 
+/// Returns the text with an initial capital.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answers::capital;
+use super::capital;
 use crate::{
     pipeline::plain,
     report::{
