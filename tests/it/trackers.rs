@@ -406,16 +406,28 @@ fn mlflow_has_what_the_cache_holds() {
     assert!(read["statuses"].as_array().expect("a list").iter().all(|status| status == "FINISHED"));
 }
 
-/// Reads offline folders of W&B as `wandb sync` does: the records of each `.wandb` file.
+/// Reads offline folders of W&B: the records of each `.wandb` file, which has the blocks of a log of LevelDB (7 bytes of
+/// header: checksum, length, and whether it is a whole record or its first, a middle or its last part).
 const READ_WANDB: &str = r#"
 import glob, json, sys
 from wandb.proto import wandb_internal_pb2 as pb
-from wandb.sdk.internal.datastore import DataStore
+def records(path):
+    data, at, whole = open(path, "rb").read(), 7, b""
+    assert data[:4] == b":W&B", data[:4]
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        length, part = int.from_bytes(data[at + 4:at + 6], "little"), data[at + 6]
+        whole += data[at + 7:at + 7 + length]
+        at += 7 + length
+        if part in (1, 4):
+            yield whole
+            whole = b""
 runs = []
 for path in sorted(glob.glob(sys.argv[1] + "/wandb/offline-run-*/*.wandb")):
-    store, run = DataStore(), {"history": {}, "summary": {}, "config": {}, "exit": None}
-    store.open_for_scan(path)
-    while (data := store.scan_data()) is not None:
+    run = {"history": {}, "summary": {}, "config": {}, "exit": None}
+    for data in records(path):
         record = pb.Record()
         record.ParseFromString(data)
         kind = record.WhichOneof("record_type")
