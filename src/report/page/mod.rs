@@ -10,6 +10,9 @@ pub use dag::{Dag, DagNode};
 use super::Figure;
 use crate::results::{Align, Grid};
 
+/// The height of a figure that does not set its own, in pixels, as in the script of the page.
+const HEIGHT: u64 = 400;
+
 /// The content of a page, in order.
 #[derive(Default)]
 pub struct Page {
@@ -140,14 +143,19 @@ impl Part {
             Self::List(items) => html! { ul { @for item in items { li { (item) } } } },
             Self::Table(title, grid) => html! { (table(title, grid)) },
             Self::Folded(title, grid) => html! { details.folded { summary { (title) } (table("", grid)) } },
-            Self::Figure(figure) => html! {
+            Self::Figure(figure) => {
+                let drawing = plotly::drawing(figure);
+                // The room is there before the figure is drawn, so that nothing moves.
+                let height = drawing["layout"]["height"].as_u64().unwrap_or(HEIGHT);
+                html! {
                 figure.chart.half[figure.is_narrow()] id=(figure.name) {
                     figcaption { h3 { (figure.title) } p { (figure.caption) " " (figure.gaps()) } }
-                    div.plot role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
-                    script type="application/json" { (PreEscaped(inert(&plotly::drawing(figure).to_string()))) }
+                    div.plot style={ "min-height:" (height) "px" } role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
+                    script type="application/json" { (PreEscaped(inert(&drawing.to_string()))) }
                     (data(&figure.data()))
                 }
-            },
+                }
+            }
             Self::Picture(picture) => html! {
                 figure.picture {
                     figcaption { h3 { (picture.title) } p { (picture.caption) } }

@@ -32,12 +32,15 @@
     tip.hidden = false;
   };
 
+  const hasWebgl = Boolean(document.createElement("canvas").getContext("webgl"));
   const drawn = new Set();
   const draw = (figure) => {
     if (drawn.has(figure) || !window.Plotly) return;
     drawn.add(figure);
     const plot = figure.querySelector(".plot"), own = JSON.parse(figure.querySelector("script").textContent);
     figure.own = own.layout;
+    // A browser without WebGL draws the points of a map one by one.
+    if (!hasWebgl) own.data.forEach((trace) => { if (trace.type === "scattergl") trace.type = "scatter"; });
     const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
     Plotly.newPlot(plot, own.data, layout(own.layout), config).then(() => {
       const sprite = own.layout.meta && sprites[own.layout.meta.sprite];

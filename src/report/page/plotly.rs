@@ -8,6 +8,9 @@ use crate::report::{
     palette::{Colour, colours, hex},
 };
 
+/// The most values of a horizontal axis that are all marked.
+const MARKS: usize = 10;
+
 /// Returns the source of Plotly as one script.
 pub(super) fn library() -> String {
     // The crate returns several script elements: MathJax, which the page does not need, and Plotly.
@@ -27,10 +30,18 @@ pub(super) fn drawing(figure: &Figure) -> Value {
             // A longer legend would be larger than the curves, so names are shown on hover only.
             let legend = (2..=LEGEND).contains(&data.len());
             let hover = if data.len() > LEGEND { "closest" } else { "x unified" };
-            let axis = match log {
+            let mut axis = match log {
                 true => json!({ "title": title(x), "type": "log" }),
                 false => json!({ "title": title(x), "rangemode": "tozero" }),
             };
+            // Few values, such as those of an axis or the first epochs, are marked and nothing between them.
+            let mut places: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|point| point.0).collect();
+            places.sort_by(f64::total_cmp);
+            places.dedup();
+            if places.len() <= MARKS {
+                axis["tickvals"] = json!(places);
+                axis["ticktext"] = json!(places.iter().map(f64::to_string).collect::<Vec<_>>());
+            }
             json!({ "data": data, "layout": {
                 "xaxis": axis, "yaxis": { "title": title(y) },
                 "showlegend": legend, "hovermode": hover,

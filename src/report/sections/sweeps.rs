@@ -29,7 +29,8 @@ pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
         figures.extend(parallel(source, &score.name, scored, at == 0));
     }
     if let Some((score, scored)) = answers.first() {
-        figures.extend(heatmaps(source, scored, &explaining));
+        let maps = heatmaps(source, scored, &explaining).into_iter();
+        figures.extend(maps.filter(depends_on_both));
         figures.extend(explaining.iter().filter_map(|name| against(metrics, name, &score.name, scored)));
     }
     figures.extend(predicting.filter_map(|metric| predicted(metrics, metric, rows)));
@@ -138,6 +139,17 @@ fn predicted(metrics: &Metrics, by: &Metric, rows: &[Row<'_>]) -> Option<Figure>
 /// Makes a group of points.
 fn group((name, points): (&str, Vec<(f64, f64)>)) -> Line {
     Line { name: name.to_owned(), points, ..Line::default() }
+}
+
+/// Returns whether a heatmap varies along both of its axes. A metric of a stage above may not know one of them.
+fn depends_on_both(figure: &Figure) -> bool {
+    let Chart::Heatmap { cells, .. } = &figure.chart else { return true };
+    let differs = |one: &Option<f64>, other: &Option<f64>| {
+        one.zip(*other).is_some_and(|(a, b)| (a - b).abs() > 1e-12 * a.abs().max(b.abs()))
+    };
+    let along = cells.iter().any(|row| row.windows(2).any(|pair| differs(&pair[0], &pair[1])));
+    let down = cells.windows(2).any(|rows| rows[0].iter().zip(&rows[1]).any(|(a, b)| differs(a, b)));
+    along && down
 }
 
 /// Returns true if both numbers are finite, so that they have a position in a plot.
