@@ -20,7 +20,8 @@ pub(super) struct Folding {
     pub everything: bool,
     printed: BTreeMap<(String, Status), (usize, Option<Instant>)>,
     hidden: BTreeMap<(String, Status), Hidden>,
-    failures: BTreeMap<String, Vec<String>>,
+    /// The failures by what is alike in their messages: the first message, and the instances.
+    failures: BTreeMap<String, (String, Vec<String>)>,
 }
 
 /// Instances whose lines were not printed.
@@ -57,17 +58,38 @@ impl Folding {
 
     /// Notes a failure. Returns whether it is the first with this message.
     pub(super) fn fails(&mut self, instance: &str, message: &str) -> bool {
-        // The message may name the instance.
-        let instances = self.failures.entry(message.replace(instance, "…")).or_default();
+        let known = self.failures.entry(alike(instance, message));
+        let (_, instances) = known.or_insert_with(|| (message.to_owned(), Vec::new()));
         instances.push(instance.to_owned());
         self.everything || instances.len() == 1
     }
 
-    /// Takes the failures that several instances share: the message, and the instances.
+    /// Takes the failures that several instances share: the message of the first, and the instances.
     pub(super) fn shared_failures(&mut self) -> impl Iterator<Item = (String, Vec<String>)> {
         let failures = std::mem::take(&mut self.failures);
-        failures.into_iter().filter(|(_, instances)| instances.len() > 1)
+        failures.into_values().filter(|(_, instances)| instances.len() > 1)
     }
+}
+
+/// Returns a message without what differs between instances that fail for the same reason: the name of the instance, and
+/// hashes, such as the one in the path of a log.
+fn alike(instance: &str, message: &str) -> String {
+    const HASH: usize = 32;
+    let message = message.replace(instance, "…");
+    let mut words = String::new();
+    for word in message.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+        if digits.len() < HASH {
+            words.push_str(word);
+            continue;
+        }
+        // The folder of a file that is named by a hash has its first two digits.
+        let folder = format!("/{}/", &digits[..2]);
+        words.truncate(words.len() - if words.ends_with(&folder) { folder.len() } else { 0 });
+        words.push('…');
+        words.push_str(&word[digits.len()..]);
+    }
+    words
 }
 
 #[cfg(test)]
@@ -93,11 +115,19 @@ mod tests {
     }
 
     #[test]
+    fn hashes_do_not_tell_failures_apart_and_other_numbers_do() {
+        let log = |digits: &str| format!("exit code 3; its log (/c/logs-v1/{}/{digits}.log):\n gone", &digits[..2]);
+        assert_eq!(alike("a", &log(&"2b".repeat(32))), alike("b", &log(&"78".repeat(32))));
+        assert_ne!(alike("a", "no row 3"), alike("b", "no row 4"));
+        assert_eq!(alike("a@k=1", "a@k=1: no row 3"), "…: no row 3");
+    }
+
+    #[test]
     fn failures_are_alike_whatever_they_call_the_instance() {
         let mut folding = Folding::default();
         assert!(folding.fails("knn@k=1", "knn@k=1: no rows") && !folding.fails("knn@k=2", "knn@k=2: no rows"));
         assert!(folding.fails("knn@k=3", "no columns"));
         let shared: Vec<_> = folding.shared_failures().collect();
-        assert_eq!(shared, [("…: no rows".to_owned(), vec!["knn@k=1".to_owned(), "knn@k=2".to_owned()])]);
+        assert_eq!(shared, [("knn@k=1: no rows".to_owned(), vec!["knn@k=1".to_owned(), "knn@k=2".to_owned()])]);
     }
 }

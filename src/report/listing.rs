@@ -49,11 +49,17 @@ impl Lines {
     #[must_use]
     pub fn same_error(&self, instances: &[String], message: &str) -> String {
         let word = self.word("failed", self.styles.failed);
-        let mut text = format!("{word}  {} instances failed with the same error:", instances.len());
+        let head = wrapped(&format!("{} instances failed with the same error:", instances.len()), self.room());
+        let mut text = format!("{word}  {}", head.join(&format!("\n{:1$}", "", WORD + 2)));
         for part in message.lines() {
             text.push_str(&format!("\n{:1$}{2}", "", WORD + 2, one_line(part)));
         }
-        let names: Vec<String> = instances.iter().map(|name| format!("{}  ", one_line(name))).collect();
+        let pieces = |name: &String| {
+            let mut pieces = axes(&one_line(name));
+            pieces.iter_mut().last().into_iter().for_each(|last| last.push_str("  "));
+            pieces
+        };
+        let names: Vec<String> = instances.iter().flat_map(pieces).collect();
         for line in broken(&names, self.room(), self.room()) {
             text.push_str(&format!("\n{:1$}{2}", "", WORD + 2, line.trim_end()));
         }

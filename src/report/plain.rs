@@ -51,6 +51,11 @@ impl<W: Write> Plain<W> {
         self
     }
 
+    /// Returns whether a line about an instance is printed. A stage with one instance is always told of.
+    fn prints(&mut self, instance: &str, status: Status) -> bool {
+        !instance.contains('@') || self.folding.prints(stage_of(instance), status)
+    }
+
     /// Prints what was counted so far.
     fn unfold(&mut self) {
         for ((stage, status), hidden) in self.folding.rest().collect::<Vec<_>>() {
@@ -69,7 +74,7 @@ impl<W: Write> Plain<W> {
                 let begun = self.begun.remove(instance);
                 begun.is_none_or(|begun| begun.shown || begun.start.elapsed() >= folding::PAUSE)
             }
-            Status::Cached | Status::Blocked => self.folding.prints(stage, status),
+            Status::Cached | Status::Blocked => self.prints(instance, status),
         };
         match (prints, status) {
             (true, Status::Cached) => {
@@ -105,7 +110,7 @@ impl<W: Write> Reporter for Plain<W> {
             // It fails at once, and the line about that says everything.
             Event::StageStarted { reason: Reason::Unreadable { .. }, .. } => {}
             Event::StageStarted { instance, reason, .. } => {
-                let shown = self.folding.prints(stage_of(instance), Status::Ran);
+                let shown = self.prints(instance, Status::Ran);
                 self.begun.insert(instance.clone(), Begun { start: Instant::now(), last: Instant::now(), shown });
                 if shown {
                     self.print(&self.lines.started(instance, reason));

@@ -83,7 +83,7 @@ fn all() -> Vec<Event> {
 /// What a reporter of plain lines prints for a stream of this width.
 fn printed(width: Option<usize>) -> String {
     let mut to = Vec::new();
-    let mut plain = Plain::new(&mut to, Lines { styles: Styles::default(), width });
+    let mut plain = Plain::new(&mut to, Lines { styles: Styles::default(), width }).everything();
     all().iter().for_each(|event| plain.event(event));
     drop(plain);
     String::from_utf8(to).expect("text")
