@@ -14,7 +14,8 @@ use super::{
 use crate::{
     graph::InstanceId,
     plan,
-    results::{Arm, Comparison, Metrics, ResultsError, compare, grid},
+    report::Styles,
+    results::{Align, Arm, Comparison, Grid, Metrics, ResultsError, compare, grid, interval},
     stage::Registry,
     store::Manifest,
 };
@@ -79,8 +80,68 @@ impl Args {
         }
         match self.output {
             Format::Json => console.json(&Document { baseline: baseline.text, comparisons })?,
+            Format::Text => {
+                let whole = grid(&metrics, baseline.text, &comparisons);
+                let width = console.width();
+                console.print(&match whole.width() <= width {
+                    true => whole.text(&console.results),
+                    false => lettered(&metrics, baseline.text, &comparisons, console),
+                })?;
+            }
             format => console.grid(&grid(&metrics, baseline.text, &comparisons), format)?,
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Formats the comparisons for a narrow terminal: arms are called by letters, and verdicts follow the table of each
+/// metric.
+fn lettered(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>], console: &Console) -> String {
+    let lines = console.lines();
+    let mut arms = vec![baseline];
+    for one in comparisons {
+        if !arms[1..].contains(&one.arm) {
+            arms.push(one.arm);
+        }
+    }
+    let mut text = String::new();
+    for (at, arm) in arms.iter().enumerate() {
+        text.push_str(&format!("{}\n", lines.listed(&lines.word(&letters(at), console.results.strong), arm, "", "")));
+    }
+    let mut metrics: Vec<&str> = comparisons.iter().map(|one| one.metric).collect();
+    metrics.dedup();
+    let mut seen: Vec<&str> = Vec::new();
+    for metric in metrics {
+        if seen.contains(&metric) {
+            continue;
+        }
+        seen.push(metric);
+        let right = ["pairs", "seeds", "A", "mean", "difference", "95 % interval", "p (Holm)"];
+        let mut grid = Grid::new([("", Align::Left)].into_iter().chain(right.map(|header| (header, Align::Right))));
+        let mut verdicts = String::new();
+        for one in comparisons.iter().filter(|one| one.metric == metric) {
+            let at = 1 + arms[1..].iter().position(|arm| *arm == one.arm).unwrap_or_default();
+            let number = |value: Option<f64>| value.map(|value| about.shown(metric, value)).unwrap_or_default();
+            grid.push(vec![
+                letters(at),
+                one.pairs.to_string(),
+                one.seeds.to_string(),
+                number(one.baseline_mean),
+                number(one.arm_mean),
+                number(one.difference),
+                interval(about, one),
+                one.p_adjusted.map(|p| format!("{p:.3}")).unwrap_or_default(),
+            ]);
+            verdicts.push_str(&format!(" {}: {}\n", letters(at), one.verdict));
+        }
+        let header = Styles::paint(console.results.strong, &about.header(metric));
+        text.push_str(&format!("\n {header}\n{}{verdicts}", grid.text(&console.results)));
+    }
+    text
+}
+
+/// Names the arms A, B, …, Z, AA, AB, …
+fn letters(at: usize) -> String {
+    let last = char::from(b'A' + (at % 26) as u8);
+    if at < 26 { last.to_string() } else { format!("{}{last}", letters(at / 26 - 1)) }
 }

@@ -128,6 +128,11 @@ impl Console {
         console::Term::stdout().size_checked().map_or(120, |(_, columns)| usize::from(columns))
     }
 
+    /// The width of what is laid out in lines: that of the terminal, or 80 columns if standard output is none.
+    pub(super) fn width(&self) -> usize {
+        self.lines().width.unwrap_or(80)
+    }
+
     /// Whether progress can be drawn.
     pub(super) fn draws(&self) -> bool {
         io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")

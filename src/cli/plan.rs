@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, process::ExitCode};
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{
     Console, Failure,
@@ -15,7 +14,10 @@ use crate::{
     digest::StageKey,
     graph::Graph,
     pipeline::plain,
-    plan::{Plan, PlanStatus, Planned, Reason, estimate::Price},
+    plan::{
+        Plan, PlanStatus, Reason,
+        totals::{AxisTotal, StageTotal, Total, by_axis, by_stage},
+    },
     report::after,
     results::{Align, Grid},
     search,
@@ -35,6 +37,9 @@ pub(super) struct Args {
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
+    /// Show a line for each stage instead of each instance: how many there are, and what they are expected to take
+    #[arg(long)]
+    summary: bool,
     /// Exit with 3 if there is work to do
     #[arg(long)]
     exit_code: bool,
@@ -49,7 +54,7 @@ impl Args {
         let store = experiment.store();
         let wanted = self.select.request().select(&graph)?;
         let plan = search::plan(&graph, &wanted, &store, self.select.force, &mut console.remarks())?;
-        show(&graph, &plan, self.output, console)?;
+        show(&graph, &plan, self.output, self.summary, console)?;
         let work = plan.counts()["cached"] < plan.stages.len();
         Ok(if self.exit_code && work { ExitCode::from(failure::WORK) } else { ExitCode::SUCCESS })
     }
@@ -61,7 +66,8 @@ struct Document<'a> {
     stages: Vec<Line<'a>>,
     counts: BTreeMap<&'static str, usize>,
     price: Total,
-    axes: Vec<AxisPrice>,
+    axes: Vec<AxisTotal>,
+    by_stage: Vec<StageTotal>,
 }
 
 #[derive(Serialize)]
@@ -87,8 +93,14 @@ fn word(status: PlanStatus) -> &'static str {
     }
 }
 
-/// Prints a plan.
-pub(super) fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Console) -> Result<(), Failure> {
+/// Prints a plan: a line for each instance, or with `summary` for each stage.
+pub(super) fn show(
+    graph: &Graph<'_>,
+    plan: &Plan,
+    format: Format,
+    summary: bool,
+    console: &Console,
+) -> Result<(), Failure> {
     let lines: Vec<Line<'_>> = plan
         .stages
         .iter()
@@ -110,18 +122,23 @@ pub(super) fn show(graph: &Graph<'_>, plan: &Plan, format: Format, console: &Con
     match format {
         Format::Json => {
             let (counts, price, axes) = (plan.counts(), Total::of(plan), by_axis(graph, plan));
-            console.json(&Document { pipeline: &graph.pipeline.name, stages: lines, counts, price, axes })
+            let by_stage = by_stage(graph, plan);
+            console.json(&Document { pipeline: &graph.pipeline.name, stages: lines, counts, price, axes, by_stage })
         }
-        Format::Text => console.print(&text(graph, &lines, plan, console)),
+        Format::Text => console.print(&text(graph, &lines, plan, summary, console)),
+        format if summary => console.grid(&stages_grid(&by_stage(graph, plan)), format),
         format => console.grid(&grid(&lines), format),
     }
 }
 
-fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, console: &Console) -> String {
+fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, summary: bool, console: &Console) -> String {
     let lines_of = console.lines();
     let styles = lines_of.styles;
     let mut text = String::new();
-    for line in lines {
+    if summary {
+        text.push_str(&format!("{}\n", stages_grid(&by_stage(graph, plan)).text(&styles)));
+    }
+    for line in lines.iter().filter(|_| !summary) {
         let style = match line.status {
             PlanStatus::Cached => styles.cached,
             PlanStatus::Run => styles.work,
@@ -143,10 +160,10 @@ fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, console: &Console) -
             }
             None => {}
         }
-        text.push_str(&format!("{}\n", lines_of.remarked(&word, line.instance, &reason, &time)));
+        text.push_str(&format!("{}\n", lines_of.listed(&word, line.instance, &reason, &time)));
     }
     let total = Total::of(plan);
-    text.push_str(&format!("{}\n", total.line(plan)));
+    text.push_str(&format!("{}\n", lines_of.paragraph(&summed_up(&total, plan))));
     let axes = by_axis(graph, plan);
     if !axes.is_empty() {
         text.push_str(&format!("\n{}", axes_grid(&axes).text(&console.results)));
@@ -154,88 +171,45 @@ fn text(graph: &Graph<'_>, lines: &[Line<'_>], plan: &Plan, console: &Console) -
     text
 }
 
-/// The totals of a plan.
-#[derive(Serialize)]
-struct Total {
-    /// The number of instances, and of those that do not repeat the work of an earlier one.
-    instances: usize,
-    distinct: usize,
-    /// The expected seconds and bytes of what must run.
-    seconds: f64,
-    bytes: f64,
-    /// The number of instances that must run but have no earlier run to estimate from.
-    unknown: usize,
+/// Formats the totals: `3 cached, 2 run, 4 waiting; expected to take 1 min 20 s and 12 MiB, 1 unknown`.
+fn summed_up(total: &Total, plan: &Plan) -> String {
+    let counts = plan.counts();
+    let mut text = format!("{} cached, {} run, {} waiting", counts["cached"], counts["run"], counts["waiting"]);
+    if total.distinct < total.instances {
+        text.push_str(&format!("; {} of {} are distinct", total.distinct, total.instances));
+    }
+    if total.seconds > 0.0 {
+        let (time, size) = (duration(total.seconds), bytes(total.bytes as u64));
+        text.push_str(&format!("; expected to take {time} and {size}"));
+        if total.unknown > 0 {
+            text.push_str(&format!(" without {} of which nothing is known", total.unknown));
+        }
+    } else if total.unknown > 0 {
+        text.push_str("; how long is not known before the first run");
+    }
+    text
 }
 
-impl Total {
-    fn of(plan: &Plan) -> Self {
-        let open: Vec<&Planned> = open(plan).collect();
-        let sum = |part: fn(Price) -> f64| {
-            open.iter().filter_map(|stage| stage.price).map(part).fold(0.0, |sum, one| sum + one)
+/// The table of the stages. Of work without an estimate, `unknown` is said where nothing else is known.
+fn stages_grid(stages: &[StageTotal]) -> Grid {
+    let counts = ["all", "cached", "run", "waiting", "expected", "size"].map(|header| (header, Align::Right));
+    let mut grid = Grid::new([("stage", Align::Left)].into_iter().chain(counts));
+    for one in stages {
+        let expected = match (one.seconds > 0.0, one.unknown) {
+            (true, 0) => duration(one.seconds),
+            (true, _) => format!("over {}", duration(one.seconds)),
+            (false, 0) => String::new(),
+            (false, _) => "unknown".to_owned(),
         };
-        Self {
-            instances: plan.stages.len(),
-            distinct: plan.stages.iter().filter(|stage| stage.same_as.is_none()).count(),
-            seconds: sum(|price| price.seconds),
-            bytes: sum(|price| price.bytes),
-            unknown: open.iter().filter(|stage| stage.price.is_none()).count(),
-        }
+        let size = if one.bytes > 0.0 { bytes(one.bytes as u64) } else { String::new() };
+        let count = |count: usize| if count > 0 { count.to_string() } else { String::new() };
+        let counts = [one.instances, one.cached, one.run, one.waiting].map(count);
+        grid.push([one.stage.clone()].into_iter().chain(counts).chain([expected, size]).collect());
     }
-
-    /// `3 cached, 2 run, 4 waiting; expected to take 1 min 20 s and 12 MiB, 1 unknown`.
-    fn line(&self, plan: &Plan) -> String {
-        let counts = plan.counts();
-        let mut text = format!("{} cached, {} run, {} waiting", counts["cached"], counts["run"], counts["waiting"]);
-        if self.distinct < self.instances {
-            text.push_str(&format!("; {} of {} are distinct", self.distinct, self.instances));
-        }
-        if self.seconds > 0.0 {
-            let (time, size) = (duration(self.seconds), bytes(self.bytes as u64));
-            text.push_str(&format!("; expected to take {time} and {size}"));
-            if self.unknown > 0 {
-                text.push_str(&format!(" without {} of which nothing is known", self.unknown));
-            }
-        } else if self.unknown > 0 {
-            text.push_str("; how long is not known before the first run");
-        }
-        text
-    }
+    grid
 }
 
-/// The instances that must run, without those that repeat the work of an earlier one.
-fn open(plan: &Plan) -> impl Iterator<Item = &Planned> {
-    plan.stages.iter().filter(|stage| stage.status() != PlanStatus::Cached && stage.same_as.is_none())
-}
-
-/// What must run for one value of an axis.
-#[derive(Serialize)]
-struct AxisPrice {
-    axis: String,
-    value: Value,
-    run: usize,
-    seconds: f64,
-}
-
-/// What must run for each value of each axis, in the order of the graph. An instance counts once for each of its axes.
-fn by_axis(graph: &Graph<'_>, plan: &Plan) -> Vec<AxisPrice> {
-    let mut found: Vec<AxisPrice> = Vec::new();
-    let mut places: BTreeMap<(&str, String), usize> = BTreeMap::new();
-    for stage in open(plan) {
-        for (axis, value) in graph.instances[stage.index].axes.iter() {
-            let at = *places.entry((axis, plain(value))).or_insert(found.len());
-            if at == found.len() {
-                found.push(AxisPrice { axis: axis.to_owned(), value: value.clone(), run: 0, seconds: 0.0 });
-            }
-            found[at].run += 1;
-            found[at].seconds += stage.price.unwrap_or_default().seconds;
-        }
-    }
-    let order: Vec<&str> = graph.pipeline.axes.iter().map(|axis| axis.key.get_ref().as_str()).collect();
-    found.sort_by_key(|one| order.iter().position(|axis| *axis == one.axis));
-    found
-}
-
-fn axes_grid(axes: &[AxisPrice]) -> Grid {
+fn axes_grid(axes: &[AxisTotal]) -> Grid {
     let columns =
         [("axis", Align::Left), ("value", Align::Right), ("to run", Align::Right), ("expected", Align::Right)];
     let mut grid = Grid::new(columns);

@@ -51,5 +51,5 @@ pub(super) fn page(experiment: &Experiment, pipeline: &PipelineArgs) -> Result<P
     }
     let results = Results::new(&graph, plan.cached());
     let catalogue = Catalogue::new(&graph, &plan, &store, &results);
-    Ok(sections::page(&catalogue, &pipeline.file, &search))
+    Ok(sections::page(&catalogue, &pipeline.file, &pipeline.run(&[]), &search))
 }

@@ -22,7 +22,7 @@ use crate::{
     graph::Graph,
     plan::Reason,
     report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, summary},
-    results::{Results, StoredResults},
+    results::{Results, StoredResults, Upstream},
     run::{Counts, Event, Options, Outcome, Reporter, Status, Summary, signals::stop_flag},
     search::{self, Precision},
     stage::Registry,
@@ -76,12 +76,13 @@ impl Args {
             note_needs(&graph, &self.work, console);
             let force = self.select.force;
             let plan = search::plan(&graph, &wanted, &experiment.store(), force, &mut console.remarks())?;
-            plan::show(&graph, &plan, self.output, console)?;
+            plan::show(&graph, &plan, self.output, false, console)?;
             return Ok(ExitCode::SUCCESS);
         }
         let store = experiment.store();
         let options = options(&self.work, self.select.force)?;
-        let mut listener = Listening { args: self, console, store: &store, reporters: None };
+        let mut listener =
+            Listening { args: self, console, store: &store, reporters: None, upstream: Upstream::default() };
         experiment.run_with(&request, options, &mut listener, |graph, summary, in_vain| {
             self.say_how_to_go_on(graph, summary, console);
             self.show(graph, summary, &store, console)?;
@@ -93,18 +94,23 @@ impl Args {
         })?
     }
 
-    fn reporters(&self, store: &Store, console: &Console) -> Result<Vec<Box<dyn Reporter>>, Refusal> {
+    fn reporters(
+        &self,
+        store: &Store,
+        upstream: &Upstream,
+        console: &Console,
+    ) -> Result<Vec<Box<dyn Reporter>>, Refusal> {
         let mut all: Vec<Box<dyn Reporter>> = Vec::new();
         if let Some(path) = &self.events {
             let refused = |error| format!("failed to write events to {}: {error}", path.display());
             all.push(Box::new(JsonLines::create(path).map_err(refused)?));
         }
         if let Some(folder) = &self.tensorboard {
-            all.push(Box::new(Tensorboard::new(folder, StoredResults::new(store))));
+            all.push(Box::new(Tensorboard::new(folder, StoredResults::new(store, upstream), None)));
         }
         if let Some(url) = &self.mlflow {
             let refused = |error| format!("failed to start the thread for MLflow: {error}");
-            all.push(Box::new(Mlflow::new(url).map_err(refused)?));
+            all.push(Box::new(Mlflow::new(url, None).map_err(refused)?));
         }
         all.extend(reporters(console, self.work.jobs));
         Ok(all)
@@ -159,13 +165,17 @@ struct Listening<'a> {
     store: &'a Store,
     /// Created once the first graph has been built without mistakes.
     reporters: Option<Vec<Box<dyn Reporter>>>,
+    upstream: Upstream,
 }
 
 impl Listener for Listening<'_> {
     fn graph(&mut self, graph: &Graph<'_>) -> Result<(), Refusal> {
+        if self.args.tensorboard.is_some() {
+            self.upstream.learn(graph);
+        }
         if self.reporters.is_none() {
             self.console.notes(graph);
-            self.reporters = Some(self.args.reporters(self.store, self.console)?);
+            self.reporters = Some(self.args.reporters(self.store, &self.upstream, self.console)?);
         }
         note_needs(graph, &self.args.work, self.console);
         Ok(())
@@ -234,6 +244,7 @@ pub(super) fn reporters(console: &Console, jobs: usize) -> Vec<Box<dyn Reporter>
         return vec![Box::new(Terminal::new(console.errors, console.quiet, jobs))];
     }
     let plain = Plain::new(io::stderr(), Lines { styles: console.errors, width: None });
+    let plain = if console.verbose { plain.everything() } else { plain };
     vec![if console.quiet { Box::new(OnlyFailures(plain)) } else { Box::new(plain) }]
 }
 
@@ -242,7 +253,7 @@ struct OnlyFailures<R>(R);
 
 impl<R: Reporter> Reporter for OnlyFailures<R> {
     fn event(&mut self, event: &Event) {
-        if let Event::StageFinished { status: Status::Failed, .. } = event {
+        if let Event::StageFinished { status: Status::Failed, .. } | Event::RunFinished { .. } = event {
             self.0.event(event);
         }
     }

@@ -4,7 +4,7 @@
 //! Reading order: `instance`, the result; `build`, the merged graph; then the four steps of [`Graph::build`]: `resolve`
 //! (checks the `wires`, with `order` and `cycle`), `unrolled` (variants and loops), `projection` (which axes reach a
 //! node), `expand` (instances, with `definition` for their parameters and `expressions` for `"= 2 * a.b"`). `target`
-//! parses names of instances.
+//! parses names of instances; `upstream` collects what an instance depends on.
 
 mod build;
 mod cycle;
@@ -18,6 +18,7 @@ mod projection;
 mod resolve;
 mod target;
 mod unrolled;
+mod upstream;
 mod wires;
 
 pub use self::{

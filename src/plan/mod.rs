@@ -4,13 +4,14 @@
 //! `waiting`, since whether they must run depends on the bytes that it will produce.
 //!
 //! Reading order: `recipe` (what is in a key), `decide` (what is fresh), `reason` (why an instance must run), this
-//! file, `estimate` (seconds), [`explain`] (from a reason back to its cause).
+//! file, `estimate` (seconds), `totals` (what it comes to), [`explain`] (from a reason back to its cause).
 
 pub mod decide;
 pub mod estimate;
 pub mod explain;
 mod reason;
 pub mod recipe;
+pub mod totals;
 
 use std::{collections::BTreeMap, sync::Arc};
 

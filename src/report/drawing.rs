@@ -2,8 +2,11 @@
 
 mod curves;
 mod heatmap;
+mod tiles;
 
 use std::sync::Arc;
+
+pub use tiles::tiles;
 
 use plotters::{
     coord::Shift,
@@ -15,23 +18,13 @@ use plotters::{
 };
 use resvg::{tiny_skia, usvg};
 
-use super::figure::{Bar, Chart, Dimension, Figure};
+use super::{
+    figure::{Bar, Chart, Dimension, Figure},
+    palette,
+};
 
 /// The size of a figure in SVG, in pixels. PNG has twice as many.
 const SIZE: (u32, u32) = (720, 440);
-/// Colours that can be told apart without red and green (Paul Tol's bright scheme).
-const COLOURS: [RGBColor; 10] = [
-    RGBColor(0x44, 0x77, 0xaa),
-    RGBColor(0xee, 0x66, 0x77),
-    RGBColor(0x22, 0x88, 0x33),
-    RGBColor(0xcc, 0xbb, 0x44),
-    RGBColor(0x66, 0xcc, 0xee),
-    RGBColor(0xaa, 0x33, 0x77),
-    RGBColor(0xbb, 0x77, 0x44),
-    RGBColor(0x77, 0x77, 0xcc),
-    RGBColor(0x44, 0xaa, 0x99),
-    RGBColor(0x99, 0x99, 0x99),
-];
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
@@ -44,8 +37,8 @@ pub struct DrawError {
 }
 
 impl DrawError {
-    fn of(figure: &Figure) -> impl Fn(&dyn std::fmt::Display) -> Self + '_ {
-        |reason| Self { figure: figure.name.clone(), reason: reason.to_string() }
+    fn of(figure: &str) -> impl Fn(&dyn std::fmt::Display) -> Self + '_ {
+        |reason| Self { figure: figure.to_owned(), reason: reason.to_string() }
     }
 }
 
@@ -54,7 +47,7 @@ impl DrawError {
 /// # Errors
 /// If the numbers cannot be drawn.
 pub fn svg(figure: &Figure) -> Result<String, DrawError> {
-    let refused = DrawError::of(figure);
+    let refused = DrawError::of(&figure.name);
     let mut text = String::new();
     let height = match &figure.chart {
         Chart::Bars { bars, .. } => 100 + 22 * bars.len() as u32,
@@ -63,8 +56,10 @@ pub fn svg(figure: &Figure) -> Result<String, DrawError> {
     {
         let area = SVGBackend::with_string(&mut text, (SIZE.0, height)).into_drawing_area();
         let drawn = match &figure.chart {
-            Chart::Lines { x, y, lines } => curves::draw(&area, (x, y), lines, true, false),
-            Chart::Points { x, y, groups, diagonal, .. } => curves::draw(&area, (x, y), groups, false, *diagonal),
+            Chart::Lines { x, y, lines, log } => curves::draw(&area, (x, y), lines, curves::Form::Joined { log: *log }),
+            Chart::Points { x, y, groups, diagonal, .. } => {
+                curves::draw(&area, (x, y), groups, curves::Form::Points { diagonal: *diagonal })
+            }
             Chart::Heatmap { rows, columns, value, cells } => heatmap::draw(&area, rows, columns, value, cells),
             Chart::Bars { value, bars } => bar_chart(&area, value, bars),
             Chart::Parallel { axes } => parallel(&area, axes),
@@ -75,12 +70,12 @@ pub fn svg(figure: &Figure) -> Result<String, DrawError> {
     Ok(text)
 }
 
-/// Renders the SVG of a figure as PNG, twice as large.
+/// Renders the SVG of a figure of this name as PNG, twice as large.
 ///
 /// # Errors
 /// If the SVG cannot be parsed.
-pub fn png(figure: &Figure, svg: &str) -> Result<Vec<u8>, DrawError> {
-    let refused = DrawError::of(figure);
+pub fn rendered(name: &str, svg: &str) -> Result<Vec<u8>, DrawError> {
+    let refused = DrawError::of(name);
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(epaint_default_fonts::UBUNTU_LIGHT.to_vec());
     fonts.set_sans_serif_family("Ubuntu");
@@ -104,8 +99,9 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if low <= high { (low - room, high + room) } else { (0.0, 1.0) }
 }
 
-fn colour(at: usize) -> RGBColor {
-    COLOURS[at % COLOURS.len()]
+/// Returns the colours of so many groups.
+fn colours(count: usize) -> Vec<RGBColor> {
+    palette::colours(count).into_iter().map(|[red, green, blue]| RGBColor(red, green, blue)).collect()
 }
 
 fn font(size: i32) -> (&'static str, i32) {
@@ -140,12 +136,13 @@ fn bar_chart(area: &Area<'_>, value: &str, bars: &[Bar]) -> Drawn {
         .light_line_style(TRANSPARENT)
         .bold_line_style(BLACK.mix(0.12))
         .draw()?;
+    let fill = colours(1)[0];
     let side = TextStyle::from(font(13)).pos(to_the_left());
     for (at, bar) in bars.iter().enumerate() {
         let middle = at as f64 + 0.5;
         if bar.value.is_finite() {
             let corners = [(0.0, at as f64 + 0.15), (bar.value, at as f64 + 0.85)];
-            chart.draw_series([Rectangle::new(corners, colour(0).filled())])?;
+            chart.draw_series([Rectangle::new(corners, fill.filled())])?;
         }
         if let Some((low, high)) = bar.interval.filter(|ends| ends.0.is_finite() && ends.1.is_finite()) {
             chart.draw_series([PathElement::new([(low, middle), (high, middle)], BLACK.stroke_width(2))])?;

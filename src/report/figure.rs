@@ -29,6 +29,8 @@ pub enum Chart {
         y: String,
         /// The curves.
         lines: Vec<Line>,
+        /// Whether equal factors, not equal differences, are equally far apart along the horizontal axis.
+        log: bool,
     },
     /// Points in groups.
     Points {
@@ -75,6 +77,8 @@ pub struct Line {
     pub name: String,
     /// The points.
     pub points: Vec<(f64, f64)>,
+    /// Both ends of the interval of each point, if they have intervals: as many as points, or none at all.
+    pub intervals: Vec<Option<(f64, f64)>>,
 }
 
 /// The images that belong to the points of a figure.
@@ -155,11 +159,19 @@ impl Figure {
         let left = |name: &str| (name.to_owned(), Align::Left);
         let right = |name: &str| (name.to_owned(), Align::Right);
         match &self.chart {
-            Chart::Lines { x, y, lines: groups } | Chart::Points { x, y, groups, .. } => {
-                let mut grid = Grid::new([left("of"), right(x), right(y)]);
+            Chart::Lines { x, y, lines: groups, .. } | Chart::Points { x, y, groups, .. } => {
+                let has_intervals = groups.iter().any(|line| !line.intervals.is_empty());
+                let ends = [right("low"), right("high")].into_iter().filter(|_| has_intervals);
+                let mut grid = Grid::new([left("of"), right(x), right(y)].into_iter().chain(ends));
                 for line in groups {
-                    for (x, y) in &line.points {
-                        grid.push(vec![line.name.clone(), x.to_string(), y.to_string()]);
+                    for (at, (x, y)) in line.points.iter().enumerate() {
+                        let mut row = vec![line.name.clone(), x.to_string(), y.to_string()];
+                        if has_intervals {
+                            let ends = line.intervals.get(at).copied().flatten();
+                            let end = |end: Option<f64>| end.map(|end| end.to_string()).unwrap_or_default();
+                            row.extend([end(ends.map(|ends| ends.0)), end(ends.map(|ends| ends.1))]);
+                        }
+                        grid.push(row);
                     }
                 }
                 grid
@@ -233,9 +245,13 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_told() {
-        let line = |name: &str, last: f64| Line { name: name.to_owned(), points: vec![(1.0, 2.0), (2.0, last)] };
+        let line = |name: &str, last: f64| Line {
+            name: name.to_owned(),
+            points: vec![(1.0, 2.0), (2.0, last)],
+            ..Line::default()
+        };
         let lines = vec![line("lr=0.1", 1.0), line("lr=9", f64::NAN)];
-        let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines };
+        let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines, log: false };
         let figure = Figure { name: "loss".to_owned(), title: String::new(), caption: String::new(), chart };
         assert_eq!(figure.gaps(), "Values that are NaN or infinite are left out of lr=9.");
         assert!(figure.data().csv().ends_with("lr=9,2,NaN\n"), "{}", figure.data().csv());

@@ -2,11 +2,19 @@
 
 use crate::amount::clock;
 
-/// Formats the time left of a run with `jobs` instances at a time, as far as it is known: `about 12:05 left`.
+/// Returns the seconds that a run with `jobs` instances at a time will take at least: no less than `work`, the seconds
+/// of all instances, divided among the jobs; than `chain`, the longest chain of instances that depend on each other;
+/// and than what any running instance says that it needs.
 #[must_use]
-pub(super) fn outlook(seconds: f64, unknown: usize, jobs: usize) -> String {
+pub(super) fn wall_clock(work: f64, jobs: usize, chain: f64, running: impl Iterator<Item = f64>) -> f64 {
+    running.fold((work / jobs.max(1) as f64).max(chain), f64::max).max(0.0)
+}
+
+/// Formats the time left of a run, as far as it is known: `about 12:05 left`.
+#[must_use]
+pub(super) fn outlook(seconds: f64, unknown: usize) -> String {
     let more = if unknown > 0 { format!(" and {unknown} of unknown length") } else { String::new() };
-    match (seconds / jobs.max(1) as f64).round() as u64 {
+    match seconds.round() as u64 {
         0 if unknown > 0 => String::new(),
         seconds => format!("about {} left{more}", clock(seconds)),
     }
@@ -55,9 +63,18 @@ mod tests {
 
     #[test]
     fn an_outlook_says_what_is_known() {
-        assert_eq!(outlook(750.0, 0, 1), "about 12:30 left");
-        assert_eq!(outlook(750.0, 2, 2), "about 6:15 left and 2 of unknown length");
-        assert_eq!(outlook(0.0, 2, 1), "");
+        assert_eq!(outlook(750.0, 0), "about 12:30 left");
+        assert_eq!(outlook(375.0, 2), "about 6:15 left and 2 of unknown length");
+        assert_eq!(outlook(0.0, 2), "");
+    }
+
+    #[test]
+    fn the_time_left_is_not_below_that_of_a_part() {
+        let left = |work, jobs, chain, running: &[f64]| wall_clock(work, jobs, chain, running.iter().copied());
+        assert_eq!(left(750.0, 2, 100.0, &[]), 375.0);
+        assert_eq!(left(750.0, 8, 300.0, &[]), 300.0, "the chain cannot be divided");
+        assert_eq!(left(750.0, 8, 300.0, &[20.0, 480.0]), 480.0, "a running instance knows better");
+        assert_eq!(left(-3.0, 1, -1.0, &[]), 0.0);
     }
 
     #[test]

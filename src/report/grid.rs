@@ -21,7 +21,9 @@ impl Grid {
         (self, dropped)
     }
 
-    fn width(&self) -> usize {
+    /// Returns the width of the table as text, in columns.
+    #[must_use]
+    pub fn width(&self) -> usize {
         let column = |at: usize| {
             let shown = |cell: &String| width_of(&one_line(cell));
             let cells = self.rows().iter().map(|row| shown(&row[at]));

@@ -17,11 +17,11 @@ use crate::{
 };
 
 /// The maximum width of lines on a terminal.
-const WIDEST: usize = 110;
+pub(super) const WIDEST: usize = 110;
 /// The minimum width that a remark is cut to.
 const REMARK: usize = 12;
 /// Status words are right-aligned to this column.
-const WORD: usize = 8;
+pub(super) const WORD: usize = 8;
 
 /// Formats lines for a stream of a certain width, with or without colours.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,14 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// Formats instances of a stage whose lines were left out: `cached  knn: 95 more`.
+    #[must_use]
+    pub fn more(&self, stage: &str, status: Status, count: usize, seconds: f64) -> String {
+        let word = self.word(status.word(), self.styles.of(status));
+        let time = if matches!(status, Status::Ran | Status::Resumed) { duration(seconds) } else { String::new() };
+        format!("{word}  {}", self.name_and(&format!("{}: {count} more", one_line(stage)), &time))
+    }
+
     /// Formats an [`Event::StageFinished`]: `ran  simclr@batches.policy=random      1 min 12 s`.
     #[must_use]
     pub fn finished(&self, instance: &str, status: Status, seconds: Option<f64>, message: Option<&str>) -> String {
@@ -81,6 +89,9 @@ impl Lines {
                 ("stops", &names, remark)
             }
             Event::Warning { instance, message } => return Some(self.warning(instance, message)),
+            Event::Remark { instance, message } => {
+                return Some(self.listed(&self.word("note", self.styles.strong), instance, message, ""));
+            }
             Event::Waiting { instance, holder } => ("waits", instance, format!("for {holder}")),
             Event::Resumed { instance, epoch, step } => ("resumes", instance, after(*epoch, *step)),
             Event::Retrying { instance, again, message } => {
@@ -155,19 +166,13 @@ impl Lines {
         Some(format!("{name}{:pad$}  {text}", ""))
     }
 
-    /// Formats the progress of a run with `jobs` instances at a time: counts of finished instances, and the remaining
-    /// work in seconds and in instances of unknown length.
+    /// Formats the progress of a run: counts of finished instances, and the time left in seconds and in instances of
+    /// unknown length.
     #[must_use]
-    pub fn whole(
-        &self,
-        stages: usize,
-        counts: &BTreeMap<Status, usize>,
-        left: Option<(f64, usize)>,
-        jobs: usize,
-    ) -> String {
+    pub fn whole(&self, stages: usize, counts: &BTreeMap<Status, usize>, left: Option<(f64, usize)>) -> String {
         let done: usize = counts.values().sum();
         let mut text = format!("{} of {stages} stages to go", stages.saturating_sub(done));
-        let outlook = left.map(|(seconds, unknown)| outlook(seconds, unknown, jobs)).unwrap_or_default();
+        let outlook = left.map(|(seconds, unknown)| outlook(seconds, unknown)).unwrap_or_default();
         if !outlook.is_empty() {
             text.push_str(&format!(", {outlook}"));
         }

@@ -33,6 +33,8 @@ pub struct Mlflow {
     queue: Option<Sender<Message>>,
     /// The curves that exist: instance and name.
     curves: BTreeSet<(String, String)>,
+    /// The id of the run of strata, if it has one.
+    run: Option<String>,
     /// Receives a message when the thread has sent everything.
     sent: Receiver<()>,
     url: String,
@@ -47,11 +49,12 @@ enum Message {
 }
 
 impl Mlflow {
-    /// Starts the thread. `url` is the address of the server, with or without a trailing slash.
+    /// Starts the thread. `url` is the address of the server, with or without a trailing slash; `run` is the id of the
+    /// run of strata.
     ///
     /// # Errors
     /// If the thread cannot be started.
-    pub fn new(url: &str) -> io::Result<Self> {
+    pub fn new(url: &str, run: Option<String>) -> io::Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
         let (queue, messages) = mpsc::channel();
         let (done, sent) = mpsc::channel();
@@ -63,7 +66,7 @@ impl Mlflow {
             }
             let _ = done.send(());
         })?;
-        Ok(Self { queue: Some(queue), curves: BTreeSet::new(), sent, url })
+        Ok(Self { queue: Some(queue), curves: BTreeSet::new(), run, sent, url })
     }
 
     fn tell(&self, message: Message) {
@@ -76,10 +79,16 @@ impl Reporter for Mlflow {
     fn event(&mut self, event: &Event) {
         match event {
             Event::RunStarted { pipeline, .. } => self.tell(Message::Experiment(pipeline.clone())),
-            Event::StageStarted { instance, kind, parameters, .. } => {
-                let mut flat = Vec::new();
+            Event::StageStarted { instance, kind, key, parameters, upstream, .. } => {
+                let mut flat = BTreeMap::new();
+                // The instance's own parameters have plain names, and go first where a name is taken twice.
                 flatten("", parameters, &mut flat);
-                let tags = vec![json!({"key": "strata.kind", "value": kind})];
+                flatten("", upstream, &mut flat);
+                let flat = flat.iter().map(|(name, value)| parameter(name, value)).collect();
+                let tag = |name: &str, value: &str| json!({"key": format!("strata.{name}"), "value": value});
+                let mut tags = vec![tag("kind", kind)];
+                tags.extend(key.map(|key| tag("key", &key.hex())));
+                tags.extend(self.run.as_ref().map(|run| tag("run", run)));
                 let instance = instance.clone();
                 self.tell(Message::Start { instance, parameters: flat, tags, time: now() });
             }
@@ -138,8 +147,8 @@ fn decimal(value: f64) -> Value {
     }
 }
 
-/// Flattens parameters of nested tables to `table.name`, in the form that MLflow takes.
-fn flatten(path: &str, value: &Value, into: &mut Vec<Value>) {
+/// Flattens parameters of nested tables to `table.name`. A name that is there already keeps its value.
+fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(table) => {
             for (name, value) in table {
@@ -148,9 +157,16 @@ fn flatten(path: &str, value: &Value, into: &mut Vec<Value>) {
             }
         }
         Value::Null => {}
-        Value::String(text) => into.push(parameter(path, text)),
-        other => into.push(parameter(path, &other.to_string())),
+        Value::String(text) => drop(into.entry(accepted(path)).or_insert_with(|| text.clone())),
+        other => drop(into.entry(accepted(path)).or_insert_with(|| other.to_string())),
     }
+}
+
+/// Replaces what MLflow refuses in names of parameters, such as the `@` and `=` of an instance.
+fn accepted(name: &str) -> String {
+    const LONGEST_NAME: usize = 250;
+    let accepted = |c: char| if c.is_alphanumeric() || "_-. :/".contains(c) { c } else { '_' };
+    name.chars().map(accepted).take(LONGEST_NAME).collect()
 }
 
 fn parameter(name: &str, value: &str) -> Value {
@@ -313,13 +329,12 @@ mod tests {
 
     #[test]
     fn nested_parameters_become_flat_ones() {
-        let mut flat = Vec::new();
+        let mut flat = BTreeMap::new();
         flatten("", &json!({"lr": 0.1, "encoder": {"kind": "resnet", "n": 4}, "at": null, "head": [8, 4]}), &mut flat);
-        let named = |key: &str, value: &str| json!({"key": key, "value": value});
+        flatten("", &json!({"encoder": {"n": 9}, "dae@a.b=1": {"lr": 0.5}}), &mut flat);
         let expected =
-            [named("encoder.kind", "resnet"), named("encoder.n", "4"), named("head", "[8,4]"), named("lr", "0.1")];
-        let mut sorted = flat.clone();
-        sorted.sort_by_key(Value::to_string);
-        assert_eq!(sorted, expected);
+            [("dae_a.b_1.lr", "0.5"), ("encoder.kind", "resnet"), ("encoder.n", "4"), ("head", "[8,4]"), ("lr", "0.1")];
+        assert_eq!(flat.iter().map(|(name, value)| (&**name, &**value)).collect::<Vec<_>>(), expected);
+        assert_eq!(parameter("lr", "0.1"), json!({"key": "lr", "value": "0.1"}));
     }
 }

@@ -1,6 +1,7 @@
 //! `--tensorboard`: writes event files for TensorBoard. Each instance has a folder, with a subfolder for each piece of
 //! work, named by its key: `simclr@batches.policy=random/0123456789ab`. Work that is resumed after an interruption
-//! stays in its folder; a change of any parameter leads to another one.
+//! stays in its folder; a change of any parameter leads to another one. The parameters are there as a text: those of
+//! the instance and, by stage, those of everything that it depends on.
 //!
 //! The writers on crates.io are unmaintained (tensorboard-rs, and tfrecord on prost 0.12) and panic when a disk is
 //! full. So the few messages that are needed are defined here and encoded by prost. Their field numbers are those of
@@ -16,10 +17,11 @@ use std::{
 };
 
 use prost::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Wanted, one_line};
 use crate::{
+    digest::StageKey,
     results::{Past, Picture, StoredResults},
     run::{Event, Reporter, Status},
 };
@@ -33,16 +35,24 @@ const WHOLE: &str = ".complete";
 pub struct Tensorboard {
     folder: PathBuf,
     archive: StoredResults,
+    /// The id of the run of strata, if it has one.
+    run: Option<String>,
     open: BTreeMap<String, Run>,
     /// False after the first write error.
     works: bool,
 }
 
 impl Tensorboard {
-    /// Writes into subfolders of `folder`, which is created with the first file.
+    /// Writes into subfolders of `folder`, which is created with the first file. `run` is the id of the run of strata.
     #[must_use]
-    pub fn new(folder: &Path, archive: StoredResults) -> Self {
-        Self { folder: folder.to_owned(), archive, open: BTreeMap::new(), works: true }
+    pub fn new(folder: &Path, archive: StoredResults, run: Option<String>) -> Self {
+        Self { folder: folder.to_owned(), archive, run, open: BTreeMap::new(), works: true }
+    }
+
+    /// Returns what is written about an instance: its parameters, those of what it depends on, its key and the run.
+    fn about(&self, parameters: &Value, upstream: &Value, key: Option<StageKey>) -> Value {
+        let made = json!({ "key": key, "run": self.run });
+        json!({ "parameters": parameters, "upstream": upstream, "strata": made })
     }
 
     /// Returns the folder for the work of an instance.
@@ -53,8 +63,9 @@ impl Tensorboard {
     fn write(&mut self, event: &Event) -> io::Result<()> {
         match event {
             // A retry starts from scratch too.
-            Event::StageStarted { instance, parameters, key, .. } => {
-                let run = Run::start(&self.folder_of(instance, key.map(|key| key.short())), instance, parameters)?;
+            Event::StageStarted { instance, parameters, upstream, key, .. } => {
+                let about = self.about(parameters, upstream, *key);
+                let run = Run::start(&self.folder_of(instance, key.map(|key| key.short())), instance, &about)?;
                 self.open.insert(instance.clone(), run);
             }
             Event::Metric { instance, name, value, epoch } => {
@@ -65,7 +76,8 @@ impl Tensorboard {
             Event::StageFinished { instance, status: Status::Cached, key, .. } => {
                 let folder = self.folder_of(instance, key.map(|key| key.short()));
                 if let Some(past) = (!folder.join(WHOLE).exists()).then(|| self.archive.past(event)).flatten() {
-                    let mut run = Run::start(&folder, instance, &past.parameters)?;
+                    let about = self.about(&past.parameters, &past.upstream, *key);
+                    let mut run = Run::start(&folder, instance, &about)?;
                     run.past(&past)?;
                     run.pictures(&self.archive.pictures(event))?;
                     File::create(folder.join(WHOLE))?;

@@ -9,7 +9,7 @@ use std::{
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::{Lines, Styles, escape::one_line};
+use super::{Lines, Styles, escape::one_line, folding::Folding, gauge::wall_clock};
 use crate::{
     plan::Reason,
     run::{Event, Reporter, Status},
@@ -30,10 +30,14 @@ pub struct Terminal {
     /// The losses of each running instance, one for each epoch.
     losses: BTreeMap<String, Vec<f64>>,
     /// The latest estimate of the remaining work, and its time.
-    outlook: Option<(f64, usize, Instant)>,
+    outlook: Option<(Left, Instant)>,
+    folding: Folding,
     /// When spinners and clocks were last updated.
     moved: Instant,
 }
+
+/// The remaining work: seconds of all instances, instances of unknown length, and seconds of the longest chain.
+type Left = (f64, usize, f64);
 
 struct Drawn {
     all: MultiProgress,
@@ -45,8 +49,9 @@ impl Terminal {
     /// Shows runs with `jobs` instances at a time. Failures leave a line; other events do so unless `quiet` is set.
     #[must_use]
     pub fn new(styles: Styles, quiet: bool, jobs: usize) -> Self {
-        let (counts, losses) = (BTreeMap::new(), BTreeMap::new());
-        Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None, moved: Instant::now() }
+        let (counts, losses, folding) = (BTreeMap::new(), BTreeMap::new(), Folding::default());
+        let moved = Instant::now();
+        Self { styles, quiet, drawn: None, stages: 0, counts, jobs, losses, outlook: None, folding, moved }
     }
 
     /// Returns a formatter for the current width of the terminal, which may be resized.
@@ -79,10 +84,8 @@ impl Terminal {
             bar.set_length(*total);
         }
         bar.set_position(*done);
-        // The first second says little about the remaining time.
-        let settled = bar.elapsed() > Duration::from_secs(1);
-        let left = (settled && *total > 0).then(|| bar.eta().as_secs());
-        let rate = settled.then(|| bar.per_sec());
+        let left = time_left(bar).map(|left| left.as_secs());
+        let rate = is_settled(bar).then(|| bar.per_sec());
         bar.set_message(lines.progress(event, losses, rate, left).unwrap_or_default());
         self.whole();
     }
@@ -96,11 +99,23 @@ impl Terminal {
 
     fn whole(&self) {
         let Some(drawn) = &self.drawn else { return };
-        let left = self.outlook.map(|(seconds, unknown, then)| {
-            ((seconds - then.elapsed().as_secs_f64() * self.jobs as f64).max(0.0), unknown)
+        let left = self.outlook.map(|((seconds, unknown, chain), then)| {
+            let since = then.elapsed().as_secs_f64();
+            let running = drawn.bars.values().filter_map(time_left).map(|left| left.as_secs_f64());
+            (wall_clock(seconds - since * self.jobs as f64, self.jobs, chain - since, running), unknown)
         });
-        drawn.whole.set_message(self.lines().whole(self.stages, &self.counts, left, self.jobs));
+        drawn.whole.set_message(self.lines().whole(self.stages, &self.counts, left));
     }
+}
+
+/// Returns whether an instance has run for long enough to say something about its speed.
+fn is_settled(bar: &ProgressBar) -> bool {
+    bar.elapsed() > Duration::from_secs(1)
+}
+
+/// Returns the time that an instance needs at its speed so far, if that is known.
+fn time_left(bar: &ProgressBar) -> Option<Duration> {
+    (is_settled(bar) && bar.length().is_some_and(|length| length > 0)).then(|| bar.eta())
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -120,8 +135,8 @@ impl Reporter for Terminal {
                 self.whole();
             }
             Event::Progress { .. } => self.progress(event),
-            Event::Outlook { seconds, unknown } => {
-                self.outlook = Some((*seconds, *unknown, Instant::now()));
+            Event::Outlook { seconds, unknown, chain } => {
+                self.outlook = Some(((*seconds, *unknown, *chain), Instant::now()));
                 self.whole();
             }
             Event::StageFinished { instance, status, seconds, message, .. } => {
@@ -133,12 +148,15 @@ impl Reporter for Terminal {
                     bar.finish_and_clear();
                     drawn.all.remove(&bar);
                 }
-                if *status == Status::Failed {
+                if *status == Status::Failed && self.folding.fails(instance, message.as_deref().unwrap_or_default()) {
                     self.print(&self.lines().finished(instance, *status, *seconds, message.as_deref()));
                 }
                 self.whole();
             }
             Event::RunFinished { .. } => {
+                for (message, instances) in self.folding.shared_failures().collect::<Vec<_>>() {
+                    self.print(&self.lines().same_error(&instances, &message));
+                }
                 if let Some(drawn) = self.drawn.take() {
                     drawn.whole.finish_and_clear();
                     let _ = drawn.all.clear();

@@ -1,12 +1,13 @@
 //! Reads the results of a finished instance from the cache, for reporters.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use candle_core::{DType, Tensor};
 use serde_json::Value;
 
 use super::images::{Images, png};
 use crate::{
+    graph::{Graph, Instance, InstanceId},
     run::Event,
     store::{Output, Store},
 };
@@ -21,6 +22,8 @@ const MOST_IMAGES: usize = 16;
 pub struct Past {
     /// Its parameters after defaults.
     pub parameters: Value,
+    /// The parameters of everything that it depends on, by stage.
+    pub upstream: Value,
     /// Final numbers, by name.
     pub metrics: BTreeMap<String, f64>,
     /// Curves by name: epochs, from 1, and the values there.
@@ -45,22 +48,41 @@ pub struct Picture {
 #[derive(Clone, Debug)]
 pub struct StoredResults {
     store: Store,
+    upstream: Upstream,
+}
+
+/// The parameters of everything that each instance of a graph depends on. Clones share what they know, so a graph that is
+/// built later, with more seeds, can be made known to those who ask.
+#[derive(Clone, Debug, Default)]
+pub struct Upstream(Rc<RefCell<BTreeMap<String, Value>>>);
+
+impl Upstream {
+    /// Replaces what is known by the instances of a graph.
+    pub fn learn(&self, graph: &Graph<'_>) {
+        let of = |(index, instance): (InstanceId, &Instance<'_>)| (instance.name.to_string(), graph.upstream(index));
+        *self.0.borrow_mut() = graph.instances.iter_enumerated().map(of).collect();
+    }
+
+    fn of(&self, instance: &str) -> Value {
+        self.0.borrow().get(instance).cloned().unwrap_or_default()
+    }
 }
 
 impl StoredResults {
-    /// Answers from this cache.
+    /// Answers from this cache, and from what is known of the graph.
     #[must_use]
-    pub fn new(store: &Store) -> Self {
-        Self { store: store.clone() }
+    pub fn new(store: &Store, upstream: &Upstream) -> Self {
+        Self { store: store.clone(), upstream: upstream.clone() }
     }
 
     /// Returns the numbers of the instance.
     #[must_use]
     pub fn past(&self, finished: &Event) -> Option<Past> {
-        let Event::StageFinished { key: Some(key), .. } = finished else { return None };
+        let Event::StageFinished { key: Some(key), instance, .. } = finished else { return None };
         let manifest = self.store.manifest(key).ok()??;
         let parameters = (*manifest.recipe.params).clone();
-        Some(Past { parameters, metrics: manifest.metrics, series: manifest.series })
+        let upstream = self.upstream.of(instance);
+        Some(Past { parameters, upstream, metrics: manifest.metrics, series: manifest.series })
     }
 
     /// Returns the images among its outputs.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use candle_core::Tensor;
+use serde_json::Value;
 
-use super::rows::Results;
+use super::rows::{Results, Row};
 use crate::{
     digest::ArtifactHash,
     graph::{Graph, Instance, InstanceId},
@@ -68,6 +69,46 @@ impl<'a, 't> Catalogue<'a, 't> {
     #[must_use]
     pub fn seeds(&self) -> Option<&'a str> {
         self.graph.pipeline.repeats.as_deref()
+    }
+
+    /// Returns the axes that vary among some rows, in the order of the file, without the axis over seeds.
+    #[must_use]
+    pub fn varying(&self, rows: &[&Row<'_>]) -> Vec<&'a str> {
+        let varies = |axis: &&str| {
+            let mut values = rows.iter().filter_map(|row| row.axes.get(axis));
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        };
+        let seeds = self.seeds();
+        let axes = self.graph.pipeline.axes.iter().map(|axis| axis.key.get_ref().as_str());
+        axes.filter(|axis| Some(*axis) != seeds && varies(axis)).collect()
+    }
+
+    /// Returns whether the experiment varies the stages with this metric, and the metric with them: their own
+    /// parameters, apart from the seed, or what their inputs are connected to. Whether it varies through what comes
+    /// in does not matter.
+    #[must_use]
+    pub fn varies_by_own(&self, metric: &str) -> bool {
+        /// Input port, stage and output of each link.
+        type Wires<'d> = Vec<(&'d str, &'d str, &'d str)>;
+        let mut known: BTreeMap<(&str, Vec<ArtifactHash>), (Value, f64)> = BTreeMap::new();
+        let mut wired: BTreeMap<&str, (Wires<'_>, f64)> = BTreeMap::new();
+        for (&index, manifest) in &self.made {
+            let Some(&value) = manifest.metrics.get(metric) else { continue };
+            let instance = self.instance(index);
+            let mut params = (*manifest.recipe.params).clone();
+            params.as_object_mut().and_then(|params| params.remove("seed"));
+            let links = instance.inputs.iter();
+            let wires: Wires<'_> =
+                links.map(|link| (link.port, &*self.instance(link.from).stage, &*link.output)).collect();
+            let inputs = manifest.recipe.inputs.values().copied().collect();
+            let (others, then) = known.entry((instance.kind.name, inputs)).or_insert_with(|| (params.clone(), value));
+            let (joined, once) = wired.entry(instance.kind.name).or_insert_with(|| (wires.clone(), value));
+            if (*others != params && *then != value) || (*joined != wires && *once != value) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Iterates over all instances of the graph.

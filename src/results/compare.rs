@@ -216,6 +216,14 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
     }
 }
 
+/// Formats the interval of a difference: `[-1.2, 3.4]`, or nothing if there is none.
+#[must_use]
+pub fn interval(about: &Metrics, one: &Comparison<'_>) -> String {
+    let ends = one.difference_low.zip(one.difference_high);
+    let shown = |value: f64| about.shown(one.metric, value);
+    ends.map(|(low, high)| format!("[{}, {}]", shown(low), shown(high))).unwrap_or_default()
+}
+
 /// Formats the comparisons as a table.
 #[must_use]
 pub fn grid(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>]) -> Grid {
@@ -225,8 +233,6 @@ pub fn grid(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>]) -> 
     let mut grid = Grid::new(left.into_iter().chain(right).chain([("verdict".to_owned(), Align::Left)]));
     for one in comparisons {
         let number = |value: Option<f64>| value.map(|value| about.shown(one.metric, value)).unwrap_or_default();
-        let interval = one.difference_low.zip(one.difference_high);
-        let interval = interval.map(|(low, high)| format!("[{}, {}]", number(Some(low)), number(Some(high))));
         grid.push(vec![
             one.arm.to_owned(),
             about.header(one.metric),
@@ -235,7 +241,7 @@ pub fn grid(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>]) -> 
             number(one.baseline_mean),
             number(one.arm_mean),
             number(one.difference),
-            interval.unwrap_or_default(),
+            interval(about, one),
             one.p_adjusted.map(|p| format!("{p:.3}")).unwrap_or_default(),
             one.verdict.clone(),
         ]);

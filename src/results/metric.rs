@@ -30,6 +30,8 @@ pub struct Metrics {
     /// The scores of each kind: the kind, and the number of the metric. Those of kinds that nothing depends on come
     /// first: they are what the pipeline asks.
     scores: Vec<(&'static str, usize)>,
+    /// How many of the scores are of such kinds.
+    asked: usize,
 }
 
 impl Metrics {
@@ -44,7 +46,7 @@ impl Metrics {
             .filter(|(index, _)| !inner.contains(index))
             .map(|(_, instance)| instance.kind.name)
             .collect();
-        let (mut kinds, mut found) = (Vec::new(), Self { all: Vec::new(), scores: Vec::new() });
+        let (mut kinds, mut found) = (Vec::new(), <Self as Default>::default());
         for kind in graph.instances.iter().map(|instance| &instance.kind) {
             if kinds.contains(&kind.name) {
                 continue;
@@ -62,6 +64,7 @@ impl Metrics {
             }
         }
         found.scores.sort_by_key(|(kind, _)| !answers.contains(kind));
+        found.asked = found.scores.iter().filter(|(kind, _)| answers.contains(kind)).count();
         found
     }
 
@@ -80,6 +83,12 @@ impl Metrics {
     pub fn scores(&self) -> impl Iterator<Item = &Metric> {
         let is_first = |at: &usize| self.scores[..*at].iter().all(|(_, other)| *other != self.scores[*at].1);
         (0..self.scores.len()).filter(is_first).map(|at| &self.all[self.scores[at].1])
+    }
+
+    /// Iterates over the scores of the kinds that nothing depends on, which are what the pipeline asks.
+    pub fn asked(&self) -> impl Iterator<Item = &Metric> {
+        let names: BTreeSet<&str> = self.scores[..self.asked].iter().map(|(_, at)| &*self.all[*at].name).collect();
+        self.scores().filter(move |score| names.contains(&*score.name))
     }
 
     /// Returns whether a metric is a score of a kind. Another kind may have a metric of that name that is none.

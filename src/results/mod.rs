@@ -18,9 +18,9 @@ mod statistics;
 mod table;
 
 pub use self::{
-    archive::{Past, Picture, StoredResults},
+    archive::{Past, Picture, StoredResults, Upstream},
     catalogue::{Catalogue, short, words},
-    compare::{Comparison, by_seed, compare, grid},
+    compare::{Comparison, by_seed, compare, grid, interval},
     contrast::{Arm, Baseline},
     error::ResultsError,
     grid::{Align, Grid},

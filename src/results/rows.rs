@@ -188,6 +188,17 @@ impl<'a> Results<'a> {
         })
     }
 
+    /// Returns what the pipeline asks: each score of its final stages that has results, with the rows that have it. If
+    /// there is none, the first score of any other stage.
+    pub fn answers(&self) -> Vec<(&Metric, Vec<&Row<'a>>)> {
+        let judged = |score: &Metric| -> Vec<&Row<'a>> {
+            self.rows.iter().filter(|row| row.is_judged_by(score, &self.metrics)).collect()
+        };
+        let asked = self.metrics.asked().map(|score| (score, judged(score)));
+        let answers: Vec<_> = asked.filter(|(_, rows)| !rows.is_empty()).collect();
+        if answers.is_empty() { self.scored().into_iter().collect() } else { answers }
+    }
+
     /// Returns every row.
     pub fn rows(&self) -> &[Row<'a>] {
         &self.rows

@@ -1,5 +1,10 @@
 //! The work that is left in a run: its order, whether there is room for it, and how long it may take.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
+
 use typed_index_collections::TiVec;
 
 use super::schedule::{Limits, Load, Schedule};
@@ -16,6 +21,21 @@ pub(super) struct Backlog {
     expected: TiVec<InstanceId, Option<f64>>,
     /// Seconds of work that is left, and the number of instances with no recorded duration.
     left: (f64, usize),
+    /// The instances that are left, by the length of the chain that begins with each: the bits of its seconds, which
+    /// have the order of the numbers.
+    chains: BTreeSet<(u64, InstanceId)>,
+    /// When each running instance started.
+    started: BTreeMap<InstanceId, Instant>,
+}
+
+/// The work that is left.
+pub(super) struct Left {
+    /// Expected seconds of all instances, summed.
+    pub seconds: f64,
+    /// The number of instances with no recorded duration.
+    pub unknown: usize,
+    /// Expected seconds of the longest chain of instances that depend on each other.
+    pub chain: f64,
 }
 
 impl Backlog {
@@ -45,14 +65,16 @@ impl Backlog {
         let seconds: TiVec<_, f64> = expected.iter().map(|seconds| seconds.unwrap_or_default()).collect();
         let links = |instance: &Instance<'_>| instance.inputs.iter().map(|link| link.from).collect();
         let links: TiVec<_, Vec<InstanceId>> = graph.instances.iter().map(links).collect();
-        let mut left = (0.0, 0);
+        let schedule = Schedule::new(limits, &loads, &seconds, &links);
+        let (mut left, mut chains) = ((0.0, 0), BTreeSet::new());
         for index in open {
+            chains.insert((schedule.urgency(index).to_bits(), index));
             match expected[index] {
                 Some(expected) => left.0 += expected,
                 None => left.1 += 1,
             }
         }
-        Ok(Self { schedule: Schedule::new(limits, &loads, &seconds, &links), expected, left })
+        Ok(Self { schedule, expected, left, chains, started: BTreeMap::new() })
     }
 
     /// Returns the schedule: the order in which instances should start, and what is running.
@@ -60,13 +82,33 @@ impl Backlog {
         &mut self.schedule
     }
 
-    /// Returns the expected seconds of the work that is left, and the number of instances with no recorded duration.
-    pub(super) fn left(&self) -> (f64, usize) {
-        self.left
+    /// Takes the resources of an instance that starts.
+    pub(super) fn start(&mut self, index: InstanceId) {
+        self.schedule.start(index);
+        self.started.insert(index, Instant::now());
+    }
+
+    /// Frees the resources of an instance that ended.
+    pub(super) fn end(&mut self, index: InstanceId) {
+        self.schedule.end(index);
+        self.started.remove(&index);
+    }
+
+    /// Returns the work that is left.
+    pub(super) fn left(&self) -> Left {
+        let (seconds, unknown) = self.left;
+        let rest = self.chains.iter().rev().find(|(_, index)| !self.started.contains_key(index));
+        let rest = rest.map_or(0.0, |(bits, _)| f64::from_bits(*bits));
+        let running = self.started.iter().map(|(&index, start)| {
+            let own = self.expected[index].unwrap_or_default();
+            self.schedule.urgency(index) - start.elapsed().as_secs_f64().min(own)
+        });
+        Left { seconds, unknown, chain: running.fold(rest, f64::max) }
     }
 
     /// Removes a finished instance from the work that is left.
     pub(super) fn done(&mut self, index: InstanceId) {
+        self.chains.remove(&(self.schedule.urgency(index).to_bits(), index));
         match self.expected[index] {
             Some(expected) => self.left.0 = (self.left.0 - expected).max(0.0),
             None => self.left.1 = self.left.1.saturating_sub(1),

@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    backlog::Backlog,
+    backlog::{Backlog, Left},
     devices::Devices,
     event::{Event, Reporter},
     executor::{Executor, JobSpec, Start, Update},
@@ -281,12 +281,13 @@ impl<'a, 't> Dispatcher<'a, 't> {
         match self.executor.start(job)? {
             Start::Started => {
                 self.states.start(index, devices);
-                self.backlog().schedule().start(index);
+                self.backlog().start(index);
                 self.reporter.event(&Event::StageStarted {
                     instance: instance.name.to_string(),
                     kind: instance.kind.name.to_owned(),
                     key: Some(work.key),
                     parameters: Value::clone(&work.recipe.params),
+                    upstream: self.given.graph.upstream(index),
                     reason: work.reason,
                 });
                 return Ok(false);
@@ -358,8 +359,8 @@ impl<'a, 't> Dispatcher<'a, 't> {
     }
 
     pub(super) fn tell_what_is_left(&mut self) {
-        let (seconds, unknown) = self.backlog().left();
-        self.reporter.event(&Event::Outlook { seconds, unknown });
+        let Left { seconds, unknown, chain } = self.backlog().left();
+        self.reporter.event(&Event::Outlook { seconds, unknown, chain });
     }
 
     /// Stops the run if the stop flag is set or the time budget is spent.
@@ -404,7 +405,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
     pub(super) fn release(&mut self, index: InstanceId) -> Option<(Work, bool)> {
         let State::Running { work, devices, resumed } = self.states.reopen(index) else { return None };
         self.devices.release(&devices);
-        self.backlog().schedule().end(index);
+        self.backlog().end(index);
         Some((*work, resumed))
     }
 }

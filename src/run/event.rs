@@ -29,6 +29,8 @@ pub enum Event {
         seconds: f64,
         /// Instances with no recorded duration to estimate from.
         unknown: usize,
+        /// Expected seconds of the longest chain of unfinished instances that depend on each other.
+        chain: f64,
     },
     /// The code of an instance starts.
     StageStarted {
@@ -40,6 +42,9 @@ pub enum Event {
         key: Option<StageKey>,
         /// Its parameters after defaults, without paths of files.
         parameters: Value,
+        /// The parameters of everything that it depends on, by stage.
+        #[serde(skip_serializing_if = "is_empty")]
+        upstream: Value,
         /// Why it runs.
         reason: Reason,
     },
@@ -134,6 +139,13 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         epoch: Option<u64>,
     },
+    /// What an instance says about its work, such as what a dataset has read.
+    Remark {
+        /// The instance.
+        instance: String,
+        /// A sentence.
+        message: String,
+    },
     /// A warning about a result, whether it was made now or comes from the cache.
     Warning {
         /// The instance.
@@ -166,6 +178,10 @@ pub enum Event {
         /// Wall-clock seconds.
         seconds: f64,
     },
+}
+
+fn is_empty(table: &Value) -> bool {
+    table.as_object().is_none_or(serde_json::Map::is_empty)
 }
 
 fn real_if_any<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -32,6 +32,7 @@ impl Dispatcher<'_, '_> {
             Note::Metric { name, value } => Event::Metric { instance, name, value, epoch: None },
             Note::Point { series, epoch, value } => Event::Metric { instance, name: series, value, epoch: Some(epoch) },
             Note::Warning(message) => Event::Warning { instance, message },
+            Note::Remark(message) => Event::Remark { instance, message },
             Note::Resumed(at) => {
                 self.states.resume(index);
                 Event::Resumed { instance, epoch: at.epoch, step: at.step }

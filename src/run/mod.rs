@@ -3,7 +3,7 @@
 //! Reading order: `options` and `summary`, the input and the output of a run; `state`, the states of an instance;
 //! `dispatcher`, the loop that owns all states, with `finish` for the updates of jobs; `backlog`, `schedule` and
 //! `devices`, which decide what starts next and where; `executor`, the interface to whatever runs the work, `local`,
-//! which runs it on threads, and `worker`, one job; [`event`], what a run reports; `recompute`, which runs finished
+//! which runs it on threads, `worker`, one job, and `origin`, where it is done; [`event`], what a run reports; `recompute`, which runs finished
 //! work again to compare the bytes.
 
 mod backlog;
@@ -14,6 +14,7 @@ pub mod executor;
 mod finish;
 mod local;
 mod options;
+mod origin;
 mod recompute;
 pub mod schedule;
 pub mod signals;

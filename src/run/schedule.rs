@@ -79,6 +79,12 @@ impl Schedule {
         self.loads[index]
     }
 
+    /// Returns the seconds from the start of an instance to the end of the longest chain of instances that depend on it.
+    #[must_use]
+    pub fn urgency(&self, index: InstanceId) -> f64 {
+        self.urgency[index]
+    }
+
     /// Returns the instances in the order in which they should start. Those with the longest chain below them come
     /// first, so that the run ends early. Before these come the instances with the shortest chains, as many as delay
     /// the longest chain by at most a tenth in total, so that the results of one training come before the next

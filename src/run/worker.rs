@@ -11,7 +11,10 @@ use std::{
 use candle_core::Device;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::executor::{Failure, JobSpec};
+use super::{
+    executor::{Failure, JobSpec},
+    origin,
+};
 use crate::{
     digest::{ArtifactHash, StageKey},
     plan::recipe::changed,
@@ -134,6 +137,8 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
         instructions: Some(instructions().to_owned()),
         threads: job.threads,
         rows: job.rows,
+        machine: Some(origin::machine()),
+        commit: origin::commit(&job.root),
     };
     let manifest = Manifest { recipe: job.recipe.clone(), outputs, metrics, series, warnings, seconds, provenance };
     store.commit(&manifest).map_err(failed)?;

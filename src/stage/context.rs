@@ -55,6 +55,8 @@ pub enum Note {
     },
     /// Why the result should be read with care.
     Warning(String),
+    /// What the work is about, in a sentence. It is shown during the run and not kept.
+    Remark(String),
     /// A point of a curve.
     Point {
         /// The curve, snake_case.
@@ -309,6 +311,12 @@ impl<'a> Context<'a> {
     /// cache.
     pub fn warn(&mut self, message: impl Into<String>) {
         (self.listener)(Note::Warning(message.into()));
+    }
+
+    /// Says a sentence about the work, such as what it reads: a lowercase fragment. It is shown during the run and is not
+    /// part of the result.
+    pub fn remark(&mut self, message: impl Into<String>) {
+        (self.listener)(Note::Remark(message.into()));
     }
 
     /// Records a point of a curve in the manifest. Epochs count from 1; of two points at one epoch the last counts.

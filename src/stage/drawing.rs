@@ -47,6 +47,19 @@ pub enum Drawing {
         /// How many in a row.
         columns: usize,
     },
+    /// Images that are each described by a few words, most important first.
+    Captioned {
+        /// What they are, such as "mistakes".
+        title: String,
+        /// How to read them.
+        caption: String,
+        /// The images, u8 `[…, C, H, W]`.
+        images: Tensor,
+        /// Which of them are shown, each with its words, such as "cat → dog".
+        shown: Vec<(usize, String)>,
+    },
+    /// A sentence in place of a picture that cannot be drawn, with the reason.
+    Words(String),
     /// A table of numbers, whose rows and columns have names.
     Matrix {
         /// What they are, such as "confusions".

@@ -17,7 +17,7 @@ use super::shared::images::artifact;
 use crate::{
     ml::{
         self,
-        data::{Faults, Listed, Reading, Split, encoded::Orientation, resize::Resize, shapes::Shapes},
+        data::{Choice, Faults, Listed, Reading, Split, encoded::Orientation, resize::Resize, shapes::Shapes},
     },
     stage::{
         Context, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Progress, Root, Source, Stage,
@@ -151,6 +151,18 @@ impl Dataset {
         source::list(self, &root.resolve(self.path.as_deref().unwrap_or_default()))
     }
 
+    /// What is read: `cifar10 in data/cifar-10-batches-bin: 50000 train, 10000 test images`.
+    fn reads(&self, ports: &[&str], choices: &[Choice]) -> String {
+        let source = serde_json::to_value(self.source).ok();
+        let source = source.as_ref().and_then(|source| source.as_str()).unwrap_or_default();
+        let place = match &self.path {
+            Some(path) => format!("{source} in {path}"),
+            None => format!("{source}, generated"),
+        };
+        let counts = ports.iter().zip(choices).map(|(port, choice)| format!("{} {port}", choice.indices.len()));
+        format!("{place}: {} images", counts.collect::<Vec<_>>().join(", "))
+    }
+
     /// Channels, rows and columns of the images, if the parameters and the files decide them.
     fn image_size(&self, listed: Option<&dyn Listed>) -> Option<[usize; 3]> {
         let found = listed.and_then(Listed::size).or(match self.source {
@@ -237,6 +249,7 @@ impl Stage for Dataset {
         let images = listed.open()?;
         left_out += images.left_out();
         let (ports, choices): (Vec<_>, Vec<_>) = choose::choose(self, &parts, images.as_ref())?.into_iter().unzip();
+        cx.remark(self.reads(&ports, &choices));
         let total = choices.iter().map(|choice| choice.indices.len() as u64).sum();
         let mut watch = |done: usize| {
             if cx.cancelled() {

@@ -9,7 +9,7 @@ use super::shared::{
     checks,
     classifier::{self, Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
-    idle, images, network,
+    idle, images, mistakes, network,
     session::Session,
     start::Known,
 };
@@ -20,7 +20,10 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError},
+    stage::{
+        Context, Drawing, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage,
+        StageError, View,
+    },
 };
 
 /// Puts a linear classifier on a pretrained encoder and trains on a fraction of the labels: first the classifier alone
@@ -197,6 +200,10 @@ impl Stage for FineTune {
 
     fn metrics() -> Vec<Metric> {
         classifier::metrics()
+    }
+
+    fn draw(&self, _: &dyn View) -> Vec<Drawing> {
+        vec![mistakes::not_kept(Self::KIND)]
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

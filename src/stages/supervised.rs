@@ -9,7 +9,7 @@ use super::shared::{
     checks,
     classifier::{self, Classifier, Phase, Statistics, Subset, require_kept},
     held_out::{HeldOut, Watch},
-    idle, images,
+    idle, images, mistakes,
     session::Session,
     start::{self, Known},
 };
@@ -20,7 +20,10 @@ use crate::{
         optim::{Optimizer, OptimizerKind},
         schedule::Schedule,
     },
-    stage::{Context, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage, StageError},
+    stage::{
+        Context, Drawing, Extent, Foreseen, Foresight, Form, Inputs, Metric, Outputs, Port, Problems, Stage,
+        StageError, View,
+    },
 };
 
 /// Trains an encoder and a linear classifier from random weights, on all labels or a fraction of them: with the fraction
@@ -171,6 +174,10 @@ impl Stage for Supervised {
 
     fn metrics() -> Vec<Metric> {
         classifier::metrics()
+    }
+
+    fn draw(&self, _: &dyn View) -> Vec<Drawing> {
+        vec![mistakes::not_kept(Self::KIND)]
     }
 
     fn run(&self, inputs: &Inputs, cx: &mut Context<'_>) -> Result<Outputs, StageError> {

@@ -61,4 +61,11 @@ pub struct Provenance {
     /// estimated from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// The name of the machine that made it, its system and its processor; records of 0.1.0 lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// The commit of the git repository of the project, with ` + changes` if tracked files differed from it; `None`
+    /// without a repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
 }

@@ -55,6 +55,7 @@ mod sweep_oracle;
 mod sweep_targets;
 mod sweeps;
 mod tensor_files;
+mod terminal;
 mod threads;
 mod torch_weights;
 mod toys;

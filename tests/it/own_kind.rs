@@ -114,7 +114,7 @@ fn its_numbers_are_in_tables_with_unit_and_direction() {
 
     let store = experiment.store();
     let catalogue = Catalogue::new(&graph, &plan, &store, &results);
-    let page = sections::page(&catalogue, Path::new("pond.toml"), &[]).html();
+    let page = sections::page(&catalogue, Path::new("pond.toml"), "strata run pond.toml", &[]).html();
     assert!(page.contains("pond, height=0.25: ripples on the pond"), "its picture");
     assert!(page.contains("Calm %, with its 95 % interval"), "its score is what arms are judged by");
 }

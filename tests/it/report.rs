@@ -90,7 +90,14 @@ fn a_page_holds_everything() {
     for section in ["Results", "Sweeps", "Curves", "Images", "Stages", "Provenance"] {
         assert!(page.contains(&format!("<h2>{section}</h2>")), "{section}");
     }
-    for figure in ["test-accuracy", "simclr-loss", "probe-test-accuracy-map", "axes", "time"] {
+    for figure in [
+        "test-accuracy",
+        "simclr-loss",
+        "probe-test-accuracy-map",
+        "probe-test-accuracy-over-batches-batch-size",
+        "axes",
+        "time",
+    ] {
         assert!(page.contains(&format!("id=\"{figure}\"")), "{figure}");
     }
     let said = "batches.policy=stratified against random: ";
@@ -98,6 +105,18 @@ fn a_page_holds_everything() {
     assert!(
         page.contains("reconstructions") && page.contains("augmentation") && page.contains("taken for something else")
     );
+    // Mistakes have their class and what they were taken for, by the names of the classes.
+    let (_, tiles) = page.split_once("<figure class=\"tiles\">").expect("mistakes");
+    let words: Vec<&str> = tiles.split("<span>").skip(1).filter_map(|part| part.split('<').next()).collect();
+    assert!(!words.is_empty() && words.iter().all(|words| words.contains(" → ")), "{words:?}");
+    assert!(words[0].split(" → ").all(|class| class.parse::<u32>().is_err()), "names, not numbers: {}", words[0]);
+    // A policy of the sampler is varied, so its rates are drawn, after what the pipeline asks.
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("id=\"test-accuracy\"") < at("id=\"false-negative-rate-predicted\""));
+    for row in ["command", "machines", "vector instructions", "git commit of the project", "strata"] {
+        assert!(page.contains(&format!("<td class=\"name\">{row}</td>")), "{row}");
+    }
+    assert!(page.contains("strata run pipelines/p.toml"));
     // Of repetitions the first is shown.
     assert!(page.contains("seed=0: confusions") && !page.contains("seed=1: confusions"));
     // Nothing that a user writes can end a script or become one.
@@ -329,4 +348,67 @@ fn of_many_arms_the_best_come_first() {
     let mut best: Vec<f64> = all.map(|score| (1000.0 * score).round() / 10.0).collect();
     best.sort_by(|a, b| b.total_cmp(a));
     assert_eq!(scores, best[..10]);
+}
+
+/// The JSON of the figure with this anchor.
+fn figure(page: &str, name: &str) -> Value {
+    let (_, figure) = page.split_once(&format!("id=\"{name}\"")).unwrap_or_else(|| panic!("no figure {name}"));
+    let (_, json) = figure.split_once("<script type=\"application/json\">").expect("its numbers");
+    serde_json::from_str(json.split_once("</script>").expect("an end").0).expect("JSON")
+}
+
+#[test]
+fn a_page_leads_with_the_scores_of_all_final_stages() {
+    let project = Project::with(&format!(
+        "{NEIGHBOURS}\n[stage.clusters]\nkind = \"kmeans\"\ninputs = {{ features = \"train.features\" }}\nclusters = 4\nruns = 1\n\n\
+         [stage.batches]\nkind = \"sampler\"\ninputs = {{ labels = \"clusters.labels\" }}\nbatch_size = 16\npolicy = \"stratified\"\n\n\
+         [sweep]\n\"knn.k\" = [1, 5, 100]\n\"clusters.clusters\" = [2, 8]\n"
+    ));
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    // The clusters change the rates of the sampler, but nobody asks about it: neither it nor a mask is varied.
+    assert!(!page.contains("false-negative-rate"), "no figure of what is not varied");
+    let line = figure(&page, "knn-test-accuracy-over-knn-k");
+    let trace = &line["data"][0];
+    assert_eq!((&trace["x"], &line["layout"]["xaxis"]["type"]), (&serde_json::json!([1.0, 5.0, 100.0]), &"log".into()));
+    let rows = project.json(&["table", "pipelines/p.toml", "knn"])["rows"].clone();
+    let rows = rows.as_array().expect("rows");
+    for (at, y) in trace["y"].as_array().expect("values").iter().enumerate() {
+        let metrics = &rows.iter().find(|row| row["axes"]["knn.k"].as_f64() == trace["x"][at].as_f64()).expect("a row")
+            ["metrics"];
+        let of = |name: &str| 100.0 * metrics[name].as_f64().expect("a number");
+        let close = |a: f64, b: &Value| (a - b.as_f64().expect("a number")).abs() < 1e-9;
+        assert!(close(of("test_accuracy"), y), "{metrics}");
+        assert!(close(of("test_accuracy_high") - of("test_accuracy"), &trace["error_y"]["array"][at]), "{metrics}");
+        assert!(close(of("test_accuracy") - of("test_accuracy_low"), &trace["error_y"]["arrayminus"][at]), "{metrics}");
+    }
+    // The neighbours vote again for the picture of their mistakes.
+    assert!(page.contains("knn, k=1: taken for something else"), "mistakes of a kNN probe");
+}
+
+#[test]
+fn sixty_four_clusters_have_a_colour_each_on_a_map() {
+    let project = Project::with(&format!(
+        "{NEIGHBOURS}\n[stage.clusters]\nkind = \"kmeans\"\ninputs = {{ features = \"train.features\" }}\nclusters = 64\nruns = 1\n\n\
+         [stage.map]\nkind = \"tsne\"\ninputs = {{ features = \"train.features\" }}\niterations = 20\n"
+    ));
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    let map = figure(&page, "map-cluster-of-clusters");
+    let colours: Vec<String> =
+        map["data"].as_array().expect("groups").iter().map(|group| group["marker"]["color"].to_string()).collect();
+    let distinct: std::collections::BTreeSet<&String> = colours.iter().collect();
+    assert_eq!((colours.len(), distinct.len()), (64, 64), "{colours:?}");
+}
+
+#[test]
+fn what_a_page_leaves_out_is_said() {
+    let project = Project::with(&format!("{NEIGHBOURS}\n[sweep]\n\"knn.k\" = \"range(1, 60)\"\n"));
+    project.done(&["run", "pipelines/p.toml", "-q"]);
+    project.done(&["report", "pipelines/p.toml", "-o", "page.html"]);
+    let page = fs::read_to_string(project.path("page.html")).expect("a page");
+    assert!(page.contains("a chart of 60 bars could not be read"), "bars");
+    assert!(page.contains("Pictures of 57 more of these 60 `knn_probe` instances are left out."), "pictures");
 }

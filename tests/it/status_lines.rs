@@ -29,6 +29,7 @@ fn started(instance: &str, reason: Reason) -> Event {
         kind: "encode".to_owned(),
         key: None,
         parameters: serde_json::Value::Null,
+        upstream: serde_json::Value::Null,
         reason,
     }
 }
@@ -68,6 +69,10 @@ fn all() -> Vec<Event> {
             finished(name, Status::Blocked, None, Some("the run was interrupted")),
         ]);
     }
+    events.push(Event::Remark {
+        instance: SHORT.to_owned(),
+        message: "cifar10 in data/cifar-10-batches-bin: 50000 train, 10000 test images".to_owned(),
+    });
     for (instances, budget) in [(vec![SHORT.to_owned()], false), (vec![SHORT.to_owned(), LONG.to_owned()], true)] {
         events.push(Event::Stopping { instances, budget });
     }
@@ -78,7 +83,7 @@ fn all() -> Vec<Event> {
 /// What a reporter of plain lines prints for a stream of this width.
 fn printed(width: Option<usize>) -> String {
     let mut to = Vec::new();
-    let mut plain = Plain::new(&mut to, Lines { styles: Styles::default(), width });
+    let mut plain = Plain::new(&mut to, Lines { styles: Styles::default(), width }).everything();
     all().iter().for_each(|event| plain.event(event));
     drop(plain);
     String::from_utf8(to).expect("text")
@@ -106,8 +111,8 @@ fn every_line_of_a_run() {
     }
     shown.push_str("## The whole run\n\n");
     let folded = BTreeMap::from([(Status::Cached, 12), (Status::Ran, 9), (Status::Resumed, 1), (Status::Failed, 2)]);
-    for (counts, left) in [(&BTreeMap::new(), None), (&folded, Some((750.0, 0))), (&folded, Some((750.0, 3)))] {
-        shown.push_str(&format!("{}\n", lines(Some(80)).whole(30, counts, left, 2)));
+    for (counts, left) in [(&BTreeMap::new(), None), (&folded, Some((375.0, 0))), (&folded, Some((375.0, 3)))] {
+        shown.push_str(&format!("{}\n", lines(Some(80)).whole(30, counts, left)));
     }
     shown.push_str("\n## Summary\n\n");
     for counts in [

@@ -1,6 +1,6 @@
-//! `--tensorboard` and `--mlflow`: what other programs are told is what the cache holds.
+//! `--tensorboard`, `--mlflow` and W&B: what other programs are told is what the cache holds.
 //!
-//! Two of the tests ask the real programs: `pip install tensorboard mlflow pillow`, then
+//! Three of the tests ask the real programs: `pip install tensorboard mlflow pillow wandb`, then
 //! `STRATA_PYTHON=venv/bin/python cargo test --test it trackers`. Without them they are skipped.
 
 use std::{
@@ -323,6 +323,20 @@ fn tensorboard_reads_what_the_cache_holds() {
     let images = json!({"dae@dae.seed=0 reconstructions": [24, 128], "dae@dae.seed=1 reconstructions": [24, 128]});
     assert_eq!(read["images"], images);
     assert!(text(&read["texts"]["dae@dae.seed=1"]).contains("\"batch_size\": 16"), "{}", read["texts"]);
+    // What a stage depends on is told too, whether it ran or was cached.
+    project.done(&[&RUN[..], &["--tensorboard", "again"]].concat());
+    for board in ["board", "again"] {
+        let read = python(&program, READ_TENSORBOARD, &[&project.path(board).to_string_lossy()]);
+        let about = text(&read["texts"]["clusters@dae.seed=1"]);
+        let (_, json) = about.split_once("```json\n").expect("a block");
+        let about: Value = serde_json::from_str(json.trim_end_matches("\n```")).expect("JSON");
+        assert_eq!(
+            (&about["parameters"]["clusters"], &about["upstream"]["dae"]["seed"]),
+            (&json!(4), &json!(1)),
+            "{board}"
+        );
+        assert_eq!(about["upstream"]["images"]["train"], 48, "{board}");
+    }
 }
 
 const READ_MLFLOW: &str = r#"
@@ -384,5 +398,101 @@ fn mlflow_has_what_the_cache_holds() {
     };
     compare(&project, &read["found"], tag, 1e-12);
     assert_eq!(read["params"]["dae@dae.seed=1"]["batch_size"], "16");
+    let clusters = &read["params"]["clusters@dae.seed=1"];
+    assert_eq!(
+        (&clusters["clusters"], &clusters["dae.seed"], &clusters["images.train"]),
+        (&json!("4"), &json!("1"), &json!("48"))
+    );
     assert!(read["statuses"].as_array().expect("a list").iter().all(|status| status == "FINISHED"));
+}
+
+/// Reads offline folders of W&B: the records of each `.wandb` file, which has the blocks of a log of LevelDB (7 bytes of
+/// header: checksum, length, and whether it is a whole record or its first, a middle or its last part).
+const READ_WANDB: &str = r#"
+import glob, json, sys
+from wandb.proto import wandb_internal_pb2 as pb
+def records(path):
+    data, at, whole = open(path, "rb").read(), 7, b""
+    assert data[:4] == b":W&B", data[:4]
+    while at + 7 <= len(data):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        length, part = int.from_bytes(data[at + 4:at + 6], "little"), data[at + 6]
+        whole += data[at + 7:at + 7 + length]
+        at += 7 + length
+        if part in (1, 4):
+            yield whole
+            whole = b""
+runs = []
+for path in sorted(glob.glob(sys.argv[1] + "/wandb/offline-run-*/*.wandb")):
+    run = {"history": {}, "summary": {}, "config": {}, "exit": None}
+    for data in records(path):
+        record = pb.Record()
+        record.ParseFromString(data)
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            run.update(name=record.run.display_name, project=record.run.project, group=record.run.run_group, job=record.run.job_type)
+            run["config"].update({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.run.config.update})
+        elif kind == "history":
+            row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+            for name, value in row.items():
+                if not name.startswith("_") and name != "epoch":
+                    run["history"].setdefault(name, []).append([row["epoch"], value])
+        elif kind == "summary":
+            run["summary"].update({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.summary.update})
+        elif kind == "exit":
+            run["exit"] = record.exit.exit_code
+    runs.append(run)
+print(json.dumps(runs))
+"#;
+
+#[test]
+fn wandb_reads_what_the_cache_holds() {
+    let Some(python_path) = python_with("wandb") else { return };
+    let project = Project::with(PIPELINE);
+    let log = |arguments: &[&str]| {
+        project.done(&[&RUN[..], &["--events", "events.jsonl"], arguments].concat());
+        let output = Command::new(&python_path)
+            .args(["-m", "strata_lab.wandb", "events.jsonl", "--dir", "."])
+            .current_dir(project.path("."))
+            .env("PYTHONPATH", Path::new(env!("CARGO_MANIFEST_DIR")).join("python"))
+            .env("WANDB_MODE", "offline")
+            .output()
+            .expect("Python can be started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(log(&[]), format!("{INSTANCES} W&B runs"));
+    let first = python(&python_path, READ_WANDB, &[&project.path(".").to_string_lossy()]);
+    let manifests = manifests(&project);
+    for run in first.as_array().expect("runs") {
+        let name = text(&run["name"]);
+        let manifest = &manifests[&name];
+        let stage = name.split('@').next().expect("a stage");
+        assert_eq!(
+            (&run["project"], &run["group"], &run["exit"]),
+            (&json!("tracked"), &json!(stage), &json!(0)),
+            "{name}"
+        );
+        assert_eq!(run["job"], json!(manifest.recipe.kind), "{name}");
+        assert_eq!(run["config"]["strata"]["key"], json!(manifest.recipe.key().hex()), "{name}");
+        for (series, points) in &manifest.series {
+            let points: Vec<Value> = points.iter().map(|(epoch, value)| json!([epoch, value])).collect();
+            assert_eq!(run["history"][series], json!(points), "{name}: {series}");
+        }
+        for (metric, value) in &manifest.metrics {
+            assert_eq!(run["summary"][metric], json!(value), "{name}: {metric}");
+        }
+    }
+    let clusters = first.as_array().and_then(|runs| runs.iter().find(|run| run["name"] == "clusters@dae.seed=1"));
+    let config = &clusters.expect("a run")["config"];
+    assert_eq!(
+        (&config["clusters"]["clusters"], &config["dae"]["seed"], &config["images"]["train"]),
+        (&json!(4), &json!(1), &json!(48))
+    );
+    // Another configuration is another run; what is cached is none.
+    assert_eq!(log(&["-S", "dae.batch_size=8"]), "6 W&B runs");
+    let both = python(&python_path, READ_WANDB, &[&project.path(".").to_string_lossy()]);
+    assert_eq!(both.as_array().map(Vec::len), Some(INSTANCES + 6));
 }

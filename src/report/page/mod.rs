@@ -10,6 +10,9 @@ pub use dag::{Dag, DagNode};
 use super::Figure;
 use crate::results::{Align, Grid};
 
+/// The height of a figure that does not set its own, in pixels, as in the script of the page.
+const HEIGHT: u64 = 400;
+
 /// The content of a page, in order.
 #[derive(Default)]
 pub struct Page {
@@ -45,6 +48,8 @@ pub enum Part {
     Figure(Box<Figure>),
     /// A picture.
     Picture(Picture),
+    /// Images with words.
+    Tiles(Tiles),
     /// The graph of the stages.
     Dag(Dag),
 }
@@ -58,6 +63,18 @@ pub struct Picture {
     /// The picture as a data URI.
     pub source: String,
     /// Its size on the screen, in pixels.
+    pub size: (u32, u32),
+}
+
+/// Images with words below each of them.
+pub struct Tiles {
+    /// What they show.
+    pub title: String,
+    /// An explanation of how to read them.
+    pub caption: String,
+    /// Each image as a data URI, with its words.
+    pub images: Vec<(String, String)>,
+    /// The size of each on the screen, in pixels.
     pub size: (u32, u32),
 }
 
@@ -126,19 +143,34 @@ impl Part {
             Self::List(items) => html! { ul { @for item in items { li { (item) } } } },
             Self::Table(title, grid) => html! { (table(title, grid)) },
             Self::Folded(title, grid) => html! { details.folded { summary { (title) } (table("", grid)) } },
-            Self::Figure(figure) => html! {
+            Self::Figure(figure) => {
+                let drawing = plotly::drawing(figure);
+                // The room is there before the figure is drawn, so that nothing moves.
+                let height = drawing["layout"]["height"].as_u64().unwrap_or(HEIGHT);
+                html! {
                 figure.chart.half[figure.is_narrow()] id=(figure.name) {
                     figcaption { h3 { (figure.title) } p { (figure.caption) " " (figure.gaps()) } }
-                    div.plot role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
-                    script type="application/json" { (PreEscaped(inert(&plotly::drawing(figure).to_string()))) }
+                    div.plot style={ "min-height:" (height) "px" } role="img" aria-label={ (figure.title) ". " (figure.caption) } {}
+                    script type="application/json" { (PreEscaped(inert(&drawing.to_string()))) }
                     (data(&figure.data()))
                 }
-            },
+                }
+            }
             Self::Picture(picture) => html! {
                 figure.picture {
                     figcaption { h3 { (picture.title) } p { (picture.caption) } }
                     img src=(picture.source) alt={ (picture.title) ". " (picture.caption) }
                         width=(picture.size.0) height=(picture.size.1) loading="lazy";
+                }
+            },
+            Self::Tiles(tiles) => html! {
+                figure.tiles {
+                    figcaption { h3 { (tiles.title) } p { (tiles.caption) } }
+                    ul {
+                        @for (source, words) in &tiles.images {
+                            li { img src=(source) alt="" width=(tiles.size.0) height=(tiles.size.1) loading="lazy"; span { (words) } }
+                        }
+                    }
                 }
             },
             Self::Dag(dag) => html! {

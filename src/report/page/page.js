@@ -17,7 +17,6 @@
   const layout = (own) => deep({
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colour("--ink") },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 60, r: 20, t: 20, b: 50 }, height: 400,
-    colorway: ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bb7744", "#7777cc", "#44aa99", "#999999"],
     hoverlabel: { namelength: -1, bgcolor: colour("--card"), bordercolor: colour("--line"), font: { color: colour("--ink") } },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--line"), activecolor: colour("--accent") },
     legend: { orientation: "h", y: -0.2, yanchor: "top", yref: "paper", title: { text: " " } }, xaxis: axis(), yaxis: axis(),
@@ -33,12 +32,15 @@
     tip.hidden = false;
   };
 
+  const hasWebgl = Boolean(document.createElement("canvas").getContext("webgl"));
   const drawn = new Set();
   const draw = (figure) => {
     if (drawn.has(figure) || !window.Plotly) return;
     drawn.add(figure);
     const plot = figure.querySelector(".plot"), own = JSON.parse(figure.querySelector("script").textContent);
     figure.own = own.layout;
+    // A browser without WebGL draws the points of a map one by one.
+    if (!hasWebgl) own.data.forEach((trace) => { if (trace.type === "scattergl") trace.type = "scatter"; });
     const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
     Plotly.newPlot(plot, own.data, layout(own.layout), config).then(() => {
       const sprite = own.layout.meta && sprites[own.layout.meta.sprite];

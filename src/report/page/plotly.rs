@@ -3,7 +3,13 @@
 
 use serde_json::{Value, json};
 
-use crate::report::figure::{Bar, Chart, Dimension, Figure, LEGEND, Line, cell_words};
+use crate::report::{
+    figure::{Bar, Chart, Dimension, Figure, LEGEND, Line, cell_words},
+    palette::{Colour, colours, hex},
+};
+
+/// The most values of a horizontal axis that are all marked.
+const MARKS: usize = 10;
 
 /// Returns the source of Plotly as one script.
 pub(super) fn library() -> String {
@@ -17,25 +23,38 @@ pub(super) fn library() -> String {
 pub(super) fn drawing(figure: &Figure) -> Value {
     let title = |text: &str| json!({ "text": text });
     match &figure.chart {
-        Chart::Lines { x, y, lines } => {
+        Chart::Lines { x, y, lines, log } => {
             let mode = if lines.iter().all(|line| line.points.len() < 40) { "lines+markers" } else { "lines" };
-            let data: Vec<Value> = lines.iter().map(|line| trace(line, mode)).collect();
+            let data: Vec<Value> =
+                lines.iter().zip(colours(lines.len())).map(|(line, colour)| trace(line, mode, colour)).collect();
             // A longer legend would be larger than the curves, so names are shown on hover only.
             let legend = (2..=LEGEND).contains(&data.len());
             let hover = if data.len() > LEGEND { "closest" } else { "x unified" };
+            let mut axis = match log {
+                true => json!({ "title": title(x), "type": "log" }),
+                false => json!({ "title": title(x), "rangemode": "tozero" }),
+            };
+            // Few values, such as those of an axis or the first epochs, are marked and nothing between them.
+            let mut places: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|point| point.0).collect();
+            places.sort_by(f64::total_cmp);
+            places.dedup();
+            if places.len() <= MARKS {
+                axis["tickvals"] = json!(places);
+                axis["ticktext"] = json!(places.iter().map(f64::to_string).collect::<Vec<_>>());
+            }
             json!({ "data": data, "layout": {
-                "xaxis": { "title": title(x), "rangemode": "tozero" }, "yaxis": { "title": title(y) },
+                "xaxis": axis, "yaxis": { "title": title(y) },
                 "showlegend": legend, "hovermode": hover,
             }})
         }
         Chart::Points { x, y, groups, diagonal, tiles } => {
             let mut data: Vec<Value> = Vec::new();
-            for (at, group) in groups.iter().enumerate() {
-                let mut points = trace(group, "markers");
+            for (at, (group, colour)) in groups.iter().zip(colours(groups.len())).enumerate() {
+                let mut points = trace(group, "markers", colour);
                 if let Some(tiles) = tiles {
                     points["customdata"] = json!(tiles.of[at]);
                     points["type"] = json!("scattergl");
-                    points["marker"] = json!({ "size": 5 });
+                    points["marker"]["size"] = json!(5);
                     points["hoverinfo"] = json!("name");
                 }
                 data.push(points);
@@ -79,7 +98,7 @@ pub(super) fn drawing(figure: &Figure) -> Value {
             };
             let names: Vec<String> = bars.iter().map(Bar::words).collect();
             let values: Vec<f64> = bars.iter().map(|bar| bar.value).collect();
-            let mut drawn = json!({ "type": "bar", "orientation": "h", "y": names, "x": values,
+            let mut drawn = json!({ "type": "bar", "orientation": "h", "y": names, "x": values, "marker": { "color": hex(colours(1)[0]) },
                 "hovertemplate": format!("%{{y}}<br>{value}: %{{x:.4g}}<extra></extra>") });
             if bars.iter().any(|bar| bar.interval.is_some()) {
                 drawn["error_x"] = json!({ "type": "data", "symmetric": false,
@@ -103,9 +122,19 @@ pub(super) fn drawing(figure: &Figure) -> Value {
     }
 }
 
-fn trace(line: &Line, mode: &str) -> Value {
+fn trace(line: &Line, mode: &str, colour: Colour) -> Value {
     let (x, y): (Vec<f64>, Vec<f64>) = line.points.iter().copied().unzip();
-    json!({ "type": "scatter", "mode": mode, "name": line.name, "x": x, "y": y })
+    let colour = hex(colour);
+    let mut drawn = json!({ "type": "scatter", "mode": mode, "name": line.name, "x": x, "y": y,
+        "line": { "color": colour }, "marker": { "color": colour } });
+    if line.intervals.iter().any(Option::is_some) {
+        let far = |end: fn((f64, f64), f64) -> f64| -> Vec<f64> {
+            y.iter().zip(&line.intervals).map(|(&y, ends)| ends.map_or(0.0, |ends| end(ends, y))).collect()
+        };
+        drawn["error_y"] = json!({ "type": "data", "symmetric": false, "thickness": 1.2,
+            "array": far(|ends, y| ends.1 - y), "arrayminus": far(|ends, y| y - ends.0) });
+    }
+    drawn
 }
 
 fn dimension(axis: &Dimension, values: Vec<f64>) -> Value {
@@ -124,8 +153,8 @@ mod tests {
     #[test]
     fn what_is_not_a_number_is_a_gap_in_valid_json() {
         let points = vec![(1.0, 0.5), (2.0, f64::NAN), (3.0, f64::INFINITY), (4.0, 0.25)];
-        let lines = vec![Line { name: "a".to_owned(), points }];
-        let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines };
+        let lines = vec![Line { name: "a".to_owned(), points, ..Line::default() }];
+        let chart = Chart::Lines { x: "epoch".to_owned(), y: "loss".to_owned(), lines, log: false };
         let figure = Figure { name: "loss".to_owned(), title: String::new(), caption: String::new(), chart };
         let text = drawing(&figure).to_string();
         let read: Value = serde_json::from_str(&text).expect("JSON");

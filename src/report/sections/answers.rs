@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{capital, trends};
 use crate::{
     amount::number,
     pipeline::plain,
@@ -11,7 +12,7 @@ use crate::{
         page::{Part, slug},
     },
     results::{Align, Catalogue, Grid, Metrics, Row, score, short, words},
-    stage::{Metric, Unit},
+    stage::{Metric, Role, Unit},
 };
 
 /// The most bars that remain legible.
@@ -30,31 +31,40 @@ struct Answer {
 /// The axes of an arm with their values; empty for a control.
 pub(super) type Arm<'a> = Vec<(&'a str, String)>;
 
-/// Makes the parts about the score.
+/// Makes the parts about what the pipeline asks: each score of its final stages.
 pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
-    let Some((metric, rows)) = source.results().scored() else {
+    let answers = source.results().answers();
+    if answers.is_empty() {
         return source
             .results()
             .tables(true)
             .into_iter()
             .map(|(kind, grid)| Part::Table(kind.to_owned(), grid))
             .collect();
-    };
-    let split = Split::of(source, metric, &rows);
+    }
+    let mut parts: Vec<Part> = answers.iter().flat_map(|(metric, rows)| about(source, metric, rows)).collect();
+    parts.push(Part::Folded("All results".to_owned(), source.results().flat()));
+    parts
+}
+
+/// Makes the parts about one score.
+fn about<'a>(source: &'a Catalogue<'_, '_>, metric: &'a Metric, rows: &[&'a Row<'a>]) -> Vec<Part> {
+    let split = Split::of(source, metric, rows);
     let mut parts = Vec::new();
-    let words = split.differences(&rows);
+    let words = split.differences(rows);
     if !words.is_empty() {
         parts.push(Part::List(words));
     }
-    let (title, arms, controls) = split.tables(&rows);
+    let (title, arms, controls) = split.tables(rows);
     if !arms.is_empty() {
         parts.push(Part::Table(title, arms));
     }
     if !controls.is_empty() {
-        parts.push(Part::Table("Controls on the same data".to_owned(), controls));
+        let title = if parts.is_empty() { split.title() } else { "Controls on the same data".to_owned() };
+        parts.push(Part::Table(title, controls));
     }
-    parts.extend(split.bars(&rows).map(|figure| Part::Figure(Box::new(figure))));
-    parts.push(Part::Folded("All results".to_owned(), source.results().flat()));
+    parts.extend(trends::parts(source, metric, rows));
+    parts.extend(split.bars(rows));
     parts
 }
 
@@ -77,6 +87,17 @@ impl<'a> Split<'a> {
 
     fn header(&self) -> String {
         self.metrics.header(&self.metric.name)
+    }
+
+    fn title(&self) -> String {
+        let interval = match (&self.metric.role, self.seeds) {
+            (Role::Score { interval: Some(_) }, _) => {
+                ", with its 95 % interval: over seeds where there are several, else of the test images"
+            }
+            (_, Some(_)) => ", with its 95 % interval over the seeds",
+            (_, None) => "",
+        };
+        format!("{}{interval}", capital(&self.header()))
     }
 
     /// Returns the score of a group, in the unit of its header.
@@ -132,10 +153,7 @@ impl<'a> Split<'a> {
         let left = axes.iter().map(|axis| (short(axis).to_owned(), Align::Left));
         let mut table = Grid::new(left.chain(columns.iter().map(|column| (column.clone(), Align::Right))));
         arms.retain(|arm| !arm.is_empty());
-        let mut title = format!(
-            "{}, with its 95 % interval: over seeds where there are several, else of the test images",
-            capital(&self.header())
-        );
+        let mut title = self.title();
         if arms.len() > ROWS {
             let by = judge(&columns);
             let all = arms.len();
@@ -161,7 +179,7 @@ impl<'a> Split<'a> {
         (title, table, controls)
     }
 
-    fn bars(&self, rows: &[&Row<'a>]) -> Option<Figure> {
+    fn bars(&self, rows: &[&Row<'a>]) -> Option<Part> {
         let mut groups: Vec<(String, Vec<&Row<'_>>)> = Vec::new();
         for row in rows {
             let (column, arm) = (self.column(row), words(self.arm(row).into_iter()));
@@ -176,12 +194,22 @@ impl<'a> Split<'a> {
             Some(Bar { name: name.clone(), value, interval })
         };
         let bars: Vec<Bar> = groups.iter().filter_map(bar).collect();
-        (2..=BARS).contains(&bars.len()).then(|| Figure {
-            name: slug(&self.metric.name),
-            title: capital(&self.metric.name.replace('_', " ")),
-            caption: "Bars end at the mean; lines are 95 % intervals.".to_owned(),
-            chart: Chart::Bars { value: self.header(), bars },
-        })
+        let mut stages: Vec<&str> = rows.iter().map(|row| row.stage).collect();
+        stages.dedup();
+        let name = self.metric.name.replace('_', " ");
+        match bars.len() {
+            0 | 1 => None,
+            all if all > BARS => Some(Part::Words(format!(
+                "{}: a chart of {all} bars could not be read, so there is none; the table of all results has them.",
+                capital(&name)
+            ))),
+            _ => Some(Part::Figure(Box::new(Figure {
+                name: slug(&self.metric.name),
+                title: format!("{}: {name}", stages.join(", ")),
+                caption: "Bars end at the mean; lines are 95 % intervals.".to_owned(),
+                chart: Chart::Bars { value: self.header(), bars },
+            }))),
+        }
     }
 }
 
@@ -197,10 +225,4 @@ fn keep_best(arms: &mut Vec<Arm<'_>>, answer: impl Fn(&Arm<'_>) -> Option<Answer
     let value = |arm: &Arm<'_>| value(arm).unwrap_or(f64::NEG_INFINITY);
     arms.sort_by(|one, other| value(other).total_cmp(&value(one)));
     arms.truncate(BEST);
-}
-
-/// Returns the text with an initial capital.
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }

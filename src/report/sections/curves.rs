@@ -59,13 +59,13 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[Instanc
             *sum = (sum.0 + value, sum.1 + 1.0);
         }
         let points = sums.into_iter().map(|(epoch, (sum, count))| (epoch as f64, unit * sum / count)).collect();
-        Line { name: name.clone(), points }
+        Line { name: name.clone(), points, ..Line::default() }
     };
     let mut lines: Vec<Line> = arms.iter().map(line).filter(|line| !line.points.is_empty()).collect();
     let mut values = lines.iter().flat_map(|line| &line.points).map(|point| point.1);
     let first = values.next()?;
-    // A curve that never changes, such as a constant learning rate.
-    if values.all(|value| value == first) {
+    // A curve that never changes, such as a constant learning rate; the mean over seeds may round it.
+    if values.all(|value| (value - first).abs() <= 1e-12 * first.abs()) {
         return None;
     }
     let all = lines.len();
@@ -77,6 +77,6 @@ fn figure(source: &Catalogue<'_, '_>, stage: &str, series: &str, made: &[Instanc
         name: slug(&format!("{stage} {series}")),
         title: format!("{stage}: {}", series.replace('_', " ")),
         caption: format!("The mean of each epoch.{mean}{most}"),
-        chart: Chart::Lines { x: "epoch".to_owned(), y: metrics.header(series), lines },
+        chart: Chart::Lines { x: "epoch".to_owned(), y: metrics.header(series), lines, log: false },
     })
 }

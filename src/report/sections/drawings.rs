@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
+use image::RgbImage;
 
 use super::{
     images::{jpeg, png},
@@ -11,8 +12,8 @@ use super::{
 use crate::{
     graph::InstanceId,
     report::{
-        figure::{Chart, Figure, Line, Tiles},
-        page::{Part, Picture, Sprite, slug},
+        figure::{Chart, Figure, Line, Tiles as Points},
+        page::{Part, Picture, Sprite, Tiles, slug},
     },
     results::{Catalogue, Images},
     stage::{Drawing, Groups},
@@ -46,16 +47,22 @@ pub(super) fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (V
             }
             continue;
         }
-        let (mut seen, mut instances) = (Vec::new(), 0);
+        let (mut seen, mut instances, all) = (Vec::new(), 0, indices.len());
+        let mut looked_at = 0;
         for index in indices {
             if instances == EACH {
                 break;
             }
+            looked_at += 1;
             let parts = source.draw(index).iter().flat_map(|one| draw(&source.title(index), one, sprites)).collect();
             // Equal pictures, of arms that share their augmentations, are shown once.
             let new: Vec<Part> = distinct(parts, &seen);
             instances += usize::from(!new.is_empty());
             seen.extend(new);
+        }
+        if looked_at < all {
+            let rest = all - looked_at;
+            seen.push(Part::Words(format!("Pictures of {rest} more of these {all} `{kind}` instances are left out.")));
         }
         others.extend(seen);
     }
@@ -63,7 +70,15 @@ pub(super) fn parts(source: &Catalogue<'_, '_>, sprites: &mut Vec<Sprite>) -> (V
 }
 
 fn distinct(mut parts: Vec<Part>, seen: &[Part]) -> Vec<Part> {
-    let same = |one: &Part, other: &Part| matches!((one, other), (Part::Picture(one), Part::Picture(other)) if one.source == other.source);
+    let same = |one: &Part, other: &Part| match (one, other) {
+        (Part::Picture(one), Part::Picture(other)) => one.source == other.source,
+        (Part::Tiles(one), Part::Tiles(other)) => one.images == other.images,
+        // A sentence about the kind follows the name of its instance.
+        (Part::Words(one), Part::Words(other)) => {
+            one.split_once(": ").map(|(_, rest)| rest) == other.split_once(": ").map(|(_, rest)| rest)
+        }
+        _ => false,
+    };
     parts.retain(|part| !seen.iter().any(|other| same(part, other)));
     parts
 }
@@ -80,6 +95,18 @@ fn draw(instance: &str, drawing: &Drawing, sprites: &mut Vec<Sprite>) -> Vec<Par
             let (title, caption) = (format!("{instance}: {title}"), caption.clone());
             vec![Part::Picture(Picture { title, caption, source: png(grid), size })]
         }
+        Drawing::Captioned { title, caption, images, shown } => {
+            let Some(images) = Images::of(images) else { return Vec::new() };
+            let scale = if images.edge() <= 40 { 2 } else { 1 };
+            let one = |(image, words): &(usize, String)| (images.grid(&[Some(*image)], 1, EDGE, 0), words.clone());
+            let drawn: Vec<(RgbImage, String)> = shown.iter().map(one).collect();
+            let Some((first, _)) = drawn.first() else { return Vec::new() };
+            let size = (first.width() * scale, first.height() * scale);
+            let (title, caption) = (format!("{instance}: {title}"), caption.clone());
+            let images = drawn.into_iter().map(|(image, words)| (png(image), words)).collect();
+            vec![Part::Tiles(Tiles { title, caption, images, size })]
+        }
+        Drawing::Words(words) => vec![Part::Words(format!("{instance}: {words}"))],
         Drawing::Matrix { title, caption, rows, columns, value, cells } => vec![Part::Figure(Box::new(Figure {
             name: slug(&format!("{instance} {title}")),
             title: format!("{instance}: {title}"),
@@ -114,7 +141,7 @@ fn map(points: &[(f64, f64)], groups: &Groups, sprite: Option<usize>) -> Chart {
     let name = |group: u32| groups.names.get(group as usize).cloned().unwrap_or_else(|| group.to_string());
     let (groups, of) =
         lines.into_iter().map(|(group, (line, tiles))| (Line { name: name(group), ..line }, tiles)).unzip();
-    let tiles = sprite.map(|sprite| Tiles { sprite, of });
+    let tiles = sprite.map(|sprite| Points { sprite, of });
     Chart::Points { x: String::new(), y: String::new(), groups, diagonal: false, tiles }
 }
 

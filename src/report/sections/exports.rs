@@ -26,7 +26,7 @@ pub fn exports(page: &Page) -> Result<Vec<(Wanted, Vec<u8>)>, DrawError> {
         match part {
             Part::Figure(figure) => {
                 let svg = drawing::svg(figure)?;
-                let png = drawing::png(figure, &svg)?;
+                let png = drawing::rendered(&figure.name, &svg)?;
                 drawn.push((wanted(figure.name.clone(), &figure.title, ".svg"), svg.into_bytes()));
                 drawn.push((wanted(figure.name.clone(), &figure.title, ".png"), png));
             }
@@ -34,6 +34,12 @@ pub fn exports(page: &Page) -> Result<Vec<(Wanted, Vec<u8>)>, DrawError> {
                 let data =
                     picture.source.split_once(";base64,").and_then(|(_, text)| BASE64_STANDARD.decode(text).ok());
                 drawn.extend(data.map(|data| (wanted(slug(&picture.title), &picture.title, ".png"), data)));
+            }
+            Part::Tiles(tiles) => {
+                let svg = drawing::tiles(tiles);
+                let png = drawing::rendered(&tiles.title, &svg)?;
+                drawn.push((wanted(slug(&tiles.title), &tiles.title, ".svg"), svg.into_bytes()));
+                drawn.push((wanted(slug(&tiles.title), &tiles.title, ".png"), png));
             }
             Part::Table(_, grid) => {
                 tables += 1;

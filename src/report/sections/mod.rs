@@ -1,6 +1,6 @@
 //! Makes the sections of the page from the cache.
 //!
-//! Reading order: `answers` and `differences` (the table of the arms), `sweeps`, `curves`, `drawings`, `provenance`;
+//! Reading order: `answers` and `differences` (the table of the arms), `trends`, `sweeps`, `curves`, `drawings`, `provenance`;
 //! `exports` turns their content into files for papers.
 
 mod answers;
@@ -11,6 +11,7 @@ mod exports;
 mod images;
 mod provenance;
 mod sweeps;
+mod trends;
 
 pub use exports::exports;
 
@@ -23,9 +24,9 @@ use super::{
 };
 use crate::results::Catalogue;
 
-/// Makes the page, with the state of the search below its title.
+/// Makes the page, with the state of the search below its title. `command` is the command line that runs what it shows.
 #[must_use]
-pub fn page(source: &Catalogue<'_, '_>, file: &Path, search: &[String]) -> Page {
+pub fn page(source: &Catalogue<'_, '_>, file: &Path, command: &str, search: &[String]) -> Page {
     let mut sprites: Vec<Sprite> = Vec::new();
     let (maps, pictures) = drawings::parts(source, &mut sprites);
     let sections = [
@@ -35,7 +36,7 @@ pub fn page(source: &Catalogue<'_, '_>, file: &Path, search: &[String]) -> Page 
         ("Maps", maps),
         ("Images", pictures),
         ("Stages", provenance::stages(source)),
-        ("Provenance", provenance::parts(source, file)),
+        ("Provenance", provenance::parts(source, file, command)),
     ];
     let sections = sections.into_iter().filter(|(_, parts)| !parts.is_empty());
     let sections = sections.map(|(title, parts): (&str, Vec<Part>)| Section { title: title.to_owned(), parts });
@@ -83,6 +84,12 @@ fn spread(all: usize, most: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..most).map(|stretch| at(stretch as f64).min(all - 1)).collect();
     places.dedup();
     places
+}
+
+/// Returns the text with an initial capital.
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ use crate::{
     results::{Align, Catalogue, Grid},
 };
 
+/// The most stages whose times are shown.
+const BARS: usize = 30;
+
 /// The totals of a stage over its instances.
 #[derive(Default)]
 struct Total {
@@ -64,12 +67,14 @@ pub(super) fn stages(source: &Catalogue<'_, '_>) -> Vec<Part> {
         .filter(|bar| bar.value > 0.0)
         .collect();
     bars.sort_by(|a, b| b.value.total_cmp(&a.value));
-    bars.truncate(30);
+    let all = bars.len();
+    bars.truncate(BARS);
+    let cut = if all > BARS { format!(" The {BARS} of {all} stages that took longest.") } else { String::new() };
     let whole: f64 = totals.values().map(|total| total.seconds).sum();
     let figure = Figure {
         name: "time".to_owned(),
         title: "Where the time went".to_owned(),
-        caption: format!("Seconds of each stage over its instances, {} in all.", duration(whole)),
+        caption: format!("Seconds of each stage over its instances, {} in all.{cut}", duration(whole)),
         chart: Chart::Bars { value: "seconds".to_owned(), bars },
     };
     vec![Part::Dag(dag), Part::Figure(Box::new(figure))]
@@ -94,25 +99,34 @@ fn totals<'a>(source: &'a Catalogue<'_, '_>) -> BTreeMap<&'a str, Total> {
 }
 
 /// Makes the parts about the origin of every result.
-pub(super) fn parts(source: &Catalogue<'_, '_>, file: &Path) -> Vec<Part> {
+pub(super) fn parts(source: &Catalogue<'_, '_>, file: &Path, command: &str) -> Vec<Part> {
     let mut grid = Grid::new([("", Align::Left), ("", Align::Left)]);
     let mut line = |name: &str, value: String| grid.push(vec![name.to_owned(), value]);
+    line("command", command.to_owned());
     line("pipeline file", file.display().to_string());
     let text = source.texts().next().unwrap_or_default();
     line("blake3 of the file", ArtifactHash::of(text.as_bytes()).hex());
     for argument in source.texts().skip(1) {
         line("changed by", argument.to_owned());
     }
-    let distinct = |part: fn(&crate::store::Provenance) -> String| {
+    let distinct = |part: &dyn Fn(&crate::store::Provenance) -> String| {
         let mut all: Vec<String> = source.made().values().map(|manifest| part(&manifest.provenance)).collect();
         all.sort();
         all.dedup();
         all
     };
-    line("strata", distinct(|made| made.strata.clone()).join(", "));
-    line("devices", distinct(|made| made.device.clone()).join(", "));
-    line("threads of an instance", distinct(|made| made.threads.to_string()).join(", "));
-    let finished = distinct(|made| made.finished.split('.').next().unwrap_or_default().replace('T', " "));
+    let unknown = |part: Option<&String>| part.cloned().unwrap_or_else(|| "unknown".to_owned());
+    line("strata", distinct(&|made| made.strata.clone()).join(", "));
+    line("git commit of the project", {
+        let of_none = |commit: String| if commit.is_empty() { "none".to_owned() } else { commit };
+        let commits = distinct(&|made| made.commit.clone().unwrap_or_default());
+        commits.into_iter().map(of_none).collect::<Vec<_>>().join(", ")
+    });
+    line("machines", distinct(&|made| unknown(made.machine.as_ref())).join("; "));
+    line("vector instructions", distinct(&|made| unknown(made.instructions.as_ref())).join(", "));
+    line("devices", distinct(&|made| made.device.clone()).join(", "));
+    line("threads of an instance", distinct(&|made| made.threads.to_string()).join(", "));
+    let finished = distinct(&|made| made.finished.split('.').next().unwrap_or_default().replace('T', " "));
     if let (Some(first), Some(last)) = (finished.first(), finished.last()) {
         line("finished", format!("{first} to {last} UTC"));
     }

@@ -18,27 +18,28 @@ use crate::{
 /// Makes all figures of the sweep.
 pub(super) fn parts(source: &Catalogue<'_, '_>) -> Vec<Part> {
     let (rows, metrics) = (source.results().rows(), source.results().metrics());
-    let mut figures: Vec<Figure> = metrics.iter().filter_map(|metric| predicted(metrics, metric, rows)).collect();
-    if let Some((score, scored)) = source.results().scored() {
-        let explaining = || metrics.explaining().map(|metric| &*metric.name);
-        let mapped: Vec<&str> = [&*score.name].into_iter().chain(explaining()).collect();
-        figures.splice(0..0, heatmaps(source, &scored, &mapped));
-        figures.extend(explaining().filter_map(|name| against(metrics, name, &score.name, &scored)));
-        figures.extend(parallel(source, &score.name, &scored));
+    // A metric that explains a score is of interest where the experiment changes it on purpose.
+    let explaining: Vec<&str> =
+        metrics.explaining().map(|metric| &*metric.name).filter(|name| source.varies_by_own(name)).collect();
+    let predicting = metrics.iter().filter(|metric| source.varies_by_own(&metric.name));
+    let mut figures: Vec<Figure> = Vec::new();
+    let answers = source.results().answers();
+    for (at, (score, scored)) in answers.iter().enumerate() {
+        figures.extend(heatmaps(source, scored, &[&*score.name]));
+        figures.extend(parallel(source, &score.name, scored, at == 0));
     }
+    if let Some((score, scored)) = answers.first() {
+        let maps = heatmaps(source, scored, &explaining).into_iter();
+        figures.extend(maps.filter(depends_on_both));
+        figures.extend(explaining.iter().filter_map(|name| against(metrics, name, &score.name, scored)));
+    }
+    figures.extend(predicting.filter_map(|metric| predicted(metrics, metric, rows)));
     figures.into_iter().map(|figure| Part::Figure(Box::new(figure))).collect()
 }
 
 /// Returns a metric of a row, or of one of its dependencies.
 fn metric(row: &Row<'_>, name: &str) -> Option<f64> {
     row.metrics.get(name).or_else(|| row.beneath.get(name)).copied()
-}
-
-/// Returns the axes that vary among rows, in the order of the file.
-fn varying<'a>(source: &'a Catalogue<'_, '_>, rows: &[&Row<'_>]) -> Vec<&'a str> {
-    let seeds = source.seeds();
-    let keys = source.axes();
-    keys.filter(|key| Some(*key) != seeds && values(rows, key).len() > 1).collect()
 }
 
 fn values(rows: &[&Row<'_>], axis: &str) -> Vec<Value> {
@@ -57,7 +58,7 @@ fn heatmaps(source: &Catalogue<'_, '_>, scored: &[&Row<'_>], mapped: &[&str]) ->
     let mut figures = Vec::new();
     for stage in stages {
         let of_stage: Vec<&Row<'_>> = scored.iter().copied().filter(|row| row.stage == stage).collect();
-        let axes = varying(source, &of_stage);
+        let axes = source.varying(&of_stage);
         let numeric = |axis: &str| values(&of_stage, axis).iter().all(Value::is_number);
         // Two axes of numbers, or one of numbers and one of words.
         let (numbers, words): (Vec<&str>, Vec<&str>) = axes.iter().partition(|axis| numeric(axis));
@@ -94,7 +95,7 @@ fn heatmap(
     cells.iter().flatten().any(Option::is_some).then(|| Figure {
         name: slug(&format!("{stage} {name} map")),
         title: format!("{stage}: {} by {} and {}", name.replace('_', " "), short(down), short(along)),
-        caption: "Means over all other axes.".to_owned(),
+        caption: "The mean of each cell over all other axes.".to_owned(),
         chart: Chart::Heatmap {
             rows: (short(down).to_owned(), words(&lines)),
             columns: (short(along).to_owned(), words(&columns)),
@@ -118,11 +119,12 @@ fn predicted(metrics: &Metrics, by: &Metric, rows: &[Row<'_>]) -> Option<Figure>
             groups.entry(row.stage).or_default().push((factor * predicted, factor * measured));
         }
     }
-    let groups: Vec<Line> = groups.into_iter().map(|(name, points)| Line { name: name.to_owned(), points }).collect();
+    let groups: Vec<Line> = groups.into_iter().map(group).collect();
+    let stages = groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", ");
     let (words, unit) = (of.replace('_', " "), if metrics.factor(of) > 1.0 { " %" } else { "" });
     (groups.iter().map(|group| group.points.len()).sum::<usize>() > 1).then(|| Figure {
         name: slug(&format!("{of} predicted")),
-        title: format!("{words}: predicted and measured"),
+        title: format!("{stages}: {words}, predicted and measured"),
         caption: format!("Predicted by {}; on the dotted line both agree.", by.doc),
         chart: Chart::Points {
             x: format!("predicted{unit}"),
@@ -132,6 +134,22 @@ fn predicted(metrics: &Metrics, by: &Metric, rows: &[Row<'_>]) -> Option<Figure>
             tiles: None,
         },
     })
+}
+
+/// Makes a group of points.
+fn group((name, points): (&str, Vec<(f64, f64)>)) -> Line {
+    Line { name: name.to_owned(), points, ..Line::default() }
+}
+
+/// Returns whether a heatmap varies along both of its axes. A metric of a stage above may not know one of them.
+fn depends_on_both(figure: &Figure) -> bool {
+    let Chart::Heatmap { cells, .. } = &figure.chart else { return true };
+    let differs = |one: &Option<f64>, other: &Option<f64>| {
+        one.zip(*other).is_some_and(|(a, b)| (a - b).abs() > 1e-12 * a.abs().max(b.abs()))
+    };
+    let along = cells.iter().any(|row| row.windows(2).any(|pair| differs(&pair[0], &pair[1])));
+    let down = cells.windows(2).any(|rows| rows[0].iter().zip(&rows[1]).any(|(a, b)| differs(a, b)));
+    along && down
 }
 
 /// Returns true if both numbers are finite, so that they have a position in a plot.
@@ -147,12 +165,13 @@ fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Opt
             groups.entry(row.stage).or_default().push((metrics.factor(name) * x, metrics.factor(score) * y));
         }
     }
-    let groups: Vec<Line> = groups.into_iter().map(|(name, points)| Line { name: name.to_owned(), points }).collect();
+    let groups: Vec<Line> = groups.into_iter().map(group).collect();
+    let stages = groups.iter().map(|group| group.name.as_str()).collect::<Vec<_>>().join(", ");
     let spread = groups.iter().flat_map(|group| &group.points).map(|point| point.0);
     let (low, high) = spread.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
     (low < high).then(|| Figure {
         name: slug(&format!("{score} by {name}")),
-        title: format!("{} by {}", score.replace('_', " "), name.replace('_', " ")),
+        title: format!("{stages}: {} by {}", score.replace('_', " "), name.replace('_', " ")),
         caption: format!("Each result, over the {} of a stage that it depends on.", name.replace('_', " ")),
         chart: Chart::Points {
             x: metrics.header(name),
@@ -165,7 +184,7 @@ fn against(metrics: &Metrics, name: &str, score: &str, rows: &[&Row<'_>]) -> Opt
 }
 
 /// Plots more than two axes in parallel.
-fn parallel(source: &Catalogue<'_, '_>, score: &str, rows: &[&Row<'_>]) -> Option<Figure> {
+fn parallel(source: &Catalogue<'_, '_>, score: &str, rows: &[&Row<'_>], is_first: bool) -> Option<Figure> {
     let scored = |stage: &str| {
         let is_drawn = |row: &&Row<'_>| row.stage == stage && row.metrics[score].is_finite();
         rows.iter().copied().filter(is_drawn).collect::<Vec<_>>()
@@ -173,9 +192,10 @@ fn parallel(source: &Catalogue<'_, '_>, score: &str, rows: &[&Row<'_>]) -> Optio
     let mut stages: Vec<&str> = rows.iter().map(|row| row.stage).collect();
     stages.dedup();
     let (stage, rows) =
-        stages.into_iter().map(|stage| (stage, scored(stage))).find(|(_, rows)| varying(source, rows).len() > 2)?;
+        stages.into_iter().map(|stage| (stage, scored(stage))).find(|(_, rows)| source.varying(rows).len() > 2)?;
     let metrics = source.results().metrics();
-    let mut axes: Vec<Dimension> = varying(source, &rows)
+    let mut axes: Vec<Dimension> = source
+        .varying(&rows)
         .into_iter()
         .filter(|axis| rows.iter().all(|row| row.axes.contains_key(axis)))
         .map(|axis| dimension(&rows, axis))
@@ -186,8 +206,8 @@ fn parallel(source: &Catalogue<'_, '_>, score: &str, rows: &[&Row<'_>]) -> Optio
         words: None,
     });
     Some(Figure {
-        name: "axes".to_owned(),
-        title: format!("{stage}: all axes"),
+        name: if is_first { "axes".to_owned() } else { slug(&format!("{score} axes")) },
+        title: format!("{stage}: {} over all axes", score.replace('_', " ")),
         caption: "A line for each result. Drag along an axis to choose, drag its name to move it.".to_owned(),
         chart: Chart::Parallel { axes },
     })

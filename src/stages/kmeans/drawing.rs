@@ -43,7 +43,13 @@ pub(super) fn draw(view: &dyn View, at: Option<&str>) -> Option<Drawing> {
     let some = all.min(CLUSTERS);
     let caption =
         format!("The {SHOWN} images nearest to the mean of each cluster; {some} of {all} clusters, two in a row.");
-    Some(Drawing::Images { title: "clusters".to_owned(), caption, images, shown, columns: 2 * SHOWN })
+    Some(Drawing::Images {
+        title: "images nearest to the means".to_owned(),
+        caption,
+        images,
+        shown,
+        columns: 2 * SHOWN,
+    })
 }
 
 /// The tensor of a level, or the only one there is.

@@ -1,30 +1,13 @@
-//! Pictures of a probe: its confusion matrix, and the images that it was most certain about but got wrong.
+//! Pictures of a probe, from its weights and the test features.
 
-use crate::stage::{Drawing, View};
-
-/// Number of images shown.
-const SHOWN: usize = 48;
-/// Number of images in a row.
-const ROW: usize = 16;
+use crate::{
+    stage::{Drawing, View},
+    stages::shared::mistakes,
+};
 
 /// Both pictures, as far as the outputs and inputs that they need are available.
 pub(super) fn draw(view: &dyn View) -> Vec<Drawing> {
-    confusion(view).into_iter().chain(mistaken(view)).collect()
-}
-
-fn confusion(view: &dyn View) -> Option<Drawing> {
-    let counts = view.output("confusion")?.tensor("confusion").ok()?.to_vec2::<u32>().ok()?;
-    let names: Vec<String> = view.input("test").and_then(|test| test.get("classes").ok()).unwrap_or_default();
-    let name = |class: usize| names.get(class).cloned().unwrap_or_else(|| class.to_string());
-    let classes: Vec<String> = (0..counts.len()).map(name).collect();
-    Some(Drawing::Matrix {
-        title: "confusions".to_owned(),
-        caption: "Test images by their class and by what they were taken for.".to_owned(),
-        rows: ("class".to_owned(), classes.clone()),
-        columns: ("taken for".to_owned(), classes),
-        value: "images".to_owned(),
-        cells: counts.iter().map(|row| row.iter().map(|&count| Some(f64::from(count))).collect()).collect(),
-    })
+    mistakes::confusion(view).into_iter().chain(mistaken(view)).collect()
 }
 
 fn mistaken(view: &dyn View) -> Option<Drawing> {
@@ -35,19 +18,12 @@ fn mistaken(view: &dyn View) -> Option<Drawing> {
     let features = at.and_then(|at| test.tensors().get(&at).cloned())?;
     let labels = test.tensor("labels").ok()?.to_vec1::<u32>().ok()?;
     let logits = features.matmul(&weight.t().ok()?).ok()?.broadcast_add(bias).ok()?.to_vec2::<f32>().ok()?;
-    let images = view.images("test", labels.len())?;
-    let mut wrong: Vec<(f32, usize)> = Vec::new();
-    for (image, (row, &label)) in logits.iter().zip(&labels).enumerate() {
-        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let predicted = |(row, &label): (&Vec<f32>, &u32)| {
+        // The first of several largest, as when the accuracy was measured.
+        let best = (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or_default();
         let own = row.get(label as usize).copied().unwrap_or(f32::NEG_INFINITY);
-        if own < best {
-            wrong.push((best - own, image));
-        }
-    }
-    wrong.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let shown: Vec<Option<usize>> = wrong.iter().take(SHOWN).map(|(_, image)| Some(*image)).collect();
-    let caption = format!("Of {} test images that were, those that the classifier was surest of.", wrong.len());
-    let columns = ROW.min(shown.len());
-    let title = "taken for something else".to_owned();
-    (!shown.is_empty()).then_some(Drawing::Images { title, caption, images, shown, columns })
+        (best as u32, row.get(best).map_or(0.0, |best| best - own))
+    };
+    let (predicted, sure): (Vec<u32>, Vec<f32>) = logits.iter().zip(&labels).map(predicted).unzip();
+    mistakes::mistaken(view, &labels, &predicted, Some(&sure))
 }
