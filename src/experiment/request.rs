@@ -1,0 +1,57 @@
+//! What is asked of an experiment.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    graph::{Graph, InstanceId, Selection, TargetError},
+    search::Precision,
+};
+
+/// Changes to a pipeline file, as on the command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// `stage.param=value`; several values (`a,b,c` or `range(1,5)`) make an axis.
+    pub set: Vec<String>,
+    /// The name of the sweep to use: `NAME` of `[sweep.NAME]`.
+    pub sweep: Option<String>,
+    /// The variants to use, separated by commas.
+    pub variant: Option<String>,
+    /// The number of seeds that the sweep is repeated over.
+    pub seeds: Option<usize>,
+}
+
+/// The instances that are wanted, and the precision that their means must have.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Stages or instances, with everything that they depend on. An empty list means all.
+    pub targets: Vec<String>,
+    /// Stages that nothing runs beyond.
+    pub until: Vec<String>,
+    /// The precision until which seeds are added; `None` adds no seeds.
+    pub precision: Option<Precision>,
+}
+
+impl Request {
+    /// Requests some targets, with no other conditions.
+    #[must_use]
+    pub fn of(targets: &[&str]) -> Self {
+        Self { targets: targets.iter().map(|&target| target.to_owned()).collect(), ..Self::default() }
+    }
+
+    /// Selects the requested instances.
+    ///
+    /// # Errors
+    /// If a target names nothing.
+    pub fn select(&self, graph: &Graph<'_>) -> Result<Selection, TargetError> {
+        let chosen = graph.select(&self.targets)?;
+        if self.until.is_empty() {
+            return Ok(chosen);
+        }
+        let until = graph.select(&self.until)?;
+        let wanted = |index: &InstanceId| chosen.all.binary_search(index).is_ok();
+        Ok(Selection {
+            targets: until.targets.into_iter().filter(wanted).collect::<BTreeSet<_>>(),
+            all: until.all.into_iter().filter(wanted).collect(),
+        })
+    }
+}
