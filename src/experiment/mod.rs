@@ -43,7 +43,7 @@ pub use self::{
     answers::{Finished, PlanLine, Ran, ResultRow},
     error::{ExperimentError, Mistake},
     listener::{Listener, Refusal},
-    request::{Changes, Request},
+    request::Request,
 };
 #[doc(inline)]
 pub use crate::{
@@ -52,6 +52,7 @@ pub use crate::{
     graph::{Graph, InstanceId, Selection, TargetError},
     plan::{PlanStatus, Reason},
     search::{Precision, SearchError},
+    store::Changes,
 };
 
 /// A pipeline file, the changes to it, and the place where its results are kept.

@@ -7,19 +7,6 @@ use crate::{
     search::Precision,
 };
 
-/// Changes to a pipeline file, as on the command line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// `stage.param=value`; several values (`a,b,c` or `range(1,5)`) make an axis.
-    pub set: Vec<String>,
-    /// The name of the sweep to use: `NAME` of `[sweep.NAME]`.
-    pub sweep: Option<String>,
-    /// The variants to use, separated by commas.
-    pub variant: Option<String>,
-    /// The number of seeds that the sweep is repeated over.
-    pub seeds: Option<usize>,
-}
-
 /// The instances that are wanted, and the precision that their means must have.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
