@@ -9,6 +9,7 @@ use crate::{
     graph::Graph,
     plan::{PlanStatus, Reason},
     run::{Counts, Outcome, Status, Summary},
+    store::RunId,
 };
 
 /// One line of a plan.
@@ -52,6 +53,20 @@ pub struct Ran {
     pub interrupted: bool,
     /// True if a search ended without an answer.
     pub in_vain: bool,
+    /// The id of the run.
+    pub run: Option<RunId>,
+}
+
+/// How a run ended, as [`Experiment::run_with`](super::Experiment::run_with) hands it to its caller.
+pub struct Ended<'a, 't> {
+    /// The last graph that ran.
+    pub graph: &'a Graph<'t>,
+    /// What became of its instances.
+    pub summary: &'a Summary,
+    /// True if a search ended without an answer.
+    pub in_vain: bool,
+    /// The id of the run.
+    pub run: Option<&'a RunId>,
 }
 
 /// The cached result of one instance.
@@ -68,7 +83,8 @@ pub struct ResultRow {
 }
 
 impl Ran {
-    pub(super) fn of(graph: &Graph<'_>, summary: &Summary, in_vain: bool) -> Self {
+    pub(super) fn of(ended: &Ended<'_, '_>) -> Self {
+        let &Ended { graph, summary, in_vain, run } = ended;
         let finished = |outcome: &Outcome| Finished {
             instance: graph.instances[outcome.index].name.to_string(),
             status: outcome.status,
@@ -77,6 +93,13 @@ impl Ran {
             message: outcome.message.clone(),
         };
         let &Summary { counts, seconds, interrupted, .. } = summary;
-        Self { instances: summary.outcomes.iter().map(finished).collect(), counts, seconds, interrupted, in_vain }
+        Self {
+            instances: summary.outcomes.iter().map(finished).collect(),
+            counts,
+            seconds,
+            interrupted,
+            in_vain,
+            run: run.cloned(),
+        }
     }
 }

@@ -14,15 +14,18 @@
 //! # }
 //! ```
 //!
-//! Reading order: this file; `request`, what is asked for; `listener`, who hears of a run; `answers`, what comes of it;
-//! `error`, why not.
+//! Reading order: this file; `request`, what is asked for; `listener`, who hears of a run, and `recorder`, which
+//! writes the record of it; `view`, a look at a recorded run; `answers`, what comes of all that; `error`, why not.
 
 mod answers;
 mod error;
 mod listener;
+mod recorder;
 mod request;
+mod view;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -31,19 +34,20 @@ use crate::{
     diagnostic::Sources,
     pipeline,
     plan::Planned,
-    run::{Options, Summary},
+    run::Options,
     search::{self, Passes},
     stage::Registry,
     stages,
-    store::{Manifest, Store},
+    store::{Manifest, RunOutcome, Store},
 };
 
-use self::listener::Heard;
+use self::recorder::Recorder;
 pub use self::{
-    answers::{Finished, PlanLine, Ran, ResultRow},
+    answers::{Ended, Finished, PlanLine, Ran, ResultRow},
     error::{ExperimentError, Mistake},
     listener::{Listener, Refusal},
     request::Request,
+    view::{is_of, last_run_of},
 };
 #[doc(inline)]
 pub use crate::{
@@ -65,7 +69,12 @@ pub struct Experiment {
     kinds: Registry,
     cache: Option<PathBuf>,
     sources: Sources,
+    /// What became of each instance of the run that is looked at, if it is one.
+    seen: Option<Outcomes>,
 }
+
+/// What became of each instance of a run, by name.
+type Outcomes = BTreeMap<String, RunOutcome>;
 
 /// Files, each with its text.
 type Included = Vec<(PathBuf, String)>;
@@ -116,7 +125,7 @@ impl Experiment {
         for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             sources.add("command line", format!("--{name}={value}"));
         }
-        Self { file, text, included, changes, kinds, cache: None, sources }
+        Self { file, text, included, changes, kinds, cache: None, sources, seen: None }
     }
 
     /// Replaces all earlier changes by others.
@@ -125,6 +134,12 @@ impl Experiment {
         let again =
             Self::new(self.file.clone(), (self.text.clone(), self.included.clone()), changes, self.kinds.clone());
         Self { cache: self.cache.clone(), ..again }
+    }
+
+    /// Returns the changes to the file.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Sets a parameter: `stage.param=value`. Several values (`a,b,c`) make an axis.
@@ -164,11 +179,13 @@ impl Experiment {
     /// # Errors
     /// Returns every mistake in the file and in the changes to it.
     pub fn graph(&self) -> Result<Graph<'_>, ExperimentError> {
-        let (pipeline, found) = pipeline::parse(&self.sources, &self.file, &self.kinds);
-        Graph::build(pipeline, found).map_err(|found| {
+        let (mut pipeline, found) = pipeline::parse(&self.sources, &self.file, &self.kinds);
+        pipeline.recorded = self.seen.is_some();
+        let built = Graph::build(pipeline, found).map_err(|found| {
             let mistakes = found.iter().map(|mistake| Mistake::new(mistake, &self.sources)).collect();
             ExperimentError::Mistakes { mistakes, file: self.file.clone() }
-        })
+        });
+        built.map(|graph| self.as_seen(graph))
     }
 
     /// Returns the mistakes that show only if a different sweep is chosen.
@@ -215,11 +232,11 @@ impl Experiment {
     /// If the file has mistakes, a target names nothing, a search has no score, or the cache cannot be read or written.
     /// A stage that fails is not an error: its status has the failure.
     pub fn run(&self, targets: &[&str], options: Options) -> Result<Ran, ExperimentError> {
-        self.run_with(&Request::of(targets), options, &mut (), Ran::of)
+        self.run_with(&Request::of(targets), options, &mut (), |ended| Ran::of(&ended))
     }
 
-    /// Runs the request and reports events to a listener. `finish` computes the result from the last graph, the
-    /// outcomes of its instances, and whether a search ended without an answer.
+    /// Runs the request, records the run in the cache, and reports events to a listener. `finish` computes the result from
+    /// how it ended. A run that cannot begin, because the file has mistakes or the listener refuses, has no record.
     ///
     /// # Errors
     /// The same as for [`Experiment::run`], or if narrow intervals are requested for a sweep that is not repeated over
@@ -229,30 +246,50 @@ impl Experiment {
         request: &Request,
         options: Options,
         listener: &mut dyn Listener,
-        finish: impl FnOnce(&Graph<'_>, &Summary, bool) -> R,
+        finish: impl FnOnce(Ended<'_, '_>) -> R,
+    ) -> Result<R, ExperimentError> {
+        let mut recorder = Recorder::new(listener);
+        let done = self.run_recorded(request, options, &mut recorder, finish);
+        if let Err(error) = &done {
+            recorder.fail(error);
+        }
+        done
+    }
+
+    fn run_recorded<R>(
+        &self,
+        request: &Request,
+        options: Options,
+        recorder: &mut Recorder<'_>,
+        finish: impl FnOnce(Ended<'_, '_>) -> R,
     ) -> Result<R, ExperimentError> {
         let store = self.store();
         let mut passes = Passes::new(options);
         let mut more_seeds = None;
         loop {
             let again = more_seeds.map(|seeds| self.seeds(seeds));
-            let graph = again.as_ref().unwrap_or(self).graph()?;
+            let experiment = again.as_ref().unwrap_or(self);
+            let graph = experiment.graph()?;
             if request.precision.is_some() && graph.pipeline.repeats.is_none() {
                 return Err(ExperimentError::NoSeeds);
             }
             let wanted = request.select(&graph)?;
-            listener.graph(&graph).map_err(ExperimentError::Refused)?;
-            let summary = passes.run(&graph, &wanted, &store, &mut Heard(listener))?;
+            recorder.begin(experiment, request, (&graph, &wanted), &store).map_err(ExperimentError::Refused)?;
+            let summary = match request.chosen {
+                Some(_) => passes.run_once(&graph, &wanted, &store, recorder)?,
+                None => passes.run(&graph, &wanted, &store, recorder)?,
+            };
             if let Some(precision) = &request.precision {
                 let verdict = passes.judge(precision, &graph, &summary)?;
-                verdict.words.iter().for_each(|words| listener.remark(words));
+                verdict.words.iter().for_each(|words| recorder.say(words));
                 if verdict.seeds.is_some() {
                     more_seeds = verdict.seeds;
                     continue;
                 }
             }
-            listener.end();
-            return Ok(finish(&graph, &summary, passes.were_in_vain()));
+            let in_vain = passes.were_in_vain();
+            recorder.end(&graph, &summary, in_vain);
+            return Ok(finish(Ended { graph: &graph, summary: &summary, in_vain, run: recorder.id() }));
         }
     }
 

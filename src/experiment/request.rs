@@ -16,6 +16,11 @@ pub struct Request {
     pub until: Vec<String>,
     /// The precision until which seeds are added; `None` adds no seeds.
     pub precision: Option<Precision>,
+    /// Instances of the graph that are chosen already, in place of `targets` and `until`: they run, and no search goes on
+    /// from them.
+    pub chosen: Option<Selection>,
+    /// The words of the command line, for the record of the run; empty if there is none.
+    pub arguments: Vec<String>,
 }
 
 impl Request {
@@ -30,6 +35,9 @@ impl Request {
     /// # Errors
     /// If a target names nothing.
     pub fn select(&self, graph: &Graph<'_>) -> Result<Selection, TargetError> {
+        if let Some(chosen) = &self.chosen {
+            return Ok(chosen.clone());
+        }
         let chosen = graph.select(&self.targets)?;
         if self.until.is_empty() {
             return Ok(chosen);

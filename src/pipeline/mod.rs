@@ -30,7 +30,7 @@ pub use expression::{Expression, Number, ParamRef};
 pub use include::included;
 pub use kind_toml::kind_toml;
 pub use limits::{MAX_INSTANCES, MAX_NODES};
-pub use project::project_root;
+pub use project::{place_of, project_root};
 pub use resolve::{params::Params, typed::typed};
 pub use resolved::{Axis, Halving, Loop, Patch, Pipeline, StageDef, Variant};
 pub use schema::schema;

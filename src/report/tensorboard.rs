@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::{Wanted, one_line};
 use crate::{
-    results::{Past, Picture, StoredResults},
+    results::{Numbers, Picture, StoredResults},
     run::{Event, Reporter, Status},
 };
 
@@ -137,7 +137,7 @@ impl Run {
         self.summary(step, message::Value::scalar(&tag, value))
     }
 
-    fn past(&mut self, past: &Past) -> io::Result<()> {
+    fn past(&mut self, past: &Numbers) -> io::Result<()> {
         for (name, points) in &past.series {
             points.iter().try_for_each(|&(epoch, value)| self.number(name, value, Some(epoch)))?;
         }

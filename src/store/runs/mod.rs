@@ -192,12 +192,13 @@ impl Store {
         Ok(bytes)
     }
 
-    /// Returns what became of each instance of a run so far: from its end, or else from its events.
+    /// Returns what became of each instance of a run so far: from its end, or, if it has none or the run itself failed, from
+    /// its events.
     ///
     /// # Errors
     /// If the events cannot be read.
     pub fn run_outcomes(&self, run: &Run) -> Result<BTreeMap<String, RunOutcome>, StoreError> {
-        if let Some(end) = &run.end {
+        if let Some(end) = run.end.as_ref().filter(|end| end.message.is_none()) {
             return Ok(end.outcomes.clone());
         }
         let events = self.run_events(&run.record.id, 0)?;
