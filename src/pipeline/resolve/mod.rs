@@ -66,7 +66,7 @@ pub(super) fn resolve<'t>(
     let grid = grid::build(&sweep, &overrides, &values, diagnostics);
     overlaps::check_tables(&grid.axes, &variants, &scope, diagnostics);
     let source = search::Source { scope: &scope, seed: seed.as_ref(), repeats: repeats.as_deref() };
-    let (grid, halving) = search::resolve(&sweep.search, grid, &source, diagnostics);
+    let (mut grid, halving) = search::resolve(&sweep.search, grid, &source, diagnostics);
 
     if let Some(seed) = &seed {
         stages::give_seed(&mut scope, seed);
@@ -75,6 +75,7 @@ pub(super) fn resolve<'t>(
     wrong.extend(values::check_left_out(&grid.axes, &variants, &scope, diagnostics));
     expressions::take_out(&wrong, &mut scope, &mut variants);
 
+    let repeats = repeats.map(|name| seeds::named(name, &mut grid.axes, &scope));
     Pipeline {
         name: overrides.name.or(file.name).unwrap_or(empty.name),
         stages: scope.stages,
