@@ -18,7 +18,7 @@ const MOST_IMAGES: usize = 16;
 
 /// The numbers of a finished instance.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Past {
+pub struct Numbers {
     /// Its parameters after defaults.
     pub parameters: Value,
     /// Final numbers, by name.
@@ -56,11 +56,11 @@ impl StoredResults {
 
     /// Returns the numbers of the instance.
     #[must_use]
-    pub fn past(&self, finished: &Event) -> Option<Past> {
+    pub fn past(&self, finished: &Event) -> Option<Numbers> {
         let Event::StageFinished { key: Some(key), .. } = finished else { return None };
         let manifest = self.store.manifest(key).ok()??;
         let parameters = (*manifest.recipe.params).clone();
-        Some(Past { parameters, metrics: manifest.metrics, series: manifest.series })
+        Some(Numbers { parameters, metrics: manifest.metrics, series: manifest.series })
     }
 
     /// Returns the images among its outputs.
