@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the wheel, installs it in a fresh virtual environment, and tests it there. Arguments go to `maturin build`, such as
-# `--release`. With STRATA_REQUIRE_ALL=1 PyTorch is installed too, and what needs it must pass; otherwise such tests are
-# skipped unless PyTorch comes from the folder STRATA_TORCH (a `site-packages`).
+# `--release`. What needs PyTorch takes it from the Python STRATA_TORCH_PYTHON, if that names one. With STRATA_REQUIRE_ALL=1
+# such tests must pass, and PyTorch is installed if none is named; otherwise they are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,12 +14,18 @@ python3 -m venv "$work/tools"
 # The commands of the environment must be on PATH: maturin looks for its Python there.
 PATH="$work/tools/bin:$PATH" maturin build --locked --out "$work/wheels" "$@"
 
-python3 -m venv "$work/venv"
+torch=${STRATA_TORCH_PYTHON:-}
+"${torch:-python3}" -m venv "$work/venv"
 python="$work/venv/bin/python"
-"$python" -m pip install -q "$work"/wheels/*.whl 'pytest>=8' 'mypy>=1.11' 'pandas>=1.5'
-if [ -n "${STRATA_TORCH:-}" ]; then
-    echo "$STRATA_TORCH" >"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
-elif [ "${STRATA_REQUIRE_ALL:-}" = 1 ]; then
+needed=('pytest>=8' 'mypy>=1.11' 'pandas>=1.5')
+if [ -n "$torch" ]; then
+    # Its torch, and the version of NumPy that it was built for.
+    needed+=("numpy==$("$torch" -c 'import numpy; print(numpy.__version__)')")
+    folder=$("$torch" -c 'import os, torch; print(os.path.dirname(os.path.dirname(torch.__file__)))')
+    echo "$folder" >"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/torch.pth"
+fi
+"$python" -m pip install -q "$work"/wheels/*.whl "${needed[@]}"
+if [ -z "$torch" ] && [ "${STRATA_REQUIRE_ALL:-}" = 1 ]; then
     "$python" -m pip install -q 'torch>=2.1'
 fi
 "$python" -m pytest -p no:cacheprovider

@@ -110,6 +110,12 @@ impl Args {
         let tried = |outcome: &&Outcome| graph.instances[outcome.index].stage == STAGE;
         for outcome in &summary.outcomes {
             if let (Status::Failed, Some(message)) = (outcome.status, &outcome.message) {
+                // Its log is kept in the folder of the outputs, not in the cache.
+                let kept = folder.join("log.txt").display().to_string();
+                let message = match outcome.key {
+                    Some(key) => message.replace(&store.log_place(&key), &kept),
+                    None => message.clone(),
+                };
                 console.note(&format!("{} failed: {message}", graph.instances[outcome.index].stage));
             }
         }

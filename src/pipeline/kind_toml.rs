@@ -20,7 +20,7 @@ pub fn kind_toml(kind: &StageKind) -> String {
         .filter(|port| !port.optional)
         .map(|port| format!("{} = \"STAGE.PORT\"", port.name))
         .collect();
-    if !kind.inputs.is_empty() {
+    if !needed.is_empty() {
         text.push_str(&format!("inputs = {{ {} }}\n", needed.join(", ")));
     }
     kind.inputs.iter().for_each(|port| text.push_str(&port_line("input", port)));

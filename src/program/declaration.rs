@@ -86,8 +86,8 @@ pub enum Piece {
 pub struct NoPlaceholder(pub String);
 
 impl Word {
-    /// Takes a word apart. A name in braces is a placeholder, `{{name}}` stands for `{name}`, and all other braces are
-    /// text.
+    /// Takes a word apart. A name in braces is a placeholder, and so is what begins like one; `{{name}}` stands for
+    /// `{name}`, and all other braces are text.
     ///
     /// # Errors
     /// If there is no placeholder of that name.
@@ -134,6 +134,7 @@ impl Piece {
             (_, Some(("inputs", port))) => Self::Input(port.to_owned()),
             (_, Some(("outputs", port))) => Self::Output(port.to_owned()),
             (_, Some(("params", param))) => Self::Param(param.to_owned()),
+            // `{ params.k }` is among these.
             _ => return Err(NoPlaceholder(name.to_owned())),
         })
     }
@@ -143,7 +144,9 @@ impl Piece {
 fn braced<'a>(text: &'a str, open: &str, close: &str) -> Option<(&'a str, &'a str)> {
     let (name, after) = text.strip_prefix(open)?.split_once(close)?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@');
-    (name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_name)).then_some((name, after))
+    let is_word = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_name);
+    let begins_like_one = ["inputs.", "outputs.", "params."].iter().any(|start| name.trim_start().starts_with(start));
+    (is_word || begins_like_one).then_some((name, after))
 }
 
 #[cfg(test)]
@@ -161,6 +164,10 @@ mod tests {
         assert_eq!(parse("{threads}{state}"), Ok(vec![Piece::Threads, Piece::State]));
         assert_eq!(parse("{{print}} {{{request}"), Ok(vec![text("{print} {{"), Piece::Request]));
         assert_eq!(parse("{inputs.a.b}"), Ok(vec![Piece::Input("a.b".to_owned())]));
-        assert_eq!(parse("{thread}"), Err(NoPlaceholder("thread".to_owned())));
+        assert_eq!(parse("{params.a b}"), Ok(vec![Piece::Param("a b".to_owned())]), "there is no such parameter");
+        for wrong in ["thread", " params.k ", "input.x"] {
+            let word = format!("{{{wrong}}}");
+            assert_eq!(Word::parse(&word).err(), Some(NoPlaceholder(wrong.to_owned())));
+        }
     }
 }

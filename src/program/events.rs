@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::PathBuf,
 };
 
@@ -20,8 +20,8 @@ pub(super) enum Said {
     Point { series: String, epoch: u64, value: f64 },
     /// How far it is.
     Progress { done: u64, total: u64, unit: &'static str },
-    /// Its state folder is consistent, at this epoch.
-    Saved { epoch: u64 },
+    /// Its state folder is consistent, at this epoch. `events` counts the bytes of the file up to the end of that line.
+    Saved { epoch: u64, events: u64 },
     /// Why its result should be read with care.
     Warning(String),
     /// A line that is none of these: its number from 1, what is wrong with it, and whether it was to be a metric.
@@ -62,11 +62,13 @@ struct Saved {
     epoch: u64,
 }
 
-/// The events file of a program, read as it grows.
+/// The events file of a program, read as it grows. A program that resumes appends to what was reported before.
 pub(super) struct Events {
     path: PathBuf,
     /// Bytes that were read.
     read: u64,
+    /// Bytes in lines that were taken.
+    taken: u64,
     /// The beginning of a line whose end is not written yet.
     rest: Vec<u8>,
     lines: usize,
@@ -76,14 +78,38 @@ pub(super) struct Events {
 const LONGEST: usize = 1 << 20;
 
 impl Events {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, read: 0, rest: Vec::new(), lines: 0 }
+    /// Opens the events of a program that resumes and returns what it reported before, or an empty file for one that
+    /// starts anew. Lines that are not understood were reported when they were new.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub(super) fn open(path: PathBuf, resumes: bool) -> io::Result<(Self, Vec<Said>)> {
+        let mut file = File::options().read(true).append(true).create(true).open(&path)?;
+        if !resumes {
+            file.set_len(0)?;
+        } else if file.metadata()?.len() > 0 {
+            // The last line of a program that was killed may be half a line.
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+            }
+        }
+        let mut events = Self { path, read: 0, taken: 0, rest: Vec::new(), lines: 0 };
+        let before = if resumes { events.news(false) } else { Vec::new() };
+        Ok((events, before))
     }
 
     /// Returns what was said since the last call. At the end, a last line needs no line feed.
     pub(super) fn news(&mut self, at_end: bool) -> Vec<Said> {
         let mut new = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| {
+            if file.metadata()?.len() < self.read {
+                // It was written anew, so all of it is new.
+                (self.read, self.taken, self.lines) = (0, 0, 0);
+                self.rest.clear();
+            }
             file.seek(SeekFrom::Start(self.read))?;
             file.read_to_end(&mut new)
         });
@@ -100,13 +126,19 @@ impl Events {
         let mut said = Vec::new();
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             self.lines += 1;
+            self.taken += line.len() as u64;
             let line = String::from_utf8_lossy(line);
-            if !line.trim().is_empty() {
-                said.push(parse(line.trim()).unwrap_or_else(|message| {
+            if line.trim().is_empty() {
+                continue;
+            }
+            said.push(match parse(line.trim()) {
+                Ok(Said::Saved { epoch, .. }) => Said::Saved { epoch, events: self.taken },
+                Ok(other) => other,
+                Err(message) => {
                     let is_metric = line.contains("\"metric\"");
                     Said::Wrong { line: self.lines, message, is_metric }
-                }));
-            }
+                }
+            });
         }
         said
     }
@@ -117,15 +149,26 @@ fn parse(line: &str) -> Result<Said, String> {
                   \"total\": N, \"unit\": WORD}, {\"saved\": {\"epoch\": N}} or {\"warning\": TEXT}";
     let wrong = |_| format!("`{}`: {shapes}", line.chars().take(200).collect::<String>());
     let number = |value: &Value| number(value).ok_or_else(|| format!("`{line}`: `value` must be a number"));
+    let name = |name: String| match name.trim().is_empty() || name.contains(char::is_control) {
+        true => Err(format!("`{line}`: a name must not be empty or hold control characters")),
+        false => Ok(name),
+    };
     Ok(match serde_json::from_str::<Line>(&quoted(line)).map_err(wrong)? {
-        Line::Metric { metric: name, value } => Said::Metric { name, value: number(&value)? },
-        Line::Point { series, epoch, value } => Said::Point { series, epoch, value: number(&value)? },
+        Line::Metric { metric, value } => Said::Metric { name: name(metric)?, value: number(&value)? },
+        Line::Point { series, epoch, value } => Said::Point { series: name(series)?, epoch, value: number(&value)? },
         Line::Progress { progress: done, total, unit } => {
             Said::Progress { done, total, unit: unit.map_or("step", |unit| interned(&unit)) }
         }
-        Line::Saved { saved: Saved { epoch } } => Said::Saved { epoch },
-        Line::Warning { warning } => Said::Warning(warning),
+        Line::Saved { saved: Saved { epoch } } => Said::Saved { epoch, events: 0 },
+        // It is one line, and no terminal obeys it.
+        Line::Warning { warning } => Said::Warning(plain(&warning)),
     })
+}
+
+/// A text without control characters; those at the end of lines become spaces.
+fn plain(text: &str) -> String {
+    let words = text.split(['\n', '\r', '\t']).map(|line| line.replace(char::is_control, ""));
+    words.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn number(value: &Value) -> Option<f64> {
@@ -173,24 +216,32 @@ fn quoted(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
     fn lines_are_read_as_they_are_written() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
-        let mut events = Events::new(path.clone());
-        assert_eq!(events.news(false), [], "there is no file yet");
-        let mut file = File::create(&path).expect("made");
+        let (mut events, before) = Events::open(path.clone(), false).expect("made");
+        assert_eq!((events.news(false), before), (Vec::new(), Vec::new()), "nothing is said yet");
+        let mut file = File::options().append(true).open(&path).expect("made");
         let mut say = |text: &str| file.write_all(text.as_bytes()).expect("written");
         say("{\"metric\": \"a\", \"value\": 0.5}\n{\"series\": \"lo");
         assert_eq!(events.news(false), [Said::Metric { name: "a".to_owned(), value: 0.5 }]);
         say("ss\", \"epoch\": 3, \"value\": 1}\n\n{\"saved\": {\"epoch\": 3}}\n{\"progress\": 3, \"total\": 9}");
         let point = Said::Point { series: "loss".to_owned(), epoch: 3, value: 1.0 };
-        assert_eq!(events.news(false), [point, Said::Saved { epoch: 3 }]);
+        assert_eq!(events.news(false), [point.clone(), Said::Saved { epoch: 3, events: 102 }]);
         assert_eq!(events.news(true), [Said::Progress { done: 3, total: 9, unit: "step" }]);
+
+        let (mut events, before) = Events::open(path.clone(), true).expect("opened");
+        assert_eq!(before.len(), 4);
+        assert_eq!(before[1..3], [point, Said::Saved { epoch: 3, events: 102 }]);
+        say("{\"warning\": \"two\\nlines, \\u001b[31mred\"}\n");
+        assert_eq!(events.news(false), [Said::Warning("two lines, [31mred".to_owned())], "the half line was ended");
+        std::fs::write(&path, "{\"metric\": \"b\", \"value\": 1}\n").expect("written anew");
+        assert_eq!(events.news(false), [Said::Metric { name: "b".to_owned(), value: 1.0 }]);
+        let (mut events, before) = Events::open(path, false).expect("opened");
+        assert_eq!((events.news(true), before), (Vec::new(), Vec::new()), "what starts anew has an empty file");
     }
 
     #[test]
@@ -205,7 +256,10 @@ mod tests {
 
     #[test]
     fn a_wrong_line_says_what_is_right() {
-        for line in ["nonsense", "{\"metric\": \"a\"}", "{\"metric\": \"a\", \"value\": \"x\"}", "{\"value\": 1}"] {
+        let no_name = "{\"metric\": \" \", \"value\": 1}";
+        for line in
+            ["nonsense", "{\"metric\": \"a\"}", "{\"metric\": \"a\", \"value\": \"x\"}", "{\"value\": 1}", no_name]
+        {
             assert!(parse(line).is_err_and(|message| message.starts_with(&format!("`{line}`"))));
         }
     }

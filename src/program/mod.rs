@@ -7,10 +7,11 @@
 //! strata does not sandbox programs.
 //!
 //! Reading order: `declaration` with `params`; `stage`, a program as a stage; then its parts in the order in which a run
-//! needs them: `request`, `process` with `guard` and `log`, `events`, `outputs`.
+//! needs them: `files`, `request`, `process` with `guard` and `log`, `events`, `outputs`.
 
 mod declaration;
 mod events;
+mod files;
 mod guard;
 mod log;
 mod outputs;
@@ -22,6 +23,7 @@ mod stage;
 use std::sync::Arc;
 
 pub use declaration::{Declaration, NoPlaceholder, Piece, ProgramPort, Word};
+pub use files::{FilesProblem, files_problem};
 pub use params::{Param, ParamType};
 
 use crate::stage::{Description, Port, StageKind};

@@ -100,7 +100,10 @@ impl ParamType {
 
 impl Param {
     /// Adds what is wrong with a value of the right type.
-    fn check(&self, value: &Value, problems: &mut Problems) {
+    pub fn check(&self, value: &Value, problems: &mut Problems) {
+        if value.as_str().is_some_and(|text| text.contains('\0')) {
+            problems.add(self.name, "must not hold a NUL character, which no program can be given");
+        }
         if self.name == "seed" && value.as_u64().is_none() {
             problems.add(self.name, format!("must be a whole number from 0, got {value}"));
         }

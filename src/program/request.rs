@@ -11,7 +11,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::declaration::{Declaration, Piece, ProgramPort, Word};
-use crate::stage::{DeviceId, Form};
+use crate::{
+    stage::{DeviceId, Form},
+    store::WorkFolder,
+};
 
 /// The version of the request's format.
 const VERSION: u32 = 1;
@@ -81,14 +84,15 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Makes the request for a run in the folder `scratch`. The folder for the outputs must exist.
+    /// Makes the request for a run in the folder `scratch`. The folder for the outputs must exist. Events are kept with the
+    /// state, if there is a folder for one.
     pub(super) fn new(
         declared: &Declaration,
         (stage, params): (&'a str, &'a Map<String, Value>),
         inputs: &BTreeMap<String, PathBuf>,
         (threads, devices): (usize, &[DeviceId]),
         scratch: &Path,
-        state: Option<&'a Path>,
+        folder: Option<&'a WorkFolder>,
     ) -> Self {
         let input = |port: &ProgramPort| {
             let path = inputs.get(port.name)?.clone();
@@ -109,8 +113,8 @@ impl<'a> Request<'a> {
             seed: params.get("seed").and_then(Value::as_u64).unwrap_or_default(),
             threads,
             gpus: devices.iter().filter_map(gpu).collect(),
-            state,
-            events: scratch.join("events"),
+            state: folder.map(WorkFolder::path),
+            events: folder.map_or_else(|| scratch.join("events"), WorkFolder::events),
             version: VERSION,
         }
     }

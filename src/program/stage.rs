@@ -15,15 +15,19 @@ use toml::{Spanned, de::DeTable};
 use super::{
     declaration::{Declaration, ProgramPort},
     events::{Events, Said},
+    files::files,
     log::Log,
     outputs,
     params::{self, Param, ParamType},
     process::{self, Stop},
     request::{Request, outputs_in},
 };
-use crate::stage::{
-    AnyStage, Context, Drawing, Extent, Foresight, Inputs, Make, Need, Outputs, Problems, Progress, Source, StageError,
-    View, Workplace, interned,
+use crate::{
+    stage::{
+        AnyStage, Context, Drawing, Extent, Foresight, Inputs, Make, Need, Outputs, Problems, Progress, Source,
+        StageError, View, Workplace, interned,
+    },
+    store::WorkFolder,
 };
 
 /// Makes stages of a program.
@@ -133,20 +137,20 @@ impl AnyStage for ProgramStage {
             return Err(StageError::failed("a program runs only as a stage of a pipeline"));
         };
         let Workplace { scratch, instance, folder, mark, devices, log: log_place, .. } = *place;
-        let state = folder.map(|folder| folder.path());
         let parts = (cx.threads(), devices);
-        let request = Request::new(&self.declared, (instance, &self.values), inputs.files(), parts, scratch, state);
+        let request = Request::new(&self.declared, (instance, &self.values), inputs.files(), parts, scratch, folder);
         let file = scratch.join("request.json");
         prepare(&request, scratch, &file)
             .map_err(|error| StageError::failed(format!("failed to write in {}: {error}", scratch.display())))?;
-        if folder.is_some_and(|folder| folder.is_used()) {
+        let resumes = folder.is_some_and(WorkFolder::is_used);
+        if resumes {
             cx.resume_folder();
         }
+        let mut listening = Listening::open(&request.events, resumes, cx)?;
 
         let command = request.command(&self.declared, cx.root(), &file);
         let name = command.get_program().to_string_lossy().into_owned();
         let log = Arc::new(Mutex::new(Log::default()));
-        let mut listening = Listening { events: Events::new(request.events.clone()), warned: false, failed: None };
         let (began, timeout, cancelled) = (Instant::now(), self.declared.timeout, cx.stop());
         let ended = process::run(command, mark, &log, || {
             listening.take(cx, false);
@@ -171,6 +175,9 @@ impl AnyStage for ProgramStage {
         if let Some(message) = listening.failed {
             return Err(fails(message));
         }
+        for metric in self.declared.metrics.iter().filter(|metric| !listening.metrics.contains(&*metric.name)) {
+            cx.warn(format!("the program ended without reporting its metric `{}`", metric.name));
+        }
         outputs::collect(&self.declared, &request.outputs).map_err(fails)
     }
 }
@@ -179,7 +186,6 @@ impl AnyStage for ProgramStage {
 fn prepare(request: &Request<'_>, scratch: &Path, file: &Path) -> std::io::Result<()> {
     fs::create_dir_all(outputs_in(scratch))?;
     fs::create_dir_all(scratch.join("tmp"))?;
-    fs::write(&request.events, b"")?;
     fs::write(file, serde_json::to_vec_pretty(request).expect("a request is plain data"))
 }
 
@@ -214,6 +220,8 @@ fn with_log(why: &str, log: &Log, place: &str) -> String {
 /// What a program said, passed on as it comes.
 struct Listening {
     events: Events,
+    /// The names of its metrics so far.
+    metrics: BTreeSet<String>,
     /// Whether there was a warning about a line that is not understood.
     warned: bool,
     /// Why the work counts as failed even if the program says otherwise.
@@ -221,19 +229,42 @@ struct Listening {
 }
 
 impl Listening {
+    /// Opens the events of a program. If it resumes, what it reported up to its state counts, as it need not report that
+    /// again.
+    fn open(events: &Path, resumes: bool, cx: &mut Context<'_>) -> Result<Self, StageError> {
+        let (opened, before) = Events::open(events.to_owned(), resumes)
+            .map_err(|error| StageError::failed(format!("failed to write {}: {error}", events.display())))?;
+        let mut listening = Self { events: opened, metrics: BTreeSet::new(), warned: false, failed: None };
+        for said in before {
+            match said {
+                Said::Metric { value, .. } if !value.is_finite() => {}
+                Said::Metric { name, value } => listening.metric(cx, name, value),
+                Said::Point { series, epoch, value } => cx.point(series, epoch, value),
+                Said::Warning(message) => cx.warn(message),
+                Said::Progress { .. } | Said::Saved { .. } | Said::Wrong { .. } => {}
+            }
+        }
+        Ok(listening)
+    }
+
+    fn metric(&mut self, cx: &mut Context<'_>, name: String, value: f64) {
+        self.metrics.insert(name.clone());
+        cx.metric(name, value);
+    }
+
     fn take(&mut self, cx: &mut Context<'_>, at_end: bool) {
         for said in self.events.news(at_end) {
             match said {
                 Said::Metric { name, value } if !value.is_finite() => {
                     self.failed.get_or_insert(format!("it reported {value} for the metric `{name}`"));
                 }
-                Said::Metric { name, value } => cx.metric(name, value),
+                Said::Metric { name, value } => self.metric(cx, name, value),
                 Said::Point { series, epoch, value } => cx.point(series, epoch, value),
                 Said::Progress { done, total, unit } => {
                     cx.progress(Progress { done, total, unit, ..Progress::default() });
                 }
-                Said::Saved { epoch } => {
-                    if let Err(error) = cx.saved_folder(epoch) {
+                Said::Saved { epoch, events } => {
+                    if let Err(error) = cx.saved_folder(epoch, events) {
                         self.failed.get_or_insert(error.to_string());
                     }
                 }
@@ -249,48 +280,4 @@ impl Listening {
             }
         }
     }
-}
-
-/// The files whose content is in the key, relative to the root, in order.
-fn files(declared: &Declaration, root: &Path) -> Result<Vec<String>, StageError> {
-    let mut found = BTreeSet::new();
-    for word in declared.run.iter().filter_map(|word| word.text()) {
-        let path = root.join(word);
-        if path.is_file() && path.starts_with(root) {
-            found.insert(from_root(&path, root, declared)?);
-        }
-    }
-    for pattern in declared.files.iter().flatten() {
-        let mut any = false;
-        let folder = if root.join(pattern).is_dir() { "/**/*" } else { "" };
-        let whole = format!("{}/{pattern}{folder}", glob::Pattern::escape(&root.to_string_lossy()));
-        let wrong = |error: &dyn std::fmt::Display| {
-            StageError::failed(format!("`files` of kind `{}`: `{pattern}`: {error}", declared.name))
-        };
-        for path in glob::glob(&whole).map_err(|error| wrong(&error))? {
-            let path = path.map_err(|error| wrong(&error))?;
-            if path.is_file() && !is_bytecode(&path) {
-                any = true;
-                found.insert(from_root(&path, root, declared)?);
-            }
-        }
-        if !any {
-            return Err(wrong(&"there is no such file; paths start at the project root"));
-        }
-    }
-    Ok(found.into_iter().collect())
-}
-
-/// Whether Python made the file of another, which counts in its place.
-fn is_bytecode(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "pyc")
-}
-
-/// The path to a file from the root.
-fn from_root(path: &Path, root: &Path, declared: &Declaration) -> Result<String, StageError> {
-    let name = path.strip_prefix(root).unwrap_or(path).to_str();
-    name.map(str::to_owned).ok_or_else(|| {
-        let message = format!("the name of {} is not UTF-8; rename it", path.display());
-        StageError::failed(format!("`files` of kind `{}`: {message}", declared.name))
-    })
 }

@@ -83,7 +83,10 @@ impl Lines {
             Event::Warning { instance, message } => return Some(self.warning(instance, message)),
             Event::Waiting { instance, holder } => ("waits", instance, format!("for {holder}")),
             Event::Resumed { instance, epoch, step } => ("resumes", instance, after(*epoch, *step)),
-            Event::Retrying { instance, again, message } => ("retries", instance, format!("retry {again}: {message}")),
+            Event::Retrying { instance, again, message } => {
+                let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+                ("retries", instance, format!("retry {again}: {message}"))
+            }
             Event::Damaged { instance, port, message } => {
                 ("damaged", instance, format!("input {port}: {message}; it is made again"))
             }

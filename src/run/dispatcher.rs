@@ -48,6 +48,7 @@ pub(super) struct Given<'a, 't> {
 pub(super) struct Tries {
     pub failed: u32,
     pub damaged: u32,
+    pub missing: u32,
     pub changed: u32,
     /// It is not started before this moment.
     pub pause: Option<Instant>,
@@ -253,8 +254,7 @@ impl<'a, 't> Dispatcher<'a, 't> {
                 continue;
             };
             if let Some(port) = self.gone(&work)? {
-                self.states.reopen(index);
-                self.rebuild(index, &port, &work)?;
+                self.make_again(index, &port, &work)?;
                 unsettled = true;
                 continue;
             }

@@ -128,6 +128,24 @@ impl Dispatcher<'_, '_> {
         }
     }
 
+    /// Handles an input port whose bytes were evicted or lost before the work could start: they are made again, but not
+    /// for ever.
+    pub(super) fn make_again(&mut self, index: InstanceId, port: &str, work: &Work) -> Result<(), StoreError> {
+        let tries = self.tries.entry(index).or_default();
+        tries.missing += 1;
+        if tries.missing <= MOST_TRIES {
+            self.states.reopen(index);
+            return self.rebuild(index, port, work);
+        }
+        let message = format!(
+            "the artifact at its input `{port}` was made {MOST_TRIES} times and was gone again each time; find out what deletes \
+             or changes files in the cache, then run again"
+        );
+        let (key, reason) = (Some(work.key), Some(work.reason.clone()));
+        self.finish(Outcome { key, reason, ..Outcome::new(index, Status::Failed) }.because(message));
+        Ok(())
+    }
+
     /// Returns an input port of ready work whose bytes were evicted or lost.
     pub(super) fn gone(&self, work: &Work) -> Result<Option<String>, StoreError> {
         for (port, hash) in &work.recipe.inputs {

@@ -62,6 +62,9 @@ fn device_of(manifest: &Manifest) -> Result<Device, String> {
 
 fn again(registry: &Registry, store: &Store, manifest: &Manifest) -> Result<Vec<String>, String> {
     let recipe = &manifest.recipe;
+    if recipe.program.is_some() {
+        return Err("made by a program of your own, which only its pipeline runs".to_owned());
+    }
     let device = device_of(manifest)?;
     let kind = registry.get(&recipe.kind).ok_or_else(|| format!("there is no kind `{}`", recipe.kind))?;
     if kind.version != recipe.version {

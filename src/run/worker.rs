@@ -53,9 +53,15 @@ pub(super) fn execute(job: &JobSpec, place: &Place, tell: &mut dyn FnMut(Note)) 
         match &note {
             Note::Metric { name, value } => drop(metrics.insert(name.clone(), *value)),
             Note::Point { series: name, epoch, value } => {
-                series.entry(name.clone()).or_default().push((*epoch, *value));
+                let points = series.entry(name.clone()).or_default();
+                // Work that goes on may report an epoch again.
+                let known = points.last().is_some_and(|(last, _)| last >= epoch);
+                match known.then(|| points.iter().rposition(|(known, _)| known == epoch)).flatten() {
+                    Some(at) => points[at].1 = *value,
+                    None => points.push((*epoch, *value)),
+                }
             }
-            Note::Warning(message) => warnings.push(message.clone()),
+            Note::Warning(message) if !warnings.contains(message) => warnings.push(message.clone()),
             _ => {}
         }
         if let Note::Log(bytes) = note {

@@ -168,13 +168,14 @@ impl<'a> Context<'a> {
         (self.listener)(Note::Resumed(Position { epoch: found.epoch, step: 0 }));
     }
 
-    /// Records that the folder of a program is consistent at this epoch.
+    /// Records that the folder of a program is consistent at this epoch, with the bytes of its events up to there.
     ///
     /// # Errors
     /// If the record cannot be written.
-    pub fn saved_folder(&mut self, epoch: u64) -> Result<(), StageError> {
+    pub fn saved_folder(&mut self, epoch: u64, events: u64) -> Result<(), StageError> {
         let Some(Workplace { folder: Some(folder), instance, .. }) = &self.workplace else { return Ok(()) };
-        folder.saved(&WorkRecord { epoch, seconds: self.seconds(), instance: (*instance).to_owned() })?;
+        let (seconds, instance) = (self.seconds(), (*instance).to_owned());
+        folder.saved(&WorkRecord { epoch, seconds, instance, events })?;
         (self.listener)(Note::Saved(Position { epoch, step: 0 }));
         Ok(())
     }
@@ -310,7 +311,7 @@ impl<'a> Context<'a> {
         (self.listener)(Note::Warning(message.into()));
     }
 
-    /// Records a point of a curve in the manifest. Epochs count from 1.
+    /// Records a point of a curve in the manifest. Epochs count from 1; of two points at one epoch the last counts.
     pub fn point(&mut self, series: impl Into<String>, epoch: u64, value: f64) {
         (self.listener)(Note::Point { series: series.into(), epoch, value });
     }

@@ -3,8 +3,10 @@
 //! machine, or a store has none.
 //!
 //! The folder of a trajectory is `work-v1/ab/ab12…/EPOCHS/`, where EPOCHS is the length of the work that wrote to it last
-//! (0 if the work has no length). Beside it, `EPOCHS.json` says at which epoch its content was consistent. Work with more
-//! epochs takes the folder over. Work with fewer never sees it: a program that was killed may be further than it said.
+//! (0 if the work has no length). Beside it, `EPOCHS.json` says at which epoch its content was consistent, and
+//! `EPOCHS.events` holds what the program reported: metrics and curves up to a state belong to it. Work with more epochs
+//! takes the folder over, with the events up to that epoch. Work with fewer never sees it: a program that was killed may be
+//! further than it said.
 
 use std::{
     fs, io,
@@ -26,6 +28,9 @@ pub struct WorkRecord {
     pub seconds: f64,
     /// The instance that wrote it (`PIPELINE/INSTANCE`).
     pub instance: String,
+    /// Bytes of its events that were reported up to there.
+    #[serde(default)]
+    pub events: u64,
 }
 
 /// The folder of a trajectory, for work of a certain length.
@@ -79,9 +84,16 @@ impl Store {
         let others = usable(&folder, epochs)?.into_iter().filter(|(epoch, other)| *other != path && *epoch > own);
         if let Some((_, other)) = others.max() {
             remove(&path)?;
-            // The folder moves first: without a record nothing is claimed of it.
-            for (from, to) in [(other.clone(), path.clone()), (record_of(&other), record_of(&path))] {
-                fs::rename(&from, &to).map_err(io_error("rename", &from))?;
+            cut(&events_of(&other), record(&other).events)?;
+            // The record moves last: without it nothing is claimed of the folder.
+            for of in [PathBuf::clone, |folder: &PathBuf| events_of(folder), |folder: &PathBuf| record_of(folder)] {
+                let (from, to) = (of(&other), of(&path));
+                match fs::rename(&from, &to) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(io_error("rename", &from)(error));
+                    }
+                    _ => {}
+                }
             }
         }
         fs::create_dir_all(&path).map_err(io_error("create", &path))?;
@@ -123,7 +135,7 @@ impl Store {
                 let Some(trajectory) = last(&folder).and_then(|name| name.parse().ok()) else { continue };
                 for kept in numbered(&folder)? {
                     let name = format!("{}/{}", names::work(&trajectory), last(&kept).unwrap_or_default());
-                    let WorkRecord { epoch, seconds, instance } = record(&kept);
+                    let WorkRecord { epoch, seconds, instance, .. } = record(&kept);
                     let (at, bytes, instance) = (Position { epoch, step: 0 }, size(&kept)?, Some(instance));
                     found.push(SavedState { trajectory, at, name, bytes, seconds, instance });
                 }
@@ -138,6 +150,12 @@ impl WorkFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the file beside it for what the program reports, which is kept as long as the folder.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        events_of(&self.path)
     }
 
     /// Returns whether earlier work left anything in it.
@@ -172,13 +190,29 @@ fn record_of(folder: &Path) -> PathBuf {
     folder.with_extension("json")
 }
 
+fn events_of(folder: &Path) -> PathBuf {
+    folder.with_extension("events")
+}
+
+/// Shortens a file to its first bytes, if it is there and longer.
+fn cut(file: &Path, bytes: u64) -> Result<(), StoreError> {
+    let shortened = fs::File::options().write(true).open(file).and_then(|open| match open.metadata()?.len() > bytes {
+        true => open.set_len(bytes),
+        false => Ok(()),
+    });
+    match shortened {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error("shorten", file)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// A record that cannot be read claims nothing.
 fn record(folder: &Path) -> WorkRecord {
     fs::read(record_of(folder)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 fn remove(folder: &Path) -> Result<(), StoreError> {
-    for gone in [fs::remove_file(record_of(folder)), fs::remove_dir_all(folder)] {
+    for gone in [fs::remove_file(record_of(folder)), fs::remove_file(events_of(folder)), fs::remove_dir_all(folder)] {
         match gone {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error("delete", folder)(error)),
             _ => {}
@@ -239,14 +273,16 @@ mod tests {
         let five = open(5)?;
         assert!(!five.is_used() && five.found.epoch == 0);
         fs::write(five.path().join("state"), b"5").expect("written");
+        fs::write(five.events(), b"up to 5, and more").expect("written");
         assert!(open(5)?.is_used(), "what a killed program left is given again");
         assert_eq!(store.work_position(&work, 9)?, None, "it did not say that it is consistent");
         assert!(!open(9)?.is_used());
-        five.saved(&WorkRecord { epoch: 5, ..WorkRecord::default() })?;
+        five.saved(&WorkRecord { epoch: 5, events: 7, ..WorkRecord::default() })?;
         assert_eq!((store.work_position(&work, 9)?, store.work_position(&work, 4)?), (Some(5), None));
         assert!(!open(4)?.is_used());
         let nine = open(9)?;
         assert!(nine.is_used() && nine.found.epoch == 5);
+        assert_eq!(fs::read(nine.events()).expect("moved"), b"up to 5", "what came after the state is not its own");
         assert!(!open(5)?.is_used(), "it was taken over");
         let kept = || Ok::<_, StoreError>(store.saved_states()?.into_iter().map(|kept| (kept.at.epoch, kept.bytes)));
         assert_eq!(kept()?.collect::<Vec<_>>(), [(0, 0), (0, 0), (5, 1)]);

@@ -152,3 +152,38 @@ epochs = 0
     );
     assert!(!project.path("out").exists(), "nothing is written");
 }
+
+/// A wrong row would give every image after it the label of its neighbour.
+#[test]
+fn labels_of_a_csv_file_are_one_for_each_row_below_the_names() {
+    let labels = |name: &str, content: &str, more: &str| {
+        let project = Project::with(&format!(
+            "[stage.labels]\nkind = \"import\"\nform = \"labels\"\npath = \"{name}\"\n{more}\n"
+        ));
+        project.write(name, content);
+        let ran = project.strata(&["run", "pipelines/p.toml", "--output", "json"]);
+        (ran.code, ran.out + &ran.err)
+    };
+    let plain = "tensors = { labels = \"animal\" }";
+    for (content, more) in [
+        ("animal\ncat\ndog\n", plain),
+        ("label\r\ncat\r\ndog\r\n", ""),
+        ("label,a\ncat,\"1\n\n2\"\ndog,3\n\n\n", ""),
+        ("\u{feff}class\ncat\ndog", ""),
+    ] {
+        let (code, said) = labels("labels.csv", content, more);
+        assert_eq!(code, Some(0), "{content:?}: {said}");
+    }
+    for (content, more, what) in [
+        ("cat\ndog\ncat\n", "", "the first line must name the column, and holds `cat`"),
+        ("3\n1\n", "", "holds `3`"),
+        ("label\ncat\n\ndog\n", "", "line 3 is blank"),
+        ("label\r\ncat\r\n\r\ndog\r\n", "", "line 3 is blank"),
+        ("animal\n\ncat\n", plain, "line 2 is blank"),
+        ("", "", "it is empty"),
+        ("label,a\ncat\n", "", "CSV"),
+    ] {
+        let (code, said) = labels("labels.csv", content, more);
+        assert!(code != Some(0) && said.contains(what), "{content:?}: {said}");
+    }
+}

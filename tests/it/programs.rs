@@ -393,3 +393,42 @@ fn what_is_easily_missed_is_in_the_key_too() {
     let project = Project::with(&kind("\"true\"", "params = { seed = 0.5 }"));
     assert!(project.strata(&["check", "pipelines/p.toml"]).err.contains("must be a whole number from 0"));
 }
+
+#[test]
+fn mistakes_in_a_declaration_are_found_before_any_work() {
+    let check = |kind: &str| {
+        let project =
+            project(&format!("[kind.k]\n{kind}\noutputs = {{ out = \"file\" }}\n\n[stage.s]\nkind = \"k\"\n"));
+        let ran = project.strata(&["check", "pipelines/p.toml"]);
+        (ran.code, ran.out + &ran.err)
+    };
+    let run = "run = \"sh kinds/lines.sh\"";
+    for (kind, what) in [
+        (format!("{run}\nfiles = [\"kinds/lines.sh\", \"kinds/none*.py\"]"), "`kinds/none*.py`: there is no such file"),
+        (format!("{run}\nparams = {{ \"a b\" = 1 }}"), "`a b` cannot be the name of a parameter"),
+        (format!("{run}\ninputs = {{ \"../x\" = \"file\" }}"), "`../x` cannot be the name of a port"),
+        (format!("{run}\nparams = {{ a = nan }}"), "finite"),
+        (format!("{run}\nparams = {{ a = {{ default = inf }} }}"), "finite"),
+        (format!("{run}\nparams = {{ a = [1.0, nan] }}"), "finite"),
+        (format!("{run}\nparams = {{ a = {{ default = 5, max = 3 }} }}"), "`params.a.default`"),
+        (format!("{run}\nparams = {{ a = {{ default = \"x\", choices = [\"y\"] }} }}"), "must be one of"),
+        (format!("{run}\nparams = {{ a = {{ default = \"x\", min = 3 }} }}"), "`min` and `max` are for numbers"),
+        (format!("{run}\nparams = {{ a = {{ default = 3, min = 3, max = 2 }} }}"), "no number is from 3 to 2"),
+        (format!("{run}\nenvironment = [\"A=B\"]"), "a list of names of variables"),
+        ("run = \"sh kinds/lines.sh {params.a b}\"".to_owned(), "`params` has no `a b`"),
+        ("run = \"sh kinds/lines.sh { params.a }\"".to_owned(), "is no placeholder"),
+    ] {
+        let (code, said) = check(&kind);
+        assert!(code == Some(2) && said.contains(what), "{kind}: {said}");
+        assert!(said.contains("--> pipelines/p.toml:"), "{kind}: {said}");
+    }
+    for kind in ["run = \"python -m kinds.lines\"", "run = [\"sh\", \"-c\", \"sh kinds/lines.sh\"]"] {
+        let (code, said) = check(kind);
+        assert!(
+            code == Some(0) && said.contains("changes to the program of kind `k` are not noticed"),
+            "{kind}: {said}"
+        );
+        let (code, said) = check(&format!("{kind}\nfiles = []"));
+        assert!(code == Some(0) && !said.contains("not noticed"), "{kind}: {said}");
+    }
+}

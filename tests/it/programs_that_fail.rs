@@ -3,9 +3,12 @@
 use std::{
     fs,
     process::{Child, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread::sleep,
     time::{Duration, Instant},
 };
+
+use serde_json::json;
 
 use crate::support::{Project, Ran, cases, finish, is_event, lines_come, send};
 
@@ -78,8 +81,7 @@ fn every_way_to_fail_is_named() {
     let said = failure("echo half > $2; exit 1", "");
     assert!(said.contains("exit code 1"), "{said}");
     for value in ["NaN", "-Infinity", "1e999"] {
-        let script =
-            format!("echo x > $2; echo '{{\"metric\": \"m\", \"value\": {value}}}' >> \"$(dirname $2)/../events\"");
+        let script = format!("echo x > $2; echo '{{\"metric\": \"m\", \"value\": {value}}}' >> \"$3.events\"");
         let said = failure(&script, "");
         assert!(said.contains("for the metric `m`") || said.contains("is not understood"), "{value}: {said}");
     }
@@ -320,4 +322,67 @@ fn a_program_that_changes_while_it_runs_is_run_again() {
     let project = project("cat $1 > $2; echo \"# $(date +%N)\" >> kinds/k.sh\n", "");
     let ran = project.strata(&["run", "pipelines/p.toml"]);
     assert!(ran.code == Some(1) && ran.err.contains("k.sh"), "{}", ran.err);
+}
+
+/// Counts to `{params.epochs}`, and reports metrics, warnings and points only for the steps that it does itself. It dies once
+/// after the second: killed before it says that it saved the state, but after it wrote it.
+const REPORTING: &str = r#"
+events="$3.events"
+say() { echo "$1" >> "$events"; }
+done=$(cat "$3/step" 2>/dev/null || echo 0)
+[ "$done" = 0 ] && say '{"metric": "begun", "value": 1}' && say '{"warning": "it begins"}'
+while [ "$done" -lt "$4" ]; do
+    done=$((done + 1))
+    say "{\"series\": \"loss\", \"epoch\": $done, \"value\": $done}"
+    echo "$done" > "$3/step"
+    [ "$done" = 2 ] && [ ! -e died ] && touch died && printf '{"series": "lo' >> "$events" && kill -KILL $$
+    say "{\"saved\": {\"epoch\": $done}}"
+done
+say "{\"metric\": \"last\", \"value\": $done}"
+say "{\"metric\": \"of_$done\", \"value\": $done}"
+echo "$done" > "$2"
+"#;
+
+#[test]
+fn what_a_program_reported_before_it_died_is_kept_with_its_state() {
+    let project = project(REPORTING, "extend = \"epochs\"\nmetrics = { last = \"higher\", never = \"higher\" }");
+    project.edit("pipelines/p.toml", "{state}", "{state} {params.epochs}");
+    let reported = |epochs: u64| {
+        let set = format!("s.epochs={epochs}");
+        project.done(&["run", "pipelines/p.toml", "-S", &set]);
+        let log = project.json(&["log", "pipelines/p.toml", "s", "-S", &set]);
+        let entry = log["stages"][0].clone();
+        (entry["metrics"].clone(), entry["series"]["loss"].clone(), entry["warnings"].clone())
+    };
+    let died = project.strata(&["run", "pipelines/p.toml", "-S", "s.epochs=4"]);
+    assert!(died.code == Some(1) && died.err.contains("signal 9"), "{}", died.err);
+    let curve = |epochs: u64| -> serde_json::Value { (1..=epochs).map(|epoch| json!([epoch, epoch as f64])).collect() };
+    let (metrics, series, warnings) = reported(4);
+    assert_eq!((metrics, series), (json!({ "begun": 1.0, "last": 4.0, "of_4": 4.0 }), curve(4)));
+    let never = "the program ended without reporting its metric `never`";
+    assert_eq!(warnings, json!(["it begins", never]));
+    // What came after the state of four epochs belongs to the work of four epochs alone.
+    let (metrics, series, warnings) = reported(6);
+    assert_eq!((metrics, series), (json!({ "begun": 1.0, "last": 6.0, "of_6": 6.0 }), curve(6)));
+    assert_eq!(warnings, json!(["it begins", never]));
+}
+
+#[test]
+fn an_input_that_is_deleted_again_and_again_is_a_failure_in_the_end() {
+    let project = project("cat $1 > $2", "");
+    let (objects, stop) = (project.path("cache/objects-v1"), AtomicBool::new(false));
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let shards = fs::read_dir(&objects).into_iter().flatten().flatten();
+                let files = shards.flat_map(|shard| fs::read_dir(shard.path()).into_iter().flatten().flatten());
+                files.for_each(|file| drop(fs::remove_file(file.path())));
+            }
+        });
+        let ran = project.strata(&["run", "pipelines/p.toml"]);
+        stop.store(true, Ordering::Relaxed);
+        ran
+    });
+    assert_eq!(ran.code, Some(1), "{}{}", ran.out, ran.err);
+    project.done(&["run", "pipelines/p.toml"]);
 }

@@ -47,6 +47,7 @@ pub(super) fn resolve<'t>(
 ) -> Pipeline<'t> {
     let kinds = kinds::resolve(file.kinds, file.kinds_are_complete, registry, diagnostics);
     let mut scope = stages::resolve(file.stages, &kinds, empty.sources, diagnostics);
+    kinds.check_files(&scope.stages, &empty.root, diagnostics);
     scope.loops = loops::resolve(file.loops, &scope, diagnostics);
     let variants = variants::resolve(file.variants, &scope, diagnostics);
     let sweeps = sweeps::resolve(file.sweeps, &scope, diagnostics);
@@ -87,7 +88,7 @@ pub(super) fn resolve<'t>(
         halving,
         loops: scope.loops,
         sweeps: names,
-        programs: kinds.programs,
+        programs: kinds.programs.into_iter().map(|(name, program)| (name, program.run)).collect(),
         notes: note.into_iter().collect(),
         ..empty
     }

@@ -7,7 +7,7 @@ use toml::{Spanned, de::DeValue};
 use super::{
     Value, kind_params,
     stage::RESERVED,
-    table::{Entry, check_name, entries},
+    table::{Entry, check_plain_name, entries},
 };
 use crate::{
     diagnostic::{Diagnostic, Diagnostics, Names, Span, quoted},
@@ -25,6 +25,8 @@ pub(crate) struct Kind {
     pub name: Spanned<String>,
     /// The place of its `run`.
     pub run: Option<Span>,
+    /// The place of its `files`.
+    pub files: Option<Span>,
     /// What the file says of it; `None` if something could not be read.
     pub declared: Option<Declaration>,
 }
@@ -38,14 +40,15 @@ pub(crate) fn read(key: &Span, value: Value<'_>, diagnostics: &mut Diagnostics) 
 struct Reading {
     declared: Declaration,
     run: Option<Span>,
+    files: Option<Span>,
     extend: Option<Spanned<String>>,
 }
 
 fn read_one(Entry { key: name, value }: Entry<'_>, diagnostics: &mut Diagnostics) -> Kind {
-    check_name(&name, "kind", diagnostics);
+    check_plain_name(&name, "kind", diagnostics);
     let before = diagnostics.len();
     let declared = Declaration { name: interned(name.get_ref()), version: 1, ..Declaration::default() };
-    let mut reading = Reading { declared, run: None, extend: None };
+    let mut reading = Reading { declared, run: None, files: None, extend: None };
     for entry in entries(&name.span(), value, diagnostics) {
         reading.take(entry, diagnostics);
     }
@@ -55,7 +58,8 @@ fn read_one(Entry { key: name, value }: Entry<'_>, diagnostics: &mut Diagnostics
     }
     reading.check_words(diagnostics);
     reading.check_extend(diagnostics);
-    Kind { declared: (diagnostics.len() == before).then_some(reading.declared), run: reading.run, name }
+    let Reading { declared, run, files, .. } = reading;
+    Kind { declared: (diagnostics.len() == before).then_some(declared), run, files, name }
 }
 
 impl Reading {
@@ -83,10 +87,13 @@ impl Reading {
                 None => wrong("the name of a parameter"),
             },
             "files" => match texts(value.get_ref()) {
-                Some(files) => declared.files = Some(files),
+                Some(files) => (declared.files, self.files) = (Some(files), Some(value.span())),
                 None => wrong("a list of files, such as [\"kinds/umap.py\", \"kinds/common/*.py\"]"),
             },
             "environment" => match texts(value.get_ref()) {
+                Some(names) if names.iter().any(|name| name.is_empty() || name.contains(['=', '\0'])) => {
+                    wrong("a list of names of variables; their values come from the environment that strata runs in");
+                }
                 Some(names) => declared.environment = names,
                 None => wrong("a list of variables, such as [\"PYTHONPATH\"]"),
             },
@@ -178,7 +185,7 @@ fn texts(value: &DeValue<'_>) -> Option<Vec<String>> {
 fn ports(key: &Span, value: Value<'_>, are_inputs: bool, diagnostics: &mut Diagnostics) -> Vec<ProgramPort> {
     let mut ports = Vec::new();
     for Entry { key: name, value } in entries(key, value, diagnostics) {
-        check_name(&name, "port", diagnostics);
+        check_plain_name(&name, "port", diagnostics);
         let text = value.get_ref().as_str();
         let form = text.map(|text| text.strip_suffix('?').unwrap_or(text));
         match form.map(str::parse::<Form>) {

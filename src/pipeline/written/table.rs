@@ -97,6 +97,17 @@ pub(crate) fn stages(key: &str, value: &Value<'_>, diagnostics: &mut Diagnostics
     names
 }
 
+/// Reports a name that could not stand in commands, paths and metrics: what programs declare has plain names.
+pub(crate) fn check_plain_name(name: &Spanned<String>, what: &str, diagnostics: &mut Diagnostics) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let text = name.get_ref();
+    if !text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') || !text.chars().all(is_plain) {
+        let message = format!("`{text}` cannot be the name of a {what}");
+        let help = "begin with a letter or `_`, and use ASCII letters, digits, `_` and `-`";
+        diagnostics.add(Diagnostic::new(name.span(), message).help(help));
+    }
+}
+
 /// Names become a part of the names of instances, so they must not hold the characters that separate those parts.
 pub(crate) fn check_name(name: &Spanned<String>, what: &str, diagnostics: &mut Diagnostics) {
     if name.get_ref().contains(['@', '.', ',', '=']) || name.get_ref().is_empty() {

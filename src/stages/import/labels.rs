@@ -16,7 +16,7 @@ use crate::{
 /// The tensors that a CSV file may have.
 const TENSORS: [&str; 3] = [LABELS, "truth", "confidence"];
 /// The names of a column of labels that need not be named.
-const USUAL: [&str; 2] = ["labels", "label"];
+const USUAL: [&str; 4] = ["labels", "label", "class", "target"];
 
 /// Chooses the columns: for each tensor its name and the place of its column.
 pub(super) fn columns(import: &Import, table: &Table) -> Result<Vec<(&'static str, usize)>, Objection> {
@@ -37,7 +37,14 @@ pub(super) fn columns(import: &Import, table: &Table) -> Result<Vec<(&'static st
     let usual = USUAL.iter().find(|name| table.names().iter().any(|column| column == *name));
     match (usual, table.names()) {
         (Some(name), _) if import.tensors.is_empty() => Ok(vec![(LABELS, at(name)?)]),
-        (None, [_]) if import.tensors.is_empty() => Ok(vec![(LABELS, 0)]),
+        // The only column may have any name, but a file without a line of names would lose its first label.
+        (None, [first]) if import.tensors.is_empty() => {
+            let message = format!("the first line must name the column, and holds `{first}`");
+            let help = format!(
+                "write `label` in a line of its own above, or, if `{first}` is the name, `tensors = {{ labels = \"{first}\" }}`"
+            );
+            Err(Objection::new("tensors", message, help))
+        }
         (_, names) => {
             let message = format!("which column holds the labels is not said; there are `{}`", names.join("`, `"));
             Err(Objection::new("tensors", message, "write `tensors = { labels = \"COLUMN\" }`"))
