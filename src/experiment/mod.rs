@@ -179,8 +179,10 @@ impl Experiment {
     /// # Errors
     /// Returns every mistake in the file and in the changes to it.
     pub fn graph(&self) -> Result<Graph<'_>, ExperimentError> {
-        let (mut pipeline, found) = pipeline::parse(&self.sources, &self.file, &self.kinds);
-        pipeline.recorded = self.seen.is_some();
+        let (pipeline, found) = match self.seen {
+            Some(_) => pipeline::parse_recorded(&self.sources, &self.file, &self.kinds),
+            None => pipeline::parse(&self.sources, &self.file, &self.kinds),
+        };
         let built = Graph::build(pipeline, found).map_err(|found| {
             let mistakes = found.iter().map(|mistake| Mistake::new(mistake, &self.sources)).collect();
             ExperimentError::Mistakes { mistakes, file: self.file.clone() }

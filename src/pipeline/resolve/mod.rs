@@ -47,7 +47,9 @@ pub(super) fn resolve<'t>(
 ) -> Pipeline<'t> {
     let kinds = kinds::resolve(file.kinds, file.kinds_are_complete, registry, diagnostics);
     let mut scope = stages::resolve(file.stages, &kinds, empty.sources, diagnostics);
-    kinds.check_files(&scope.stages, &empty.root, diagnostics);
+    if !empty.recorded {
+        kinds.check_files(&scope.stages, &empty.root, diagnostics);
+    }
     scope.loops = loops::resolve(file.loops, &scope, diagnostics);
     let variants = variants::resolve(file.variants, &scope, diagnostics);
     let sweeps = sweeps::resolve(file.sweeps, &scope, diagnostics);
