@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // As `strata run neighbours.toml -S knn.k=1,5,20 -S knn.temperature=0.05,0.5` would.
     let experiment = Experiment::open(&file)?.set("knn.k=1,5,20").set("knn.temperature=0.05,0.5");
     println!("{} instances in the plan", experiment.plan(&[])?.len());
-    experiment.run_with(&Request::default(), Options::default(), &mut Progress, |_, _, _| ())?;
+    experiment.run_with(&Request::default(), Options::default(), &mut Progress, |_| ())?;
 
     let mut best = experiment.results()?;
     best.retain(|row| row.stage == "knn");

@@ -44,7 +44,7 @@ def ask(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         BinaryError: it cannot be started, or refuses. The message is its own.
     """
-    command = [str(find()), *words, "--output", "json", "--color", "never"]
+    command = [str(find()), *words, "--output", "json", "--color", "never", "--quiet"]
     try:
         ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     except OSError as error:

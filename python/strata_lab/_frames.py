@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
-    """Returns rows of results: the fields of each row, its axes, then its metrics and differences, as columns.
+    """Returns rows of results: the fields of each row, its axes or parameters, then its metrics and differences, as columns.
 
     A metric whose name is that of another column is called `metric NAME`.
     """
@@ -21,6 +21,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
     for row in rows:
         columns = {name: value for name, value in row.items() if not isinstance(value, Mapping)}
         columns.update(row.get("axes", {}))
+        columns.update(row.get("parameters", {}))
         for group, word in (("metrics", "metric"), ("differences", "difference")):
             for name, value in row.get(group, {}).items():
                 taken = name in columns or group == "differences"

@@ -78,10 +78,16 @@ class Lab:
         return self._table(targets)
 
     def history(self, *targets: str) -> pandas.DataFrame:
-        """Returns the results of earlier runs of this file too, with columns that say when.
+        """Returns every result that the cache holds of this file, whatever run made it: a row for each.
+
+        Columns are the stage, the instance, the key, when it was made (`finished`), the seconds that it took and the
+        latest run that has it, then the parameters in which the rows differ, as `stage.parameter`, then the metrics.
+
+        Args:
+            targets: stages or instances; by default all.
 
         Raises:
-            BinaryError: as in `table`; also if the binary does not keep a history of results.
+            BinaryError: as in `table`; also if no result is of a target.
         """
         return self._table(targets, "--history")
 

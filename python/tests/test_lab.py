@@ -96,13 +96,27 @@ def test_bytes_that_were_evicted_are_no_path(project: Project) -> None:
         strata.open(project.file)["images"].path("train")
 
 
-def test_history_needs_a_binary_that_keeps_one(study: Project) -> None:
-    lab = strata.open(study.file)
-    if "--history" in study.done("table", "--help"):
-        assert "instance" in lab.history().columns
-    else:
-        with pytest.raises(strata.BinaryError, match="unexpected argument '--history'"):
-            lab.history()
+def test_history_has_the_results_of_all_runs(project: Project) -> None:
+    project.write(
+        "pipelines/p.toml",
+        """
+[stage]
+images = { kind = "dataset", train = 60, test = 40, size = 8 }
+train = { kind = "encode", inputs = { images = "images.train" } }
+test = { kind = "encode", inputs = { images = "images.test" } }
+knn = { kind = "knn_probe", inputs = { train = "train.features", test = "test.features" }, k = 3 }
+""",
+    )
+    project.done("run", "pipelines/p.toml")
+    project.done("run", "pipelines/p.toml", "-S", "images.train=40,50")
+    lab = strata.open(project.file)
+    assert len(lab.table("knn")) == 1
+    history = lab.history("knn")
+    assert sorted(history["images.train"]) == [40, 50, 60]
+    assert history["key"].is_unique and history["test_accuracy"].between(0, 1).all()
+    assert history["run"].nunique() == 2 and (history["stage"] == "knn").all()
+    with pytest.raises(strata.BinaryError, match="no result in the cache is of `nope`"):
+        lab.history("nope")
 
 
 def test_a_failed_run_has_no_result(project: Project) -> None:

@@ -53,6 +53,12 @@ impl PipelineArgs {
         Changes { set, sweep, variant, seeds }
     }
 
+    /// The same file with other changes.
+    pub(super) fn with(&self, changes: &Changes) -> Self {
+        let Changes { set, sweep, variant, seeds } = changes.clone();
+        Self { file: self.file.clone(), set, sweep, variant, seeds }
+    }
+
     /// The experiment, with its results in the default cache.
     pub(super) fn experiment(&self, registry: &Registry) -> Result<Experiment, Failure> {
         let experiment = Experiment::open(&self.file)?.kinds(registry.clone());
@@ -64,11 +70,8 @@ impl PipelineArgs {
         let file = self.file.to_string_lossy();
         let mut words = vec!["strata", "run", &file];
         words.extend(targets);
-        words.extend(self.set.iter().flat_map(|set| ["-S", set]));
-        words.extend(self.sweep.iter().flat_map(|sweep| ["--sweep", sweep]));
-        words.extend(self.variant.iter().flat_map(|variant| ["--variant", variant]));
-        let seeds = self.seeds.map(|seeds| seeds.to_string());
-        words.extend(seeds.iter().flat_map(|seeds| ["--seeds", seeds]));
+        let changes = self.changes().words();
+        words.extend(changes.iter().map(String::as_str));
         shlex::try_join(words).unwrap_or_else(|_| format!("strata run {file}"))
     }
 }
@@ -84,11 +87,20 @@ pub(super) struct CacheArgs {
 impl CacheArgs {
     /// The experiment, with its results in this cache.
     pub(super) fn experiment(&self, pipeline: &PipelineArgs, registry: &Registry) -> Result<Experiment, Failure> {
-        let experiment = pipeline.experiment(registry)?;
-        Ok(match self.chosen() {
+        Ok(self.keep(pipeline.experiment(registry)?))
+    }
+
+    /// The experiment, with its results in this cache.
+    pub(super) fn keep(&self, experiment: Experiment) -> Experiment {
+        match self.chosen() {
             Some(folder) => experiment.cache(folder),
             None => experiment,
-        })
+        }
+    }
+
+    /// The cache of a pipeline file, which need not exist.
+    pub(super) fn store(&self, file: &Path) -> Store {
+        Store::open(self.chosen().cloned().unwrap_or_else(|| project_root(file).join("cache")))
     }
 
     fn chosen(&self) -> Option<&PathBuf> {
@@ -132,7 +144,7 @@ pub(super) struct SelectArgs {
 impl SelectArgs {
     /// The request for these instances.
     pub(super) fn request(&self) -> Request {
-        Request { targets: self.targets.clone(), until: self.until.clone(), precision: None }
+        Request { targets: self.targets.clone(), until: self.until.clone(), ..Request::default() }
     }
 }
 
@@ -204,6 +216,12 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
 /// Parses a count of at least 1.
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number, at least 1".to_owned())
+}
+
+/// The words of the command line after a verb, as typed.
+pub(super) fn typed(verb: &str) -> Vec<String> {
+    let words = std::env::args_os().skip(1).skip_while(|word| word != verb).skip(1);
+    words.map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 /// The format of a table.

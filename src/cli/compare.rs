@@ -9,15 +9,18 @@ use serde::Serialize;
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, Format, PipelineArgs},
+    args::Format,
+    look::{Look, LookArgs},
 };
 use crate::{
-    graph::InstanceId,
+    amount::listed,
+    graph::{Graph, InstanceId},
     plan,
     report::Styles,
-    results::{Align, Arm, Comparison, Grid, Metrics, ResultsError, compare, grid, interval},
+    results::{Align, Arm, Comparison, Grid, Metrics, Results, ResultsError, compare, grid, interval},
+    search,
     stage::Registry,
-    store::Manifest,
+    store::{Manifest, Store, real},
 };
 
 /// Show whether arms of an experiment differ: paired differences over seeds and other axes, with intervals and a verdict
@@ -29,18 +32,16 @@ use crate::{
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pipeline: PipelineArgs,
+    look: LookArgs,
     /// The arm to compare with: `STAGE@axis=value,…`, all instances of the stage with these values
     #[arg(value_name = "A")]
-    baseline: String,
-    /// Other arms
-    #[arg(value_name = "B", required = true)]
+    baseline: Option<String>,
+    /// Other arms; without any, the arms that there are are listed
+    #[arg(value_name = "B")]
     others: Vec<String>,
     /// The metric to compare; may be given several times [default: the score of the stage, such as test_accuracy]
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
-    #[command(flatten)]
-    cache: CacheArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -52,24 +53,42 @@ struct Document<'a> {
     comparisons: Vec<Comparison<'a>>,
 }
 
+/// The arms that there are.
+#[derive(Serialize)]
+struct Arms {
+    arms: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+struct Listed {
+    arm: String,
+    metric: String,
+    seeds: usize,
+    #[serde(serialize_with = "real")]
+    mean: f64,
+}
+
 impl Args {
     /// Prints the comparisons.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let Look { experiment, pipeline, .. } = self.look.open(registry, console)?;
         let graph = experiment.graph()?;
         let store = experiment.store();
-        let baseline = Arm::find(&graph, &self.baseline)?;
+        let metrics = Metrics::of(&graph);
+        let wanted = if self.metric.is_empty() { vec![metrics.default()?] } else { self.metric.clone() };
+        let Some(baseline) = self.baseline.as_ref().filter(|_| !self.others.is_empty()) else {
+            return self.list(&graph, &store, &wanted, console);
+        };
+        let baseline = Arm::find(&graph, baseline)?;
         let arms = self.others.iter().map(|text| Arm::find(&graph, text)).collect::<Result<Vec<_>, _>>()?;
         let all: BTreeSet<InstanceId> =
             arms.iter().chain([&baseline]).flat_map(|arm| &arm.instances).copied().collect();
         let plan = plan::plan(&graph, &graph.with_needs(all.clone()), &store, false)?;
         console.warnings(plan.warnings(&graph));
         let made: BTreeMap<InstanceId, &Manifest> = plan.cached().filter(|(index, _)| all.contains(index)).collect();
-        let metrics = Metrics::of(&graph);
-        let wanted = if self.metric.is_empty() { vec![metrics.default()?] } else { self.metric.clone() };
         let comparisons = compare(&graph, &made, &baseline, &arms, &wanted).map_err(|error| match &error {
             ResultsError::Missing { arm, .. } => {
-                let run = self.pipeline.run(&[arm]);
+                let run = pipeline.run(&[arm]);
                 let help = format!("`{run}` runs what has not run; what failed must be mended, or left out of the arm");
                 Failure::Failed(format!("{error}\n{help}"))
             }
@@ -89,6 +108,51 @@ impl Args {
                 })?;
             }
             format => console.grid(&grid(&metrics, baseline.text, &comparisons), format)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Prints the arms that have results: each point of each stage with the metric. One arm alone cannot be compared.
+    fn list(
+        &self,
+        graph: &Graph<'_>,
+        store: &Store,
+        wanted: &[String],
+        console: &Console,
+    ) -> Result<ExitCode, Failure> {
+        let plan = search::plan(graph, &graph.select(&[])?, store, false, &mut console.remarks())?;
+        let results = Results::new(graph, plan.cached());
+        let arms: Vec<Listed> = wanted
+            .iter()
+            .flat_map(|metric| {
+                let listed = |(arm, seeds, mean)| Listed { arm, metric: metric.clone(), seeds, mean };
+                results.arms(metric).into_iter().map(listed).collect::<Vec<_>>()
+            })
+            .collect();
+        if let Some(one) = &self.baseline {
+            let others: Vec<&str> = arms.iter().map(|arm| arm.arm.as_str()).filter(|arm| arm != one).collect();
+            let there = if others.is_empty() {
+                "none has results".to_owned()
+            } else {
+                format!("there are {}", listed(&others))
+            };
+            return Err(Failure::Usage(format!("`{one}` needs at least one other arm to be compared with; {there}")));
+        }
+        let about = results.metrics();
+        match self.output {
+            Format::Json => console.json(&Arms { arms })?,
+            format => {
+                let columns =
+                    [("arm", Align::Left), ("metric", Align::Left), ("seeds", Align::Right), ("mean", Align::Right)];
+                let mut grid = Grid::new(columns);
+                for Listed { arm, metric, seeds, mean } in &arms {
+                    grid.push(vec![arm.clone(), about.header(metric), seeds.to_string(), about.shown(metric, *mean)]);
+                }
+                console.grid(&grid, format)?;
+                let hint =
+                    "name two arms or more to compare them; `STAGE@axis=value` is all of the stage with that value";
+                console.remark(hint);
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -92,8 +92,20 @@ impl Console {
         })
     }
 
-    /// Writes indented JSON to standard output.
-    pub(super) fn json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
+    /// Writes a document as indented JSON to standard output, with the number of its format at the top. It must be an
+    /// object.
+    pub(super) fn json(&self, document: &impl serde::Serialize) -> Result<(), Failure> {
+        #[derive(serde::Serialize)]
+        struct Formatted<'a, T> {
+            format: u32,
+            #[serde(flatten)]
+            document: &'a T,
+        }
+        self.bare_json(&Formatted { format: 1, document })
+    }
+
+    /// Writes JSON that follows a format of somebody else.
+    pub(super) fn bare_json(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(io::Error::from)?;
         self.print(&format!("{text}\n"))
     }

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, PipelineArgs, TextOrJson},
+    args::TextOrJson,
+    look::{Look, LookArgs},
 };
 use crate::{
     amount::number,
@@ -23,12 +24,10 @@ use crate::{
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pipeline: PipelineArgs,
+    look: LookArgs,
     /// A stage (all of its instances), an instance or `STAGE@axis=value,…`
     #[arg(value_name = "INSTANCE")]
     instance: String,
-    #[command(flatten)]
-    cache: CacheArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: TextOrJson,
@@ -85,7 +84,7 @@ fn curves<S: Serializer>(series: &BTreeMap<String, Series>, to: S) -> Result<S::
 impl Args {
     /// Prints the logs. That nothing is known of any instance is a failure.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let Look { experiment, pipeline, .. } = self.look.open(registry, console)?;
         let (graph, store) = (experiment.graph()?, experiment.store());
         let selection = graph.select(std::slice::from_ref(&self.instance))?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
@@ -107,7 +106,7 @@ impl Args {
             }
         }
         if stages.is_empty() {
-            let run = self.pipeline.run(&[&self.instance]);
+            let run = pipeline.run(&[&self.instance]);
             return Err(Failure::Failed(format!("`{}` has not run as it is now; `{run}` runs it", self.instance)));
         }
         match self.output {

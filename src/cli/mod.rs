@@ -1,4 +1,5 @@
-//! The command line: one file for each verb. A program can do all of it with the library.
+//! The command line: one file for each verb, and what several share: `args`, `look` (a file or a run of it), `console` and
+//! `failure`. A program can do all of it with the library.
 
 mod args;
 mod bench;
@@ -13,9 +14,11 @@ mod failure;
 mod graph;
 mod init;
 mod log;
+mod look;
 mod plan;
 mod report;
 mod run;
+mod runs;
 mod schema;
 mod table;
 mod trial;
@@ -51,6 +54,7 @@ Exit codes:
 #[derive(Subcommand)]
 enum Verb {
     Run(run::Args),
+    Runs(runs::Args),
     Plan(plan::Args),
     Why(why::Args),
     Check(check::Args),
@@ -85,6 +89,7 @@ pub fn main(registry: &Registry) -> ExitCode {
     let console = Console::new(&cli.console);
     let done = match &cli.verb {
         Verb::Run(args) => args.execute(registry, &console),
+        Verb::Runs(args) => args.execute(&console),
         Verb::Plan(args) => args.execute(registry, &console),
         Verb::Why(args) => args.execute(registry, &console),
         Verb::Check(args) => args.execute(registry, &console),

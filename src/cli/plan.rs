@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, Format, PipelineArgs, SelectArgs},
+    args::{Format, SelectArgs},
     failure,
+    look::{Look, LookArgs},
 };
 use crate::{
     amount::{bytes, duration},
@@ -29,11 +30,9 @@ use crate::{
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pipeline: PipelineArgs,
+    look: LookArgs,
     #[command(flatten)]
     select: SelectArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -48,7 +47,7 @@ pub(super) struct Args {
 impl Args {
     /// Prints the plan.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let Look { experiment, .. } = self.look.open(registry, console)?;
         let graph = experiment.graph()?;
         console.notes(&graph);
         let store = experiment.store();

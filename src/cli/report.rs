@@ -4,7 +4,8 @@ use std::{path::PathBuf, process::ExitCode};
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, PipelineArgs},
+    args::PipelineArgs,
+    look::{Look, LookArgs},
 };
 use crate::{
     amount::bytes,
@@ -19,19 +20,17 @@ use crate::{
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pipeline: PipelineArgs,
+    look: LookArgs,
     /// The file to write
     #[arg(short = 'o', long = "output-file", value_name = "FILE", default_value = "report.html", value_hint = clap::ValueHint::FilePath)]
     page: PathBuf,
-    #[command(flatten)]
-    cache: CacheArgs,
 }
 
 impl Args {
     /// Writes the page.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
-        let html = page(&experiment, &self.pipeline)?.html();
+        let Look { experiment, pipeline, .. } = self.look.open(registry, console)?;
+        let html = page(&experiment, &pipeline)?.html();
         files::write(&self.page, html.as_bytes())?;
         if !console.quiet {
             console.print(&format!("{} ({})\n", self.page.display(), bytes(html.len() as u64)))?;

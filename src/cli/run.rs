@@ -12,13 +12,13 @@ use serde::{Serialize, Serializer};
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, Format, PipelineArgs, SelectArgs, WorkArgs},
+    args::{CacheArgs, Format, PipelineArgs, SelectArgs, WorkArgs, typed},
     failure, plan, table,
 };
 use crate::{
     amount::{bytes, duration},
     digest::{ArtifactHash, StageKey},
-    experiment::{Listener, Refusal, Request},
+    experiment::{Ended, Listener, Refusal, Request},
     graph::Graph,
     plan::Reason,
     report::{JsonLines, Lines, Mlflow, Plain, Tensorboard, Terminal, summary},
@@ -26,7 +26,7 @@ use crate::{
     run::{Counts, Event, Options, Outcome, Reporter, Status, Summary, signals::stop_flag},
     search::{self, Precision},
     stage::Registry,
-    store::{Store, reals},
+    store::{RunId, Store, StoreError, reals},
 };
 
 /// Run whatever part of a pipeline is not cached, then show the table of results
@@ -68,7 +68,7 @@ impl Args {
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
         let experiment = self.cache.experiment(&self.pipeline, registry)?;
         let precision = self.until_ci.map(|width| Precision { width, metric: self.metric.clone() });
-        let request = Request { precision, ..self.select.request() };
+        let request = Request { precision, arguments: typed("run"), ..self.select.request() };
         if self.dry_run {
             let graph = experiment.graph()?;
             let wanted = request.select(&graph)?;
@@ -83,9 +83,10 @@ impl Args {
         let options = options(&self.work, self.select.force)?;
         let mut listener =
             Listening { args: self, console, store: &store, reporters: None, upstream: Upstream::default() };
-        experiment.run_with(&request, options, &mut listener, |graph, summary, in_vain| {
+        experiment.run_with(&request, options, &mut listener, |ended| {
+            let Ended { graph, summary, in_vain, .. } = ended;
             self.say_how_to_go_on(graph, summary, console);
-            self.show(graph, summary, &store, console)?;
+            self.show(&ended, &store, console)?;
             Ok(ExitCode::from(match summary.counts {
                 _ if summary.interrupted => failure::INTERRUPTED,
                 counts if counts.failed > 0 || in_vain => failure::FAILED,
@@ -98,12 +99,13 @@ impl Args {
         &self,
         store: &Store,
         upstream: &Upstream,
+        run: &RunId,
         console: &Console,
     ) -> Result<Vec<Box<dyn Reporter>>, Refusal> {
         let mut all: Vec<Box<dyn Reporter>> = Vec::new();
         if let Some(path) = &self.events {
             let refused = |error| format!("failed to write events to {}: {error}", path.display());
-            all.push(Box::new(JsonLines::create(path).map_err(refused)?));
+            all.push(Box::new(JsonLines::create(path, run).map_err(refused)?));
         }
         if let Some(folder) = &self.tensorboard {
             all.push(Box::new(Tensorboard::new(folder, StoredResults::new(store, upstream), None)));
@@ -133,9 +135,10 @@ impl Args {
         }
     }
 
-    fn show(&self, graph: &Graph<'_>, report: &Summary, store: &Store, console: &Console) -> Result<(), Failure> {
+    fn show(&self, ended: &Ended<'_, '_>, store: &Store, console: &Console) -> Result<(), Failure> {
+        let &Ended { graph, summary: report, .. } = ended;
         if self.output == Format::Json {
-            return console.json(&document(graph, report, store));
+            return console.json(&document(ended, store)?);
         }
         let results = Results::of(graph, report);
         table::show(&results, self.output, console)?;
@@ -169,13 +172,13 @@ struct Listening<'a> {
 }
 
 impl Listener for Listening<'_> {
-    fn graph(&mut self, graph: &Graph<'_>) -> Result<(), Refusal> {
+    fn graph(&mut self, graph: &Graph<'_>, run: &RunId) -> Result<(), Refusal> {
         if self.args.tensorboard.is_some() {
             self.upstream.learn(graph);
         }
         if self.reporters.is_none() {
             self.console.notes(graph);
-            self.reporters = Some(self.args.reporters(self.store, &self.upstream, self.console)?);
+            self.reporters = Some(self.args.reporters(self.store, &self.upstream, run, self.console)?);
         }
         note_needs(graph, &self.args.work, self.console);
         Ok(())
@@ -261,6 +264,7 @@ impl<R: Reporter> Reporter for OnlyFailures<R> {
 
 #[derive(Serialize)]
 struct Document<'a> {
+    run: Option<&'a RunId>,
     pipeline: &'a str,
     stages: Vec<Line<'a>>,
     counts: Counts,
@@ -275,6 +279,11 @@ struct Line<'a> {
     key: Option<StageKey>,
     reason: Option<&'a Reason>,
     seconds: Option<f64>,
+    /// Where the work was done.
+    #[serde(rename = "where")]
+    place: &'static str,
+    /// The file with what its program printed; `None` if nothing is kept.
+    log: Option<String>,
     #[serde(serialize_with = "metrics")]
     metrics: Option<&'a BTreeMap<String, f64>>,
     outputs: BTreeMap<&'a str, Output>,
@@ -298,7 +307,8 @@ struct Output {
     path: Option<PathBuf>,
 }
 
-fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Document<'a> {
+fn document<'a>(ended: &Ended<'a, '_>, store: &Store) -> Result<Document<'a>, StoreError> {
+    let &Ended { graph, summary: report, run, .. } = ended;
     let line = |outcome: &'a Outcome| {
         let instance = &graph.instances[outcome.index];
         let outputs = outcome.manifest.iter().flat_map(|manifest| &manifest.outputs).map(|(port, output)| {
@@ -306,7 +316,11 @@ fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Doc
             let path = path.map(|path| std::path::absolute(&path).unwrap_or(path));
             (port.as_str(), Output { hash: output.hash, bytes: output.bytes, path })
         });
-        Line {
+        let log = match outcome.key {
+            Some(key) if store.has_log(&key)? => Some(store.log_place(&key)),
+            _ => None,
+        };
+        Ok(Line {
             name: &instance.stage,
             instance: &instance.name,
             kind: instance.kind.name,
@@ -314,14 +328,13 @@ fn document<'a>(graph: &'a Graph<'_>, report: &'a Summary, store: &Store) -> Doc
             key: outcome.key,
             reason: outcome.reason.as_ref(),
             seconds: outcome.manifest.as_ref().map(|manifest| manifest.seconds),
+            place: "local",
+            log,
             metrics: outcome.manifest.as_ref().map(|manifest| &manifest.metrics),
             outputs: outputs.collect(),
             message: outcome.message.as_deref(),
-        }
+        })
     };
-    Document {
-        pipeline: &graph.pipeline.name,
-        stages: report.outcomes.iter().map(line).collect(),
-        counts: report.counts,
-    }
+    let stages = report.outcomes.iter().map(line).collect::<Result<_, StoreError>>()?;
+    Ok(Document { run, pipeline: &graph.pipeline.name, stages, counts: report.counts })
 }

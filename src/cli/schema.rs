@@ -36,7 +36,7 @@ impl Args {
             return Ok(ExitCode::SUCCESS);
         }
         match &self.kind {
-            None => console.json(&pipeline::schema(&declared(self.file.as_deref())?.added_to(registry)))?,
+            None => console.bare_json(&pipeline::schema(&declared(self.file.as_deref())?.added_to(registry)))?,
             Some(name) => {
                 let kind = kind(name, self.file.as_deref(), registry)?;
                 console.print(&pipeline::kind_toml(&kind))?;

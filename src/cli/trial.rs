@@ -65,8 +65,8 @@ impl Args {
         };
         let request = Request { targets: vec![STAGE.to_owned()], ..Request::default() };
         let store = experiment.store();
-        experiment.run_with(&request, options, &mut (), |graph, summary, _| {
-            self.show(&folder, (graph, summary), &store, console)
+        experiment.run_with(&request, options, &mut (), |ended| {
+            self.show(&folder, (ended.graph, ended.summary), &store, console)
         })?
     }
 

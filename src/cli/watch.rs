@@ -13,16 +13,18 @@ use std::{
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, Format, PipelineArgs, WorkArgs, time},
+    args::{CacheArgs, Format, PipelineArgs, WorkArgs, time, typed},
     run::{options, reporters},
     table,
 };
 use crate::{
     amount::duration,
+    experiment::{Listener, Request},
     graph::{Graph, InstanceId, Selection},
     plan::{self, Plan, PlanStatus},
     results::{Align, Grid, Results},
-    run, search,
+    run::{self, Event, Reporter},
+    search,
     stage::Registry,
 };
 
@@ -86,16 +88,41 @@ impl Args {
         let all = graph.select(&[])?;
         let planned = search::plan(&graph, &all, &store, false, &mut console.remarks())?;
         let cheap = cheap(&graph, &planned, self.cheap.as_secs_f64());
-        let mut reporters = reporters(console, self.work.jobs);
-        let report = run::run(&graph, &cheap, &store, options, &mut reporters)?;
-        drop(reporters);
-        table::show(&Results::of(&graph, &report), Format::Text, console)?;
+        let request = Request { chosen: Some(cheap), arguments: typed("watch"), ..Request::default() };
+        let mut watching = Watching { reporters: Some(reporters(console, self.work.jobs)), console };
+        experiment.run_with(&request, options.clone(), &mut watching, |ended| {
+            table::show(&Results::of(ended.graph, ended.summary), Format::Text, console)
+        })??;
         let rest = search::plan(&graph, &all, &store, false, &mut |_| {})?;
         let grid = waiting(&graph, &rest);
         if !grid.is_empty() {
             console.print(&grid.text(&console.results))?;
         }
         Ok(())
+    }
+}
+
+/// Shows the run of a turn.
+struct Watching<'a> {
+    reporters: Option<Vec<Box<dyn Reporter>>>,
+    console: &'a Console,
+}
+
+impl Listener for Watching<'_> {
+    fn remark(&mut self, words: &str) {
+        self.console.remark(words);
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.reporters.iter_mut().for_each(|reporters| reporters.event(event));
+    }
+
+    fn tick(&mut self) {
+        self.reporters.iter_mut().for_each(Reporter::tick);
+    }
+
+    fn end(&mut self) {
+        self.reporters = None;
     }
 }
 

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, PipelineArgs, TextOrJson},
+    args::TextOrJson,
+    look::{Look, LookArgs},
 };
 use crate::{
     amount::duration,
@@ -24,12 +25,10 @@ use crate::{
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pipeline: PipelineArgs,
+    look: LookArgs,
     /// A stage (all of its instances) or an instance
     #[arg(value_name = "STAGE")]
     stage: String,
-    #[command(flatten)]
-    cache: CacheArgs,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: TextOrJson,
@@ -44,7 +43,7 @@ struct Document<'a> {
 impl Args {
     /// Prints the reasons.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let Look { experiment, .. } = self.look.open(registry, console)?;
         let graph = experiment.graph()?;
         let store = experiment.store();
         let selection = graph.select(std::slice::from_ref(&self.stage))?;

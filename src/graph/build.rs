@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     definition, expand,
     expressions::Ties,
-    instance::{Instance, InstanceId, Instances, Link},
+    instance::{Instance, InstanceId, Instances, Link, Recorded},
     resolve, unrolled,
     wires::Patched,
 };
@@ -106,6 +106,13 @@ impl<'t> Graph<'t> {
             }
         }
         Selection { targets, all: needed.into_iter().collect() }
+    }
+
+    /// Makes the graph that of an earlier run: `recorded` says what an instance has in it, by its name.
+    pub fn set_recorded(&mut self, recorded: impl Fn(&str) -> Recorded) {
+        for instance in self.instances.iter_mut() {
+            instance.recorded = Some(recorded(&instance.name));
+        }
     }
 
     /// Returns the number of rows that come into an instance, or out of it if it has no inputs. `None` if that is not

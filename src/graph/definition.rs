@@ -142,8 +142,8 @@ pub(super) fn idle(instances: &Instances<'_>, found: &mut Diagnostics) {
     }
 }
 
-/// Reports invalid parameters, parameters that do not fit the inputs, and inputs that nothing produces. Returns the
-/// facts that are known about the outputs.
+/// Reports invalid parameters, parameters that do not fit the inputs, and inputs that nothing produces, unless the text is
+/// that of an earlier run. Returns the facts that are known about the outputs.
 pub(super) fn check(
     definition: &Definition<'_>,
     links: &[Link],
@@ -152,7 +152,9 @@ pub(super) fn check(
     found: &mut Diagnostics,
 ) -> Foresight {
     let mut note = |diagnostic: Diagnostic| {
-        found.add(diagnostic);
+        if !pipeline.recorded {
+            found.add(diagnostic);
+        }
     };
     let mut known = Foresight::new();
     for link in links {

@@ -190,6 +190,7 @@ impl<'t> Expander<'_, 't> {
                 axes: axes.into_iter().collect::<Axes>(),
                 inputs: links,
                 same_as: (first != index).then_some(first),
+                recorded: None,
                 foreseen,
                 definition,
             });

@@ -10,6 +10,7 @@ use typed_index_collections::TiVec;
 use super::name::InstanceName;
 use crate::{
     diagnostic::Span,
+    digest::StageKey,
     pipeline::{Resources, document},
     stage::{AnyStage, Foresight, Form, StageKind},
 };
@@ -43,9 +44,20 @@ pub struct Instance<'t> {
     pub inputs: Vec<Link>,
     /// An earlier instance that does the same work, if there is one.
     pub same_as: Option<InstanceId>,
+    /// What it has in the run that is looked at; `None` in a graph that is not that of an earlier run.
+    pub recorded: Option<Recorded>,
     /// The facts about its outputs that are known before anything runs.
     pub(super) foreseen: Arc<Foresight>,
     pub(super) definition: Arc<Definition<'t>>,
+}
+
+/// What an instance has in an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// A result, under this key.
+    Made(StageKey),
+    /// No result. The key is that of the work which failed or was stopped.
+    Missing(Option<StageKey>),
 }
 
 /// The data that instances of a stage with equal parameters share. `Instance` dereferences to it.

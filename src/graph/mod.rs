@@ -23,7 +23,7 @@ mod wires;
 
 pub use self::{
     build::{Graph, Selection},
-    instance::{Axes, Definition, Instance, InstanceId, Instances, Link},
+    instance::{Axes, Definition, Instance, InstanceId, Instances, Link, Recorded},
     name::InstanceName,
     target::{Target, TargetError, Values},
 };

@@ -4,7 +4,10 @@
 //! Values are compared as values, so `1e-3` and `0.001` are equal. A comma belongs to a value unless an axis follows
 //! it. Values may be in quotes or brackets. An axis may omit its stage if no other axis has the same ending.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde_json::Value;
 
@@ -44,6 +47,7 @@ impl Target {
     /// # Errors
     /// If there is none. The message has a suggestion.
     pub fn find(graph: &Graph<'_>, text: &str) -> Result<Self, TargetError> {
+        let text = &*graph.with_seed(text);
         let (stage, values) = InstanceName::split(text);
         let of_stage: Vec<InstanceId> =
             graph.instances.keys().filter(|&at| graph.instances[at].stage == stage).collect();
@@ -102,6 +106,7 @@ impl Graph<'_> {
     /// # Errors
     /// If an axis does not exist, or no instance has the value. The message has a suggestion.
     pub fn values(&self, text: &str) -> Result<Values, TargetError> {
+        let text = &*self.with_seed(text);
         let axes: BTreeSet<&str> =
             self.instances.iter().flat_map(|instance| instance.axes.iter()).map(|(axis, _)| axis).collect();
         let all: Vec<InstanceId> = self.instances.keys().collect();
@@ -124,6 +129,27 @@ impl Graph<'_> {
             Some(_) => format!("no instance has `{wrong}`; `strata graph` lists them"),
             None => unknown(axis, &axes, "the sweep"),
         }))
+    }
+}
+
+impl Graph<'_> {
+    /// Writes the axis of the repeats, `seed`, where the text has the name of the parameter that it sets, `STAGE.seed`.
+    fn with_seed<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let repeats = self.pipeline.repeats.as_deref();
+        let axis = self.pipeline.axes.iter().find(|axis| Some(axis.name()) == repeats);
+        let Some(axis) = axis.filter(|axis| !axis.name().contains('.')) else { return Cow::Borrowed(text) };
+        let old = format!("{}.{}=", axis.stage, axis.path.join("."));
+        let mut written = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(&old) {
+            let (before, after) = rest.split_at(at);
+            written.push_str(before);
+            let starts = written.is_empty() || written.ends_with(['@', ',']);
+            written.push_str(if starts { axis.name() } else { &old[..old.len() - 1] });
+            written.push('=');
+            rest = &after[old.len()..];
+        }
+        if written.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(written + rest) }
     }
 }
 

@@ -30,7 +30,7 @@ pub use expression::{Expression, Number, ParamRef};
 pub use include::included;
 pub use kind_toml::kind_toml;
 pub use limits::{MAX_INSTANCES, MAX_NODES};
-pub use project::project_root;
+pub use project::{place_of, project_root};
 pub use resolve::{params::Params, typed::typed};
 pub use resolved::{Axis, Halving, Loop, Patch, Pipeline, StageDef, Variant};
 pub use schema::schema;
@@ -49,10 +49,20 @@ use crate::{
 ///
 /// All mistakes are reported at once; the pipeline that is returned with them is as much as could be read.
 pub fn parse<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Diagnostics) {
+    parse_text(sources, Pipeline::empty(file, sources), registry)
+}
+
+/// Reads the pipeline of an earlier run from its texts, like [`parse`]. It was checked when it ran, so the files that it
+/// names need not be there any more.
+pub fn parse_recorded<'t>(sources: &'t Sources, file: &Path, registry: &Registry) -> (Pipeline<'t>, Diagnostics) {
+    let empty = Pipeline { recorded: true, ..Pipeline::empty(file, sources) };
+    parse_text(sources, empty, registry)
+}
+
+fn parse_text<'t>(sources: &'t Sources, empty: Pipeline<'t>, registry: &Registry) -> (Pipeline<'t>, Diagnostics) {
     let mut diagnostics = Diagnostics::default();
     let mut texts = sources.texts();
     let text = texts.next().map_or("", |(_, text)| text);
-    let empty = Pipeline::empty(file, sources);
     let pipeline = match written::file::read(text, &mut diagnostics) {
         Some(mut written) => {
             written.kinds_are_complete = include::check(&written.include, &empty.root, sources, &mut diagnostics);

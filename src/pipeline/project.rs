@@ -21,3 +21,15 @@ pub fn project_root(file: &Path) -> PathBuf {
         .unwrap_or(folder)
         .to_owned()
 }
+
+/// Returns the root of the project of a pipeline file, without links, and the file relative to it if it is below it. Two
+/// paths with equal answers are one file, whether it is there or not.
+#[must_use]
+pub fn place_of(file: &Path) -> (PathBuf, PathBuf) {
+    let root = without_links(&project_root(file));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let gone = || Some(without_links(folder).join(file.file_name()?));
+    let whole = file.canonicalize().ok().or_else(gone).unwrap_or_else(|| file.to_owned());
+    let below = whole.strip_prefix(&root).map(Path::to_path_buf).unwrap_or(whole);
+    (root, below)
+}

@@ -51,6 +51,9 @@ pub struct Pipeline<'t> {
     pub programs: BTreeMap<&'static str, Span>,
     /// Notes for the user that are no mistakes.
     pub notes: Vec<String>,
+    /// Whether this is the text of an earlier run. It was checked when it ran, and what is at its paths now says nothing
+    /// about it.
+    pub recorded: bool,
     /// The texts that all places point into.
     pub sources: &'t Sources,
 }
@@ -73,6 +76,7 @@ impl<'t> Pipeline<'t> {
             sweeps: Vec::new(),
             programs: BTreeMap::new(),
             notes: Vec::new(),
+            recorded: false,
             sources,
         }
     }

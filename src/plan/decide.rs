@@ -1,7 +1,7 @@
 //! Decides whether an instance must run. `decide` is the only function that knows what is fresh.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     digest::{ArtifactHash, StageKey},
-    graph::{Instance, InstanceId},
+    graph::{Instance, InstanceId, Recorded},
     stage::Extent,
     store::{History, Lookup, Manifest, Recipe, Store, StoreError},
 };
@@ -62,6 +62,9 @@ impl Decision {
     }
 }
 
+/// The most recipes that a new one is compared with.
+const MOST_COMPARED: usize = 256;
+
 /// The context of a decision, apart from the instance.
 pub struct Surroundings<'a> {
     /// The cache.
@@ -85,18 +88,62 @@ impl<'a> Surroundings<'a> {
 
     /// Returns the manifest of an instance's last run, or of its stage's if the instance never ran.
     pub(super) fn last(&self, instance: &str) -> Result<Option<Arc<Manifest>>, StoreError> {
-        let Some(key) = self.history.last(instance) else { return Ok(None) };
+        self.history.last(instance).map_or(Ok(None), |key| self.manifest(key))
+    }
+
+    /// Returns what changed since the nearest recipe of the same stage: that which differs in the fewest fields, and of
+    /// several the latest. Nothing if the stage never ran.
+    fn changes(&self, instance: &str, recipe: &Recipe) -> Result<Vec<Reason>, StoreError> {
+        let (mut nearest, mut least) = (Vec::new(), (true, usize::MAX));
+        let mut compared = BTreeSet::new();
+        for key in self.history.candidates(instance) {
+            if compared.len() == MOST_COMPARED {
+                break;
+            }
+            let Some(other) = compared.insert(key).then(|| self.manifest(key)).transpose()?.flatten() else { continue };
+            let changes = Reason::between(&other.recipe, recipe);
+            // Of another kind, only the kind is compared.
+            let distance = (other.recipe.kind != recipe.kind, changes.len());
+            if distance < least {
+                (nearest, least) = (changes, distance);
+            }
+            if least <= (false, 1) {
+                break;
+            }
+        }
+        Ok(nearest)
+    }
+
+    fn manifest(&self, key: StageKey) -> Result<Option<Arc<Manifest>>, StoreError> {
         if let Some(known) = self.read.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(known.clone());
         }
         let manifest = self.store.manifest(&key)?.map(Arc::new);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.len() >= 64 {
+        if read.len() >= 2 * MOST_COMPARED {
             read.clear();
         }
         read.insert(key, manifest.clone());
         Ok(manifest)
     }
+}
+
+/// Decides about an instance of an earlier run that is looked at: its result is that of the run, and no other. `None` if the
+/// graph is not that of an earlier run.
+pub(super) fn decide_recorded(instance: &Instance<'_>, store: &Store) -> Result<Option<Decision>, StoreError> {
+    let (key, verdict) = match instance.recorded {
+        None => return Ok(None),
+        Some(Recorded::Missing(key)) => (key, Verdict::Run(vec![Reason::NotInRun])),
+        Some(Recorded::Made(key)) => {
+            let verdict = match store.lookup(&key)? {
+                Lookup::Found(manifest) => Verdict::Cached(manifest),
+                Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
+                Lookup::Absent => Verdict::Run(vec![Reason::Deleted]),
+            };
+            (Some(key), verdict)
+        }
+    };
+    Ok(Some(Decision { key, ..Decision::without_recipe(verdict) }))
 }
 
 /// Decides whether an instance with these inputs must run.
@@ -122,8 +169,7 @@ pub fn decide(
         Lookup::Found(manifest) => Verdict::Cached(manifest),
         Lookup::Damaged { port, damage } => Verdict::Run(vec![Reason::damaged(port, damage)]),
         Lookup::Absent => {
-            let last = around.last(&instance.name)?;
-            let changes = last.map(|last| Reason::between(&last.recipe, &recipe)).unwrap_or_default();
+            let changes = around.changes(&instance.name, &recipe)?;
             Verdict::Run(if changes.is_empty() { vec![Reason::New] } else { changes })
         }
     };

@@ -21,7 +21,7 @@ use typed_index_collections::{TiSlice, TiVec, ti_vec};
 
 pub use self::{decide::Verdict, reason::Reason};
 use self::{
-    decide::{Decision, Surroundings, decide},
+    decide::{Decision, Surroundings, decide, decide_recorded},
     estimate::{Known, Price},
     recipe::{RecipeError, recipe},
 };
@@ -179,9 +179,10 @@ pub fn plan(graph: &Graph<'_>, selection: &Selection, store: &Store, force: bool
     let saves = store.has_checkpoints()?;
     let line = |index: InstanceId, stages: &[Planned], position: &BTreeMap<InstanceId, usize>| {
         let instance = &graph.instances[index];
-        let mut decision = match inputs_in_plan(instance, stages, position) {
-            Ok(inputs) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
-            Err(on) => Decision::without_recipe(Verdict::Waiting(on)),
+        let mut decision = match (decide_recorded(instance, store)?, inputs_in_plan(instance, stages, position)) {
+            (Some(decision), _) => decision,
+            (None, Ok(inputs)) => decide(instance, inputs, force && selection.targets.contains(&index), &around)?,
+            (None, Err(on)) => Decision::without_recipe(Verdict::Waiting(on)),
         };
         let known = match &decision.verdict {
             Verdict::Cached(manifest) => Some(Known::of(&instance.kind, manifest)),

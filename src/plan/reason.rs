@@ -65,6 +65,10 @@ pub enum Reason {
         /// The system's error message.
         message: String,
     },
+    /// In the run that is looked at, it has no result.
+    NotInRun,
+    /// The result of the run that is looked at was deleted from the cache.
+    Deleted,
     /// A dependency must run first (in a plan).
     Waiting {
         /// The instances that it waits for.
@@ -156,6 +160,8 @@ impl fmt::Display for Reason {
             Self::Evicted { port } => write!(f, "`{port}` was evicted and is needed"),
             Self::Corrupt { port } => write!(f, "the object of `{port}` is corrupt"),
             Self::Unreadable { message } => f.write_str(message),
+            Self::NotInRun => f.write_str("the run has no result of it"),
+            Self::Deleted => f.write_str("its result is no longer in the cache"),
             Self::Waiting { on } => write!(f, "waits for {}", on.join(", ")),
             Self::SameAs { instance } => write!(f, "the same work as {instance}"),
         }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::{Wanted, one_line};
 use crate::{
     digest::StageKey,
-    results::{Past, Picture, StoredResults},
+    results::{Numbers, Picture, StoredResults},
     run::{Event, Reporter, Status},
 };
 
@@ -149,7 +149,7 @@ impl Run {
         self.summary(step, message::Value::scalar(&tag, value))
     }
 
-    fn past(&mut self, past: &Past) -> io::Result<()> {
+    fn past(&mut self, past: &Numbers) -> io::Result<()> {
         for (name, points) in &past.series {
             points.iter().try_for_each(|&(epoch, value)| self.number(name, value, Some(epoch)))?;
         }

@@ -19,7 +19,7 @@ const MOST_IMAGES: usize = 16;
 
 /// The numbers of a finished instance.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Past {
+pub struct Numbers {
     /// Its parameters after defaults.
     pub parameters: Value,
     /// The parameters of everything that it depends on, by stage.
@@ -77,12 +77,12 @@ impl StoredResults {
 
     /// Returns the numbers of the instance.
     #[must_use]
-    pub fn past(&self, finished: &Event) -> Option<Past> {
+    pub fn past(&self, finished: &Event) -> Option<Numbers> {
         let Event::StageFinished { key: Some(key), instance, .. } = finished else { return None };
         let manifest = self.store.manifest(key).ok()??;
         let parameters = (*manifest.recipe.params).clone();
         let upstream = self.upstream.of(instance);
-        Some(Past { parameters, upstream, metrics: manifest.metrics, series: manifest.series })
+        Some(Numbers { parameters, upstream, metrics: manifest.metrics, series: manifest.series })
     }
 
     /// Returns the images among its outputs.

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
+    error::ResultsError,
     metric::{Described, Metrics},
+    sort::Sort,
     statistics::Estimate,
 };
 use crate::{
@@ -26,10 +28,14 @@ pub struct Results<'a> {
     lost: Vec<Row<'a>>,
     /// The axis over seeds. Tables for people have means over it.
     pub(super) repeats: Option<&'a str>,
+    /// The parameter that this axis sets, `STAGE.seed`.
+    seed: Option<String>,
     /// The descriptions of the metrics.
     pub(super) metrics: Metrics,
     /// The baseline of the differences.
     pub(super) baseline: Option<String>,
+    /// The metric that the rows are sorted by; else they are in the order of the graph.
+    pub(super) sorted_by: Option<String>,
 }
 
 /// An instance with its metrics.
@@ -129,8 +135,10 @@ impl<'a> Results<'a> {
             rows,
             lost: Vec::new(),
             repeats: graph.pipeline.repeats.as_deref(),
+            seed: seed_parameter(graph),
             metrics: Metrics::of(graph),
             baseline: None,
+            sorted_by: None,
         }
     }
 
@@ -151,7 +159,9 @@ impl<'a> Results<'a> {
     pub(super) fn with_gaps<'r>(&'r self, rows: &[&'r Row<'a>]) -> Vec<&'r Row<'a>> {
         let of_stage = |lost: &&Row<'_>| rows.iter().any(|row| row.stage == lost.stage);
         let mut all: Vec<&Row<'_>> = rows.iter().copied().chain(self.lost.iter().filter(of_stage)).collect();
-        all.sort_by_key(|row| row.index);
+        if self.sorted_by.is_none() {
+            all.sort_by_key(|row| row.index);
+        }
         all
     }
 
@@ -165,8 +175,39 @@ impl<'a> Results<'a> {
         self
     }
 
-    /// Returns the axis that a name means: its key, or the header of its column.
+    /// Sorts the points, the best first by the mean over seeds, and keeps the first so many of them.
+    ///
+    /// # Errors
+    /// If no result has the metric.
+    pub fn sorted(mut self, sort: Option<&Sort>, most: Option<usize>) -> Result<Self, ResultsError> {
+        let rows: Vec<&Row<'_>> = self.rows.iter().collect();
+        let mut groups = self.groups(&rows);
+        if let Some(sort) = sort {
+            sort.check(self.rows.iter().flat_map(|row| row.metrics.keys().map(|name| (row.stage, name.as_str()))))?;
+            let counts = |row: &Row<'_>| sort.stage.as_ref().is_none_or(|stage| stage == row.stage);
+            let mean = |group: &[&Row<'_>]| {
+                let value = over(group, |row| row.metrics.get(&sort.metric).filter(|_| counts(row)));
+                value.map(|value| value.mean)
+            };
+            groups.sort_by(|a, b| sort.compare(mean(a), mean(b), &self.metrics));
+        }
+        groups.truncate(most.unwrap_or(usize::MAX));
+        let order: Vec<InstanceId> = groups.into_iter().flatten().map(|row| row.index).collect();
+        let mut rows: BTreeMap<InstanceId, Row<'a>> = self.rows.into_iter().map(|row| (row.index, row)).collect();
+        self.rows = order.iter().filter_map(|index| rows.remove(index)).collect();
+        if most.is_some() {
+            self.lost.clear();
+        }
+        self.sorted_by = sort.map(|sort| sort.metric.clone());
+        Ok(self)
+    }
+
+    /// Returns the axis that a name means: its key, the header of its column, or for the axis over seeds the parameter that
+    /// it sets.
     pub fn axis<'n>(&'n self, name: &'n str) -> &'n str {
+        if let (Some(repeats), true) = (self.repeats, self.seed.as_deref() == Some(name)) {
+            return repeats;
+        }
         self.axes.iter().find(|(_, header)| header == name).map_or(name, |(key, _)| key)
     }
 
@@ -225,6 +266,17 @@ impl<'a> Results<'a> {
         let rows: Vec<&Row<'_>> = self.rows.iter().filter(seeded).collect();
         let groups = self.groups(&rows).into_iter();
         groups.filter_map(|group| Some((self.point(group[0]), over(&group, |row| row.metrics.get(metric))?))).collect()
+    }
+
+    /// Returns every point that has a metric, with the number of its seeds and the mean over them.
+    pub fn arms(&self, metric: &str) -> Vec<(String, usize, f64)> {
+        let rows: Vec<&Row<'_>> = self.rows.iter().filter(|row| row.metrics.contains_key(metric)).collect();
+        let groups = self.groups(&rows).into_iter();
+        let arm = |group: Vec<&Row<'a>>| {
+            let estimate = over(&group, |row| row.metrics.get(metric))?;
+            Some((self.point(group[0]), estimate.n, estimate.mean))
+        };
+        groups.filter_map(arm).collect()
     }
 
     /// Returns the name of an instance without its seed.
@@ -304,6 +356,13 @@ fn beneath<'a>(
         }
     }
     found.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// Returns the parameter that the axis over seeds sets.
+fn seed_parameter(graph: &Graph<'_>) -> Option<String> {
+    let repeats = graph.pipeline.repeats.as_deref()?;
+    let axis = graph.pipeline.axes.iter().find(|axis| axis.name() == repeats)?;
+    Some(format!("{}.{}", axis.stage, axis.path.join(".")))
 }
 
 fn varies(graph: &Graph<'_>, key: &str) -> bool {

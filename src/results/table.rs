@@ -75,7 +75,8 @@ impl<'a> Results<'a> {
             Role::Score { interval: Some(ends) } => name == metric.name || ends.iter().any(|end| end == name),
             _ => name == metric.name,
         };
-        let own = |name: &str| if all { !is_of_score(name) } else { about.is_beside_score(name) };
+        let is_asked = |name: &str| self.sorted_by.as_deref() == Some(name) && name != metric.name;
+        let own = |name: &str| is_asked(name) || if all { !is_of_score(name) } else { about.is_beside_score(name) };
         let names = names(about, rows.iter().map(|row| row.metrics.keys().map(String::as_str)), own);
         let has = |name: &str| rows.iter().any(|row| row.beneath.contains_key(name));
         let below: Vec<&str> = about.explaining().map(|metric| &*metric.name).filter(|name| all && has(name)).collect();

@@ -3,7 +3,8 @@
 //! Reading order: `options` and `summary`, the input and the output of a run; `state`, the states of an instance;
 //! `dispatcher`, the loop that owns all states, with `finish` for the updates of jobs; `backlog`, `schedule` and
 //! `devices`, which decide what starts next and where; `executor`, the interface to whatever runs the work, `local`,
-//! which runs it on threads, `worker`, one job, and `origin`, where it is done; [`event`], what a run reports; `recompute`, which runs finished
+//! which runs it on threads, `worker`, one job, and `origin`, where it is done; [`event`], what a run reports, and `line`,
+//! how that is written; `recompute`, which runs finished
 //! work again to compare the bytes.
 
 mod backlog;
@@ -12,6 +13,7 @@ mod dispatcher;
 pub mod event;
 pub mod executor;
 mod finish;
+mod line;
 mod local;
 mod options;
 mod origin;
@@ -31,6 +33,7 @@ use self::{
 };
 pub use self::{
     event::{Event, Reporter},
+    line::line,
     local::LocalThreads,
     options::Options,
     recompute::{Recomputed, recompute, trajectory},

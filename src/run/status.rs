@@ -63,4 +63,17 @@ impl Counts {
         }
         counts
     }
+
+    /// Iterates over the status words, each with its number of instances.
+    pub fn words(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let &Self { cached, ran, resumed, failed, blocked } = self;
+        let all = [
+            (Status::Cached, cached),
+            (Status::Ran, ran),
+            (Status::Resumed, resumed),
+            (Status::Failed, failed),
+            (Status::Blocked, blocked),
+        ];
+        all.into_iter().map(|(status, count)| (status.word(), count))
+    }
 }

@@ -52,6 +52,20 @@ impl Passes {
         Ok(summary)
     }
 
+    /// Runs the wanted instances of a graph and nothing else, whatever search its sweep has.
+    ///
+    /// # Errors
+    /// If the cache cannot be read or written.
+    pub fn run_once(
+        &mut self,
+        graph: &Graph<'_>,
+        wanted: &Selection,
+        store: &Store,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Summary, SearchError> {
+        Ok(self.pass(graph, wanted, store, reporter)?)
+    }
+
     /// Judges the intervals of a run. Asks for more seeds only if nothing prevents a further pass.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The last key of each instance of a pipeline file, so that `why` can say what changed since.
+//! The keys of the instances of a pipeline file, so that `why` can say what changed since.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -7,10 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::{Store, StoreError, blobs::Put, json::record, names};
 use crate::digest::StageKey;
 
+/// The most keys that are kept of a stage.
+const MOST_EARLIER: usize = 1000;
+
 /// Which key each instance of a pipeline file had when it was last up to date.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     keys: BTreeMap<String, StageKey>,
+    /// The keys that instances of each stage had, the latest last.
+    #[serde(default)]
+    earlier: BTreeMap<String, Vec<StageKey>>,
     #[serde(skip)]
     name: String,
     #[serde(skip)]
@@ -48,11 +54,30 @@ impl History {
         self.keys.get(instance).or_else(|| self.keys.get(stage)).copied()
     }
 
+    /// Iterates over the instances with their last keys.
+    pub fn instances(&self) -> impl Iterator<Item = (&str, StageKey)> {
+        self.keys.iter().map(|(instance, key)| (instance.as_str(), *key))
+    }
+
+    /// Returns the keys that instances of a stage had, the latest first; that of this instance before all others.
+    pub fn candidates(&self, instance: &str) -> impl Iterator<Item = StageKey> {
+        let stage = instance.split('@').next().unwrap_or(instance);
+        // A history of an earlier version has only the last key of each instance.
+        let of_stage = move |name: &str| name.strip_prefix(stage).is_some_and(|rest| rest.starts_with('@'));
+        let others = self.keys.iter().filter(move |(name, _)| of_stage(name)).map(|(_, key)| key);
+        let earlier = self.earlier.get(stage).into_iter().flatten().rev();
+        self.last(instance).into_iter().chain(earlier.chain(others).copied())
+    }
+
     /// Records that `instance` is up to date under `key`.
     pub fn note(&mut self, instance: &str, key: StageKey) {
         let stage = instance.split('@').next().unwrap_or(instance);
         if self.keys.insert(instance.to_owned(), key) != Some(key) {
             self.keys.insert(stage.to_owned(), key);
+            let earlier = self.earlier.entry(stage.to_owned()).or_default();
+            earlier.retain(|known| *known != key);
+            earlier.push(key);
+            earlier.drain(..earlier.len().saturating_sub(MOST_EARLIER));
             self.changed = true;
         }
     }

@@ -26,6 +26,14 @@ impl Store {
         self.blobs.get(&names::log(key))
     }
 
+    /// Returns whether something is kept of what a program printed while it did the work under a key.
+    ///
+    /// # Errors
+    /// If the store does not say.
+    pub fn has_log(&self, key: &StageKey) -> Result<bool, StoreError> {
+        Ok(self.blobs.head(&names::log(key))?.is_some())
+    }
+
     /// Returns where the log of the work under a key is (or would be), for people.
     #[must_use]
     pub fn log_place(&self, key: &StageKey) -> String {

@@ -7,6 +7,7 @@
 //!   objects/ab/ab12….file           a file that a stage made, kept as it is
 //!   objects/ab/ab12….evicted        the mark of an evicted artifact, which is made again when its bytes are needed
 //!   manifests-v1/cd/cd34….json      the record of finished work; its name is the key of the work
+//!   runs-v1/20261128-182422-k3f/   the record of a run: what it was asked, what happened, what became of it
 //!   history-v2/NAME-ef56….json      the last key of each instance of one pipeline file, for `why`
 //!   memo-v1/7890….json              hashes of source files, by their size, times and inode
 //!   checkpoints-v1/ab/ab12…/        the saved states of a trajectory, from which training can be resumed or extended
@@ -30,6 +31,7 @@
 //!    how records are written.
 //! 4. `checkpoint.rs` and `work_folder.rs`: states of work that is not finished. `lock/`: who works on what.
 //! 5. `sources/` and `history.rs`: hashes of files outside the cache, and the keys of earlier runs.
+//!    `runs/`: the records of runs.
 //! 6. `maintenance/`: garbage collection, pins, verification.
 
 mod artifact;
@@ -46,6 +48,7 @@ mod manifest;
 mod names;
 mod objects;
 mod recipe;
+mod runs;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -74,6 +77,10 @@ pub use maintenance::{
 pub use manifest::{Manifest, Output, Provenance};
 pub use objects::Lent;
 pub use recipe::Recipe;
+pub use runs::{
+    Changes, Git, IncludedText, NoRunId, PassedOver, Recording, Run, RunEnd, RunId, RunInstance, RunOutcome, RunRecord,
+    RunStatus, Runs,
+};
 pub use sources::{memo::Memo, witness::Witness};
 pub use work_folder::{WorkFolder, WorkRecord};
 

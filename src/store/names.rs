@@ -13,6 +13,7 @@ pub(super) const WORK: &str = "work-v1";
 pub(super) const SCRATCH: &str = "scratch";
 pub(super) const LOGS: &str = "logs-v1";
 pub(super) const LOCKS: &str = "locks-v1";
+pub(super) const RUNS: &str = "runs-v1";
 pub(super) const PINS: &str = "pins-v1";
 pub(super) const TMP: &str = "tmp";
 

@@ -52,7 +52,11 @@ fn a_run_shows_what_it_did_and_the_second_does_nothing() {
     assert!(first.err.contains("     ran  probe@probe.k=1 "), "{}", first.err);
     assert!(first.out.contains("test accuracy % [95 %]"), "{}", first.out);
     assert!(first.out.contains("0 cached, 8 ran in "), "{}", first.out);
-    let cache = project.cache();
+    let cache = || {
+        let files = project.cache().into_iter();
+        files.filter(|(path, _)| !path.starts_with("runs-v1")).collect::<Vec<_>>()
+    };
+    let before = cache();
 
     let second = project.done(&["run", FILE]);
     assert_eq!(second.err.lines().count(), 8, "{}", second.err);
@@ -60,7 +64,7 @@ fn a_run_shows_what_it_did_and_the_second_does_nothing() {
     let table = |out: &str| out.lines().take_while(|line| !line.contains(" cached, ")).map(str::to_owned).collect();
     let (one, two): (Vec<String>, Vec<String>) = (table(&first.out), table(&second.out));
     assert_eq!(one, two);
-    assert!(project.cache() == cache, "a run that found everything wrote something");
+    assert!(cache() == before, "a run that found everything wrote more than the record of itself");
 }
 
 #[test]
@@ -446,7 +450,7 @@ fn the_cache_can_be_looked_into() {
     let project = Project::with(PIPELINE);
     assert_eq!(project.strata(&["cache", "size"]).code, Some(2), "there is none yet");
     let run = project.json(&["run", FILE]);
-    let list = project.json(&["cache", "ls"]);
+    let list = project.json(&["cache", "ls"])["work"].clone();
     let mut keys: Vec<String> = list.as_array().expect("a list").iter().map(|entry| text(&entry["key"])).collect();
     let mut ran: Vec<String> = run["stages"].as_array().expect("a list").iter().map(|s| text(&s["key"])).collect();
     keys.sort();

@@ -186,13 +186,13 @@ fn tables_show_the_gap_and_compare_refuses_it() {
     assert_eq!(bad.len(), 2, "a line for each seed: {csv}");
     assert!(bad.iter().all(|line| line.ends_with(",,")), "without numbers: {csv}");
     let table = project.done(&["table", "pipelines/p.toml"]);
-    assert!(table.err.contains(&format!("without a row: {BAD},net.seed=0; {BAD},net.seed=1")), "{}", table.err);
+    assert!(table.err.contains(&format!("without a row: {BAD},seed=0; {BAD},seed=1")), "{}", table.err);
 
     let compare = |a: &str, b: &str| project.strata(&["compare", "pipelines/p.toml", a, b]);
     for (a, b) in [(BAD, "net@net.optimizer.lr=0.1"), ("net@net.optimizer.lr=0.1", BAD)] {
         let refused = compare(a, b);
         assert_eq!(refused.code, Some(1), "{}", refused.out);
-        let why = format!("`{BAD}` cannot be compared: 2 of its 2 instances have no `test_accuracy`: {BAD},net.seed=0");
+        let why = format!("`{BAD}` cannot be compared: 2 of its 2 instances have no `test_accuracy`: {BAD},seed=0");
         assert!(refused.err.contains(&why), "{}", refused.err);
     }
     assert_eq!(compare("net@net.optimizer.lr=0.01", "net@net.optimizer.lr=0.1").code, Some(0));

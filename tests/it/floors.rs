@@ -57,8 +57,19 @@ const FLOORS: [(&str, &[&str]); 20] = [
 
 /// What reports may see of the rooms that they do not stand on: events, what they carry, and how values and names are
 /// written.
-const EVENTS: [&str; 10] =
-    ["event", "Event", "Reporter", "Status", "PlanStatus", "Reason", "Counts", "InstanceId", "InstanceName", "plain"];
+const EVENTS: [&str; 11] = [
+    "event",
+    "Event",
+    "line",
+    "Reporter",
+    "Status",
+    "PlanStatus",
+    "Reason",
+    "Counts",
+    "InstanceId",
+    "InstanceName",
+    "plain",
+];
 /// What `stages` may see of the store: what flows between them.
 const ARTIFACTS: [&str; 2] = ["Artifact", "ArtifactError"];
 

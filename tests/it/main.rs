@@ -20,6 +20,7 @@ mod fuzz_sweeps;
 mod golden;
 mod guarantees;
 mod hidden;
+mod history;
 mod idle;
 mod import;
 #[cfg(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -45,6 +46,7 @@ mod reference_tsne;
 mod remembered_names;
 mod report;
 mod resume;
+mod runs;
 mod scheduling;
 mod search;
 mod seeds;

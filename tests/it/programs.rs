@@ -130,7 +130,7 @@ fn a_sweep_over_a_programs_parameter_has_a_table_with_intervals() {
         .map(|row| (text(&row["instance"]), row["metrics"]["total"].as_f64().expect("a number")))
         .collect();
     assert_eq!(totals.len(), 12, "{totals:?}");
-    assert!(totals.contains(&("second@first.count=4,second.factor=3.0,second.seed=2".to_owned(), 12.0)), "{totals:?}");
+    assert!(totals.contains(&("second@first.count=4,second.factor=3.0,seed=2".to_owned(), 12.0)), "{totals:?}");
     let table = project.done(&["table", "pipelines/p.toml"]).out;
     assert!(table.contains("12 [  12,   12]"), "{table}");
     let set = project.words("plan", &["-S", "second.factor=3.0,7.0"]);

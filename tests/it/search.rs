@@ -182,7 +182,7 @@ fn seeds_are_added_until_the_interval_is_narrow() {
 fn seeds_can_be_given_for_once() {
     let project = project("seeds = [7, 3]\nvary = ['simclr']\n");
     let seeds = |count: &str| names(&project.json(&["plan", "pipelines/p.toml", "--seeds", count]), "simclr");
-    let seed = |seed: u64| format!("simclr@simclr.seed={seed}");
+    let seed = |seed: u64| format!("simclr@seed={seed}");
     assert_eq!(seeds("3"), [7, 3, 8].into_iter().map(seed).collect());
     assert_eq!(seeds("4"), [7, 3, 8, 9].into_iter().map(seed).collect());
     assert_eq!(project.strata(&["plan", "pipelines/p.toml", "--seeds", "0"]).code, Some(2));
@@ -198,9 +198,9 @@ fn a_table_shows_differences_from_a_baseline() {
     let mut pairs = 0;
     let with = rows(table("simclr.temperature=0.1"));
     for row in with.iter().filter(|row| row["axes"]["simclr.temperature"] == 0.5) {
-        let partner = with.iter().find(|other| {
-            other["axes"]["simclr.temperature"] == 0.1 && other["axes"]["simclr.seed"] == row["axes"]["simclr.seed"]
-        });
+        let partner = with
+            .iter()
+            .find(|other| other["axes"]["simclr.temperature"] == 0.1 && other["axes"]["seed"] == row["axes"]["seed"]);
         let partner = partner.expect("the same seed");
         let difference = number(row, "metrics").unwrap() - number(partner, "metrics").unwrap();
         assert_eq!(number(row, "differences"), Some(difference));

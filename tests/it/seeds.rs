@@ -49,11 +49,11 @@ fn what_varies_has_one_axis() {
     let with = |sweep: &str| Project::with(&format!("{FILE}[sweep]\n{sweep}"));
     let project = with("seeds = 2\nvary = ['simclr', 'batches']");
     assert_eq!(names(&project, "clusters"), ["clusters"]);
-    assert_eq!(names(&project, "batches"), ["batches@batches.seed=0", "batches@batches.seed=1"]);
-    assert_eq!(names(&project, "simclr"), ["simclr@batches.seed=0", "simclr@batches.seed=1"]);
+    assert_eq!(names(&project, "batches"), ["batches@seed=0", "batches@seed=1"]);
+    assert_eq!(names(&project, "simclr"), ["simclr@seed=0", "simclr@seed=1"]);
     let project = with("seeds = [7, 3]\nshare = ['images', 'clusters', 'batches']");
     assert_eq!(names(&project, "batches"), ["batches"]);
-    assert_eq!(names(&project, "simclr"), ["simclr@simclr.seed=7", "simclr@simclr.seed=3"]);
+    assert_eq!(names(&project, "simclr"), ["simclr@seed=7", "simclr@seed=3"]);
 }
 
 #[test]
@@ -75,12 +75,12 @@ fn seeds_are_given_to_a_file_that_has_none() {
         [
             "images",
             "pixels",
-            "clusters@clusters.seed=0",
-            "clusters@clusters.seed=1",
-            "batches@clusters.seed=0",
-            "batches@clusters.seed=1",
-            "simclr@clusters.seed=0",
-            "simclr@clusters.seed=1"
+            "clusters@seed=0",
+            "clusters@seed=1",
+            "batches@seed=0",
+            "batches@seed=1",
+            "simclr@seed=0",
+            "simclr@seed=1"
         ],
         "all but the data varies"
     );

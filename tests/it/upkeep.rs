@@ -115,7 +115,7 @@ fn a_run_that_meets_rot_says_so_and_mends_it() {
 fn work_run_again_gives_the_same_bytes() {
     let project = finished();
     let verify = project.done(&["cache", "verify", "--recompute", "100%"]);
-    let count = project.json(&["cache", "ls"]).as_array().expect("a list").len();
+    let count = project.json(&["cache", "ls"])["work"].as_array().expect("a list").len();
     // All but `outside`, whose file may have changed meanwhile.
     let ran = format!("{} of {count} pieces of work ran again", count - 1);
     assert!(verify.out.contains(&ran) && verify.out.contains("outside: it reads files outside"), "{}", verify.out);
@@ -219,7 +219,7 @@ fn there_is_room_so_nothing_goes_however_old() {
     let dry = project.done(&["cache", "gc", "--max-size", "0", "-n"]);
     assert!(dry.out.contains("2 h 00 min  the state of p/training after epoch 3, step 0"), "{}", dry.out);
     assert!(dry.out.contains("2 h 00 min to make it all again"), "{}", dry.out);
-    let list = project.json(&["cache", "ls", "--states"]);
+    let list = project.json(&["cache", "ls", "--states"])["states"].clone();
     assert_eq!((&list[0]["instance"], &list[0]["seconds"]), (&"p/training".into(), &7200.0.into()), "{list}");
     let text = project.done(&["cache", "ls", "--states"]).out;
     assert!(text.contains("p/training") && text.contains("2 h 00 min"), "{text}");
@@ -269,7 +269,7 @@ fn interrupted() -> (Project, String) {
     let project = Project::with(&format!("{images}{training}"));
     project.done(&["run", FILE, "-q"]);
     project.done(&["cache", "rm", "scratch"]);
-    let states = project.json(&["cache", "ls", "--states"]);
+    let states = project.json(&["cache", "ls", "--states"])["states"].clone();
     let key = text(&states[0]["key"]);
     assert_eq!(states.as_array().map(Vec::len), Some(1), "{states}");
     (project, key)
@@ -380,10 +380,10 @@ fn upkeep_says_where_there_is_no_cache() {
 fn evicted_results_are_told_from_those_that_are_there() {
     let project = Project::with("[stage.images]\nkind = \"dataset\"\ntrain = 16\ntest = 8\nsize = 8\n");
     project.done(&["run", FILE, "-q"]);
-    let whole = project.json(&["cache", "ls"])[0].clone();
+    let whole = project.json(&["cache", "ls"])["work"][0].clone();
     assert!(whole["bytes"].as_u64() > Some(0) && whole["evicted"] == 0, "{whole}");
     project.done(&["cache", "gc", "--max-size", "0"]);
-    let gone = project.json(&["cache", "ls"])[0].clone();
+    let gone = project.json(&["cache", "ls"])["work"][0].clone();
     assert_eq!((&gone["bytes"], &gone["evicted"]), (&0.into(), &whole["bytes"]));
     assert!(project.done(&["cache", "ls"]).out.contains("  evicted\n"));
     let pinned = project.done(&["cache", "pin", "images"]);
@@ -395,7 +395,7 @@ fn evicted_results_are_told_from_those_that_are_there() {
     // As the note says: once it is made again it stays.
     project.done(&["run", FILE, "-q", "--force"]);
     project.done(&["cache", "gc", "--max-size", "0"]);
-    assert_eq!(project.json(&["cache", "ls"])[0]["evicted"], 0);
+    assert_eq!(project.json(&["cache", "ls"])["work"][0]["evicted"], 0);
     assert_eq!(project.done(&["cache", "pin", "images"]).err, "");
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Console, Failure,
-    args::{CacheArgs, PipelineArgs},
+    look::{Look, LookArgs},
     report,
 };
 use crate::{
@@ -29,7 +29,7 @@ use named::Named;
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    pipeline: PipelineArgs,
+    look: LookArgs,
     /// A stage (all of its instances), an instance or `STAGE@axis=value,…`; add `.OUTPUT` for one of its outputs
     #[arg(value_name = "TARGET[.PORT]", required_unless_present = "figures", requires = "folder")]
     output: Option<String>,
@@ -48,18 +48,16 @@ pub(super) struct Args {
     /// Replace existing files that have other contents
     #[arg(short, long)]
     force: bool,
-    #[command(flatten)]
-    cache: CacheArgs,
 }
 
 impl Args {
     /// Writes the files and prints their paths.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let Look { experiment, pipeline, .. } = self.look.open(registry, console)?;
         let graph = experiment.graph()?;
         let store = experiment.store();
         if let Some(folder) = &self.figures {
-            let page = report::page(&experiment, &self.pipeline)?;
+            let page = report::page(&experiment, &pipeline)?;
             let drawn = exports(&page).map_err(|error| Failure::Failed(error.to_string()))?;
             let hashed = drawn.iter().map(|(wanted, bytes)| (wanted.clone(), ArtifactHash::of(bytes)));
             let write = |at: usize, file: &Path| Ok(files::write(file, &drawn[at].1)?);
@@ -78,10 +76,7 @@ impl Args {
             let instance = &graph.instances[index];
             let name = &instance.name;
             let Some(Verdict::Cached(manifest)) = plan.get(index).map(|planned| &planned.decision.verdict) else {
-                return Err(Failure::Failed(format!(
-                    "{name} is not cached; `{}` makes it",
-                    self.pipeline.run(&[name])
-                )));
+                return Err(Failure::Failed(format!("{name} is not cached; `{}` makes it", pipeline.run(&[name]))));
             };
             if let Some(port) = port.as_ref().filter(|port| !manifest.outputs.contains_key(*port)) {
                 let names = manifest.outputs.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -100,7 +95,7 @@ impl Args {
                     )));
                 }
                 if !store.has(&made.hash)? {
-                    let run = self.pipeline.run(&[name, "--force"]);
+                    let run = pipeline.run(&[name, "--force"]);
                     return Err(Failure::Failed(format!("`{output}` of {name} was evicted; `{run}` makes it again")));
                 }
                 // A file keeps its bytes, whatever they are.

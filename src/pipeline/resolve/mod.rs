@@ -47,7 +47,9 @@ pub(super) fn resolve<'t>(
 ) -> Pipeline<'t> {
     let kinds = kinds::resolve(file.kinds, file.kinds_are_complete, registry, diagnostics);
     let mut scope = stages::resolve(file.stages, &kinds, empty.sources, diagnostics);
-    kinds.check_files(&scope.stages, &empty.root, diagnostics);
+    if !empty.recorded {
+        kinds.check_files(&scope.stages, &empty.root, diagnostics);
+    }
     scope.loops = loops::resolve(file.loops, &scope, diagnostics);
     let variants = variants::resolve(file.variants, &scope, diagnostics);
     let sweeps = sweeps::resolve(file.sweeps, &scope, diagnostics);
@@ -67,7 +69,7 @@ pub(super) fn resolve<'t>(
     let grid = grid::build(&sweep, &overrides, &values, diagnostics);
     overlaps::check_tables(&grid.axes, &variants, &scope, diagnostics);
     let source = search::Source { scope: &scope, seed: seed.as_ref(), repeats: repeats.as_deref() };
-    let (grid, halving) = search::resolve(&sweep.search, grid, &source, diagnostics);
+    let (mut grid, halving) = search::resolve(&sweep.search, grid, &source, diagnostics);
 
     if let Some(seed) = &seed {
         stages::give_seed(&mut scope, seed);
@@ -76,6 +78,7 @@ pub(super) fn resolve<'t>(
     wrong.extend(values::check_left_out(&grid.axes, &variants, &scope, diagnostics));
     expressions::take_out(&wrong, &mut scope, &mut variants);
 
+    let repeats = repeats.map(|name| seeds::named(name, &mut grid.axes, &scope));
     Pipeline {
         name: overrides.name.or(file.name).unwrap_or(empty.name),
         stages: scope.stages,

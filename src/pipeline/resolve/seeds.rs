@@ -1,7 +1,8 @@
 //! `seeds`, `vary` and `share` of a sweep: the same experiment several times.
 //!
 //! The repeats are one axis: the seed of the first stage that varies. The other stages take it over by an expression,
-//! so two arms with the same seed draw the same random numbers.
+//! so two arms with the same seed draw the same random numbers. Once the
+//! points are known, the axis is called `seed`.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -17,6 +18,9 @@ use crate::{
         written::{Value, sweep::Seeds, table::Entry},
     },
 };
+
+/// The name of the axis of the repeats.
+const SEED: &str = "seed";
 
 /// What repeats are made of.
 pub(super) struct Request<'a, 't> {
@@ -63,6 +67,19 @@ pub(super) fn resolve<'t>(
     }
     let values = numbers.into_iter().filter_map(|number| computed(number.to_string(), &value.span(), scope)).collect();
     Some(Axis::new(Spanned::new(key.span(), name), values))
+}
+
+/// Calls the axis of the repeats `seed`, whichever stage's seed it is, and returns its name. Only where a loop is called so
+/// does it keep its own.
+pub(super) fn named(name: String, axes: &mut [Axis<'_>], scope: &Scope<'_>) -> String {
+    let is_taken = scope.find_loop(SEED).is_some();
+    match axes.iter_mut().find(|axis| axis.name() == name).filter(|_| !is_taken) {
+        Some(axis) => {
+            axis.key = Spanned::new(axis.key.span(), SEED.to_owned());
+            SEED.to_owned()
+        }
+        None => name,
+    }
 }
 
 /// The seeds of a file that says nothing of them, where the command line asks for some: every stage with a seed varies,

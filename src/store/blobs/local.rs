@@ -36,7 +36,7 @@ pub(crate) fn is_cache(root: &Path) -> Result<bool, StoreError> {
     }
     let hidden = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     let inside = entries(root)?.into_iter().map(|entry| entry.path()).collect::<Vec<_>>();
-    let ours = [TAG, names::OBJECTS, names::MANIFESTS, names::STATES, names::LOCKS, names::TMP];
+    let ours = [TAG, names::OBJECTS, names::MANIFESTS, names::STATES, names::LOCKS, names::RUNS, names::TMP];
     Ok(inside.iter().all(hidden) || inside.iter().any(|path| ours.iter().any(|name| path.ends_with(name))))
 }
 

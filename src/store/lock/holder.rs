@@ -78,7 +78,12 @@ fn host() -> String {
     let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
     let boot: String = read("/proc/sys/kernel/random/boot_id").chars().take(8).collect();
     let space: String = namespace.chars().filter(char::is_ascii_digit).collect();
-    format!("{}-{boot}-{space}", read("/proc/sys/kernel/hostname"))
+    format!("{}-{boot}-{space}", machine())
+}
+
+/// Returns the name of this machine.
+pub(in crate::store) fn machine() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname").map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 /// What is known of a process of this machine.

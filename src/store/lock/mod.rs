@@ -23,6 +23,7 @@ use std::{
 };
 
 pub use holder::Holder;
+pub(super) use holder::machine;
 
 use super::{Store, StoreError, blobs::Put, json::record::to_json, names};
 use crate::digest::StageKey;

@@ -26,7 +26,7 @@ pub(super) const OLD: Duration = Duration::from_secs(3600);
 const HALF: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The folders whose bytes count against the limit.
-const COUNTED: [&str; 8] = [
+const COUNTED: [&str; 9] = [
     names::OBJECTS,
     names::MANIFESTS,
     names::STATES,
@@ -34,6 +34,7 @@ const COUNTED: [&str; 8] = [
     names::MEMO,
     names::HISTORY,
     names::LOCKS,
+    names::RUNS,
     names::TMP,
 ];
 

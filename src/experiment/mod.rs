@@ -13,27 +13,42 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Reading order: this file; `request`, what is asked for; `listener`, who hears of a run, and `recorder`, which
+//! writes the record of it; `view`, a look at a recorded run; `answers`, what comes of all that; `error`, why not.
+
+mod answers;
+mod error;
+mod listener;
+mod recorder;
+mod request;
+mod view;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs, io,
+    collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
-use serde_json::Value;
-
 use crate::{
-    diagnostic::{Diagnostic, Sources},
+    diagnostic::Sources,
     pipeline,
     plan::Planned,
-    run::{Counts, Event, Options, Outcome, Reporter, Status, Summary},
+    run::Options,
     search::{self, Passes},
     stage::Registry,
     stages,
-    store::{Manifest, Store, StoreError},
+    store::{Manifest, RunOutcome, Store},
 };
 
+use self::recorder::Recorder;
+pub use self::{
+    answers::{Ended, Finished, PlanLine, Ran, ResultRow},
+    error::{ExperimentError, Mistake},
+    listener::{Listener, Refusal},
+    request::Request,
+    view::{is_of, last_run_of},
+};
 #[doc(inline)]
 pub use crate::{
     diagnostic::Place,
@@ -41,6 +56,7 @@ pub use crate::{
     graph::{Graph, InstanceId, Selection, TargetError},
     plan::{PlanStatus, Reason},
     search::{Precision, SearchError},
+    store::Changes,
 };
 
 /// A pipeline file, the changes to it, and the place where its results are kept.
@@ -53,202 +69,12 @@ pub struct Experiment {
     kinds: Registry,
     cache: Option<PathBuf>,
     sources: Sources,
+    /// What became of each instance of the run that is looked at, if it is one.
+    seen: Option<Outcomes>,
 }
 
-/// Changes to a pipeline file, as on the command line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// `stage.param=value`; several values (`a,b,c` or `range(1,5)`) make an axis.
-    pub set: Vec<String>,
-    /// The name of the sweep to use: `NAME` of `[sweep.NAME]`.
-    pub sweep: Option<String>,
-    /// The variants to use, separated by commas.
-    pub variant: Option<String>,
-    /// The number of seeds that the sweep is repeated over.
-    pub seeds: Option<usize>,
-}
-
-/// The instances that are wanted, and the precision that their means must have.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    /// Stages or instances, with everything that they depend on. An empty list means all.
-    pub targets: Vec<String>,
-    /// Stages that nothing runs beyond.
-    pub until: Vec<String>,
-    /// The precision until which seeds are added; `None` adds no seeds.
-    pub precision: Option<Precision>,
-}
-
-/// Why an experiment cannot be read, planned or run.
-#[derive(Debug, thiserror::Error)]
-pub enum ExperimentError {
-    /// The file cannot be read.
-    #[error("failed to read the pipeline file {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The file, or a change to it, has mistakes.
-    #[error("{}", Mistake::closing(mistakes, file))]
-    Mistakes {
-        /// All mistakes.
-        mistakes: Vec<Mistake>,
-        /// The file.
-        file: PathBuf,
-    },
-    /// A target names nothing.
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    /// Narrow intervals are requested for a sweep that is not repeated over seeds.
-    #[error(
-        "`--until-ci` needs a sweep that is repeated over seeds: add `seeds = 3` and `vary = [\"…\"]` to the sweep"
-    )]
-    NoSeeds,
-    /// A listener refused the run.
-    #[error("{0}")]
-    Refused(Refusal),
-    /// A search has no score, or the cache cannot be read or written.
-    #[error(transparent)]
-    Search(#[from] SearchError),
-}
-
-impl From<StoreError> for ExperimentError {
-    fn from(error: StoreError) -> Self {
-        Self::Search(SearchError::Store(error))
-    }
-}
-
-/// A mistake or a warning about a pipeline file or about a change to it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Mistake {
-    /// What is wrong.
-    pub message: String,
-    /// Its place in the texts.
-    #[serde(flatten)]
-    pub place: Option<Place>,
-    /// A hint how to correct it.
-    pub help: Option<String>,
-    /// The whole message, with the source lines that it refers to.
-    #[serde(skip)]
-    pub rendered: String,
-    /// The same text in colours.
-    #[serde(skip)]
-    pub styled: String,
-}
-
-impl Mistake {
-    /// Makes a mistake from a diagnostic, with its place and its source lines.
-    #[must_use]
-    pub fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
-        Self {
-            message: diagnostic.message.clone(),
-            place: sources.place(&diagnostic.span),
-            help: diagnostic.help.clone(),
-            rendered: diagnostic.render(sources, false),
-            styled: diagnostic.render(sources, true),
-        }
-    }
-
-    fn closing(mistakes: &[Self], file: &Path) -> String {
-        let count = match mistakes.len() {
-            1 => "1 mistake".to_owned(),
-            n => format!("{n} mistakes"),
-        };
-        format!("{count} in {}; nothing was run", file.display())
-    }
-}
-
-/// Why a listener refused a run.
-pub type Refusal = Box<dyn std::error::Error + Send + Sync>;
-
-/// Receives the events of an experiment that runs. Every method has a default.
-pub trait Listener {
-    /// Called with a graph that is about to run: once, or, if seeds are added, once for each number of seeds.
-    ///
-    /// # Errors
-    /// Any reason not to run.
-    fn graph(&mut self, graph: &Graph<'_>) -> Result<(), Refusal> {
-        let _ = graph;
-        Ok(())
-    }
-
-    /// Called with a message about the progress of a search.
-    fn remark(&mut self, words: &str) {
-        let _ = words;
-    }
-
-    /// Called for each event.
-    fn event(&mut self, event: &Event) {
-        let _ = event;
-    }
-
-    /// Called several times a second while something runs.
-    fn tick(&mut self) {}
-
-    /// Called after the last event.
-    fn end(&mut self) {}
-}
-
-/// Ignores everything.
-impl Listener for () {}
-
-/// One line of a plan.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PlanLine {
-    /// The instance.
-    pub instance: String,
-    /// What a run would do with it.
-    pub status: PlanStatus,
-    /// The reason, unless it is cached.
-    pub reason: Option<Reason>,
-    /// Expected seconds, if earlier runs allow an estimate.
-    pub seconds: Option<f64>,
-}
-
-/// What became of one instance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Finished {
-    /// The instance.
-    pub instance: String,
-    /// What became of it.
-    pub status: Status,
-    /// Its key, if it was known.
-    pub key: Option<StageKey>,
-    /// Its final numbers.
-    pub metrics: BTreeMap<String, f64>,
-    /// Why it failed, or what blocked it.
-    pub message: Option<String>,
-}
-
-/// What became of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ran {
-    /// The outcome of each instance, in the order of the graph.
-    pub instances: Vec<Finished>,
-    /// The number of instances for each status.
-    pub counts: Counts,
-    /// Wall-clock seconds.
-    pub seconds: f64,
-    /// True if the run was stopped before its end.
-    pub interrupted: bool,
-    /// True if a search ended without an answer.
-    pub in_vain: bool,
-}
-
-/// The cached result of one instance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ResultRow {
-    /// The stage.
-    pub stage: String,
-    /// The instance.
-    pub instance: String,
-    /// The axes that reach it, with their values.
-    pub axes: BTreeMap<String, Value>,
-    /// Its final numbers.
-    pub metrics: BTreeMap<String, f64>,
-}
+/// What became of each instance of a run, by name.
+type Outcomes = BTreeMap<String, RunOutcome>;
 
 /// Files, each with its text.
 type Included = Vec<(PathBuf, String)>;
@@ -299,7 +125,7 @@ impl Experiment {
         for (name, value) in options.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
             sources.add("command line", format!("--{name}={value}"));
         }
-        Self { file, text, included, changes, kinds, cache: None, sources }
+        Self { file, text, included, changes, kinds, cache: None, sources, seen: None }
     }
 
     /// Replaces all earlier changes by others.
@@ -308,6 +134,12 @@ impl Experiment {
         let again =
             Self::new(self.file.clone(), (self.text.clone(), self.included.clone()), changes, self.kinds.clone());
         Self { cache: self.cache.clone(), ..again }
+    }
+
+    /// Returns the changes to the file.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Sets a parameter: `stage.param=value`. Several values (`a,b,c`) make an axis.
@@ -347,11 +179,15 @@ impl Experiment {
     /// # Errors
     /// Returns every mistake in the file and in the changes to it.
     pub fn graph(&self) -> Result<Graph<'_>, ExperimentError> {
-        let (pipeline, found) = pipeline::parse(&self.sources, &self.file, &self.kinds);
-        Graph::build(pipeline, found).map_err(|found| {
+        let (pipeline, found) = match self.seen {
+            Some(_) => pipeline::parse_recorded(&self.sources, &self.file, &self.kinds),
+            None => pipeline::parse(&self.sources, &self.file, &self.kinds),
+        };
+        let built = Graph::build(pipeline, found).map_err(|found| {
             let mistakes = found.iter().map(|mistake| Mistake::new(mistake, &self.sources)).collect();
             ExperimentError::Mistakes { mistakes, file: self.file.clone() }
-        })
+        });
+        built.map(|graph| self.as_seen(graph))
     }
 
     /// Returns the mistakes that show only if a different sweep is chosen.
@@ -398,11 +234,11 @@ impl Experiment {
     /// If the file has mistakes, a target names nothing, a search has no score, or the cache cannot be read or written.
     /// A stage that fails is not an error: its status has the failure.
     pub fn run(&self, targets: &[&str], options: Options) -> Result<Ran, ExperimentError> {
-        self.run_with(&Request::of(targets), options, &mut (), Ran::of)
+        self.run_with(&Request::of(targets), options, &mut (), |ended| Ran::of(&ended))
     }
 
-    /// Runs the request and reports events to a listener. `finish` computes the result from the last graph, the
-    /// outcomes of its instances, and whether a search ended without an answer.
+    /// Runs the request, records the run in the cache, and reports events to a listener. `finish` computes the result from
+    /// how it ended. A run that cannot begin, because the file has mistakes or the listener refuses, has no record.
     ///
     /// # Errors
     /// The same as for [`Experiment::run`], or if narrow intervals are requested for a sweep that is not repeated over
@@ -412,30 +248,50 @@ impl Experiment {
         request: &Request,
         options: Options,
         listener: &mut dyn Listener,
-        finish: impl FnOnce(&Graph<'_>, &Summary, bool) -> R,
+        finish: impl FnOnce(Ended<'_, '_>) -> R,
+    ) -> Result<R, ExperimentError> {
+        let mut recorder = Recorder::new(listener);
+        let done = self.run_recorded(request, options, &mut recorder, finish);
+        if let Err(error) = &done {
+            recorder.fail(error);
+        }
+        done
+    }
+
+    fn run_recorded<R>(
+        &self,
+        request: &Request,
+        options: Options,
+        recorder: &mut Recorder<'_>,
+        finish: impl FnOnce(Ended<'_, '_>) -> R,
     ) -> Result<R, ExperimentError> {
         let store = self.store();
         let mut passes = Passes::new(options);
         let mut more_seeds = None;
         loop {
             let again = more_seeds.map(|seeds| self.seeds(seeds));
-            let graph = again.as_ref().unwrap_or(self).graph()?;
+            let experiment = again.as_ref().unwrap_or(self);
+            let graph = experiment.graph()?;
             if request.precision.is_some() && graph.pipeline.repeats.is_none() {
                 return Err(ExperimentError::NoSeeds);
             }
             let wanted = request.select(&graph)?;
-            listener.graph(&graph).map_err(ExperimentError::Refused)?;
-            let summary = passes.run(&graph, &wanted, &store, &mut Heard(listener))?;
+            recorder.begin(experiment, request, (&graph, &wanted), &store).map_err(ExperimentError::Refused)?;
+            let summary = match request.chosen {
+                Some(_) => passes.run_once(&graph, &wanted, &store, recorder)?,
+                None => passes.run(&graph, &wanted, &store, recorder)?,
+            };
             if let Some(precision) = &request.precision {
                 let verdict = passes.judge(precision, &graph, &summary)?;
-                verdict.words.iter().for_each(|words| listener.remark(words));
+                verdict.words.iter().for_each(|words| recorder.say(words));
                 if verdict.seeds.is_some() {
                     more_seeds = verdict.seeds;
                     continue;
                 }
             }
-            listener.end();
-            return Ok(finish(&graph, &summary, passes.were_in_vain()));
+            let in_vain = passes.were_in_vain();
+            recorder.end(&graph, &summary, in_vain);
+            return Ok(finish(Ended { graph: &graph, summary: &summary, in_vain, run: recorder.id() }));
         }
     }
 
@@ -458,61 +314,5 @@ impl Experiment {
             }
         };
         Ok(scored.map(row).collect())
-    }
-}
-
-impl Request {
-    /// Requests some targets, with no other conditions.
-    #[must_use]
-    pub fn of(targets: &[&str]) -> Self {
-        Self { targets: targets.iter().map(|&target| target.to_owned()).collect(), ..Self::default() }
-    }
-
-    /// Selects the requested instances.
-    ///
-    /// # Errors
-    /// If a target names nothing.
-    pub fn select(&self, graph: &Graph<'_>) -> Result<Selection, TargetError> {
-        let chosen = graph.select(&self.targets)?;
-        if self.until.is_empty() {
-            return Ok(chosen);
-        }
-        let until = graph.select(&self.until)?;
-        let wanted = |index: &InstanceId| chosen.all.binary_search(index).is_ok();
-        Ok(Selection {
-            targets: until.targets.into_iter().filter(wanted).collect::<BTreeSet<_>>(),
-            all: until.all.into_iter().filter(wanted).collect(),
-        })
-    }
-}
-
-impl Ran {
-    fn of(graph: &Graph<'_>, summary: &Summary, in_vain: bool) -> Self {
-        let finished = |outcome: &Outcome| Finished {
-            instance: graph.instances[outcome.index].name.to_string(),
-            status: outcome.status,
-            key: outcome.key,
-            metrics: outcome.manifest.as_ref().map(|manifest| manifest.metrics.clone()).unwrap_or_default(),
-            message: outcome.message.clone(),
-        };
-        let &Summary { counts, seconds, interrupted, .. } = summary;
-        Self { instances: summary.outcomes.iter().map(finished).collect(), counts, seconds, interrupted, in_vain }
-    }
-}
-
-/// Passes the events of a run to a listener.
-struct Heard<'a>(&'a mut dyn Listener);
-
-impl Reporter for Heard<'_> {
-    fn event(&mut self, event: &Event) {
-        self.0.event(event);
-    }
-
-    fn tick(&mut self) {
-        self.0.tick();
-    }
-
-    fn remark(&mut self, words: &str) {
-        self.0.remark(words);
     }
 }

@@ -1,4 +1,6 @@
-//! `strata diff`: compare the parameters and metrics of two instances.
+//! `strata diff`: compare the parameters and metrics of two instances; `runs` compares those of two runs.
+
+mod runs;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,13 +13,14 @@ use serde_json::{Value, json};
 use super::{
     Console, Failure,
     args::{CacheArgs, Format, PipelineArgs},
+    look::{Look, Which, open, seen},
 };
 use crate::{
     amount,
     graph::{Graph, InstanceId},
     pipeline::plain,
     plan::{self, Verdict},
-    results::{Align, Grid},
+    results::{Align, Grid, flatten},
     stage::Registry,
     store::{Manifest, Real},
 };
@@ -29,12 +32,16 @@ pub(super) struct Args {
     pipeline: PipelineArgs,
     /// An instance, or a stage with only one instance
     #[arg(value_name = "A")]
-    a: String,
+    a: Option<String>,
     /// The other instance
     #[arg(value_name = "B")]
-    b: String,
+    b: Option<String>,
     #[command(flatten)]
     cache: CacheArgs,
+    /// Look at this run as it was: an id from `strata runs`, or `last`; given twice, compares what two runs made, of all
+    /// stages or of A alone
+    #[arg(long, value_name = "ID")]
+    run: Vec<Which>,
     /// The output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     output: Format,
@@ -59,11 +66,24 @@ struct Difference {
 impl Args {
     /// Prints the differences.
     pub(super) fn execute(&self, registry: &Registry, console: &Console) -> Result<ExitCode, Failure> {
-        let experiment = self.cache.experiment(&self.pipeline, registry)?;
+        let run = match self.run.as_slice() {
+            [] => None,
+            [run] => Some(run),
+            [a, b] => {
+                let open = |which| seen(which, &self.pipeline, &self.cache, registry, console);
+                return self.compare_runs(&open(a)?, &open(b)?, console);
+            }
+            _ => return Err(Failure::Usage("two runs are compared: give `--run` once or twice".to_owned())),
+        };
+        let (Some(first), Some(second)) = (&self.a, &self.b) else {
+            let two = "name two instances to compare, A and B";
+            return Err(Failure::Usage(format!("{two}; or `--run ID --run ID` compares what two runs made")));
+        };
+        let Look { experiment, .. } = open(run, &self.pipeline, &self.cache, registry, console)?;
         let graph = experiment.graph()?;
         let store = experiment.store();
-        let (a, b) = (one(&graph, &self.a)?, one(&graph, &self.b)?);
-        let selection = graph.select(&[self.a.clone(), self.b.clone()])?;
+        let (a, b) = (one(&graph, first)?, one(&graph, second)?);
+        let selection = graph.select(&[first.clone(), second.clone()])?;
         let plan = plan::plan(&graph, &selection, &store, false)?;
         let manifest = |index: InstanceId| match plan.get(index).map(|planned| &planned.decision.verdict) {
             Some(Verdict::Cached(manifest)) => Some(manifest.as_ref()),
@@ -76,7 +96,7 @@ impl Args {
         let document = Document {
             a: name(a),
             b: name(b),
-            parameters: differences(&parameters(&graph, a, b), &parameters(&graph, b, a)),
+            parameters: differences(&parameters(&graph, a, Some(b)), &parameters(&graph, b, Some(a))),
             metrics: differences(&metrics(manifest(a)), &metrics(manifest(b))),
         };
         match self.output {
@@ -103,14 +123,15 @@ fn one(graph: &Graph<'_>, wanted: &str) -> Result<InstanceId, Failure> {
 }
 
 /// All parameters of an instance and of everything that it depends on, by path. The parameters of the instance itself
-/// start with the name of its stage if the other instance is of the same stage, or else with a name that both share.
-fn parameters(graph: &Graph<'_>, index: InstanceId, other: InstanceId) -> BTreeMap<String, Value> {
+/// start with the name of its stage if the other instance, if there is one, is of the same stage, or else with a name that
+/// both share.
+fn parameters(graph: &Graph<'_>, index: InstanceId, other: Option<InstanceId>) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     let mut seen = BTreeSet::from([index]);
     let mut open = vec![index];
     while let Some(at) = open.pop() {
         let instance = &graph.instances[at];
-        let shared = at == index && instance.stage != graph.instances[other].stage;
+        let shared = at == index && other.is_some_and(|other| instance.stage != graph.instances[other].stage);
         let prefix = if shared { "(itself)" } else { &instance.stage };
         all.insert(format!("{prefix}.kind"), Value::from(instance.kind.name));
         flatten(prefix, &instance.params(), &mut all);
@@ -123,17 +144,6 @@ fn parameters(graph: &Graph<'_>, index: InstanceId, other: InstanceId) -> BTreeM
         }
     }
     all
-}
-
-fn flatten(prefix: &str, value: &Value, all: &mut BTreeMap<String, Value>) {
-    match value {
-        Value::Object(fields) => {
-            for (key, value) in fields {
-                flatten(&format!("{prefix}.{key}"), value, all);
-            }
-        }
-        value => drop(all.insert(prefix.to_owned(), value.clone())),
-    }
 }
 
 fn metrics(manifest: Option<&Manifest>) -> BTreeMap<String, Value> {
