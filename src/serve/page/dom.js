@@ -88,6 +88,7 @@ export const left = (estimate) => {
 
 // A word as it is typed in a shell.
 export const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-export const command = (run) => ["strata run", ...run.arguments.map(quoted)].join(" ");
+// A program that uses the library has no command line.
+export const command = (run) => run.arguments.length > 0 ? ["strata run", ...run.arguments.map(quoted)].join(" ") : `${run.file}, run by a program`;
 
 export const stageOf = (instance) => instance.split("@", 1)[0];
