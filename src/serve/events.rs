@@ -133,8 +133,9 @@ impl Progress {
     /// # Errors
     /// If they cannot be read.
     pub(super) fn read_on(&mut self, run: &Run, store: &Store) -> Result<(), StoreError> {
-        if self.instances.is_empty() {
-            let standing = |one: &crate::store::RunInstance| Standing {
+        // A run that adds seeds records more instances.
+        for one in run.record.instances.iter() {
+            let waiting = Standing {
                 instance: one.instance.clone(),
                 stage: one.stage.clone(),
                 kind: one.kind.clone(),
@@ -142,7 +143,7 @@ impl Progress {
                 status: "waiting".to_owned(),
                 ..Standing::default()
             };
-            self.instances = run.record.instances.iter().map(|one| (one.instance.clone(), standing(one))).collect();
+            self.instances.entry(one.instance.clone()).or_insert(waiting);
         }
         let bytes = store.run_events(&run.record.id, self.read)?;
         self.read += bytes.len() as u64;
@@ -216,7 +217,7 @@ impl Progress {
         let entry = self.instances.entry(name.to_owned());
         let at = entry.index();
         let stage = name.split('@').next().unwrap_or(name).to_owned();
-        let new = || Standing { instance: name.to_owned(), stage, ..Standing::default() };
+        let new = || Standing { instance: name.to_owned(), stage, status: "waiting".to_owned(), ..Standing::default() };
         (at, entry.or_insert_with(new))
     }
 

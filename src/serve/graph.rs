@@ -1,6 +1,6 @@
 //! The graph of a run: stages, instances, and what depends on what.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
 use serde_json::json;
 
@@ -12,12 +12,14 @@ use crate::{
 
 /// Describes the graph that a run meant, by the text that it read.
 pub(super) fn answer(site: &Site, run: &Run) -> Answer {
-    let experiment = Experiment::of_text(run.file(), run.record.text.clone())
-        .kinds(site.kinds.clone())
-        .with_changes(run.record.changes.clone());
+    let cannot = |error: &dyn Display| Answer::refused(409, &format!("the graph of this run cannot be drawn: {error}"));
+    let experiment = match Experiment::of_run(run.file(), run, &site.store) {
+        Ok(experiment) => experiment.kinds(site.kinds.clone()),
+        Err(error) => return cannot(&error),
+    };
     let graph = match experiment.graph() {
         Ok(graph) => graph,
-        Err(error) => return Answer::refused(409, &format!("the graph of this run cannot be drawn any more: {error}")),
+        Err(error) => return cannot(&error),
     };
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let mut stages = Vec::new();

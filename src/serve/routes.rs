@@ -14,6 +14,7 @@ use super::{
     runs::{self, Followed, Listed},
 };
 use crate::{
+    experiment::is_of,
     stage::Registry,
     store::{Run, RunId, Store},
 };
@@ -92,10 +93,7 @@ impl Site {
 
     /// Whether a run is one of those that are shown.
     pub(super) fn shows(&self, run: &Run) -> bool {
-        self.file.as_ref().is_none_or(|file| {
-            let its = run.file();
-            its == *file || its.canonicalize().is_ok_and(|its| its == *file)
-        })
+        self.file.as_ref().is_none_or(|file| is_of(run, file))
     }
 
     fn with_run(&self, id: &str, answer: impl FnOnce(&Run) -> Answer) -> Answer {
