@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { button, duration, h, number, real, say, status, svg } from "./dom.js";
 
-const CELL = 14, GAP = 90, HEAD = 46, ROUNDS = 6;
+const CELL = 14, GAP = 64, HEAD = 46, ROUNDS = 6;
 
 // Places boxes in layers along the longest path, near to what they are joined to.
 const layout = (stages, edges) => {
@@ -149,6 +149,7 @@ const draw = (id, { stages, instances }) => {
   } });
   const right = Math.max(...boxes.map((box) => box.x + box.wide)), top = Math.min(...boxes.map((box) => box.y)), bottom = Math.max(...boxes.map((box) => box.y + box.high));
   const buttons = zoomed(drawing, { x: -20, y: top - 20, w: right + 40, h: bottom - top + 40 });
+  drawing.style.aspectRatio = `${right + 40} / ${bottom - top + 40}`;
   const keys = h("p", { class: "soft small" });
   const element = h("div", {}, h("div", { class: "tools" }, find, names, buttons), keys, h("div", { class: "graph" }, drawing), detail);
   return {

@@ -1,7 +1,7 @@
 // What happened in a run, as lines that grow; and what the program of one instance printed.
 
 import { get } from "./api.js";
-import { duration, h, number } from "./dom.js";
+import { duration, h, number, when } from "./dom.js";
 
 const WORDS = {
   run_started: (e) => `${e.pipeline}: ${e.stages} instances`,
@@ -23,7 +23,7 @@ const WORDS = {
 const MOST_LINES = 5000;
 
 const written = (event) => {
-  const time = (event.time || "").slice(11, 19);
+  const time = when(event.time).slice(11);
   return `${time}  ${event.instance ? `${event.instance}  ` : ""}${(WORDS[event.event] || ((e) => e.event))(event)}`;
 };
 

@@ -32,27 +32,42 @@ const ticks = ([low, high], wanted) => {
   return found;
 };
 
+// Writes the marks of an axis with the same number of digits after the point.
+const alike = (marks) => {
+  const digits = Math.max(0, ...marks.map((at) => (String(at).split(".")[1] || "").length));
+  return (at) => digits > 6 || Math.abs(at) >= 1e6 || String(at).includes("e") ? number(at) : at.toFixed(digits);
+};
+
 const decades = ([low, high]) => {
   const found = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) found.push(10 ** power);
   return found.filter((at) => at >= low * 0.999 && at <= high * 1.001);
 };
 
-const scale = (values, from, to, isLog) => {
-  const range = extent(values), [low, high] = isLog ? range.map(Math.log) : range;
-  const place = (value) => from + ((isLog ? Math.log(value) : value) - low) / (high - low) * (to - from);
-  const marks = isLog ? decades(range) : ticks(range, 5);
-  return { place, marks: marks.length >= 2 ? marks : [...new Set(range)] };
+// Whether values are better seen on a logarithmic axis.
+const spreads = (values) => {
+  const [low, high] = extent(values);
+  return low > 0 && high / low >= 10;
 };
 
-const WIDTH = 560;
+const MOST_MARKS = 10;
+
+// Few values are marked themselves, if `own` is set.
+const scale = (values, from, to, { isLog = false, own = false } = {}) => {
+  const range = extent(values), [low, high] = isLog ? range.map(Math.log) : range;
+  const distinct = own ? [...new Set(values.filter(Number.isFinite))].sort((a, b) => a - b) : [];
+  const place = (value) => from + ((isLog ? Math.log(value) : value) - low) / (high - low) * (to - from);
+  if (distinct.length > 0 && distinct.length <= MOST_MARKS) return { place, marks: distinct, words: String };
+  const marks = isLog ? decades(range) : ticks(range, 5);
+  return { place, marks: marks.length >= 2 ? marks : [...new Set(range)], words: isLog ? number : alike(marks) };
+};
 
 const frame = (x, y, box, names) => [
   y.marks.map((at) => [
     svg("line", { class: "gridline", x1: box.left, x2: box.right, y1: y.place(at), y2: y.place(at) }),
-    svg("text", { x: box.left - 6, y: y.place(at) + 4, "text-anchor": "end" }, number(at)),
+    svg("text", { x: box.left - 6, y: y.place(at) + 4, "text-anchor": "end" }, y.words(at)),
   ]),
-  x.marks.map((at) => svg("text", { x: x.place(at), y: box.bottom + 16, "text-anchor": "middle" }, number(at))),
+  x.marks.map((at) => svg("text", { x: x.place(at), y: box.bottom + 16, "text-anchor": "middle" }, x.words(at))),
   svg("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }),
   svg("text", { class: "faint", x: (box.left + box.right) / 2, y: box.bottom + 34, "text-anchor": "middle" }, names.x),
   svg("text", { class: "faint", x: box.left, y: box.top - 8 }, names.y),
@@ -83,13 +98,15 @@ export const legend = (names) => h("div", { class: "legend" }, names.slice(0, MO
   return h("span", {}, swatch, name);
 }), names.length > MOST_NAMED ? h("span", { class: "soft" }, `and ${names.length - MOST_NAMED} more: point at a line`) : null);
 
-// `series` are { name, points: [[x, y, low?, high?]] }. Points that are no numbers are gaps.
-export const lines = ({ title, caption, x, y, series, isLog, height = 260 }) => {
-  const box = { left: 58, right: WIDTH - 14, top: 26, bottom: height - 42 };
+// `series` are { name, points: [[x, y, low?, high?]] }. Points that are no numbers are gaps. `isChosen` says that somebody chose the values of x: few
+// of them are marked themselves, and those of several sizes have a logarithmic axis.
+export const lines = ({ title, caption, x, y, series, isChosen = false, width = 560, height = 260 }) => {
+  const box = { left: 58, right: width - 14, top: 26, bottom: height - 42 };
   const all = series.flatMap((one) => one.points);
-  const across = scale(all.map((point) => point[0]), box.left, box.right, isLog);
+  const along = all.map((point) => point[0]), isLog = isChosen && spreads(along);
+  const across = scale(along, box.left, box.right, { isLog, own: isChosen });
   const up = scale(all.flatMap((point) => point.slice(1)), box.bottom, box.top);
-  const drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": `${title}. ${caption || ""} ${series.length} lines.` }, frame(across, up, box, { x, y }));
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}. ${caption || ""} ${series.length} lines.` }, frame(across, up, box, { x, y }));
   const spots = [];
   series.forEach((one, at) => {
     const ink = colour(at);
@@ -172,7 +189,8 @@ export const parallel = ({ title, caption, axes, names }) => {
   const at = (axis) => 70 + gap * axis;
   const scales = axes.map((axis) => {
     const isWords = axis.values.some((value) => typeof value === "string");
-    if (!isWords) return { ...scale(axis.values, bottom, top), isWords };
+    const isLast = axis === axes[axes.length - 1];
+    if (!isWords) return { ...scale(axis.values, bottom, top, { isLog: !isLast && spreads(axis.values), own: !isLast }), isWords };
     const words = [...new Set(axis.values.filter((value) => value !== undefined && value !== null).map(String))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
     const place = (value) => bottom - (bottom - top) * (words.length > 1 ? words.indexOf(String(value)) / (words.length - 1) : 0.5);
     return { place, marks: words.length <= 24 ? words : [words[0], words[words.length - 1]], isWords };
@@ -191,8 +209,8 @@ export const parallel = ({ title, caption, axes, names }) => {
   axes.forEach((axis, index) => {
     drawing.append(svg("line", { class: "axis", x1: at(index), x2: at(index), y1: top, y2: bottom }),
       svg("text", { class: "name", x: at(index), y: 16 + 14 * (index % 2), "text-anchor": "middle" }, axis.name),
-      scales[index].marks.map((mark) => svg("text", { x: at(index) - 5, y: scales[index].place(mark) + 4, "text-anchor": "end" },
-        typeof mark === "number" ? number(mark) : mark.length > 14 ? `${mark.slice(0, 13)}…` : mark)));
+      ...scales[index].marks.map((mark) => svg("text", { class: "mark", x: at(index) - 5, y: scales[index].place(mark) + 4, "text-anchor": "end" },
+        typeof mark === "number" ? scales[index].words(mark) : mark.length > 14 ? `${mark.slice(0, 13)}…` : mark)));
   });
   const left_out = names.length - whole.length;
   const words = `${caption}${left_out > 0 ? ` ${left_out} rows that lack a value on an axis are left out.` : ""}`;

@@ -11,12 +11,15 @@ const MOST_AXES = 9;
 const MOST_CELLS = 40;
 const MOST_SERIES = 20;
 
-const columns = ({ parameters, metrics }) => {
+const columns = ({ parameters, metrics, rows }) => {
   const text = (value) => value === undefined || value === null ? "" : typeof value === "number" ? String(value) : typeof value === "string" ? value : JSON.stringify(value);
   const plain = (key, title, value, more = {}) => ({ key, title, value, text: (row) => text(value(row)), ...more });
   return [
     plain("stage", "stage", (row) => row.stage, { fixed: true }),
-    ...parameters.map((name) => plain(`p:${name}`, name, (row) => { const value = row.parameters[name]; return typeof value === "object" && value !== null ? JSON.stringify(value) : value; }, { isParameter: true })),
+    ...parameters.map((name) => {
+      const value = (row) => { const own = row.parameters[name]; return typeof own === "object" && own !== null ? JSON.stringify(own) : own; };
+      return plain(`p:${name}`, name, value, { isParameter: true, isNumber: rows.every((row) => ["number", "undefined"].includes(typeof value(row))) });
+    }),
     ...metrics.map(({ name, unit, better, doc, is_score }) => ({ key: `m:${name}`, title: name, isMetric: true, isNumber: true, unit, better, isScore: is_score,
       help: `${doc || name}. Sorts.`, value: (row) => real(row.metrics[name]), text: (row) => name in row.metrics ? shown(real(row.metrics[name]), unit) : "" })),
     { key: "seconds", title: "time", isNumber: true, value: (row) => row.seconds, text: (row) => duration(row.seconds) },
@@ -61,13 +64,11 @@ const FIGURES = {
       }).filter((point) => Number.isFinite(point[1])),
     })).filter((one) => one.points.length > 0);
     if (series.length === 0) return `No row has both ${x.title}, as a number, and ${y.title}.`;
-    const values = series.flatMap((one) => one.points.map((point) => point[0]));
-    const isLog = Math.min(...values) > 0 && Math.max(...values) / Math.min(...values) >= 50;
     const names = over(groups, parameters), cut = series.length > MOST_SERIES ? ` The first ${MOST_SERIES} of ${series.length} lines.` : "";
     const interval = groups.some((rows) => rows.length > 1) ? "; bars and bands are 95 % intervals of the mean (Student's t)" : "";
     const images = of_images > 0 ? "; where a point is a single row, its bar is the interval that the result itself states" : "";
-    return lines({ title: `${y.title} over ${x.title}`, caption: `${mean_of(names)}${interval}${images}.${cut}${isLog ? " The horizontal axis is logarithmic." : ""}`,
-      x: x.title, y: y.title, series: series.slice(0, MOST_SERIES), isLog, height: 340 });
+    return lines({ title: `${y.title} over ${x.title}`, caption: `${mean_of(names)}${interval}${images}.${cut}`,
+      x: x.title, y: y.title, series: series.slice(0, MOST_SERIES), isChosen: true, width: 980, height: 400 });
   },
   heatmap: (rows, { x, by, y, all }) => {
     if (!x || !by || !y || x === by) return "A heatmap needs two different parameters (across and down) and a metric.";
@@ -109,13 +110,13 @@ const FIGURES = {
   },
 };
 
-export const results = (main, [of = "0"], title) => {
+export const results = (main, [of = "0", view = "table"], title) => {
   title("Results");
   main.replaceChildren(h("h1", {}, "Results"), h("p", { class: "soft" }, "Reading the cache …"));
   let built = null, stop = () => {};
   const start = async () => {
     const answer = await get(`/api/results?of=${of}`);
-    if (!built) built = build(main, answer, of);
+    if (!built) built = build(main, answer, of, view in FIGURES ? view : "table");
     built(answer);
     return 5;
   };
@@ -123,8 +124,8 @@ export const results = (main, [of = "0"], title) => {
   return () => stop();
 };
 
-const build = (main, first, of) => {
-  let all = columns(first), rows = [], words = new Map(), view = "table";
+const build = (main, first, of, opened) => {
+  let all = columns(first), rows = [], words = new Map(), view = opened;
   const hidden = new Set(), shown_also = new Set();
   const list = table("Results", all);
   const note = h("p", { class: "soft small", role: "status" }), wrong = h("p", { class: "wrong", role: "alert", hidden: true }), drawn = h("div"), choices = h("div", { class: "tools" });
@@ -136,7 +137,11 @@ const build = (main, first, of) => {
   const files = first.files.map(({ pipeline, file }, at) => [String(at), `${pipeline} (${file})`]);
   const stage_choice = h("span");
   const views = [["table", "Table"], ["line", "Line"], ["heatmap", "Heatmap"], ["parallel", "Parallel coordinates"]];
-  const buttons = views.map(([key, words]) => button(words, () => { view = key; draw(); }, { "data-view": key }));
+  const buttons = views.map(([key, words]) => button(words, () => {
+    view = key;
+    history.replaceState(null, "", `#/results/${of}/${view}`);
+    draw();
+  }, { "data-view": key }));
   main.replaceChildren(h("h1", {}, "Results"),
     h("div", { class: "tools" }, files.length > 1 ? select("File", files, of, (value) => { location.hash = `#/results/${value}`; }) : h("span", { class: "soft" }, files[0]?.[1] || ""), stage_choice, search),
     h("div", { class: "tools", role: "group", "aria-label": "View" }, buttons, chooser), choices, wrong, note, drawn);

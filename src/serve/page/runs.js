@@ -87,7 +87,7 @@ export const runs = (main, _, title) => {
     h("td", {}, run.pipeline, h("br"), h("span", { class: "soft small" }, run.file)),
     h("td", {}, h("code", {}, run.arguments.map(quoted).join(" "))),
     h("td", {}, counted(run.counts) || `${run.instances}`),
-    h("td", {}, duration(run.seconds)));
+    h("td", { class: "short" }, duration(run.seconds)));
 
   const draw = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -34,7 +34,7 @@ export const table = (label, columns, { sort, onsort = () => {} } = {}) => {
   };
 
   const press = (column) => {
-    const first = column.better === "higher" || (column.isNumber && !column.better);
+    const first = column.isNumber && !column.isParameter && column.better !== "lower";
     const again = sorted && sorted.key === column.key;
     sorted = { key: column.key, down: again ? !sorted.down : first };
     heads();
@@ -55,7 +55,7 @@ export const table = (label, columns, { sort, onsort = () => {} } = {}) => {
 
   const measure = () => {
     widths.replaceChildren(...shown.map((column) => {
-      let longest = Math.min(column.title.length + 3, 18);
+      let longest = Math.min(column.title.length + 4, 26);
       for (const row of rows) longest = Math.max(longest, column.text(row).length);
       const col = h("col");
       col.style.width = `calc(${Math.min(longest, WIDEST)}ch + 22px)`;
