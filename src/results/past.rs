@@ -158,6 +158,19 @@ impl PastResults {
         &self.rows
     }
 
+    /// Iterates over the names of the parameters in which the results differ.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        let names: BTreeSet<&str> =
+            self.rows.iter().flat_map(|row| row.parameters.keys()).map(String::as_str).collect();
+        names.into_iter()
+    }
+
+    /// Iterates over the names of the metrics.
+    pub fn metrics(&self) -> impl Iterator<Item = &str> {
+        let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys()).map(String::as_str).collect();
+        names.into_iter()
+    }
+
     /// Returns the descriptions of the metrics, for scripts.
     #[must_use]
     pub fn described(&self) -> BTreeMap<&str, Described<'_>> {

@@ -10,7 +10,7 @@
 //! /api/runs/ID/curves?from=N     the points of its curves, from the one with this number on
 //! /api/runs/ID/events?from=N     its events, from this byte on
 //! /api/runs/ID/graph             what depends on what
-//! /api/results?of=N              all results of a pipeline file
+//! /api/results?of=FILE           all results of a pipeline file
 //! /api/log/KEY                   what a program printed
 //! /report/ID                     the report of a run
 //! ```
@@ -26,6 +26,7 @@ mod answer;
 mod events;
 mod graph;
 mod page;
+mod results;
 mod routes;
 mod runs;
 mod server;

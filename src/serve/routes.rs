@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::{
     answer::Answer,
-    graph, page,
-    runs::{self, Followed, Listed},
+    graph, page, results,
+    runs::{self, Followed, Listed, Listing},
 };
 use crate::{
     experiment::is_of,
     stage::Registry,
-    store::{Run, RunId, Store},
+    store::{Run, RunId, Store, StoreError},
 };
 
 /// Makes the report of a run as HTML; an error is a message for people.
@@ -27,7 +27,7 @@ pub struct Site {
     pub(super) store: Store,
     pub(super) kinds: Registry,
     /// Show only what is of this pipeline file.
-    file: Option<PathBuf>,
+    pub(super) file: Option<PathBuf>,
     reports: Reports,
     /// The runs that ended: their records do not change.
     ended: Mutex<BTreeMap<RunId, Listed>>,
@@ -66,6 +66,7 @@ impl Site {
                 Some(self.with_run(id, |run| asked.number("from", |from| runs::events(self, run, from))))
             }
             ["api", "runs", id, "graph"] => Some(self.with_run(id, |run| graph::answer(self, run))),
+            ["api", "results"] => Some(self.results(asked.text("of").as_deref())),
             ["api", "log", key] => Some(self.log(key)),
             ["report", id] => Some(self.with_run(id, |run| match (self.reports)(run) {
                 Ok(html) => Answer::report(html),
@@ -84,9 +85,20 @@ impl Site {
 
     /// Lists runs: all, or those under way.
     fn listing(&self, is_live: bool) -> Answer {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        match runs::listing(self, &mut ended, is_live) {
+        match self.list(is_live) {
             Ok(listing) => Answer::json(&listing),
+            Err(error) => Answer::refused(500, &error.to_string()),
+        }
+    }
+
+    fn list(&self, is_live: bool) -> Result<Listing, StoreError> {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        runs::listing(self, &mut ended, is_live)
+    }
+
+    fn results(&self, file: Option<&str>) -> Answer {
+        match self.list(false) {
+            Ok(listing) => results::answer(self, &listing.runs, file),
             Err(error) => Answer::refused(500, &error.to_string()),
         }
     }
@@ -131,10 +143,14 @@ impl Site {
 struct Query<'a>(&'a str);
 
 impl Query<'_> {
+    /// Returns the text that a name has.
+    fn text(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(self.0.as_bytes()).find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    }
+
     /// Answers with the number that a name has, 0 if it has none.
     fn number(&self, name: &str, answer: impl FnOnce(u64) -> Answer) -> Answer {
-        let given = form_urlencoded::parse(self.0.as_bytes()).find(|(known, _)| known == name);
-        match given.map_or(Ok(0), |(_, value)| value.parse()) {
+        match self.text(name).map_or(Ok(0), |value| value.parse()) {
             Ok(number) => answer(number),
             Err(_) => Answer::refused(400, &format!("`{name}` must be a whole number")),
         }

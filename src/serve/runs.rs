@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -22,9 +23,11 @@ pub(super) type Followed = Arc<Mutex<Progress>>;
 /// A run in a list.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Listed {
-    id: RunId,
-    pipeline: String,
-    file: String,
+    pub(super) id: RunId,
+    pub(super) pipeline: String,
+    pub(super) file: String,
+    /// The whole path of the file.
+    pub(super) path: PathBuf,
     arguments: Vec<String>,
     started: String,
     /// Wall-clock seconds: of the whole run, or so far.
@@ -45,7 +48,7 @@ pub(super) struct Listed {
 #[derive(Serialize)]
 pub(super) struct Listing {
     format: u32,
-    runs: Vec<Listed>,
+    pub(super) runs: Vec<Listed>,
     /// Changes when runs come, go or end.
     stamp: String,
     passed_over: Vec<Value>,
@@ -96,6 +99,7 @@ impl Listed {
             id: record.id.clone(),
             pipeline: record.pipeline.clone(),
             file: record.file.clone(),
+            path: run.file(),
             arguments: record.arguments.clone(),
             started: record.started.clone(),
             seconds: run.end.as_ref().map(|end| end.seconds),

@@ -10,7 +10,7 @@ import { runs } from "./runs.js";
 const VIEWS = [
   [/^#?\/?$/, runs, "#/"],
   [/^#\/run\/([^/]+)(?:\/(\w+))?$/, run, "#/"],
-  [/^#\/results(?:\/(\d+)(?:\/(\w+))?)?$/, results, "#/results"],
+  [/^#\/results(?:\/([^/]+)(?:\/(\w+))?)?$/, results, "#/results"],
   [/^#\/compare(?:\/([^/]+)\/([^/]+))?$/, compare, "#/compare"],
 ];
 

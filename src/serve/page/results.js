@@ -24,7 +24,8 @@ const columns = ({ parameters, metrics, rows }) => {
       help: `${doc || name}. Sorts.`, value: (row) => real(row.metrics[name]), text: (row) => name in row.metrics ? shown(real(row.metrics[name]), unit) : "" })),
     { key: "seconds", title: "time", isNumber: true, value: (row) => row.seconds, text: (row) => duration(row.seconds) },
     plain("finished", "finished", (row) => row.finished, { text: (row) => when(row.finished) }),
-    plain("instance", "first made as", (row) => row.instance),
+    { ...plain("run", "run", (row) => row.run || ""), cell: (row) => row.run ? h("a", { href: `#/run/${row.run}` }, row.run) : "" },
+    plain("instance", "instance", (row) => row.instance),
     { key: "key", title: "key", value: (row) => row.key, text: (row) => row.key.slice(0, 12) },
   ];
 };
@@ -110,21 +111,21 @@ const FIGURES = {
   },
 };
 
-export const results = (main, [of = "0", view = "table"], title) => {
+export const results = (main, [of, view = "table"], title) => {
   title("Results");
   main.replaceChildren(h("h1", {}, "Results"), h("p", { class: "soft" }, "Reading the cache …"));
   let built = null, stop = () => {};
   const start = async () => {
-    const answer = await get(`/api/results?of=${of}`);
-    if (!built) built = build(main, answer, of, view in FIGURES ? view : "table");
+    const answer = await get(`/api/results${of ? `?of=${encodeURIComponent(of)}` : ""}`);
+    if (!built) built = build(main, answer, view in FIGURES ? view : "table");
     built(answer);
-    return 5;
+    return 10;
   };
   stop = poll(start);
   return () => stop();
 };
 
-const build = (main, first, of, opened) => {
+const build = (main, first, opened) => {
   let all = columns(first), rows = [], words = new Map(), view = opened;
   const hidden = new Set(), shown_also = new Set();
   const list = table("Results", all);
@@ -134,16 +135,16 @@ const build = (main, first, of, opened) => {
   const stages = [...new Set(first.rows.map((row) => row.stage))];
   const scored = stages.find((stage) => first.rows.some((row) => row.stage === stage && first.metrics.some((metric) => metric.is_score && metric.name in row.metrics)));
   const chosen = { stage: scored || "", x: null, by: null, y: null };
-  const files = first.files.map(({ pipeline, file }, at) => [String(at), `${pipeline} (${file})`]);
+  const { of } = first, files = first.files.map(({ id, pipeline, file }) => [id, pipeline ? `${pipeline} (${file})` : file]);
   const stage_choice = h("span");
   const views = [["table", "Table"], ["line", "Line"], ["heatmap", "Heatmap"], ["parallel", "Parallel coordinates"]];
   const buttons = views.map(([key, words]) => button(words, () => {
     view = key;
-    history.replaceState(null, "", `#/results/${of}/${view}`);
+    history.replaceState(null, "", `#/results/${encodeURIComponent(of)}/${view}`);
     draw();
   }, { "data-view": key }));
   main.replaceChildren(h("h1", {}, "Results"),
-    h("div", { class: "tools" }, files.length > 1 ? select("File", files, of, (value) => { location.hash = `#/results/${value}`; }) : h("span", { class: "soft" }, files[0]?.[1] || ""), stage_choice, search),
+    h("div", { class: "tools" }, files.length > 1 ? select("File", files, of, (value) => { location.hash = `#/results/${encodeURIComponent(value)}`; }) : h("span", { class: "soft" }, files[0]?.[1] || ""), stage_choice, search),
     h("div", { class: "tools", role: "group", "aria-label": "View" }, buttons, chooser), choices, wrong, note, drawn);
 
   const kept_rows = () => {
@@ -163,7 +164,7 @@ const build = (main, first, of, opened) => {
       if (shown_also.has(column.key)) return true;
       if (column.isParameter) return kept.length < 2 ? has(column) : differs(column);
       if (column.isMetric) return has(column) && !/_(low|high)$/.test(column.title);
-      return ["stage", "finished"].includes(column.key);
+      return ["stage", "finished", "run"].includes(column.key);
     });
   };
 
@@ -222,7 +223,7 @@ const build = (main, first, of, opened) => {
 
   let known = "";
   return (answer) => {
-    const state = `${answer.rows.length} ${answer.rows.at(-1)?.key} ${answer.stamp}`;
+    const state = JSON.stringify([answer.rows, answer.files]);
     if (state === known) return;
     known = state;
     all = columns(answer);
@@ -233,6 +234,7 @@ const build = (main, first, of, opened) => {
     stage_choice.replaceChildren(select("Stage", [["", "all"], ...names.map((name) => [name, name])], chosen.stage, (value) => { chosen.stage = value; draw(); }));
     if (rows.length === 0) say(note, "");
     draw();
-    if (rows.length === 0) drawn.replaceChildren(h("p", {}, "The cache holds no results of this file yet."));
+    if (rows.length === 0) drawn.replaceChildren(h("p", {}, answer.of ? "The cache holds no results of this file yet."
+      : "No run is recorded in this cache. `strata serve FILE` shows the results of a pipeline file that ran before there were records."));
   };
 };
