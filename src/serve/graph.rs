@@ -29,7 +29,7 @@ pub(super) fn answer(site: &Site, run: &Run) -> Answer {
             stages.len() - 1
         });
     }
-    let instances: Vec<_> = graph.instances.iter().map(|instance| {
+    let instances = graph.instances.iter().map(|instance| {
         let above: Vec<usize> = instance.inputs.iter().map(|link| usize::from(link.from)).collect();
         json!({ "instance": instance.name.as_ref(), "stage": places[instance.stage.as_str()], "above": above })
     });
