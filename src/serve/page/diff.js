@@ -71,18 +71,21 @@ const results = (a, b) => {
   const [left, right] = [by_name(a), by_name(b)], rows = [];
   for (const name of new Set([...left.keys(), ...right.keys()])) {
     const [one, other] = [left.get(name), right.get(name)];
-    const metrics = new Set([...Object.keys(one?.metrics || {}), ...Object.keys(other?.metrics || {})]);
+    const both = { ...one?.metrics, ...other?.metrics };
+    // The ends of an interval say little beside its middle.
+    const metrics = Object.keys(both).filter((metric) => !/_(low|high)$/.test(metric) || !(metric.replace(/_(low|high)$/, "") in both));
     const is_same_work = one?.key && one.key === other?.key;
-    if (metrics.size === 0) rows.push({ name, metric: "", one, other, is_same_work });
+    if (metrics.length === 0) rows.push({ name, metric: "", one, other, is_same_work });
     for (const metric of metrics) rows.push({ name, metric, one, other, is_same_work, a: real(one?.metrics[metric]), b: real(other?.metrics[metric]) });
   }
   const state = (one) => one ? one.status.replace("_", " ") : "not in it";
+  const work = (row) => !row.other ? "only in A" : !row.one ? "only in B" : row.is_same_work ? "the same" : "differs";
   const gap = (row) => Number.isFinite(row.a) && Number.isFinite(row.b) ? row.b - row.a : undefined;
   const columns = [
     { key: "name", title: "instance", value: (row) => row.name, text: (row) => row.name },
     { key: "a_state", title: "A", value: (row) => state(row.one), text: (row) => state(row.one) },
     { key: "b_state", title: "B", value: (row) => state(row.other), text: (row) => state(row.other) },
-    { key: "same", title: "work", value: (row) => row.is_same_work ? "the same" : "differs", text: (row) => row.is_same_work ? "the same" : "differs" },
+    { key: "same", title: "work", value: work, text: work },
     { key: "metric", title: "metric", value: (row) => row.metric, text: (row) => row.metric },
     { key: "a", title: "in A", isNumber: true, value: (row) => row.a, text: (row) => number(row.a) },
     { key: "b", title: "in B", isNumber: true, value: (row) => row.b, text: (row) => number(row.b) },

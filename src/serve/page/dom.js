@@ -86,6 +86,13 @@ export const left = (estimate) => {
   return `about ${duration(Math.max(1, Math.round(estimate.seconds)))} left${more && ` and ${more}`}`;
 };
 
+// How far something is, in its units: `3 of 12 images`.
+export const progressed = ({ done, total, unit }) => {
+  const units = (count) => `${count} ${unit}${count === 1 ? "" : "s"}`;
+  if (total > 0) return `${done} of ${units(total)}`;
+  return done > 0 ? units(done) : "";
+};
+
 // A word as it is typed in a shell.
 export const quoted = (word) => /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 // A program that uses the library has no command line.

@@ -1,12 +1,12 @@
 // What happened in a run, as lines that grow; and what the program of one instance printed.
 
 import { get } from "./api.js";
-import { duration, h, number, when } from "./dom.js";
+import { duration, h, number, progressed, when } from "./dom.js";
 
 const WORDS = {
   run_started: (e) => `${e.pipeline}: ${e.stages} instances`,
   stage_started: (e) => `starts (${e.kind})`,
-  progress: (e) => `${e.done}${e.total ? ` of ${e.total}` : ""} ${e.unit}${e.epoch ? `, epoch ${e.epoch}` : ""}${e.loss !== undefined ? `, loss ${number(e.loss)}` : ""}`,
+  progress: (e) => `${progressed(e)}${e.epoch ? `, epoch ${e.epoch}` : ""}${e.loss !== undefined ? `, loss ${number(e.loss)}` : ""}`,
   waiting: (e) => `waits for ${e.holder}`,
   resumed: (e) => `goes on from epoch ${e.epoch}, step ${e.step}`,
   checkpoint: (e) => `saved its state at epoch ${e.epoch}, step ${e.step}`,

@@ -2,7 +2,7 @@
 
 import { get, poll } from "./api.js";
 import { curves } from "./curves.js";
-import { bar, button, command, counted, duration, h, left, quoted, say, status, when } from "./dom.js";
+import { bar, button, command, counted, duration, h, left, progressed, quoted, say, status, when } from "./dom.js";
 
 const PAGE = 100;
 
@@ -29,7 +29,7 @@ export const working = () => {
         }
         const { progress, words } = known.get(one.instance);
         const epoch = one.epoch ? `epoch ${one.epoch}${one.epochs ? ` of ${one.epochs}` : ""}` : "";
-        const units = one.total > 0 ? `${one.done} of ${one.total} ${one.unit}` : one.done > 0 ? `${one.done} ${one.unit}` : "";
+        const units = progressed(one);
         const loss = typeof one.loss === "number" ? `loss ${one.loss.toPrecision(4)}` : one.loss ? `loss ${one.loss}` : "";
         const text = [epoch, units, loss, one.message].filter(Boolean).join(", ") || "at work";
         progress.set(one.total > 0 ? one.done / one.total : 0, `${one.instance}: ${text}`);
