@@ -261,7 +261,8 @@ impl Progress {
                 "waiting" => usual(one),
                 "running" => {
                     let spent = one.started.map(|started| (now - started).max(time::Duration::ZERO));
-                    let spent = spent.and_then(|spent| Duration::try_from(spent).ok()).unwrap_or_default().as_secs_f64();
+                    let spent =
+                        spent.and_then(|spent| Duration::try_from(spent).ok()).unwrap_or_default().as_secs_f64();
                     let by_progress = (one.done > 0 && one.total >= one.done)
                         .then(|| spent * (one.total - one.done) as f64 / one.done as f64);
                     let rest = by_progress.or_else(|| usual(one).map(|usual| (usual - spent).max(0.0)));

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, fmt::Display};
 use serde_json::json;
 
 use super::{answer::Answer, routes::Site};
-use crate::{
-    experiment::Experiment,
-    store::Run,
-};
+use crate::{experiment::Experiment, store::Run};
 
 /// Describes the graph that a run meant, by the text that it read.
 pub(super) fn answer(site: &Site, run: &Run) -> Answer {

@@ -88,10 +88,8 @@ fn files(site: &Site, runs: &[Listed]) -> Vec<File> {
 /// Describes the results of the file with this id, or of the one that ran last.
 pub(super) fn answer(site: &Site, runs: &[Listed], wanted: Option<&str>) -> Answer {
     let files = files(site, runs);
-    let shown: Vec<Value> = files
-        .iter()
-        .map(|file| json!({ "id": file.id(), "pipeline": file.pipeline, "file": file.short }))
-        .collect();
+    let shown: Vec<Value> =
+        files.iter().map(|file| json!({ "id": file.id(), "pipeline": file.pipeline, "file": file.short })).collect();
     let found = match wanted {
         Some(wanted) => files.iter().find(|file| file.id() == wanted),
         None => files.first(),
@@ -99,7 +97,9 @@ pub(super) fn answer(site: &Site, runs: &[Listed], wanted: Option<&str>) -> Answ
     let Some(file) = found else {
         return match wanted {
             Some(_) => Answer::absent("no run of this file is recorded"),
-            None => Answer::json(&json!({ "format": 1, "files": [], "of": null, "parameters": [], "metrics": [], "rows": [] })),
+            None => Answer::json(
+                &json!({ "format": 1, "files": [], "of": null, "parameters": [], "metrics": [], "rows": [] }),
+            ),
         };
     };
     let cannot = |why: &str| Answer::refused(409, &format!("the results of {} cannot be shown: {why}", file.short));

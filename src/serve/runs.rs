@@ -55,11 +55,7 @@ pub(super) struct Listing {
 }
 
 /// Lists the runs, newest first. `ended` keeps those that ended, whose records are read once.
-pub(super) fn listing(
-    site: &Site,
-    ended: &mut BTreeMap<RunId, Listed>,
-    is_live: bool,
-) -> Result<Listing, StoreError> {
+pub(super) fn listing(site: &Site, ended: &mut BTreeMap<RunId, Listed>, is_live: bool) -> Result<Listing, StoreError> {
     let ids = site.store.run_ids()?;
     ended.retain(|id, _| ids.binary_search_by(|other| id.cmp(other)).is_ok());
     let (mut runs, mut passed_over) = (Vec::new(), Vec::new());
@@ -118,8 +114,7 @@ impl Listed {
             listed.instances = progress.instances.len();
             if run.status == RunStatus::Running {
                 let now = OffsetDateTime::now_utc();
-                listed.working =
-                    progress.instances.values().filter(|one| one.status == "running").cloned().collect();
+                listed.working = progress.instances.values().filter(|one| one.status == "running").cloned().collect();
                 listed.left = Some(progress.left(now));
                 listed.seconds = since(&record.started, now);
             }

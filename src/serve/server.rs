@@ -71,17 +71,26 @@ impl Server {
     /// # Errors
     /// If the system takes no more connections.
     pub fn serve(&self, site: &Site, stop: &AtomicBool) -> Result<(), ServeError> {
+        let is_over = AtomicBool::new(false);
         let work = || {
-            while !stop.load(Ordering::Relaxed) {
-                let Some(request) = self.http.recv_timeout(TICK).map_err(ServeError::Accept)? else { continue };
-                self.answer(request, site);
+            while !stop.load(Ordering::Relaxed) && !is_over.load(Ordering::Relaxed) {
+                match self.http.recv_timeout(TICK) {
+                    Ok(Some(request)) => self.answer(request, site),
+                    Ok(None) => {}
+                    Err(error) => {
+                        // One worker hears of it; the others are to end too.
+                        is_over.store(true, Ordering::Relaxed);
+                        return Err(ServeError::Accept(error));
+                    }
+                }
             }
             Ok(())
         };
         thread::scope(|scope| {
             let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-            let ended = workers.into_iter().map(|worker| worker.join());
-            ended.map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+            workers
+                .into_iter()
+                .try_for_each(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     }
 
@@ -110,7 +119,9 @@ impl Server {
         }
         let is_ours = |host: &str| {
             let bare = self.port == 80 && ["127.0.0.1", "localhost"].contains(&host);
-            bare || ["127.0.0.1", "localhost"].iter().any(|name| host.eq_ignore_ascii_case(&format!("{name}:{}", self.port)))
+            bare || ["127.0.0.1", "localhost"]
+                .iter()
+                .any(|name| host.eq_ignore_ascii_case(&format!("{name}:{}", self.port)))
         };
         if !header(request, "Host").is_ok_and(|host| host.is_some_and(is_ours)) {
             let why = format!("this page is at {} and answers to no other name", self.address());

@@ -120,7 +120,8 @@ fn only_this_machine_under_its_own_name_is_answered() {
     project.done(&["run", "pipelines/p.toml", "-q"]);
     let served = Served::of(&project, &[]);
     let (port, run) = (served.port, newest(&served));
-    let paths = ["/", "/page/main.js", "/api/about", "/api/runs", &format!("/api/runs/{run}"), &format!("/report/{run}")];
+    let paths =
+        ["/", "/page/main.js", "/api/about", "/api/runs", &format!("/api/runs/{run}"), &format!("/report/{run}")];
     for path in paths {
         for host in [format!("127.0.0.1:{port}"), format!("localhost:{port}"), format!("LocalHost:{port}")] {
             assert_eq!(status(&served.ask("GET", path, &host, "").0), 200, "{path} at {host}");
@@ -133,8 +134,8 @@ fn only_this_machine_under_its_own_name_is_answered() {
             assert!(String::from_utf8_lossy(&body).contains("answers to no other name"), "{host}");
         }
         assert_eq!(status(&served.raw(&format!("GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n")).0), 421, "no host");
-        let twice = format!("Host: evil.example\r\n");
-        assert_eq!(status(&served.ask("GET", path, &format!("localhost:{port}"), &twice).0), 421, "two hosts");
+        let twice = "Host: evil.example\r\n";
+        assert_eq!(status(&served.ask("GET", path, &format!("localhost:{port}"), twice).0), 421, "two hosts");
         for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
             let (head, _) = served.ask(method, path, &format!("localhost:{port}"), "Content-Length: 0\r\n");
             assert_eq!(status(&head), 405, "{method} {path}");
@@ -160,7 +161,8 @@ fn only_this_machine_under_its_own_name_is_answered() {
     // A copy that the browser has is not sent again.
     let (head, _) = served.ask("GET", "/api/runs", &format!("localhost:{port}"), "");
     let tag = head.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("a tag");
-    let (head, body) = served.ask("GET", "/api/runs", &format!("localhost:{port}"), &format!("If-None-Match: {tag}\r\n"));
+    let (head, body) =
+        served.ask("GET", "/api/runs", &format!("localhost:{port}"), &format!("If-None-Match: {tag}\r\n"));
     assert!(status(&head) == 304 && body.is_empty(), "{head}");
     // It listens on no other address of this machine.
     assert!(TcpStream::connect(("127.0.0.2", port)).is_err());
@@ -384,7 +386,9 @@ fn cells(browser: &mut Browser, header: &str) -> Vec<String> {
 
 fn press_header(browser: &mut Browser, header: &str) {
     let key = json!(header);
-    browser.evaluate(&format!("document.querySelector('.grid-table th button[data-column=' + CSS.escape({key}) + ']').click()"));
+    browser.evaluate(&format!(
+        "document.querySelector('.grid-table th button[data-column=' + CSS.escape({key}) + ']').click()"
+    ));
 }
 
 #[test]
@@ -425,13 +429,15 @@ fn two_thousand_results_are_sorted_filtered_and_drawn() {
     let sorted = "document.querySelector('th[aria-sort]')?.getAttribute('aria-sort')";
     press_header(&mut browser, "m:test_accuracy");
     assert_eq!(browser.evaluate(sorted), "descending", "the best first");
-    let best: Vec<f64> = cells(&mut browser, "test_accuracy").iter().map(|cell| cell.parse().expect("a number")).collect();
+    let best: Vec<f64> =
+        cells(&mut browser, "test_accuracy").iter().map(|cell| cell.parse().expect("a number")).collect();
     assert!(best.len() > 10 && best.is_sorted_by(|a, b| a >= b) && best[0] > 99.0, "{best:?}");
     press_header(&mut browser, "m:test_accuracy");
     assert_eq!(browser.evaluate(sorted), "ascending");
     // What is far below is there as soon as it is in view.
     browser.evaluate("document.querySelector('.grid-table').scrollTop = 1e9");
-    browser.wait_for("document.querySelector('.grid-table tbody tr:last-child').getAttribute('aria-rowindex') === '2002'");
+    browser
+        .wait_for("document.querySelector('.grid-table tbody tr:last-child').getAttribute('aria-rowindex') === '2002'");
     // By keys alone: from the filter to a header, and sort.
     browser.evaluate("document.querySelector('input[type=search]').focus()");
     for _ in 0..20 {
@@ -476,7 +482,11 @@ fn every_view_fits_a_phone_and_shows_what_is_there() {
         ("report", format!("#/run/{new}/report"), "document.querySelector('iframe') !== null"),
         ("log", format!("#/run/{new}/log"), "document.querySelector('pre.log').innerText.includes('the run is over')"),
         ("file", format!("#/run/{new}/file"), "document.querySelector('pre.log').innerText.includes('[1, 3, 5, 7]')"),
-        ("compare", format!("#/compare/{old}/{new}"), "document.querySelector('.diff .new')?.innerText.includes('7]') && document.body.innerText.includes('No curve')"),
+        (
+            "compare",
+            format!("#/compare/{old}/{new}"),
+            "document.querySelector('.diff .new')?.innerText.includes('7]') && document.body.innerText.includes('No curve')",
+        ),
         ("table", "#/results".to_owned(), "document.querySelectorAll('.grid-table tbody tr').length === 14"),
     ];
     for (width, is_dark) in [(1400, false), (1400, true), (420, false), (420, true)] {
@@ -512,12 +522,15 @@ fn means_are_those_of_the_tables() {
     let Some(mut browser) = opened(&served, "/") else { return };
     for count in [1, 2, 5, 31, 32, 60, 500] {
         let values: Vec<f64> = (0..count).map(|at| f64::from(at * at % 17) / 10.0 - 0.3).collect();
-        let seen = browser.evaluate(&format!("import('/page/statistics.js').then(({{ mean }}) => mean({}))", json!(values)));
+        let seen =
+            browser.evaluate(&format!("import('/page/statistics.js').then(({{ mean }}) => mean({}))", json!(values)));
         let right = Estimate::of(&values).expect("an estimate");
         let near = |a: &Value, b: f64| (a.as_f64().expect("a number") - b).abs() < 1e-5;
         assert!(near(&seen["mean"], right.mean), "{count}: {seen} {right:?}");
         match right.interval {
-            Some((low, high)) => assert!(near(&seen["low"], low) && near(&seen["high"], high), "{count}: {seen} {right:?}"),
+            Some((low, high)) => {
+                assert!(near(&seen["low"], low) && near(&seen["high"], high), "{count}: {seen} {right:?}")
+            }
             None => assert!(seen["low"].is_null(), "{count}: {seen}"),
         }
     }
