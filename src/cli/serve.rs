@@ -45,7 +45,7 @@ impl Args {
         let site = Site::new(store.clone(), registry.clone(), self.file.clone(), reports(store, registry.clone()));
         console.print(&format!("{}\n", server.address()))?;
         console.remark("Ctrl-C ends it");
-        server.serve(&site, &stop)?;
+        server.serve(site, &stop)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -18,13 +18,14 @@
 //! Every answer of `/api` is JSON with `"format": 1`. Ids, keys and names in an address are looked up; none becomes a part of a
 //! path.
 //!
-//! Reading order: `server`, who is answered; `answer`, with which headers; `routes`, what an address means; `events`, how a run
+//! Reading order: `http` and `server`, who is answered; `answer`, with which headers; `routes`, what an address means; `events`, how a run
 //! stands by its events; `runs`, `graph`, `results`, the documents. `page/` is what the browser shows, in modules without a
 //! build step: `main.js` chooses the view.
 
 mod answer;
 mod events;
 mod graph;
+mod http;
 mod page;
 mod results;
 mod routes;

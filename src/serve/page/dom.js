@@ -29,7 +29,7 @@ export const select = (words, options, chosen, onchange) => {
   return h("label", { class: "choice" }, `${words} `, list);
 };
 
-export const status = (word) => h("span", { class: `status ${word}` }, word);
+export const status = (word) => h("span", { class: `status ${word}` }, word.replace("_", " "));
 
 export const bar = () => {
   const done = h("span", { class: "done" });
