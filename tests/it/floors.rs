@@ -30,7 +30,7 @@ const FLOORS: [(&str, &[&str]); 21] = [
         "experiment",
         &["search", "results", "run", "plan", "graph", "pipeline", "stage", "stages", "store", "digest", "diagnostic"],
     ),
-    ("serve", &["experiment", "results", "graph", "stage", "store", "digest"]),
+    ("serve", &["experiment", "results", "stage", "store", "digest"]),
     (
         "cli",
         &[

@@ -421,7 +421,11 @@ fn two_thousand_results_are_sorted_filtered_and_drawn() {
     println!("2,001 results are filtered in {took:.0} ms");
     filter(&mut browser, "nothing-is-called-so");
     assert!(text(&browser.evaluate(NOTE)).starts_with("0 of 2001"));
-    for (words, why) in [("kk=3", "no column is called kk"), ("k>many", "k> needs a number")] {
+    for (words, why) in [
+        ("kk=3", "no column is called kk"),
+        ("k>many", "k> needs a number"),
+        ("test_accuracy>50", "test_accuracy is a fraction: write 0.5 for 50 %"),
+    ] {
         filter(&mut browser, words);
         assert_eq!(browser.evaluate("document.querySelector('main p[role=alert]').innerText"), why);
     }
@@ -430,7 +434,7 @@ fn two_thousand_results_are_sorted_filtered_and_drawn() {
     press_header(&mut browser, "m:test_accuracy");
     assert_eq!(browser.evaluate(sorted), "descending", "the best first");
     let best: Vec<f64> =
-        cells(&mut browser, "test_accuracy").iter().map(|cell| cell.parse().expect("a number")).collect();
+        cells(&mut browser, "test_accuracy %").iter().map(|cell| cell.parse().expect("a number")).collect();
     assert!(best.len() > 10 && best.is_sorted_by(|a, b| a >= b) && best[0] > 99.0, "{best:?}");
     press_header(&mut browser, "m:test_accuracy");
     assert_eq!(browser.evaluate(sorted), "ascending");

@@ -29,6 +29,7 @@ export const filter = (text, columns, words) => {
     if (ends.length === 0) wrong.push(`no column is called ${name}`);
     else if (ends.length > 1) wrong.push(`${name} may be ${ends.map((column) => column.title).join(" or ")}`);
     else if (sign.length > 0 && /[<>]/.test(sign) && !isNumber(wanted)) wrong.push(`${name}${sign} needs a number`);
+    else if (ends[0].unit === "fraction" && Number(wanted) > 1) wrong.push(`${name} is a fraction: write 0.5 for 50 %`);
     else {
       const [column] = ends, value = /[<>]/.test(sign) ? Number(wanted) : wanted;
       tests.push((row) => {

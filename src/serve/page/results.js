@@ -21,7 +21,7 @@ const columns = ({ parameters, metrics, rows }) => {
       return plain(`p:${name}`, name, value, { isParameter: true, isNumber: rows.every((row) => ["number", "undefined"].includes(typeof value(row))) });
     }),
     ...metrics.map(({ name, unit, better, doc, is_score }) => ({ key: `m:${name}`, title: name, isMetric: true, isNumber: true, unit, better, isScore: is_score,
-      help: `${doc || name}. Sorts.`, value: (row) => real(row.metrics[name]), text: (row) => name in row.metrics ? shown(real(row.metrics[name]), unit) : "" })),
+      head: unit === "fraction" ? `${name} %` : name, help: `${doc || name}. Sorts.`, value: (row) => real(row.metrics[name]), text: (row) => name in row.metrics ? shown(real(row.metrics[name]), unit) : "" })),
     { key: "seconds", title: "time", isNumber: true, value: (row) => row.seconds, text: (row) => duration(row.seconds) },
     plain("finished", "finished", (row) => row.finished, { text: (row) => when(row.finished) }),
     { ...plain("run", "run", (row) => row.run || ""), cell: (row) => row.run ? h("a", { href: `#/run/${row.run}` }, row.run) : "" },

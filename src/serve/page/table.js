@@ -47,7 +47,7 @@ export const table = (label, columns, { sort, onsort = () => {} } = {}) => {
     head.replaceChildren(h("tr", {}, shown.map((column) => {
       const is = sorted && sorted.key === column.key;
       const press_it = h("button", { type: "button", "data-column": column.key, title: column.help || `Sort by ${column.title}`, onclick: () => press(column) },
-        column.title, is ? (sorted.down ? " ↓" : " ↑") : "");
+        column.head || column.title, is ? (sorted.down ? " ↓" : " ↑") : "");
       return h("th", { scope: "col", class: column.isNumber ? "number" : "", "aria-sort": is ? (sorted.down ? "descending" : "ascending") : null }, press_it);
     })));
     if (focused) head.querySelector(`[data-column="${CSS.escape(focused)}"]`)?.focus();
@@ -55,7 +55,7 @@ export const table = (label, columns, { sort, onsort = () => {} } = {}) => {
 
   const measure = () => {
     widths.replaceChildren(...shown.map((column) => {
-      let longest = Math.min(column.title.length + 4, 26);
+      let longest = Math.min((column.head || column.title).length + 4, 26);
       for (const row of rows) longest = Math.max(longest, column.text(row).length);
       const col = h("col");
       col.style.width = `calc(${Math.min(longest, WIDEST)}ch + 22px)`;
