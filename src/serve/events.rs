@@ -1,6 +1,10 @@
 //! How a run stands, by its events: what each instance does, its numbers, and the time left.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -22,6 +26,9 @@ pub(super) struct Progress {
     /// The most instances that worked at the same time.
     most_at_once: usize,
 }
+
+/// How a run stands, for several who ask at the same time.
+pub(super) type Followed = Arc<Mutex<Progress>>;
 
 /// How an instance stands.
 #[derive(Clone, Debug, Default, Serialize)]

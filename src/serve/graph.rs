@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Display};
 
 use serde_json::json;
 
-use super::{answer::Answer, routes::Site};
+use super::{answer::Answer, site::Site};
 use crate::{experiment::Experiment, store::Run};
 
 /// Describes the graph that a run meant, by the text that it read.

@@ -19,18 +19,20 @@
 //! path.
 //!
 //! Reading order: `http` and `server`, who is answered; `answer`, with which headers; `routes`, what an address means; `events`, how a run
-//! stands by its events; `runs`, `graph`, `results`, the documents. `page/` is what the browser shows, in modules without a
+//! stands by its events; `site` and `listed`, what is remembered between two requests; `runs`, `graph`, `results`, the documents. `page/` is what the browser shows, in modules without a
 //! build step: `main.js` chooses the view.
 
 mod answer;
 mod events;
 mod graph;
 mod http;
+mod listed;
 mod page;
 mod results;
 mod routes;
 mod runs;
 mod server;
+mod site;
 
-pub use routes::{Reports, Site};
 pub use server::{ServeError, Server};
+pub use site::{Reports, Site};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Display, path::PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{answer::Answer, routes::Site, runs::Listed};
+use super::{answer::Answer, listed::Listed, site::Site};
 use crate::{
     experiment::{Experiment, ExperimentError},
     results::{Described, Metrics, PastRow},

@@ -1,51 +1,11 @@
 //! What an address means.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
-
 use serde_json::json;
 
-use super::{
-    answer::Answer,
-    graph, page, results,
-    runs::{self, Followed, Listed, Listing},
-};
-use crate::{
-    experiment::is_of,
-    stage::Registry,
-    store::{Run, RunId, Store, StoreError},
-};
-
-/// Makes the report of a run as HTML; an error is a message for people.
-pub type Reports = Box<dyn Fn(&Run) -> Result<String, String> + Send + Sync>;
-
-/// What is served: the runs and results of a cache.
-pub struct Site {
-    pub(super) store: Store,
-    pub(super) kinds: Registry,
-    /// Show only what is of this pipeline file.
-    pub(super) file: Option<PathBuf>,
-    reports: Reports,
-    /// The runs that ended: their records do not change.
-    ended: Mutex<BTreeMap<RunId, Listed>>,
-    /// How the runs that somebody looks at stand, as far as their events were read.
-    followed: Mutex<BTreeMap<RunId, Followed>>,
-}
-
-/// The most runs whose events are kept in memory.
-const MOST_FOLLOWED: usize = 64;
+use super::{answer::Answer, graph, page, results, runs, site::Site};
+use crate::store::{Run, RunId};
 
 impl Site {
-    /// Serves a cache; with `file`, only the runs of this pipeline file.
-    #[must_use]
-    pub fn new(store: Store, kinds: Registry, file: Option<PathBuf>, reports: Reports) -> Self {
-        let (ended, followed) = (Mutex::default(), Mutex::default());
-        Self { store, kinds, file, reports, ended, followed }
-    }
-
     /// Answers a request for an address: a path, perhaps with a query.
     pub(super) fn answer(&self, address: &str) -> Answer {
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
@@ -68,7 +28,7 @@ impl Site {
             ["api", "runs", id, "graph"] => Some(self.with_run(id, |run| graph::answer(self, run))),
             ["api", "results"] => Some(self.results(asked.text("of").as_deref())),
             ["api", "log", key] => Some(self.log(key)),
-            ["report", id] => Some(self.with_run(id, |run| match (self.reports)(run) {
+            ["report", id] => Some(self.with_run(id, |run| match self.report(run) {
                 Ok(html) => Answer::report(html),
                 Err(why) => Answer::refused(409, &why),
             })),
@@ -85,27 +45,17 @@ impl Site {
 
     /// Lists runs: all, or those under way.
     fn listing(&self, is_live: bool) -> Answer {
-        match self.list(is_live) {
+        match runs::listing(self, is_live) {
             Ok(listing) => Answer::json(&listing),
             Err(error) => Answer::refused(500, &error.to_string()),
         }
     }
 
-    fn list(&self, is_live: bool) -> Result<Listing, StoreError> {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        runs::listing(self, &mut ended, is_live)
-    }
-
     fn results(&self, file: Option<&str>) -> Answer {
-        match self.list(false) {
+        match runs::listing(self, false) {
             Ok(listing) => results::answer(self, &listing.runs, file),
             Err(error) => Answer::refused(500, &error.to_string()),
         }
-    }
-
-    /// Whether a run is one of those that are shown.
-    pub(super) fn shows(&self, run: &Run) -> bool {
-        self.file.as_ref().is_none_or(|file| is_of(run, file))
     }
 
     fn with_run(&self, id: &str, answer: impl FnOnce(&Run) -> Answer) -> Answer {
@@ -116,15 +66,6 @@ impl Site {
             Ok(_) => absent(),
             Err(passed_over) => Answer::refused(409, &passed_over.to_string()),
         }
-    }
-
-    /// Returns how far the events of a run were read. The caller reads on under its lock.
-    pub(super) fn followed(&self, run: &Run) -> Followed {
-        let mut all = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_FOLLOWED && !all.contains_key(&run.record.id) {
-            all.pop_first();
-        }
-        all.entry(run.record.id.clone()).or_default().clone()
     }
 
     fn log(&self, key: &str) -> Answer {

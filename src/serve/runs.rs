@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{MutexGuard, PoisonError},
 };
 
 use serde::Serialize;
@@ -12,38 +11,11 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     answer::Answer,
-    events::{Left, Progress, Standing},
-    routes::Site,
+    events::{Followed, Progress},
+    listed::Listed,
+    site::Site,
 };
-use crate::store::{Real, Run, RunId, RunStatus, StoreError};
-
-/// How a run stands, as far as its events were read.
-pub(super) type Followed = Arc<Mutex<Progress>>;
-
-/// A run in a list.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Listed {
-    pub(super) id: RunId,
-    pub(super) pipeline: String,
-    pub(super) file: String,
-    /// The whole path of the file.
-    pub(super) path: PathBuf,
-    arguments: Vec<String>,
-    started: String,
-    /// Wall-clock seconds: of the whole run, or so far.
-    seconds: Option<f64>,
-    status: RunStatus,
-    counts: BTreeMap<String, usize>,
-    /// Instances that it means.
-    instances: usize,
-    /// What works now.
-    working: Vec<Standing>,
-    left: Option<Left>,
-    /// Why the run itself failed, if it was not a stage.
-    message: Option<String>,
-    #[serde(skip)]
-    is_shown: bool,
-}
+use crate::store::{Real, Run, RunStatus, StoreError};
 
 #[derive(Serialize)]
 pub(super) struct Listing {
@@ -54,8 +26,9 @@ pub(super) struct Listing {
     passed_over: Vec<Value>,
 }
 
-/// Lists the runs, newest first. `ended` keeps those that ended, whose records are read once.
-pub(super) fn listing(site: &Site, ended: &mut BTreeMap<RunId, Listed>, is_live: bool) -> Result<Listing, StoreError> {
+/// Lists the runs, newest first. The records of those that ended are read once.
+pub(super) fn listing(site: &Site, is_live: bool) -> Result<Listing, StoreError> {
+    let mut ended = site.ended();
     let ids = site.store.run_ids()?;
     ended.retain(|id, _| ids.binary_search_by(|other| id.cmp(other)).is_ok());
     let (mut runs, mut passed_over) = (Vec::new(), Vec::new());
@@ -66,7 +39,7 @@ pub(super) fn listing(site: &Site, ended: &mut BTreeMap<RunId, Listed>, is_live:
         }
         match site.store.run(&id) {
             Ok(Some(run)) => {
-                let listed = Listed::of(site, &run)?;
+                let listed = listed(site, &run)?;
                 if run.end.is_some() {
                     ended.insert(id, listed.clone());
                 }
@@ -88,39 +61,37 @@ pub(super) fn listing(site: &Site, ended: &mut BTreeMap<RunId, Listed>, is_live:
     Ok(Listing { format: 1, runs, stamp, passed_over })
 }
 
-impl Listed {
-    fn of(site: &Site, run: &Run) -> Result<Self, StoreError> {
-        let record = &run.record;
-        let mut listed = Self {
-            id: record.id.clone(),
-            pipeline: record.pipeline.clone(),
-            file: record.file.clone(),
-            path: run.file(),
-            arguments: record.arguments.clone(),
-            started: record.started.clone(),
-            seconds: run.end.as_ref().map(|end| end.seconds),
-            status: run.status,
-            counts: run.end.as_ref().map(|end| end.counts.clone()).unwrap_or_default(),
-            instances: record.instances.len(),
-            working: Vec::new(),
-            left: None,
-            message: run.end.as_ref().and_then(|end| end.message.clone()),
-            is_shown: site.shows(run),
-        };
-        if run.end.is_none() && listed.is_shown {
-            let followed = site.followed(run);
-            let progress = read_on(site, run, &followed)?;
-            listed.counts = progress.counts(run.status);
-            listed.instances = progress.instances.len();
-            if run.status == RunStatus::Running {
-                let now = OffsetDateTime::now_utc();
-                listed.working = progress.instances.values().filter(|one| one.status == "running").cloned().collect();
-                listed.left = Some(progress.left(now));
-                listed.seconds = since(&record.started, now);
-            }
+fn listed(site: &Site, run: &Run) -> Result<Listed, StoreError> {
+    let record = &run.record;
+    let mut listed = Listed {
+        id: record.id.clone(),
+        pipeline: record.pipeline.clone(),
+        file: record.file.clone(),
+        path: run.file(),
+        arguments: record.arguments.clone(),
+        started: record.started.clone(),
+        seconds: run.end.as_ref().map(|end| end.seconds),
+        status: run.status,
+        counts: run.end.as_ref().map(|end| end.counts.clone()).unwrap_or_default(),
+        instances: record.instances.len(),
+        working: Vec::new(),
+        left: None,
+        message: run.end.as_ref().and_then(|end| end.message.clone()),
+        is_shown: site.shows(run),
+    };
+    if run.end.is_none() && listed.is_shown {
+        let followed = site.followed(run);
+        let progress = read_on(site, run, &followed)?;
+        listed.counts = progress.counts(run.status);
+        listed.instances = progress.instances.len();
+        if run.status == RunStatus::Running {
+            let now = OffsetDateTime::now_utc();
+            listed.working = progress.instances.values().filter(|one| one.status == "running").cloned().collect();
+            listed.left = Some(progress.left(now));
+            listed.seconds = since(&record.started, now);
         }
-        Ok(listed)
     }
+    Ok(listed)
 }
 
 fn since(started: &str, now: OffsetDateTime) -> Option<f64> {
@@ -138,7 +109,7 @@ fn read_on<'f>(site: &Site, run: &Run, followed: &'f Followed) -> Result<MutexGu
 /// Describes a run with its instances.
 pub(super) fn one(site: &Site, run: &Run) -> Answer {
     let followed = site.followed(run);
-    let (listed, progress) = match (Listed::of(site, run), read_on(site, run, &followed)) {
+    let (listed, progress) = match (listed(site, run), read_on(site, run, &followed)) {
         (Ok(listed), Ok(progress)) => (listed, progress),
         (Err(error), _) | (_, Err(error)) => return Answer::refused(500, &error.to_string()),
     };

@@ -15,7 +15,7 @@ use std::{
 use super::{
     answer::Answer,
     http::{self, Request},
-    routes::Site,
+    site::Site,
 };
 
 /// The port if none is asked for, so that an address that was kept stays good.
