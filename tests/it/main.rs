@@ -51,6 +51,7 @@ mod scheduling;
 mod search;
 mod seeds;
 mod serve;
+mod serve_page;
 mod signals;
 mod status_lines;
 mod support;
