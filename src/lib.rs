@@ -40,6 +40,7 @@
 //!
 //! ```text
 //! cli          one file for each verb of the command line
+//! serve        the page of a cache, for browsers of this machine
 //! experiment   the facade: open, plan, run, results
 //! report       text, HTML, figures, trackers: what people look at
 //! search       chooses the next instances from earlier results
@@ -84,6 +85,8 @@ pub mod program;
 pub mod report;
 #[doc(hidden)]
 pub mod search;
+#[doc(hidden)]
+pub mod serve;
 #[doc(hidden)]
 pub mod stages;
 #[doc(hidden)]

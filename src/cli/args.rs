@@ -47,6 +47,11 @@ pub(super) struct PipelineArgs {
 }
 
 impl PipelineArgs {
+    /// A pipeline file as it is, without changes.
+    pub(super) fn plain(file: PathBuf) -> Self {
+        Self { file, set: Vec::new(), sweep: None, variant: None, seeds: None }
+    }
+
     /// The changes to the pipeline that the arguments ask for.
     pub(super) fn changes(&self) -> Changes {
         let Self { set, sweep, variant, seeds, .. } = self.clone();

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod table;
 mod trial;
 mod watch;
@@ -69,6 +70,7 @@ enum Verb {
     Bench(bench::Args),
     Schema(schema::Args),
     Log(log::Args),
+    Serve(serve::Args),
     Try(trial::Args),
     Init(init::Args),
     Completions(completions::Args),
@@ -105,6 +107,7 @@ pub fn main(registry: &Registry) -> ExitCode {
         Verb::Schema(args) => args.execute(registry, &console),
         Verb::Try(args) => args.execute(registry, &console),
         Verb::Log(args) => args.execute(registry, &console),
+        Verb::Serve(args) => args.execute(registry, &console),
         Verb::Init(args) => args.execute(&console),
         Verb::Completions(args) => args.execute(&console),
     };

@@ -158,11 +158,23 @@ impl PastResults {
         &self.rows
     }
 
+    /// Iterates over the names of the parameters in which the results differ.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        let names: BTreeSet<&str> =
+            self.rows.iter().flat_map(|row| row.parameters.keys()).map(String::as_str).collect();
+        names.into_iter()
+    }
+
+    /// Iterates over the names of the metrics.
+    pub fn metrics(&self) -> impl Iterator<Item = &str> {
+        let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys()).map(String::as_str).collect();
+        names.into_iter()
+    }
+
     /// Returns the descriptions of the metrics, for scripts.
     #[must_use]
     pub fn described(&self) -> BTreeMap<&str, Described<'_>> {
-        let names: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys().map(String::as_str)).collect();
-        self.metrics.described(names.into_iter())
+        self.metrics.described(self.metrics())
     }
 
     /// Iterates over the curves: an instance, its key, and its series.
@@ -173,9 +185,8 @@ impl PastResults {
     /// Makes one table of every result with every parameter and metric, as plain values.
     #[must_use]
     pub fn flat(&self) -> Grid {
-        let parameters: BTreeSet<&str> =
-            self.rows.iter().flat_map(|row| row.parameters.keys()).map(String::as_str).collect();
-        let metrics: BTreeSet<&str> = self.rows.iter().flat_map(|row| row.metrics.keys()).map(String::as_str).collect();
+        let parameters: Vec<&str> = self.parameters().collect();
+        let metrics: Vec<&str> = self.metrics().collect();
         let left = ["stage", "instance", "key", "finished", "run"].into_iter().chain(parameters.iter().copied());
         let left = left.map(|header| (header, Align::Left));
         let mut grid = Grid::new(left.chain(metrics.iter().map(|header| (*header, Align::Right))));

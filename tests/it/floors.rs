@@ -9,7 +9,7 @@ use std::{
 use syn::visit::{self, Visit};
 
 /// Each floor, and those that it may import from. What is not here is not allowed.
-const FLOORS: [(&str, &[&str]); 20] = [
+const FLOORS: [(&str, &[&str]); 21] = [
     ("amount", &[]),
     ("digest", &[]),
     ("diagnostic", &[]),
@@ -30,9 +30,11 @@ const FLOORS: [(&str, &[&str]); 20] = [
         "experiment",
         &["search", "results", "run", "plan", "graph", "pipeline", "stage", "stages", "store", "digest", "diagnostic"],
     ),
+    ("serve", &["experiment", "results", "stage", "store", "digest"]),
     (
         "cli",
         &[
+            "serve",
             "experiment",
             "report",
             "search",

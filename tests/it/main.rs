@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "tests of random cases say which they drew")]
 
 mod all_kinds;
+mod browser;
 mod cache;
 mod careful_results;
 mod cli;
@@ -50,6 +51,8 @@ mod runs;
 mod scheduling;
 mod search;
 mod seeds;
+mod serve;
+mod serve_page;
 mod signals;
 mod status_lines;
 mod support;

@@ -1,6 +1,6 @@
-// Tries a report as a reader would: has it drawn as for the printer, points at a curve, switches the theme. Says what it saw as the title.
-const wait = (time) => new Promise((done) => setTimeout(done, time));
-addEventListener("load", async () => {
+// Tries a report as a reader would: has it drawn as for the printer, points at a curve, switches the theme. Its value is what it saw.
+(async () => {
+  const wait = (time) => new Promise((done) => setTimeout(done, time));
   const figures = [...document.querySelectorAll("figure.chart")];
   // Figures are drawn when they come into view, which a browser without a screen never sees, or for the printer.
   dispatchEvent(new Event("beforeprint"));
@@ -18,5 +18,5 @@ addEventListener("load", async () => {
   const after = [paper(), ink()];
   const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".table, pre, .plot, svg") &&
     e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.className);
-  document.title = JSON.stringify({ figures: figures.length, drawn: drawn.length, tooltip, before, after, wide, errors });
-});
+  return { figures: figures.length, drawn: drawn.length, tooltip, before, after, wide };
+})()

@@ -1,11 +1,14 @@
 //! `strata report` and `strata export --figures`: the page holds everything, opens in a browser and answers the pointer.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
 use serde_json::Value;
 use strata::store::Store;
 
-use crate::support::{NEIGHBOURS, Project, require};
+use crate::{
+    browser::Browser,
+    support::{NEIGHBOURS, Project},
+};
 
 const FILE: &str = r#"
 [pipeline]
@@ -256,49 +259,21 @@ fn a_report_that_cannot_be_written_leaves_the_old_one() {
     assert!(refused.code == Some(1) && refused.err.contains("failed to write pipelines: "), "{}", refused.err);
 }
 
-/// What a reader does, and says as JSON.
+/// What a reader does.
 const READER: &str = include_str!("reader.js");
-
-fn browser() -> Option<&'static str> {
-    let works = |name: &&&str| Command::new(name).arg("--version").output().is_ok_and(|ran| ran.status.success());
-    let found = ["chromium", "chromium-browser", "google-chrome"].iter().find(works).copied();
-    require(found, "Chromium to open the report in (Debian: apt-get install chromium)")
-}
-
-fn read(browser: &str, page: &Path, width: u32) -> Value {
-    let profile = tempfile::tempdir().expect("a folder for the browser");
-    let ran = Command::new(browser)
-        .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=60000", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(format!("--window-size={width},1000"))
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .expect("the browser can be started");
-    let dom = String::from_utf8_lossy(&ran.stdout);
-    let title = dom.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>")).map(|(title, _)| title);
-    let title = title.unwrap_or_else(|| panic!("a page in {} bytes", dom.len()));
-    serde_json::from_str(title).unwrap_or_else(|error| panic!("{error}: {title}"))
-}
 
 #[test]
 fn a_browser_shows_it() {
-    let Some(browser) = browser() else { return };
-    let (project, page) = made();
-    let watched = page.replacen(
-        "<head>",
-        "<head><script>const errors = []; addEventListener('error', (e) => errors.push(e.message)); \
-         const log = console.error; console.error = (...all) => { errors.push(all.join(' ')); log(...all); };</script>",
-        1,
-    );
-    let (before, after) = watched.rsplit_once("</body>").expect("an end");
-    let file = project.path("tried.html");
-    fs::write(&file, format!("{before}<script>{READER}</script></body>{after}")).expect("a page can be written");
+    let Some(mut browser) = Browser::start() else { return };
+    let (project, _) = made();
     for width in [1400, 520] {
-        let saw = read(browser, &file, width);
+        browser.show(width, false);
+        browser.open(&format!("file://{}", project.path("page.html").display()));
+        let saw = browser.evaluate(READER);
         assert!(saw["figures"].as_u64() >= Some(8) && saw["figures"] == saw["drawn"], "{width}: {saw}");
         assert_eq!(saw["tooltip"], true, "{width}: {saw}");
         assert!(saw["before"][0] != saw["after"][0] && saw["before"][1] != saw["after"][1], "the theme: {saw}");
-        assert_eq!((&saw["errors"], &saw["wide"]), (&Value::Array(vec![]), &Value::Array(vec![])), "{width}: {saw}");
+        assert_eq!((&saw["wide"], &browser.errors), (&Value::Array(vec![]), &Vec::new()), "{width}");
     }
 }
 
