@@ -108,11 +108,11 @@ impl Args {
             all.push(Box::new(JsonLines::create(path, run).map_err(refused)?));
         }
         if let Some(folder) = &self.tensorboard {
-            all.push(Box::new(Tensorboard::new(folder, StoredResults::new(store, upstream), None)));
+            all.push(Box::new(Tensorboard::new(folder, StoredResults::new(store, upstream), Some(run.to_string()))));
         }
         if let Some(url) = &self.mlflow {
             let refused = |error| format!("failed to start the thread for MLflow: {error}");
-            all.push(Box::new(Mlflow::new(url, None).map_err(refused)?));
+            all.push(Box::new(Mlflow::new(url, Some(run.to_string())).map_err(refused)?));
         }
         all.extend(reporters(console, self.work.jobs));
         Ok(all)

@@ -35,7 +35,8 @@ impl Mounts {
         fs::create_dir(mounts.path("shared")).expect("a folder");
         for mount in ["m1", "m2"] {
             fs::create_dir(mounts.path(mount)).expect("a folder");
-            let times = ["dcache", "attr", "entry", "negative"].map(|of| format!("{of}_timeout={REMEMBERED}")).join(",");
+            let times =
+                ["dcache", "attr", "entry", "negative"].map(|of| format!("{of}_timeout={REMEMBERED}")).join(",");
             let source = format!("localhost:{}", mounts.path("shared").display());
             let options = format!("ssh_command={},{times}", command.display());
             let done = Command::new("sshfs").args(["-o", &options, &source]).arg(mounts.path(mount)).output();
@@ -57,7 +58,8 @@ impl Drop for Mounts {
     fn drop(&mut self) {
         for mount in ["m1", "m2"] {
             let gone = ["fusermount3", "fusermount"].iter().any(|program| {
-                let done = Command::new(program).args(["-u", "-z"]).arg(self.path(mount)).stderr(Stdio::null()).status();
+                let done =
+                    Command::new(program).args(["-u", "-z"]).arg(self.path(mount)).stderr(Stdio::null()).status();
                 done.is_ok_and(|status| status.success())
             });
             assert!(gone || std::thread::panicking() || !self.path(mount).exists(), "{mount} stays mounted");
@@ -106,7 +108,9 @@ fn two_machines_that_remember_names_do_nothing_twice() {
     let children = ["m1", "m2"].map(|mount| {
         let cache = mounts.path(mount).join("cache");
         let mut command = project.command();
-        command.args(["run", "pipelines/p.toml", "-j", "2", "--threads", "1", "--output", "json", "--cache-dir"]).arg(cache);
+        command
+            .args(["run", "pipelines/p.toml", "-j", "2", "--threads", "1", "--output", "json", "--cache-dir"])
+            .arg(cache);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("strata starts")
     });
     let mut hashes = Vec::new();

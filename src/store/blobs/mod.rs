@@ -201,7 +201,8 @@ mod tests {
 
         assert!(blobs.is_there("a/d")? && !blobs.is_there("a/e")? && !blobs.is_there("none/e")?);
         assert_eq!(blobs.get("a/e")?, None, "a look leaves nothing");
-        let apart = |one: SystemTime, other: SystemTime| one.duration_since(other).unwrap_or_else(|early| early.duration());
+        let apart =
+            |one: SystemTime, other: SystemTime| one.duration_since(other).unwrap_or_else(|early| early.duration());
         assert!(apart(blobs.now()?, blobs.probe()?) < Duration::from_secs(1));
 
         blobs.put("ab", b"", Put::Replace)?;
