@@ -9,8 +9,8 @@ import os
 import sys
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import numpy as arrays, safe_open
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
@@ -57,7 +57,7 @@ def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> to
 
 def train(request: dict) -> None:
     params, state = request["params"], request["state"]
-    images = floats(load_file(request["inputs"]["images"]["path"])["images"])
+    images = floats(torch.from_numpy(arrays.load_file(request["inputs"]["images"]["path"])["images"]))
     torch.manual_seed(request["seed"])
     encoder = network(params["width"])
     head = nn.Sequential(nn.Linear(4 * params["width"], 64), nn.ReLU(), nn.Linear(64, 32))
@@ -87,13 +87,13 @@ def train(request: dict) -> None:
                 losses.append(loss.item())
             mean = sum(losses) / len(losses)
             print(f"epoch {epoch}: loss {mean:.4f}")
+            say(series="loss", epoch=epoch, value=mean)
             torch.save(
                 {"learner": learner.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch, "loss": mean},
                 checkpoint + ".new",
             )
             os.replace(checkpoint + ".new", checkpoint)
             say(saved={"epoch": epoch})
-            say(series="loss", epoch=epoch, value=mean)
             say(progress=epoch, total=params["epochs"], unit="epoch")
         say(metric="loss", value=torch.load(checkpoint, weights_only=True)["loss"])
     save_file(encoder.state_dict(), request["outputs"]["model"]["path"], {"width": str(params["width"])})
@@ -106,12 +106,13 @@ def encode(request: dict) -> None:
         encoder.load_state_dict({name: file.get_tensor(name) for name in file.keys()})
     encoder.eval()
     path = request["inputs"]["images"]["path"]
-    data = load_file(path)
-    with safe_open(path, "pt") as file:
+    # Labels stay arrays of NumPy: they are unsigned, which older versions of PyTorch do not know.
+    data = arrays.load_file(path)
+    with safe_open(path, "np") as file:
         classes = json.loads(file.metadata()["strata"])["classes"]
-    features = torch.cat([encoder(floats(part)) for part in data["images"].split(512)])
-    tensors = {"p3": features, "labels": data["labels"]}
-    save_file(tensors, request["outputs"]["features"]["path"], {"strata": json.dumps({"classes": classes})})
+    features = torch.cat([encoder(floats(part)) for part in torch.from_numpy(data["images"]).split(512)])
+    tensors = {"p3": features.numpy(), "labels": data["labels"]}
+    arrays.save_file(tensors, request["outputs"]["features"]["path"], {"strata": json.dumps({"classes": classes})})
 
 
 if __name__ == "__main__":

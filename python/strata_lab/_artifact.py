@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from safetensors import safe_open
 
 from ._errors import StrataError
 from ._tensors import Array, Tensors
@@ -66,15 +67,23 @@ class Artifact(Mapping[str, Array]):
     def torch(self) -> dict[str, torch.Tensor]:
         """Returns all tensors as PyTorch tensors on the CPU, copied to memory, with the types that the file has.
 
-        Labels are `torch.uint32`; most functions of PyTorch want them as `labels.long()`.
+        Labels are `torch.uint32`, or `torch.int64` before PyTorch 2.3, which does not know that type; most functions of
+        PyTorch want them as `labels.long()`.
         """
-        if isinstance(self._tensors, Tensors):
-            from safetensors.torch import load_file
-
-            return dict(load_file(self._tensors.path))
         import torch
 
-        return {name: torch.as_tensor(value) for name, value in self._tensors.items()}
+        def of_array(value: Any) -> torch.Tensor:
+            is_label = isinstance(value, np.ndarray) and value.dtype == np.uint32
+            return torch.as_tensor(value.astype(np.int64) if is_label and not hasattr(torch, "uint32") else value)
+
+        if not isinstance(self._tensors, Tensors):
+            return {name: of_array(value) for name, value in self._tensors.items()}
+        with safe_open(self._tensors.path, "pt") as file:
+            is_label = {name: file.get_slice(name).get_dtype() == "U32" for name in self._tensors}
+            return {
+                name: of_array(np.array(self[name])) if label else file.get_tensor(name)
+                for name, label in is_label.items()
+            }
 
     def __getitem__(self, name: str) -> Array:
         """Returns a tensor as an array. `KeyError` if there is none of this name."""

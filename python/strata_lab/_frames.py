@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> pandas.DataFrame:
-    """Returns rows of results: the fields of each row, its axes or parameters, then its metrics and differences, as columns.
+    """Returns rows of results: the fields of a row, its axes or parameters, its metrics and differences, as columns.
 
     A metric whose name is that of another column is called `metric NAME`.
     """

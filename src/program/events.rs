@@ -20,8 +20,8 @@ pub(super) enum Said {
     Point { series: String, epoch: u64, value: f64 },
     /// How far it is.
     Progress { done: u64, total: u64, unit: &'static str },
-    /// Its state folder is consistent, at this epoch. `events` counts the bytes of the file up to the end of that line.
-    Saved { epoch: u64, events: u64 },
+    /// Its state folder is consistent, at this epoch.
+    Saved { epoch: u64 },
     /// Why its result should be read with care.
     Warning(String),
     /// A line that is none of these: its number from 1, what is wrong with it, and whether it was to be a metric.
@@ -83,7 +83,7 @@ impl Events {
     ///
     /// # Errors
     /// If the file cannot be made.
-    pub(super) fn open(path: PathBuf, resumes: bool) -> io::Result<(Self, Vec<Said>)> {
+    pub(super) fn open(path: PathBuf, resumes: bool) -> io::Result<(Self, Vec<(Said, u64)>)> {
         let mut file = File::options().read(true).append(true).create(true).open(&path)?;
         if !resumes {
             file.set_len(0)?;
@@ -101,8 +101,9 @@ impl Events {
         Ok((events, before))
     }
 
-    /// Returns what was said since the last call. At the end, a last line needs no line feed.
-    pub(super) fn news(&mut self, at_end: bool) -> Vec<Said> {
+    /// Returns what was said since the last call, each with the bytes of the file up to the end of its line. At the end, a
+    /// last line needs no line feed.
+    pub(super) fn news(&mut self, at_end: bool) -> Vec<(Said, u64)> {
         let mut new = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| {
             if file.metadata()?.len() < self.read {
@@ -131,14 +132,11 @@ impl Events {
             if line.trim().is_empty() {
                 continue;
             }
-            said.push(match parse(line.trim()) {
-                Ok(Said::Saved { epoch, .. }) => Said::Saved { epoch, events: self.taken },
-                Ok(other) => other,
-                Err(message) => {
-                    let is_metric = line.contains("\"metric\"");
-                    Said::Wrong { line: self.lines, message, is_metric }
-                }
+            let one = parse(line.trim()).unwrap_or_else(|message| {
+                let is_metric = line.contains("\"metric\"");
+                Said::Wrong { line: self.lines, message, is_metric }
             });
+            said.push((one, self.taken));
         }
         said
     }
@@ -159,7 +157,7 @@ fn parse(line: &str) -> Result<Said, String> {
         Line::Progress { progress: done, total, unit } => {
             Said::Progress { done, total, unit: unit.map_or("step", |unit| interned(&unit)) }
         }
-        Line::Saved { saved: Saved { epoch } } => Said::Saved { epoch, events: 0 },
+        Line::Saved { saved: Saved { epoch } } => Said::Saved { epoch },
         // It is one line, and no terminal obeys it.
         Line::Warning { warning } => Said::Warning(plain(&warning)),
     })
@@ -223,23 +221,28 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("events");
         let (mut events, before) = Events::open(path.clone(), false).expect("made");
+        let all = |news: Vec<(Said, u64)>| news.into_iter().map(|(said, _)| said).collect::<Vec<_>>();
         assert_eq!((events.news(false), before), (Vec::new(), Vec::new()), "nothing is said yet");
         let mut file = File::options().append(true).open(&path).expect("made");
         let mut say = |text: &str| file.write_all(text.as_bytes()).expect("written");
         say("{\"metric\": \"a\", \"value\": 0.5}\n{\"series\": \"lo");
-        assert_eq!(events.news(false), [Said::Metric { name: "a".to_owned(), value: 0.5 }]);
+        assert_eq!(all(events.news(false)), [Said::Metric { name: "a".to_owned(), value: 0.5 }]);
         say("ss\", \"epoch\": 3, \"value\": 1}\n\n{\"saved\": {\"epoch\": 3}}\n{\"progress\": 3, \"total\": 9}");
         let point = Said::Point { series: "loss".to_owned(), epoch: 3, value: 1.0 };
-        assert_eq!(events.news(false), [point.clone(), Said::Saved { epoch: 3, events: 98 }]);
-        assert_eq!(events.news(true), [Said::Progress { done: 3, total: 9, unit: "step" }]);
+        assert_eq!(events.news(false), [(point.clone(), 76), (Said::Saved { epoch: 3 }, 98)]);
+        assert_eq!(all(events.news(true)), [Said::Progress { done: 3, total: 9, unit: "step" }]);
 
         let (mut events, before) = Events::open(path.clone(), true).expect("opened");
         assert_eq!(before.len(), 4);
-        assert_eq!(before[1..3], [point, Said::Saved { epoch: 3, events: 98 }]);
+        assert_eq!(before[1..3], [(point, 76), (Said::Saved { epoch: 3 }, 98)]);
         say("{\"warning\": \"two\\nlines, \\u001b[31mred\"}\n");
-        assert_eq!(events.news(false), [Said::Warning("two lines, [31mred".to_owned())], "the half line was ended");
+        assert_eq!(
+            all(events.news(false)),
+            [Said::Warning("two lines, [31mred".to_owned())],
+            "the half line was ended"
+        );
         std::fs::write(&path, "{\"metric\": \"b\", \"value\": 1}\n").expect("written anew");
-        assert_eq!(events.news(false), [Said::Metric { name: "b".to_owned(), value: 1.0 }]);
+        assert_eq!(all(events.news(false)), [Said::Metric { name: "b".to_owned(), value: 1.0 }]);
         let (mut events, before) = Events::open(path, false).expect("opened");
         assert_eq!((events.news(true), before), (Vec::new(), Vec::new()), "what starts anew has an empty file");
     }

@@ -222,6 +222,8 @@ struct Listening {
     events: Events,
     /// The names of its metrics so far.
     metrics: BTreeSet<String>,
+    /// The last epoch at which its state was consistent.
+    saved: Option<u64>,
     /// Whether there was a warning about a line that is not understood.
     warned: bool,
     /// Why the work counts as failed even if the program says otherwise.
@@ -234,8 +236,8 @@ impl Listening {
     fn open(events: &Path, resumes: bool, cx: &mut Context<'_>) -> Result<Self, StageError> {
         let (opened, before) = Events::open(events.to_owned(), resumes)
             .map_err(|error| StageError::failed(format!("failed to write {}: {error}", events.display())))?;
-        let mut listening = Self { events: opened, metrics: BTreeSet::new(), warned: false, failed: None };
-        for said in before {
+        let mut listening = Self { events: opened, metrics: BTreeSet::new(), saved: None, warned: false, failed: None };
+        for (said, _) in before {
             match said {
                 Said::Metric { value, .. } if !value.is_finite() => {}
                 Said::Metric { name, value } => listening.metric(cx, name, value),
@@ -247,27 +249,36 @@ impl Listening {
         Ok(listening)
     }
 
+    fn saved(&mut self, cx: &mut Context<'_>, epoch: u64, events: u64) {
+        self.saved = Some(epoch);
+        if let Err(error) = cx.saved_folder(epoch, events) {
+            self.failed.get_or_insert(error.to_string());
+        }
+    }
+
     fn metric(&mut self, cx: &mut Context<'_>, name: String, value: f64) {
         self.metrics.insert(name.clone());
         cx.metric(name, value);
     }
 
     fn take(&mut self, cx: &mut Context<'_>, at_end: bool) {
-        for said in self.events.news(at_end) {
+        for (said, events) in self.events.news(at_end) {
             match said {
                 Said::Metric { name, value } if !value.is_finite() => {
                     self.failed.get_or_insert(format!("it reported {value} for the metric `{name}`"));
                 }
                 Said::Metric { name, value } => self.metric(cx, name, value),
-                Said::Point { series, epoch, value } => cx.point(series, epoch, value),
+                Said::Point { series, epoch, value } => {
+                    cx.point(series, epoch, value);
+                    // A point of the saved epoch belongs to the state, even if it comes after that was saved.
+                    if let Some(saved) = self.saved.filter(|saved| epoch <= *saved) {
+                        self.saved(cx, saved, events);
+                    }
+                }
                 Said::Progress { done, total, unit } => {
                     cx.progress(Progress { done, total, unit, ..Progress::default() });
                 }
-                Said::Saved { epoch, events } => {
-                    if let Err(error) = cx.saved_folder(epoch, events) {
-                        self.failed.get_or_insert(error.to_string());
-                    }
-                }
+                Said::Saved { epoch } => self.saved(cx, epoch, events),
                 Said::Warning(message) => cx.warn(message),
                 Said::Wrong { line, message, is_metric } => {
                     let words = format!("line {line} of its events is not understood: {message}");

@@ -112,6 +112,8 @@ pub struct Context<'a> {
     saving: Option<Saving>,
     workplace: Option<Workplace<'a>>,
     saved: Instant,
+    /// The last epoch at which the folder of a program was said to be consistent.
+    noted: Option<u64>,
     started: Instant,
     /// Seconds that earlier runs took to reach the state that this run resumed from.
     earlier: f64,
@@ -137,6 +139,7 @@ impl<'a> Context<'a> {
             saving: None,
             workplace: None,
             saved: now,
+            noted: None,
             started: now,
             earlier: 0.0,
         }
@@ -178,7 +181,9 @@ impl<'a> Context<'a> {
         let Some(Workplace { folder: Some(folder), instance, .. }) = &self.workplace else { return Ok(()) };
         let (seconds, instance) = (self.seconds(), (*instance).to_owned());
         folder.saved(&WorkRecord { epoch, seconds, instance, events })?;
-        (self.listener)(Note::Saved(Position { epoch, step: 0 }));
+        if self.noted.replace(epoch) != Some(epoch) {
+            (self.listener)(Note::Saved(Position { epoch, step: 0 }));
+        }
         Ok(())
     }
 
