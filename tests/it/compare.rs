@@ -163,7 +163,7 @@ fn half_a_sweep_is_known_as_half() {
     let run = "no results are cached; `strata run pipelines/p.toml knn -S 'knn.temperature=0.3' --seeds 2` makes them";
     assert!(elsewhere.err.contains(run), "{}", elsewhere.err);
     let csv = project.done(&["table", "pipelines/p.toml", "--output", "csv"]).out;
-    assert!(csv.starts_with("stage,instance,knn.k,images.seed,"), "{csv}");
+    assert!(csv.starts_with("stage,instance,knn.k,seed,"), "{csv}");
     project.done(&["run", "pipelines/p.toml", "knn@seed=2", "-q"]);
     let full = project.done(&["table", "pipelines/p.toml", "knn@seed=2"]);
     assert_eq!(full.err, "", "all that was asked for is there");

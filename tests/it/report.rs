@@ -223,7 +223,7 @@ fn numbers_that_are_none_are_gaps_that_are_told() {
         let read: Value = serde_json::from_str(json).expect("JSON");
         gaps += usize::from(read["data"][0]["type"] == "scatter" && json.contains("null"));
     }
-    assert_eq!(gaps, 1, "the curve of the loss");
+    assert_eq!(gaps, 3, "the curve of the loss, and the accuracy over two axes of numbers");
     project.done(&["export", "pipelines/p.toml", "--figures", "figures"]);
     let svg = fs::read_to_string(project.path("figures/net-loss.svg")).expect("a figure");
     assert!(!svg.contains("NaN") && !svg.contains("inf"), "no drawing holds a number that is none");

@@ -82,9 +82,8 @@ fn a_record_that_cannot_be_used_is_passed_over_with_a_word() -> Result<(), Store
     drop(recording);
     assert!(store.runs()?.passed_over[0].why.contains("killed as it began"));
     fs::remove_file(path(&id, LOCK)).expect("removed");
-    let (_, copied) = begin(&store, "a.toml");
+    let (source, copied) = begin(&store, "a.toml");
     drop(copied);
-    let source = store.run_ids()?[0].clone();
     fs::copy(path(&source, RUN), path(&id, RUN)).expect("copied");
     assert!(store.run(&id).is_err_and(|complaint| complaint.why.contains(source.as_ref())));
     Ok(())
