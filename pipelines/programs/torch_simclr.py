@@ -66,7 +66,7 @@ def train(request: dict) -> None:
 
     done, checkpoint = 0, os.path.join(state, "checkpoint.pt")
     if os.path.exists(checkpoint):
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = torch.load(checkpoint)
         learner.load_state_dict(saved["learner"])
         optimizer.load_state_dict(saved["optimizer"])
         done = saved["epoch"]
@@ -95,7 +95,7 @@ def train(request: dict) -> None:
             os.replace(checkpoint + ".new", checkpoint)
             say(saved={"epoch": epoch})
             say(progress=epoch, total=params["epochs"], unit="epoch")
-        say(metric="loss", value=torch.load(checkpoint, weights_only=True)["loss"])
+        say(metric="loss", value=torch.load(checkpoint)["loss"])
     save_file(encoder.state_dict(), request["outputs"]["model"]["path"], {"width": str(params["width"])})
 
 

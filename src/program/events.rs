@@ -229,12 +229,12 @@ mod tests {
         assert_eq!(all(events.news(false)), [Said::Metric { name: "a".to_owned(), value: 0.5 }]);
         say("ss\", \"epoch\": 3, \"value\": 1}\n\n{\"saved\": {\"epoch\": 3}}\n{\"progress\": 3, \"total\": 9}");
         let point = Said::Point { series: "loss".to_owned(), epoch: 3, value: 1.0 };
-        assert_eq!(events.news(false), [(point.clone(), 76), (Said::Saved { epoch: 3 }, 98)]);
+        assert_eq!(events.news(false), [(point.clone(), 73), (Said::Saved { epoch: 3 }, 98)]);
         assert_eq!(all(events.news(true)), [Said::Progress { done: 3, total: 9, unit: "step" }]);
 
         let (mut events, before) = Events::open(path.clone(), true).expect("opened");
         assert_eq!(before.len(), 4);
-        assert_eq!(before[1..3], [(point, 76), (Said::Saved { epoch: 3 }, 98)]);
+        assert_eq!(before[1..3], [(point, 73), (Said::Saved { epoch: 3 }, 98)]);
         say("{\"warning\": \"two\\nlines, \\u001b[31mred\"}\n");
         assert_eq!(
             all(events.news(false)),

@@ -20,7 +20,9 @@ const enter = () => {
   // The link that skips to the content is no view.
   if (location.hash === "#main") return;
   leave();
-  const main = document.getElementById("main");
+  // Each view has an element of its own: an answer that comes after the view was left draws where nobody sees it.
+  const main = h("div");
+  document.getElementById("main").replaceChildren(main);
   const found = VIEWS.find(([pattern]) => pattern.test(location.hash));
   if (!found) {
     leave = () => {};
