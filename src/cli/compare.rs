@@ -17,7 +17,7 @@ use crate::{
     graph::{Graph, InstanceId},
     plan,
     report::Styles,
-    results::{Align, Arm, Comparison, Grid, Metrics, Results, ResultsError, compare, grid, interval},
+    results::{Align, Arm, Comparison, Grid, Metrics, Results, ResultsError, cells, compare, grid},
     search,
     stage::Registry,
     store::{Manifest, Store, real},
@@ -185,17 +185,7 @@ fn lettered(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>], con
         let mut verdicts = String::new();
         for one in comparisons.iter().filter(|one| one.metric == metric) {
             let at = 1 + arms[1..].iter().position(|arm| *arm == one.arm).unwrap_or_default();
-            let number = |value: Option<f64>| value.map(|value| about.shown(metric, value)).unwrap_or_default();
-            grid.push(vec![
-                letters(at),
-                one.pairs.to_string(),
-                one.seeds.to_string(),
-                number(one.baseline_mean),
-                number(one.arm_mean),
-                number(one.difference),
-                interval(about, one),
-                one.p_adjusted.map(|p| format!("{p:.3}")).unwrap_or_default(),
-            ]);
+            grid.push([letters(at)].into_iter().chain(cells(about, one)).collect());
             verdicts.push_str(&format!(" {}: {}\n", letters(at), one.verdict));
         }
         let header = Styles::paint(console.results.strong, &about.header(metric));

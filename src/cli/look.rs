@@ -47,7 +47,7 @@ impl FromStr for Which {
 /// What a verb looks at.
 pub(super) struct Look {
     pub experiment: Experiment,
-    /// The arguments that lead to it: those of the run, if it is one.
+    /// The arguments that show it again: the run's arguments, if a run is looked at.
     pub pipeline: PipelineArgs,
     /// The run, if this is a look at one as it was.
     pub run: Option<RunId>,
@@ -107,7 +107,7 @@ fn find(which: &Which, file: &Path, store: &Store, console: &Console) -> Result<
         }
         Which::Id(id) => {
             let run = store.run(id).map_err(|passed| Failure::Failed(passed.to_string()))?;
-            let list = format!("`strata runs {shown}` lists those of the file");
+            let list = format!("`strata runs {shown}` lists the runs of the file");
             let run =
                 run.ok_or_else(|| Failure::Usage(format!("there is no run {id} in {}; {list}", store.place())))?;
             if is_of(&run, file) {

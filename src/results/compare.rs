@@ -216,12 +216,22 @@ fn judge(comparisons: &mut [Comparison<'_>]) {
     }
 }
 
-/// Formats the interval of a difference: `[-1.2, 3.4]`, or nothing if there is none.
+/// Formats the numbers of a comparison: pairs, seeds, the means of the baseline and of the arm, their difference, its
+/// interval (`[-1.2, 3.4]`) and the adjusted p-value. Those that are not known are empty.
 #[must_use]
-pub fn interval(about: &Metrics, one: &Comparison<'_>) -> String {
-    let ends = one.difference_low.zip(one.difference_high);
+pub fn cells(about: &Metrics, one: &Comparison<'_>) -> [String; 7] {
     let shown = |value: f64| about.shown(one.metric, value);
-    ends.map(|(low, high)| format!("[{}, {}]", shown(low), shown(high))).unwrap_or_default()
+    let number = |value: Option<f64>| value.map(shown).unwrap_or_default();
+    let interval = one.difference_low.zip(one.difference_high);
+    [
+        one.pairs.to_string(),
+        one.seeds.to_string(),
+        number(one.baseline_mean),
+        number(one.arm_mean),
+        number(one.difference),
+        interval.map(|(low, high)| format!("[{}, {}]", shown(low), shown(high))).unwrap_or_default(),
+        one.p_adjusted.map(|p| format!("{p:.3}")).unwrap_or_default(),
+    ]
 }
 
 /// Formats the comparisons as a table.
@@ -232,19 +242,8 @@ pub fn grid(about: &Metrics, baseline: &str, comparisons: &[Comparison<'_>]) -> 
     let right = right.map(|header| (header.to_owned(), Align::Right));
     let mut grid = Grid::new(left.into_iter().chain(right).chain([("verdict".to_owned(), Align::Left)]));
     for one in comparisons {
-        let number = |value: Option<f64>| value.map(|value| about.shown(one.metric, value)).unwrap_or_default();
-        grid.push(vec![
-            one.arm.to_owned(),
-            about.header(one.metric),
-            one.pairs.to_string(),
-            one.seeds.to_string(),
-            number(one.baseline_mean),
-            number(one.arm_mean),
-            number(one.difference),
-            interval(about, one),
-            one.p_adjusted.map(|p| format!("{p:.3}")).unwrap_or_default(),
-            one.verdict.clone(),
-        ]);
+        let names = [one.arm.to_owned(), about.header(one.metric)];
+        grid.push(names.into_iter().chain(cells(about, one)).chain([one.verdict.clone()]).collect());
     }
     grid
 }

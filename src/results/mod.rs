@@ -24,7 +24,7 @@ mod table;
 pub use self::{
     archive::{Numbers, Picture, StoredResults, Upstream},
     catalogue::{Catalogue, short, words},
-    compare::{Comparison, by_seed, compare, grid, interval},
+    compare::{Comparison, by_seed, cells, compare, grid},
     contrast::{Arm, Baseline},
     error::ResultsError,
     grid::{Align, Grid},

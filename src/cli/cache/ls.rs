@@ -45,7 +45,7 @@ struct Entry<'a> {
     bytes: u64,
     /// Bytes of the outputs that were evicted.
     evicted: u64,
-    /// The parameters, its own and those of what it depends on, that tell it from others of its name.
+    /// The parameters, of the stage and of its inputs, that tell it from others of its name.
     parameters: BTreeMap<String, Value>,
     #[serde(serialize_with = "reals::serialize")]
     metrics: &'a BTreeMap<String, f64>,
@@ -152,7 +152,7 @@ fn words<'a>(all: impl Iterator<Item = (&'a String, String)>, people: bool) -> S
     words.join(", ")
 }
 
-/// Returns, for each work, the parameters in which those of its name differ.
+/// Returns, for each piece of work, the parameters in which pieces of the same name differ.
 fn telling_apart(manifests: &[(StageKey, Manifest)]) -> Vec<BTreeMap<String, Value>> {
     let lineage = Lineage::new(manifests, |_| None);
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

@@ -34,7 +34,7 @@ pub(super) fn drawing(figure: &Figure) -> Value {
                 true => json!({ "title": title(x), "type": "log" }),
                 false => json!({ "title": title(x), "rangemode": "tozero" }),
             };
-            // Few values, such as those of an axis or the first epochs, are marked and nothing between them.
+            // Few values, such as an axis or the first epochs has, are marked and nothing between them.
             let mut places: Vec<f64> = lines.iter().flat_map(|line| &line.points).map(|point| point.0).collect();
             places.sort_by(f64::total_cmp);
             places.dedup();
